@@ -1,0 +1,77 @@
+package emit
+
+import (
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// hausnumero is what libzmq's own error numbers count from.
+const hausnumero = 156384712
+
+func (g *generator) errnos(f *jen.File) {
+	f.Add(comment("The error numbers that libzmq's calls return."))
+	f.Const().DefsFunc(func(defs *jen.Group) {
+		for _, e := range g.Errnos {
+			defs.Add(comment(e.Name+" is \""+e.Text+"\". "+e.Doc, "From "+list(e.Calls)+"."))
+			value := jen.Lit(hausnumero + int(e.Native))
+			if e.Native == 0 {
+				value = jen.Id("Errno").Call(jen.Qual("syscall", e.Name))
+			}
+			defs.Id(e.Name).Id("Errno").Op("=").Add(value)
+		}
+	})
+	f.Var().Id("errnoTable").Op("=").Index().Id("errnoEntry").ValuesFunc(func(v *jen.Group) {
+		for _, e := range g.Errnos {
+			v.Line().Values(jen.Id(e.Name), jen.Lit(e.Name), jen.Lit(e.Text), g.sentinels(e))
+		}
+		v.Line()
+	})
+}
+
+// sentinels is the errors that errors.Is holds for: those of the classes and of the
+// classes that these are parts of.
+func (g *generator) sentinels(e spec.Errno) jen.Code {
+	if len(e.Is) == 0 {
+		return jen.Nil()
+	}
+	return jen.Index().Error().ValuesFunc(func(v *jen.Group) {
+		for _, name := range e.Is {
+			for name != "" {
+				class := g.class(name)
+				v.Add(sentinel(class))
+				name = class.Parent
+			}
+		}
+	})
+}
+
+func (g *generator) class(name string) spec.Class {
+	for _, c := range g.Classes {
+		if c.Name == name {
+			return c
+		}
+	}
+	return spec.Class{}
+}
+
+func sentinel(c spec.Class) jen.Code {
+	if c.Sentinel == "" {
+		return jen.Id("Err" + c.Name)
+	}
+	dot := strings.LastIndexByte(c.Sentinel, '.')
+	return jen.Qual(c.Sentinel[:dot], c.Sentinel[dot+1:])
+}
+
+func (g *generator) classes(f *jen.File) {
+	f.Add(comment("The classes that PEP 3151 gives error numbers in Python and the standard library has no error for. errors.Is holds for them."))
+	f.Var().DefsFunc(func(defs *jen.Group) {
+		for _, c := range g.Classes {
+			if c.Sentinel == "" {
+				defs.Add(comment("Err" + c.Name + " " + c.Doc + " Python has " + c.Python + "."))
+				defs.Id("Err"+c.Name).Op("=").Qual("errors", "New").Call(jen.Lit(c.Text))
+			}
+		}
+	})
+}

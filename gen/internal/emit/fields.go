@@ -1,0 +1,45 @@
+package emit
+
+import (
+	"github.com/dave/jennifer/jen"
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// fields makes the "name: value" pairs of a composite literal in the order given. Those
+// that are nil, because the value is the zero one, are left out.
+func fields(pairs ...jen.Code) []jen.Code {
+	var list []jen.Code
+	for _, p := range pairs {
+		if p != nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+func set(name string, value jen.Code) jen.Code { return jen.Id(name).Op(":").Add(value) }
+
+func unless(zero bool, name string, value jen.Code) jen.Code {
+	if zero {
+		return nil
+	}
+	return set(name, value)
+}
+
+func flag(name string, v bool) jen.Code { return unless(!v, name, jen.True()) }
+
+func text(name, v string) jen.Code { return unless(v == "", name, jen.Lit(v)) }
+
+func number(name string, v int64) jen.Code { return unless(v == 0, name, jen.Lit(int(v))) }
+
+func texts(name string, v []string) jen.Code {
+	return unless(len(v) == 0, name, jen.Index().String().ValuesFunc(func(g *jen.Group) {
+		for _, s := range v {
+			g.Lit(s)
+		}
+	}))
+}
+
+func version(v spec.Version) jen.Code {
+	return jen.Id("Version").Values(jen.Lit(v.Major), jen.Lit(v.Minor), jen.Lit(v.Patch))
+}

@@ -1,0 +1,249 @@
+package emit
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dave/jennifer/jen"
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// byNumber returns the options in the order of their numbers, as the generated table is
+// searched.
+func (g *generator) byNumber() []spec.Option {
+	return slices.SortedFunc(slices.Values(g.Options), func(a, b spec.Option) int {
+		return cmp.Compare(a.Number, b.Number)
+	})
+}
+
+func (g *generator) options(f *jen.File) {
+	f.Add(comment("The socket options. What each is stands at its method of Sockopts."))
+	f.Const().DefsFunc(func(defs *jen.Group) {
+		for _, o := range g.byNumber() {
+			defs.Id(o.Name).Id("Option").Op("=").Lit(int(o.Number))
+		}
+	})
+	f.Add(comment("Other names that libzmq has for some of them."))
+	f.Const().DefsFunc(func(defs *jen.Group) {
+		for _, o := range g.byNumber() {
+			for _, alias := range o.Aliases {
+				defs.Id(alias).Op("=").Id(o.Name)
+			}
+		}
+	})
+}
+
+func (g *generator) optionTable(f *jen.File) {
+	f.Add(comment("optionTable is in the order of the numbers."))
+	f.Var().Id("optionTable").Op("=").Index().Id("OptionInfo").ValuesFunc(func(v *jen.Group) {
+		for _, o := range g.byNumber() {
+			v.Line().Values(lines(g.optionInfo(o))...)
+		}
+		v.Line()
+	})
+}
+
+// lines puts each field of a composite literal on a line of its own.
+func lines(fields []jen.Code) []jen.Code {
+	for i, field := range fields {
+		fields[i] = jen.Line().Add(field)
+	}
+	return append(fields, jen.Line())
+}
+
+func (g *generator) optionInfo(o spec.Option) []jen.Code {
+	lo, hi, bounded := o.Range()
+	if !bounded {
+		lo, hi = 0, 0
+	}
+	return fields(
+		set("Option", jen.Id(o.Name)),
+		text("Name", o.Name),
+		texts("Aliases", o.Aliases),
+		unless(status(o) == "Stable", "Status", jen.Id(status(o))),
+		set("Kind", jen.Id(spec.Kinds[o.Kind].Const)),
+		text("Type", o.GoType()),
+		text("Unit", o.Unit),
+		number("Step", o.Step),
+		flag("Get", o.Can("get")),
+		flag("Set", o.Can("set")),
+		unless(o.GetOn == nil, "GetTypes", socketTypeSlice(o.GetOn)),
+		unless(o.SetOn == nil, "SetTypes", socketTypeSlice(o.SetOn)),
+		flag("HasDefault", o.Default != nil),
+		text("Default", defaultOf(o)),
+		defaults(o),
+		text("MinusOne", o.MinusOne),
+		number("Min", lo),
+		number("Max", hi),
+		number("MinLen", o.MinLen),
+		number("MaxLen", o.MaxLen),
+		flag("Clear", o.Clear),
+		text("Example", o.Example),
+		text("Effect", o.Effect),
+		text("Applies", o.Applies),
+		unless(o.Since.IsZero(), "Since", version(o.Since)),
+		unless(o.DraftSince.IsZero(), "DraftSince", version(o.DraftSince)),
+		set("Served", version(o.FirstServed())),
+		unless(o.Needs == nil, "Needs", g.capabilitySlice(o.Needs)),
+		text("Platform", o.Platform),
+		unless(o.ReplacedBy == "", "ReplacedBy", jen.Id(o.ReplacedBy)),
+		text("Doc", o.Doc),
+		texts("Traps", o.Traps),
+	)
+}
+
+func status(o spec.Option) string {
+	switch {
+	case o.Status == "deprecated":
+		return "Deprecated"
+	case o.Draft():
+		return "Draft"
+	}
+	return "Stable"
+}
+
+func defaultOf(o spec.Option) string {
+	if o.Default == nil {
+		return ""
+	}
+	return *o.Default
+}
+
+func defaults(o spec.Option) jen.Code {
+	return unless(len(o.Defaults) == 0, "Defaults", jen.Map(jen.Id("SocketType")).String().ValuesFunc(func(v *jen.Group) {
+		for _, t := range slices.Sorted(mapKeys(o.Defaults)) {
+			v.Id(t).Op(":").Lit(o.Defaults[t])
+		}
+	}))
+}
+
+func (g *generator) accessors(f *jen.File) {
+	for _, o := range g.byNumber() {
+		typ := goType(o)
+		if o.Can("get") {
+			f.Add(comment(append([]string{o.Go + " reads " + o.Name + ", which " + o.Doc}, facts(o, "get")...)...))
+			f.Func().Params(jen.Id("s").Id("Sockopts")).Id(o.Go).Params().Params(typ, jen.Error()).Block(
+				jen.Return(jen.Id("get").Types(typ).Call(jen.Id("s"), jen.Id(o.Name))))
+		}
+		if o.Can("set") {
+			f.Add(comment(append([]string{"Set" + o.Go + " sets " + o.Name + ", which " + o.Doc}, facts(o, "set")...)...))
+			f.Func().Params(jen.Id("s").Id("Sockopts")).Id("Set" + o.Go).Params(jen.Id("v").Add(typ)).Error().Block(
+				jen.Return(jen.Id("s").Dot("Set").Call(jen.Id(o.Name), jen.Id("v"))))
+		}
+		if o.Clear {
+			f.Add(comment("Clear" + o.Go + " sets " + o.Name + " to libzmq's NULL, as if it had never been set."))
+			f.Func().Params(jen.Id("s").Id("Sockopts")).Id("Clear" + o.Go).Params().Error().Block(
+				jen.Return(jen.Id("s").Dot("clear").Call(jen.Id(o.Name))))
+		}
+	}
+}
+
+// goType is the Go type of an option's value as jennifer has it.
+func goType(o spec.Option) jen.Code {
+	if pkg, name, ok := strings.Cut(o.GoType(), "."); ok {
+		return jen.Qual(pkg, name)
+	}
+	return jen.Id(o.GoType())
+}
+
+// facts is what the comment of an accessor lists.
+func facts(o spec.Option, access string) []string {
+	var list []string
+	add := func(format string, args ...any) { list = append(list, fmt.Sprintf("- "+format, args...)) }
+	add("libzmq: ZMQ_%s, number %d%s", o.Name, o.Number, optional(", counted in %s", o.Unit))
+	if o.Default != nil {
+		add("default: %s", defaultText(o))
+	}
+	if o.MinusOne != "" {
+		add("%s: %s", minusOne(o), o.MinusOne)
+	}
+	if lo, hi, ok := o.Range(); ok && access == "set" && o.Kind != "bool" && o.Type == "" {
+		add("range: %d to %d%s", lo, hi, optional(" %s", o.Unit))
+	}
+	if lengths := lengthText(o); lengths != "" && access == "set" {
+		add("length: %s", lengths)
+	}
+	on := o.GetOn
+	if access == "set" {
+		on = o.SetOn
+		add("takes effect: %s", o.Effect)
+	}
+	if on == nil {
+		add("sockets: all")
+	} else {
+		add("sockets: %s", strings.Join(on, ", "))
+	}
+	if o.Applies != "" {
+		add("matters to: %s", o.Applies)
+	}
+	add("%s", lowerSince(o))
+	if o.Platform != "" {
+		add("systems: %s", o.Platform)
+	}
+	list = append(list, o.Traps...)
+	if o.Status == "deprecated" {
+		list = append(list, "Deprecated: "+replacement(o))
+	}
+	return list
+}
+
+func replacement(o spec.Option) string {
+	if o.ReplacedBy == "" {
+		return "libzmq advises against it."
+	}
+	return "use " + o.ReplacedBy + "."
+}
+
+func lowerSince(o spec.Option) string {
+	text := strings.TrimSuffix(since(o.Origin), ".")
+	text = strings.ToLower(text[:1]) + text[1:]
+	if !o.Served.IsZero() {
+		text += "; the number since " + o.Served.String()
+	}
+	if len(o.Needs) > 0 {
+		text += ", in a library built with " + list(o.Needs)
+	}
+	return text
+}
+
+func defaultText(o spec.Option) string {
+	text := *o.Default
+	if text == "" {
+		text = "empty"
+	}
+	byValue := make(map[string][]string)
+	for t, v := range o.Defaults {
+		byValue[v] = append(byValue[v], t)
+	}
+	for _, v := range slices.Sorted(mapKeys(byValue)) {
+		slices.Sort(byValue[v])
+		text += "; " + v + " on " + strings.Join(byValue[v], ", ")
+	}
+	return text
+}
+
+func minusOne(o spec.Option) string {
+	if o.Kind == "duration" {
+		return "-1, here Forever"
+	}
+	return "-1"
+}
+
+func lengthText(o spec.Option) string {
+	switch {
+	case o.MaxLen > 0:
+		return fmt.Sprintf("%d to %d bytes", o.MinLen, o.MaxLen)
+	case o.MinLen > 0:
+		return fmt.Sprintf("at least %d bytes", o.MinLen)
+	}
+	return ""
+}
+
+func optional(format, v string) string {
+	if v == "" {
+		return ""
+	}
+	return fmt.Sprintf(format, v)
+}

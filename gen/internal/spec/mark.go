@@ -1,0 +1,64 @@
+package spec
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// A Pos is a place in a YAML file. Lines and columns count from 1.
+type Pos struct {
+	File      string
+	Line, Col int
+}
+
+func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
+
+// A Mark is embedded in whatever is read from a YAML mapping and remembers where it and
+// each of its keys stood.
+type Mark struct {
+	pos  Pos
+	keys map[string]Pos
+}
+
+// At returns the place of a key's value, or of the whole mapping without that key.
+func (m Mark) At(key string) Pos {
+	if p, ok := m.keys[key]; ok {
+		return p
+	}
+	return m.pos
+}
+
+// Has reports whether the mapping has the key.
+func (m Mark) Has(key string) bool {
+	_, ok := m.keys[key]
+	return ok
+}
+
+// An Error is one thing wrong with a spec.
+type Error struct {
+	Pos
+	Text string
+}
+
+func (e Error) Error() string { return e.Pos.String() + ": " + e.Text }
+
+// problems gathers errors, so that one run reports them all.
+type problems struct{ list []Error }
+
+func (p *problems) add(at Pos, format string, args ...any) {
+	p.list = append(p.list, Error{at, fmt.Sprintf(format, args...)})
+}
+
+// err joins the errors in the order of their places.
+func (p *problems) err() error {
+	slices.SortStableFunc(p.list, func(a, b Error) int {
+		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Col, b.Col))
+	})
+	var errs []error
+	for _, e := range p.list {
+		errs = append(errs, e)
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,194 @@
+// Package spec loads the YAML in spec/ and checks it.
+package spec
+
+// A Spec is everything the YAML files say, in the order of the files' names and of the
+// entries in them. Any file may hold any of the lists.
+type Spec struct {
+	Releases     []Release    `yaml:"releases"`
+	SocketTypes  []SocketType `yaml:"socket_types"`
+	Options      []Option     `yaml:"options"`
+	Contexts     []Context    `yaml:"context_options"`
+	Enums        []Enum       `yaml:"enums"`
+	Strings      []Strings    `yaml:"strings"`
+	Capabilities []Capability `yaml:"capabilities"`
+	Classes      []Class      `yaml:"error_classes"`
+	Errnos       []Errno      `yaml:"errnos"`
+	Ignore       []Ignored    `yaml:"ignore"`
+}
+
+// A Release is a libzmq that was published, or is about to be.
+type Release struct {
+	Mark
+	Version    Version `yaml:"version,required"`
+	Unreleased bool    `yaml:"unreleased"`
+}
+
+// Origin is since when libzmq's header has a name.
+type Origin struct {
+	Since      Version `yaml:"since"`       // as a stable name; none is never
+	DraftSince Version `yaml:"draft_since"` // as a draft, where it began as one
+}
+
+// First is the first release that has the name at all.
+func (o Origin) First() Version {
+	if o.DraftSince.IsZero() {
+		return o.Since
+	}
+	return o.DraftSince
+}
+
+// Draft reports whether the name has never become stable.
+func (o Origin) Draft() bool { return o.Since.IsZero() }
+
+// A SocketType is one of the ZMQ_PAIR family.
+type SocketType struct {
+	Mark
+	Origin
+	Name       string   `yaml:"name,required"`
+	Number     int64    `yaml:"number,required"`
+	Aliases    []string `yaml:"aliases"`
+	Peers      []string `yaml:"peers"`
+	Send       bool     `yaml:"send"`
+	Receive    bool     `yaml:"receive"`
+	ThreadSafe bool     `yaml:"thread_safe"`
+	Mute       string   `yaml:"mute"` // what a send does that would go over a high-water mark
+	Doc        string   `yaml:"doc,required"`
+}
+
+// An Option is a socket option.
+type Option struct {
+	Mark
+	Origin
+	Name       string            `yaml:"name,required"`
+	Number     int64             `yaml:"number,required"`
+	Go         string            `yaml:"go,required"` // what its methods are named after
+	Aliases    []string          `yaml:"aliases"`
+	Status     string            `yaml:"status"` // "deprecated"; else stable or draft, by its origin
+	ReplacedBy string            `yaml:"replaced_by"`
+	Kind       string            `yaml:"kind,required"`
+	Type       string            `yaml:"type"` // the enumeration, for the kinds enum and flags
+	Unit       string            `yaml:"unit"`
+	Step       int64             `yaml:"step"`
+	Access     []string          `yaml:"access,required"`
+	GetOn      []string          `yaml:"get_on"`
+	SetOn      []string          `yaml:"set_on"`
+	Min        *int64            `yaml:"min"`
+	Max        *int64            `yaml:"max"`
+	MinLen     int64             `yaml:"min_len"`
+	MaxLen     int64             `yaml:"max_len"`
+	Clear      bool              `yaml:"clear"`
+	Default    *string           `yaml:"default"`
+	Defaults   map[string]string `yaml:"defaults"`
+	MinusOne   string            `yaml:"minus_one"`
+	Example    string            `yaml:"example"`
+	Effect     string            `yaml:"effect"`
+	Applies    string            `yaml:"applies"`
+	Served     Version           `yaml:"served_since"`
+	Needs      []string          `yaml:"needs"`
+	Platform   string            `yaml:"platform"`
+	Doc        string            `yaml:"doc,required"`
+	Traps      []string          `yaml:"traps"`
+}
+
+// A Context is a context option.
+type Context struct {
+	Mark
+	Origin
+	Name     string   `yaml:"name,required"`
+	Number   int64    `yaml:"number,required"`
+	Go       string   `yaml:"go"` // the constant, where the name is taken
+	Access   []string `yaml:"access,required"`
+	Default  string   `yaml:"default"`
+	Min      *int64   `yaml:"min"`
+	Effect   string   `yaml:"effect"`
+	Platform string   `yaml:"platform"`
+	Doc      string   `yaml:"doc,required"`
+}
+
+// An Enum is a type with named values: an enumeration, or a set of flags.
+type Enum struct {
+	Mark
+	Type   string  `yaml:"type,required"`
+	Base   string  `yaml:"base"` // "uint64"; else int
+	Flags  bool    `yaml:"flags"`
+	What   string  `yaml:"what,required"` // what errors call a value
+	Doc    string  `yaml:"doc,required"`
+	Values []Value `yaml:"values,required"`
+}
+
+// A Value is a constant of an enumeration.
+type Value struct {
+	Mark
+	Origin
+	Name    string   `yaml:"name,required"`
+	Go      string   `yaml:"go"` // the constant, where the name will not do
+	Value   *int64   `yaml:"value"`
+	History []Change `yaml:"history"` // instead of value, where releases differ
+	Doc     string   `yaml:"doc"`
+}
+
+// A Change is the value that a constant has from a release on.
+type Change struct {
+	Mark
+	Since Version `yaml:"since,required"`
+	Value int64   `yaml:"value,required"`
+}
+
+// Strings is a type whose values are strings.
+type Strings struct {
+	Mark
+	Type   string        `yaml:"type,required"`
+	Doc    string        `yaml:"doc,required"`
+	Values []StringValue `yaml:"values,required"`
+}
+
+// A StringValue is a constant of such a type.
+type StringValue struct {
+	Mark
+	Origin
+	Name   string `yaml:"name,required"`
+	String string `yaml:"string,required"`
+	Doc    string `yaml:"doc,required"`
+}
+
+// A Capability is a string that zmq_has knows.
+type Capability struct {
+	Mark
+	Origin
+	Name  string `yaml:"name,required"`
+	Go    string `yaml:"go,required"`
+	Pebbe string `yaml:"pebbe"` // pebbe/zmq4's function that asks for it
+	Doc   string `yaml:"doc,required"`
+}
+
+// A Class is a group of errors that errors.Is holds for.
+type Class struct {
+	Mark
+	Name     string `yaml:"name,required"`
+	Python   string `yaml:"python"`   // the exception that PEP 3151 has for it
+	Parent   string `yaml:"parent"`   // a class that it belongs to
+	Sentinel string `yaml:"sentinel"` // the standard library's error; else one is made
+	Text     string `yaml:"text"`     // the text of the error that is made
+	Doc      string `yaml:"doc"`
+}
+
+// An Errno is an error number that a call of libzmq may return.
+type Errno struct {
+	Mark
+	Origin
+	Name    string           `yaml:"name,required"`
+	Native  int64            `yaml:"native"`   // offset from ZMQ_HAUSNUMERO: libzmq's own
+	Fall    int64            `yaml:"fallback"` // the offset where the system lacks the number
+	Numbers map[string]int64 `yaml:"numbers"`
+	Text    string           `yaml:"text,required"`
+	Is      []string         `yaml:"is"`
+	Calls   []string         `yaml:"calls,required"`
+	Doc     string           `yaml:"doc,required"`
+}
+
+// An Ignored is a name of the header that the spec leaves out.
+type Ignored struct {
+	Mark
+	Name   string `yaml:"name,required"`
+	Reason string `yaml:"reason,required"`
+}

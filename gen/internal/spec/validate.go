@@ -1,0 +1,3 @@
+package spec
+
+func (s *Spec) validate(p *problems) {}

@@ -1,0 +1,75 @@
+package zmq
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// A Capability is a part of libzmq that not every build has, by the name that zmq_has
+// knows it by.
+type Capability string
+
+var askLibrary func(name string) bool
+
+// RegisterHas installs the function that asks libzmq's zmq_has. Package zmqio does so
+// when it is initialized; nothing else needs to. It must not be called later.
+func RegisterHas(has func(name string) bool) { askLibrary = has }
+
+// Has reports whether the running libzmq has a capability. It stands for zmq_has. In a
+// program without package zmqio only the capabilities that pebbe/zmq4 can ask for are
+// ever reported.
+func Has(c Capability) bool {
+	if askLibrary != nil {
+		return askLibrary(string(c))
+	}
+	has := pebbeHas[c]
+	return has != nil && has()
+}
+
+// Require returns nil when the running libzmq has the capability. Otherwise the error is
+// errors.ErrUnsupported and says what is needed and what is running.
+func Require(c Capability) error {
+	if Has(c) {
+		return nil
+	}
+	need := requirement{capabilities: []Capability{c}}
+	return fmt.Errorf("%w: %s", errors.ErrUnsupported, need.unmet())
+}
+
+// A requirement is what must hold of the running libzmq for it to know something.
+type requirement struct {
+	since        Version
+	capabilities []Capability
+}
+
+// unmet names what is needed and what is running, or returns "" if nothing is missing.
+func (r requirement) unmet() string {
+	running := runningVersion()
+	have, missing := "this is libzmq "+running.String(), ""
+	for _, c := range r.capabilities {
+		if !Has(c) {
+			missing += ", " + string(c)
+		}
+	}
+	if missing == "" && running.Compare(r.since) >= 0 {
+		return ""
+	}
+	need := "needs libzmq"
+	if r.since != (Version{}) {
+		need += " " + r.since.String() + " or later"
+	}
+	if len(r.capabilities) > 0 {
+		need += " built with"
+		for i, c := range r.capabilities {
+			if i > 0 {
+				need += ","
+			}
+			need += " " + string(c)
+		}
+	}
+	if missing != "" {
+		have += " without " + strings.TrimPrefix(missing, ", ")
+	}
+	return need + ", " + have
+}

@@ -1,0 +1,37 @@
+package zmq
+
+import (
+	"os"
+	"syscall"
+
+	"github.com/pebbe/zmq4"
+)
+
+// Translate turns the error of a libzmq call into the standard library's error for a
+// failed system call, *os.SyscallError, with op as its Syscall and an Errno as its Err. It
+// takes a zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed
+// socket and a closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
+//
+// A nil error stays nil. Any other error comes back unchanged, so one that has been
+// translated before keeps its op.
+func Translate(op string, err error) error {
+	var errno Errno
+	switch e := err.(type) {
+	case Errno:
+		errno = e
+	case zmq4.Errno:
+		errno = Errno(e)
+	case syscall.Errno:
+		errno = Errno(e)
+	default:
+		switch err {
+		case zmq4.ErrorSocketClosed:
+			errno = ENOTSOCK
+		case zmq4.ErrorContextClosed:
+			errno = ETERM
+		default:
+			return err
+		}
+	}
+	return &os.SyscallError{Syscall: op, Err: errno}
+}

@@ -1,0 +1,32 @@
+package zmq
+
+import (
+	"cmp"
+	"fmt"
+
+	"github.com/pebbe/zmq4"
+)
+
+// A Version is a release of libzmq. The zero Version stands for no release.
+type Version struct{ Major, Minor, Patch int }
+
+// String returns the version as libzmq writes it: "4.3.4".
+func (v Version) String() string {
+	return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch)
+}
+
+// Compare returns -1, 0 or +1 as v is older than w, the same, or newer.
+func (v Version) Compare(w Version) int {
+	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch))
+}
+
+// LibraryVersion returns the version of the libzmq that is running, which may differ
+// from the one the program was built with. It stands for zmq_version.
+func LibraryVersion() (major, minor, patch int) {
+	return zmq4.Version()
+}
+
+func runningVersion() Version {
+	major, minor, patch := LibraryVersion()
+	return Version{major, minor, patch}
+}

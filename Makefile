@@ -1,0 +1,69 @@
+# Targets for people; .ci/run calls `make ci`. Nothing here needs anything
+# installed but Go, a C compiler and make: deps.sh fetches libzmq's headers, and
+# the developer tools are pinned in tests/tools/go.mod and built by go itself.
+
+GO    ?= go
+TOOL  := $(GO) tool -modfile=tests/tools/go.mod
+DEPS  := ./tests/tools/deps.sh
+
+# What `make bench` runs, and how often; see `go help testflag`.
+BENCH ?= .
+COUNT ?= 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test race bench generate fmt ci fresh format tidy lint
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## install libzmq's headers if missing, then echo this README through zmqcat
+	@$(DEPS)
+	$(GO) run ./zmqio/cmd/zmqcat demo README.md
+
+test: ## install what is missing, then run all tests
+	@$(DEPS) peers
+	$(GO) test -count=1 ./...
+
+race: ## the same under the race detector
+	@$(DEPS) peers
+	$(GO) test -count=1 -race ./...
+
+bench: ## run the benchmarks: BENCH=regexp COUNT=n
+	@$(DEPS)
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./zmqio/...
+
+generate: ## write the generated Go files from spec/
+	@$(DEPS)
+	$(GO) generate ./...
+
+fmt: ## format all Go code
+	$(TOOL) gofumpt -w .
+
+ci: fresh format tidy lint ## everything that must hold before a change goes in
+	$(GO) test -count=1 -timeout 5m ./...
+	$(GO) test -count=1 -timeout 8m -race ./...
+
+# The parts of ci.
+
+fresh:
+	@echo 'checking that the generated code is fresh'
+	@before=$$(cat *_gen.go | cksum) && $(GO) run ./gen && \
+	if [ "$$before" != "$$(cat *_gen.go | cksum)" ]; then \
+		echo 'generated code was stale and has been written anew: look at it and commit it' >&2; exit 1; \
+	fi
+
+format:
+	@echo 'checking the format'
+	@bad=$$(gofmt -l . && $(TOOL) gofumpt -l .) && \
+	if [ -n "$$bad" ]; then \
+		echo "run make fmt for:" >&2; echo "$$bad" | sort -u >&2; exit 1; \
+	fi
+
+tidy:
+	$(GO) mod tidy -diff
+	$(GO) -C tests/tools mod tidy -diff
+
+lint:
+	$(GO) vet ./...
+	$(TOOL) staticcheck ./...
+	$(GO) -C tests/tools build tool

@@ -1,0 +1,144 @@
+#!/bin/sh
+# Installs what the system lacks: pkg-config and libzmq's headers, always; with
+# "peers" also the Python side of tests/interop, and with "net" the ip command,
+# both on Debian-like systems only, where these packages are known to exist.
+#
+# Usage: deps.sh [peers] [net]
+#
+# It installs nothing that is there already, says what it installs, and uses
+# sudo only when it is needed and there. Without peers and net the tests that
+# need them are skipped, so failing to install those is a note and not an error.
+set -u
+
+die() {
+	echo "deps: $*" >&2
+	exit 1
+}
+
+have() {
+	command -v "$1" >/dev/null 2>&1
+}
+
+# manager prints the system's package manager, or nothing.
+manager() {
+	for m in apt-get dnf apk pacman zypper brew; do
+		if have "$m"; then
+			echo "$m"
+			return
+		fi
+	done
+}
+
+# names LOGICAL... prints what the manager calls each package.
+names() {
+	for logical; do
+		case $PM:$logical in
+		apt-get:libzmq) echo libzmq3-dev ;;
+		apt-get:pkg-config) echo pkg-config ;;
+		apk:libzmq) echo zeromq-dev ;;
+		pacman:libzmq | brew:libzmq) echo zeromq ;;
+		*:libzmq) echo zeromq-devel ;;
+		dnf:pkg-config | zypper:pkg-config) echo pkgconf-pkg-config ;;
+		*:pkg-config) echo pkgconf ;;
+		*) echo "$logical" ;;
+		esac
+	done
+}
+
+# as_root COMMAND... runs it, through sudo when that is what it takes.
+# Homebrew refuses to be run as root, every other manager refuses not to be.
+as_root() {
+	if [ "$PM" != brew ] && [ "$(id -u)" -ne 0 ]; then
+		set -- sudo "$@"
+	fi
+	echo "deps: $*"
+	"$@"
+}
+
+# refresh fetches apt's package lists, once; the other managers see to theirs.
+refreshed=
+refresh() {
+	if [ "$PM" = apt-get ] && [ -z "$refreshed" ]; then
+		refreshed=1
+		as_root apt-get -qq update || echo "deps: apt-get update failed, going on with the lists at hand" >&2
+	fi
+}
+
+# install PACKAGE... installs packages under the manager's own names.
+install() {
+	if [ "$PM" != brew ] && [ "$(id -u)" -ne 0 ] && ! have sudo; then
+		echo "deps: cannot install $*: not root, and there is no sudo" >&2
+		return 1
+	fi
+	refresh
+	case $PM in
+	apt-get) as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends "$@" ;;
+	dnf) as_root dnf install -y "$@" ;;
+	apk) as_root apk add "$@" ;;
+	pacman) as_root pacman -Sy --noconfirm --needed "$@" ;;
+	zypper) as_root zypper --non-interactive install "$@" ;;
+	brew) as_root brew install "$@" ;;
+	esac || {
+		echo "deps: $PM could not install $*" >&2
+		return 1
+	}
+}
+
+# python_imports MODULE reports whether a Python that tests/interop would try has it.
+python_imports() {
+	for py in ${ZMQIO_PYTHON:+"$ZMQIO_PYTHON"} /usr/bin/python3 python3; do
+		if "$py" -c "import $1" >/dev/null 2>&1; then
+			return 0
+		fi
+	done
+	return 1
+}
+
+# need_libzmq makes sure of pkg-config and libzmq, or ends the script.
+need_libzmq() {
+	if pkg-config --exists libzmq 2>/dev/null; then
+		return
+	fi
+	[ -n "$PM" ] || die "pkg-config does not know libzmq, and there is no package manager known here; install ZeroMQ's development files by hand"
+	set -- libzmq
+	have pkg-config || set -- "$@" pkg-config
+	# Word splitting is meant: one name a package.
+	# shellcheck disable=SC2046
+	set -- $(names "$@")
+	echo "deps: libzmq's headers or pkg-config are missing; installing $* with $PM"
+	install "$@" || exit 1
+	pkg-config --exists libzmq 2>/dev/null || die "installed $*, and pkg-config still does not know libzmq; see PKG_CONFIG_PATH"
+}
+
+# want NAME PACKAGE installs what only some tests need, where that can be done.
+want() {
+	if [ "$PM" != apt-get ]; then
+		echo "deps: $1 is missing; the tests that need it are skipped" >&2
+		return
+	fi
+	echo "deps: $1 is missing; installing $2 with $PM"
+	install "$2" || echo "deps: no $1; the tests that need it are skipped" >&2
+}
+
+peers='' net=''
+for arg; do
+	case $arg in
+	peers) peers=yes ;;
+	net) net=yes ;;
+	*) die "unknown argument $arg" ;;
+	esac
+done
+
+have go || die "Go is missing; see https://go.dev/doc/install"
+cc=$(go env CC)
+have "${cc%% *}" || die "the C compiler $cc is missing; cgo needs one"
+
+PM=$(manager)
+need_libzmq
+if [ -n "$peers" ]; then
+	python_imports zmq || want pyzmq python3-zmq
+	python_imports aiozmq || want aiozmq python3-aiozmq
+fi
+if [ -n "$net" ]; then
+	(PATH=$PATH:/usr/sbin:/sbin && have ip) || want "the ip command" iproute2
+fi

@@ -410,6 +410,7 @@ const (
 	KindString                   // string
 	KindBytes                    // []byte
 	KindCurveKey                 // CurveKey
+	KindFD                       // int, a file descriptor
 	KindEnum                     // OptionInfo.Type
 	KindFlags                    // OptionInfo.Type
 )
@@ -4643,7 +4644,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   FD,
 		Name:     "FD",
-		Kind:     KindInt,
+		Kind:     KindFD,
 		Type:     "int",
 		Get:      true,
 		GetTypes: []SocketType{PAIR, PUB, SUB, REQ, REP, DEALER, ROUTER, PULL, PUSH, XPUB, XSUB, STREAM, DGRAM},

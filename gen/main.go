@@ -1,7 +1,13 @@
 // Command gen makes package zmq from the files in spec/.
 //
-//	go run ./gen           compare the generated files with the spec; exit 1 if stale
-//	go run ./gen -write    write them
+//	go run ./gen                   show how the generated files differ from the spec
+//	go run ./gen -write            write them
+//	go run ./gen docs              write spec/README.md
+//	go run ./gen verify HEADER...  compare zmq.h files with the spec, both ways
+//	go run ./gen import HEADER     print YAML for what a zmq.h has and the spec has not
+//
+// It exits 1 where something differs or is wrong, and 2 where it is called wrongly. All
+// that is wrong with a spec is told in one run, each with file, line and column.
 package main
 
 import (
@@ -15,91 +21,155 @@ import (
 	"path/filepath"
 
 	"github.com/zmqio/zmq/gen/internal/emit"
+	"github.com/zmqio/zmq/gen/internal/header"
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
 //go:generate go run . -write
+//go:generate go run . docs
 
 //go:embed runtime/*.go
 var embedded embed.FS
 
 func main() {
-	if err := run(os.Args[1:], os.Stdout, os.Stderr); err != nil {
+	err := run(os.Args[1:], os.Stdout)
+	switch {
+	case err == nil || errors.Is(err, flag.ErrHelp):
+		return
+	case errors.Is(err, errUsage):
 		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
+		os.Exit(2)
 	}
+	fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
 }
 
-func run(args []string, stdout, stderr io.Writer) error {
+var (
+	errUsage   = errors.New("usage: gen [-root DIR] [-write | docs | verify HEADER... | import HEADER]")
+	errDiffers = errors.New("they differ")
+)
+
+func run(args []string, stdout io.Writer) error {
 	flags := flag.NewFlagSet("gen", flag.ContinueOnError)
-	flags.SetOutput(stderr)
+	flags.Usage = func() {}
+	flags.SetOutput(io.Discard)
 	write := flags.Bool("write", false, "write the generated files")
+	root := flags.String("root", "", "the directory of go.mod and spec/; by default the nearest one up from here")
 	if err := flags.Parse(args); err != nil {
-		return err
+		return fmt.Errorf("%w\n%w", err, errUsage)
 	}
-	root, err := findRoot()
+	g, err := load(*root)
 	if err != nil {
 		return err
 	}
-	files, err := generate(root)
-	if err != nil {
-		return err
+	command, operands := flags.Arg(0), flags.Args()
+	switch {
+	case command == "" && *write:
+		return g.write(g.files)
+	case command == "":
+		return g.check(stdout)
+	case command == "docs" && len(operands) == 1:
+		return g.write(g.docs)
+	case command == "verify" && len(operands) > 1:
+		return g.verify(stdout, operands[1:])
+	case command == "import" && len(operands) == 2:
+		return g.importHeader(stdout, operands[1])
 	}
-	if *write {
-		return writeFiles(root, files)
-	}
-	return check(root, files)
+	return errUsage
 }
 
-// findRoot goes up from the working directory to the one that holds spec/.
-func findRoot() (string, error) {
-	dir, err := os.Getwd()
-	if err != nil {
-		return "", err
-	}
-	for {
-		if info, err := os.Stat(filepath.Join(dir, "spec")); err == nil && info.IsDir() {
-			if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
-				return dir, nil
-			}
-		}
-		parent := filepath.Dir(dir)
-		if parent == dir {
-			return "", errors.New("no directory above this one has go.mod and spec/")
-		}
-		dir = parent
-	}
+// A project is a spec and where it lives.
+type project struct {
+	root    string
+	spec    *spec.Spec
+	runtime fs.FS
 }
 
-func generate(root string) ([]emit.File, error) {
-	s, err := spec.Load(os.DirFS(filepath.Join(root, "spec")), "spec")
-	if err != nil {
-		return nil, err
+func load(root string) (*project, error) {
+	if root == "" {
+		var err error
+		if root, err = findRoot(); err != nil {
+			return nil, err
+		}
 	}
 	runtime, err := fs.Sub(embedded, "runtime")
 	if err != nil {
 		return nil, err
 	}
-	return emit.Files(s, runtime)
+	taken, err := emit.Declared(runtime)
+	if err != nil {
+		return nil, err
+	}
+	s, err := spec.Load(os.DirFS(filepath.Join(root, "spec")), "spec", taken...)
+	if err != nil {
+		return nil, err
+	}
+	return &project{root, s, runtime}, nil
 }
 
-func writeFiles(root string, files []emit.File) error {
+// findRoot goes up from the working directory to the one that holds go.mod and spec/.
+func findRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", err
+	}
+	for ; ; dir = filepath.Dir(dir) {
+		if exists(filepath.Join(dir, "go.mod")) && exists(filepath.Join(dir, "spec")) {
+			return dir, nil
+		}
+		if dir == filepath.Dir(dir) {
+			return "", errors.New("no directory from here up has go.mod and spec/")
+		}
+	}
+}
+
+func exists(file string) bool {
+	_, err := os.Stat(file)
+	return err == nil
+}
+
+func (p *project) files() ([]emit.File, error) { return emit.Files(p.spec, p.runtime) }
+
+func (p *project) docs() ([]emit.File, error) {
+	f, err := emit.Docs(p.spec)
+	return []emit.File{f}, err
+}
+
+func (p *project) write(make func() ([]emit.File, error)) error {
+	files, err := make()
+	if err != nil {
+		return err
+	}
 	for _, f := range files {
-		if err := os.WriteFile(filepath.Join(root, f.Name), f.Content, 0o644); err != nil {
+		if err := os.WriteFile(filepath.Join(p.root, f.Name), f.Content, 0o644); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// check reports every generated file that differs from what the spec makes.
-func check(root string, files []emit.File) error {
-	var errs []error
-	for _, f := range files {
-		have, err := os.ReadFile(filepath.Join(root, f.Name))
-		if err != nil || string(have) != string(f.Content) {
-			errs = append(errs, fmt.Errorf("%s is stale: run go generate ./...", f.Name))
+func (p *project) verify(stdout io.Writer, files []string) error {
+	differs := false
+	for _, file := range files {
+		h, err := header.Read(file)
+		if err != nil {
+			return err
+		}
+		for _, line := range h.Verify(p.spec) {
+			fmt.Fprintln(stdout, line)
+			differs = true
 		}
 	}
-	return errors.Join(errs...)
+	if differs {
+		return fmt.Errorf("the spec and the header: %w", errDiffers)
+	}
+	return nil
+}
+
+func (p *project) importHeader(stdout io.Writer, file string) error {
+	h, err := header.Read(file)
+	if err != nil {
+		return err
+	}
+	return h.Import(p.spec, stdout)
 }

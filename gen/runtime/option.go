@@ -27,6 +27,7 @@ const (
 	KindString                   // string
 	KindBytes                    // []byte
 	KindCurveKey                 // CurveKey
+	KindFD                       // int, a file descriptor
 	KindEnum                     // OptionInfo.Type
 	KindFlags                    // OptionInfo.Type
 )

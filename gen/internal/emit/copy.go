@@ -44,6 +44,54 @@ func copyFile(to *jen.File, dir fs.FS, name string) error {
 	return nil
 }
 
+// copied are the files of gen/runtime that go into the generated ones.
+var copied = []string{
+	"sockettype.go", "option.go", "sockopts.go", "codec.go", "curvekey.go", "names.go",
+	"capability.go", "version.go", "errno.go", "translate.go",
+}
+
+// Declared returns the top-level names of the hand-written part, which the spec may not
+// use for anything else.
+func Declared(runtime fs.FS) ([]string, error) {
+	var names []string
+	for _, name := range copied {
+		text, err := fs.ReadFile(runtime, name)
+		if err != nil {
+			return nil, err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), name, text, parser.SkipObjectResolution)
+		if err != nil {
+			return nil, err
+		}
+		for _, decl := range file.Decls {
+			names = append(names, declaredBy(decl)...)
+		}
+	}
+	return names, nil
+}
+
+func declaredBy(decl ast.Decl) []string {
+	var names []string
+	switch d := decl.(type) {
+	case *ast.FuncDecl:
+		if d.Recv == nil {
+			names = append(names, d.Name.Name)
+		}
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				names = append(names, s.Name.Name)
+			case *ast.ValueSpec:
+				for _, name := range s.Names {
+					names = append(names, name.Name)
+				}
+			}
+		}
+	}
+	return names
+}
+
 // importPaths maps the names that the file calls its imports to their paths.
 func importPaths(file *ast.File) (map[string]string, error) {
 	paths := make(map[string]string)

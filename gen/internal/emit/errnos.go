@@ -7,15 +7,12 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// hausnumero is what libzmq's own error numbers count from.
-const hausnumero = 156384712
-
 func (g *generator) errnos(f *jen.File) {
 	f.Add(comment("The error numbers that libzmq's calls return."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
 		for _, e := range g.Errnos {
 			defs.Add(comment(e.Name+" is \""+e.Text+"\". "+e.Doc, "From "+list(e.Calls)+"."))
-			value := jen.Lit(hausnumero + int(e.Native))
+			value := jen.Lit(int(spec.Hausnumero + e.Native))
 			if e.Native == 0 {
 				value = jen.Id("Errno").Call(jen.Qual("syscall", e.Name))
 			}

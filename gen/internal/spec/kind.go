@@ -10,12 +10,14 @@ type Kind struct {
 	Max     int64
 	Unit    bool // may have a unit
 	Lengths bool // may have min_len and max_len
+	GetOnly bool // cannot be set
 }
 
 // Kinds are the kinds of option values by their names in YAML.
 var Kinds = map[string]Kind{
 	"bool":      {Const: "KindBool", Go: "bool", Min: math.MinInt32, Max: math.MaxInt32},
 	"int":       {Const: "KindInt", Go: "int", Min: math.MinInt32, Max: math.MaxInt32, Unit: true},
+	"fd":        {Const: "KindFD", Go: "int", GetOnly: true},
 	"uint32":    {Const: "KindUint32", Go: "uint32", Max: math.MaxUint32, Unit: true},
 	"int64":     {Const: "KindInt64", Go: "int64", Min: math.MinInt64, Max: math.MaxInt64, Unit: true},
 	"uint64":    {Const: "KindUint64", Go: "uint64", Max: math.MaxInt64, Unit: true},

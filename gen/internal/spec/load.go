@@ -18,8 +18,9 @@ import (
 )
 
 // Load reads every .yaml file of a directory and checks the whole. The error joins an
-// Error for each thing wrong; label stands before the files' names in their places.
-func Load(dir fs.FS, label string) (*Spec, error) {
+// Error for each thing wrong; label stands before the files' names in their places. Names
+// in taken are not free for what the spec makes in Go.
+func Load(dir fs.FS, label string, taken ...string) (*Spec, error) {
 	names, err := fs.Glob(dir, "*.yaml")
 	if err != nil {
 		return nil, err
@@ -36,7 +37,7 @@ func Load(dir fs.FS, label string) (*Spec, error) {
 		}
 		s.read(path.Join(label, name), text, &p)
 	}
-	s.validate(&p)
+	s.validate(&p, taken)
 	if err := p.err(); err != nil {
 		return nil, err
 	}

@@ -21,3 +21,72 @@ func (c Context) GoName() string {
 
 // Const is the name of the capability's constant.
 func (c Capability) Const() string { return "Capability" + c.Go }
+
+// A HeaderName is a name that zmq.h defines, as the spec has it.
+type HeaderName struct {
+	At     Pos
+	Origin Origin
+	Values []HeaderValue // more than one where releases differ
+	Text   string        // in place of Values, where it is a string
+	Errno  bool          // the system may have a number of its own
+}
+
+// A HeaderValue is the number of a name from a release on.
+type HeaderValue struct {
+	Since Version
+	Value int64
+}
+
+// Hausnumero is what libzmq's own error numbers count from.
+const Hausnumero = 156384712
+
+// Names returns what zmq.h defines, as far as the spec has it.
+func (s *Spec) Names() map[string]HeaderName {
+	names := make(map[string]HeaderName)
+	number := func(m Mark, o Origin, name string, value int64) {
+		names["ZMQ_"+name] = HeaderName{At: m.At("name"), Origin: o, Values: []HeaderValue{{o.First(), value}}}
+	}
+	for _, t := range s.SocketTypes {
+		for _, name := range append([]string{t.Name}, t.Aliases...) {
+			number(t.Mark, t.Origin, name, t.Number)
+		}
+	}
+	for _, o := range s.Options {
+		number(o.Mark, o.Origin, o.Name, o.Number)
+		for _, alias := range o.Aliases {
+			// What is an alias now was the name before.
+			number(o.Mark, Origin{Since: o.FirstServed()}, alias, o.Number)
+		}
+	}
+	for _, c := range s.Contexts {
+		number(c.Mark, c.Origin, c.Name, c.Number)
+	}
+	for _, e := range s.Enums {
+		for _, v := range e.Values {
+			name := HeaderName{At: v.At("name"), Origin: v.Origin}
+			for _, c := range v.History {
+				name.Values = append(name.Values, HeaderValue{c.Since, c.Value})
+			}
+			if v.Value != nil {
+				name.Values = []HeaderValue{{v.First(), *v.Value}}
+			}
+			names["ZMQ_"+v.Name] = name
+		}
+	}
+	for _, t := range s.Strings {
+		for _, v := range t.Values {
+			names["ZMQ_"+v.Name] = HeaderName{At: v.At("name"), Origin: v.Origin, Text: v.String}
+		}
+	}
+	for _, e := range s.Errnos {
+		offset, system := e.Native, e.Native == 0
+		if system {
+			offset = e.Fallback
+		}
+		if offset != 0 {
+			names[e.Name] = HeaderName{At: e.At("name"), Origin: e.Origin, Errno: system,
+				Values: []HeaderValue{{e.First(), Hausnumero + offset}}}
+		}
+	}
+	return names
+}

@@ -176,14 +176,14 @@ type Class struct {
 type Errno struct {
 	Mark
 	Origin
-	Name    string           `yaml:"name,required"`
-	Native  int64            `yaml:"native"`   // offset from ZMQ_HAUSNUMERO: libzmq's own
-	Fall    int64            `yaml:"fallback"` // the offset where the system lacks the number
-	Numbers map[string]int64 `yaml:"numbers"`
-	Text    string           `yaml:"text,required"`
-	Is      []string         `yaml:"is"`
-	Calls   []string         `yaml:"calls,required"`
-	Doc     string           `yaml:"doc,required"`
+	Name     string           `yaml:"name,required"`
+	Native   int64            `yaml:"native"`   // offset from ZMQ_HAUSNUMERO: libzmq's own
+	Fallback int64            `yaml:"fallback"` // the offset where the system lacks the number
+	Numbers  map[string]int64 `yaml:"numbers"`
+	Text     string           `yaml:"text,required"`
+	Is       []string         `yaml:"is"`
+	Calls    []string         `yaml:"calls,required"`
+	Doc      string           `yaml:"doc,required"`
 }
 
 // An Ignored is a name of the header that the spec leaves out.

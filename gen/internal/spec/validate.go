@@ -1,3 +1,177 @@
 package spec
 
-func (s *Spec) validate(p *problems) {}
+import (
+	"go/token"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// validator looks at a whole spec. Every check adds what it finds wrong and goes on.
+type validator struct {
+	*Spec
+	*problems
+	taken    map[string]string // top-level Go names and what has them
+	releases map[Version]bool
+}
+
+// validate checks a spec; taken are the Go names that are not free for it.
+func (s *Spec) validate(p *problems, taken []string) {
+	v := validator{s, p, make(map[string]string), make(map[Version]bool)}
+	for _, name := range taken {
+		v.taken[name] = "the hand-written part of the package"
+	}
+	v.checkReleases()
+	v.checkSocketTypes()
+	v.checkOptions()
+	v.checkContexts()
+	v.checkEnums()
+	v.checkStrings()
+	v.checkCapabilities()
+	v.checkClasses()
+	v.checkErrnos()
+	v.checkIgnored()
+}
+
+func (v validator) checkReleases() {
+	for _, r := range v.Releases {
+		if v.releases[r.Version] {
+			v.add(r.At("version"), "release %v is there twice", r.Version)
+		}
+		v.releases[r.Version] = true
+	}
+}
+
+// origin checks since when a name is there.
+func (v validator) origin(m Mark, o Origin) {
+	if !m.Has("since") && !m.Has("draft_since") {
+		v.add(m.pos, "key \"since\" or \"draft_since\" is missing")
+	}
+	v.release(m, "since", o.Since)
+	v.release(m, "draft_since", o.DraftSince)
+	if !o.Since.IsZero() && o.DraftSince.Compare(o.Since) >= 0 {
+		v.add(m.At("draft_since"), "draft_since %v is not before since %v", o.DraftSince, o.Since)
+	}
+}
+
+func (v validator) release(m Mark, key string, version Version) {
+	if !version.IsZero() && !v.releases[version] {
+		v.add(m.At(key), "there is no release %v", version)
+	}
+}
+
+// declare takes a top-level Go name for what has it.
+func (v validator) declare(at Pos, name, what string) {
+	if !v.identifier(at, name) {
+		return
+	}
+	if other, ok := v.taken[name]; ok {
+		v.add(at, "the Go name %s of %s is taken by %s", name, what, other)
+		return
+	}
+	v.taken[name] = what
+}
+
+// identifier checks that a name can be one in Go that other packages see.
+func (v validator) identifier(at Pos, name string) bool {
+	first, _ := utf8.DecodeRuneInString(name)
+	switch {
+	case token.IsKeyword(name):
+		v.add(at, "%q is a keyword of Go", name)
+	case !token.IsIdentifier(name):
+		v.add(at, "%q is not a name in Go", name)
+	case !unicode.IsUpper(first):
+		v.add(at, "%q is not a name that other packages see: it begins with no capital", name)
+	default:
+		return true
+	}
+	return false
+}
+
+// doc checks the prose: it follows a name, so it begins small, and ends a sentence.
+func (v validator) doc(m Mark, key, text string) {
+	if text != "" && !strings.HasSuffix(text, ".") {
+		v.add(m.At(key), "%s does not end with a full stop", key)
+	}
+}
+
+// oneOf checks a word against those that are known. An empty one is fine.
+func (v validator) oneOf(m Mark, key, word string, known ...string) {
+	if word != "" && !slices.Contains(known, word) {
+		v.add(m.At(key), "%s is %q, not one of: %s", key, word, strings.Join(known, ", "))
+	}
+}
+
+// unique checks that no two entries of a list share something.
+type unique[K comparable] struct {
+	v    validator
+	what string
+	seen map[K]string
+}
+
+func newUnique[K comparable](v validator, what string) unique[K] {
+	return unique[K]{v, what, make(map[K]string)}
+}
+
+func (u unique[K]) add(at Pos, key K, name string) {
+	if other, ok := u.seen[key]; ok {
+		u.v.add(at, "%s %v of %s is that of %s too", u.what, key, name, other)
+		return
+	}
+	u.seen[key] = name
+}
+
+func (v validator) access(m Mark, access []string) {
+	if m.Has("access") && len(access) == 0 {
+		v.add(m.At("access"), "access is empty: leave out what libzmq does not serve")
+	}
+	for i, a := range access {
+		v.oneOf(m, "access", a, "get", "set")
+		if slices.Contains(access[:i], a) {
+			v.add(m.At("access"), "access has %q twice", a)
+		}
+	}
+}
+
+func (v validator) socketType(name string) bool {
+	return slices.ContainsFunc(v.SocketTypes, func(t SocketType) bool { return t.Name == name })
+}
+
+func (v validator) socketTypes(m Mark, key string, names []string) {
+	for i, name := range names {
+		if !v.socketType(name) {
+			v.add(m.At(key), "%s: there is no socket type %q", key, name)
+		}
+		if slices.Contains(names[:i], name) {
+			v.add(m.At(key), "%s has %s twice", key, name)
+		}
+	}
+}
+
+func (v validator) checkSocketTypes() {
+	if len(v.SocketTypes) > 0 {
+		v.taken["SocketType"] = "the socket types"
+	}
+	numbers := newUnique[int64](v, "number")
+	for _, t := range v.SocketTypes {
+		v.origin(t.Mark, t.Origin)
+		v.doc(t.Mark, "doc", t.Doc)
+		v.declare(t.At("name"), t.Name, "socket type "+t.Name)
+		numbers.add(t.At("number"), t.Number, t.Name)
+		v.socketTypes(t.Mark, "peers", t.Peers)
+		for _, peer := range t.Peers {
+			if other := v.typeNamed(peer); other != nil && !slices.Contains(other.Peers, t.Name) {
+				v.add(t.At("peers"), "%s has the peer %s, but not the other way round", t.Name, peer)
+			}
+		}
+	}
+}
+
+func (v validator) typeNamed(name string) *SocketType {
+	i := slices.IndexFunc(v.SocketTypes, func(t SocketType) bool { return t.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &v.SocketTypes[i]
+}

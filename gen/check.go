@@ -1,0 +1,57 @@
+package main
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// check shows how the files that are there differ from what the spec makes.
+func (p *project) check(stdout io.Writer) error {
+	files, err := p.files()
+	if err != nil {
+		return err
+	}
+	docs, err := p.docs()
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, f := range append(files, docs...) {
+		same, err := diff(stdout, filepath.Join(p.root, f.Name), f.Name, f.Content)
+		if err != nil {
+			return err
+		}
+		if !same {
+			errs = append(errs, fmt.Errorf("%s is stale: run go generate ./...", f.Name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// diff writes a unified diff from a file to what it should be. A file that is not there
+// counts as empty.
+func diff(w io.Writer, file, name string, want []byte) (same bool, err error) {
+	have, err := os.ReadFile(file)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return false, err
+	}
+	if err == nil && bytes.Equal(have, want) {
+		return true, nil
+	}
+	if err != nil {
+		file = os.DevNull
+	}
+	cmd := exec.Command("diff", "-u", "--label", name, "--label", name+" from the spec", file, "-")
+	cmd.Stdin, cmd.Stdout = bytes.NewReader(want), w
+	var exit *exec.ExitError
+	// diff exits 1 when files differ, 2 when it failed.
+	if err := cmd.Run(); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
+		return false, fmt.Errorf("diff: %w", err)
+	}
+	return false, nil
+}

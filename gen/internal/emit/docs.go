@@ -1,0 +1,93 @@
+package emit
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"strings"
+	"text/template"
+
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+//go:embed README.md.tmpl
+var readme string
+
+var readmeTemplate = template.Must(template.New("README.md").Funcs(template.FuncMap{
+	"since":   func(o spec.Origin) string { return strings.TrimSuffix(since(o), ".") },
+	"words":   list,
+	"join":    func(words []string) string { return strings.Join(words, ", ") },
+	"default": func(o spec.Option) string { return cell(docDefault(o)) },
+	"bounds":  func(o spec.Option) string { return cell(docRange(o)) },
+	"cell":    cell,
+	"on":      docSockets,
+	"access":  docAccess,
+	"number":  docNumber,
+}).Parse(readme))
+
+// Docs makes spec/README.md: how to extend the spec, and tables of what it has.
+func Docs(s *spec.Spec) (File, error) {
+	var buf bytes.Buffer
+	g := generator{Spec: s}
+	err := readmeTemplate.Execute(&buf, struct {
+		*spec.Spec
+		ByNumber []spec.Option
+	}{s, g.byNumber()})
+	return File{"spec/README.md", buf.Bytes()}, err
+}
+
+// cell makes text fit into a table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+func docDefault(o spec.Option) string {
+	if o.Default == nil {
+		return ""
+	}
+	return defaultText(o)
+}
+
+func docRange(o spec.Option) string {
+	if lo, hi, ok := o.Range(); ok && o.Kind != "bool" && o.Type == "" {
+		return fmt.Sprintf("%d to %d", lo, hi)
+	}
+	return lengthText(o)
+}
+
+func docAccess(o spec.Option) string {
+	access := strings.Join(o.Access, ", ")
+	if o.Clear {
+		access += ", clear"
+	}
+	return access
+}
+
+// docSockets says which sockets have an option, for get and for set where they differ.
+func docSockets(o spec.Option) string {
+	on := func(names []string) string {
+		if names == nil {
+			return "all"
+		}
+		return strings.Join(names, ", ")
+	}
+	get, set := on(o.GetOn), on(o.SetOn)
+	switch {
+	case !o.Can("get") || get == set:
+		return set
+	case !o.Can("set"):
+		return get
+	}
+	return "get: " + get + "; set: " + set
+}
+
+func docNumber(e spec.Errno, system string) string {
+	if e.Native != 0 {
+		return fmt.Sprint(spec.Hausnumero + e.Native)
+	}
+	if n, ok := e.Numbers[system]; ok {
+		return fmt.Sprint(n)
+	}
+	if e.Fallback != 0 {
+		return fmt.Sprint(spec.Hausnumero + e.Fallback)
+	}
+	return ""
+}

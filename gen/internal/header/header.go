@@ -1,0 +1,130 @@
+// Package header reads what a zmq.h defines and compares it with the spec.
+package header
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"go/constant"
+	"go/token"
+	"go/types"
+	"os/exec"
+	"regexp"
+	"strings"
+
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// A Header is what a zmq.h defines.
+type Header struct {
+	File    string
+	Version spec.Version
+	Names   map[string]Name
+}
+
+// A Name is a macro that has a value.
+type Name struct {
+	Number int64
+	Text   string // in place of Number, where it is a string
+	Mark   bool   // it has no value that could be told
+	Draft  bool   // only a program that asks for drafts sees it
+	Own    bool   // counted from ZMQ_HAUSNUMERO
+}
+
+func (n Name) String() string {
+	switch {
+	case n.Mark:
+		return "no number"
+	case n.Text != "":
+		return fmt.Sprintf("%q", n.Text)
+	}
+	return fmt.Sprint(n.Number)
+}
+
+// Read runs the C preprocessor over a header, with and without drafts.
+func Read(file string) (*Header, error) {
+	stable, err := preprocess(file)
+	if err != nil {
+		return nil, err
+	}
+	all, err := preprocess(file, "-DZMQ_BUILD_DRAFT_API=1")
+	if err != nil {
+		return nil, err
+	}
+	h := &Header{File: file, Names: make(map[string]Name)}
+	for name, body := range all {
+		own := strings.Contains(body, "ZMQ_HAUSNUMERO")
+		if !strings.HasPrefix(name, "ZMQ_") && !own && !isErrno(name) {
+			continue
+		}
+		n := evaluate(all, name)
+		_, isStable := stable[name]
+		n.Draft, n.Own = !isStable, own
+		h.Names[name] = n
+	}
+	for i, part := range []*int{&h.Version.Major, &h.Version.Minor, &h.Version.Patch} {
+		name := "ZMQ_VERSION_" + []string{"MAJOR", "MINOR", "PATCH"}[i]
+		n, ok := h.Names[name]
+		if !ok || n.Mark {
+			return nil, fmt.Errorf("%s: no %s: this is not libzmq's zmq.h", file, name)
+		}
+		*part = int(n.Number)
+	}
+	return h, nil
+}
+
+var errnoName = regexp.MustCompile(`^E[A-Z0-9]+$`)
+
+func isErrno(name string) bool { return errnoName.MatchString(name) }
+
+// preprocess returns the macros without parameters that are defined at the end of a file.
+func preprocess(file string, flags ...string) (map[string]string, error) {
+	var stdout, stderr bytes.Buffer
+	cmd := exec.Command("cc", append(flags, "-E", "-dM", "-x", "c", file)...)
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		return nil, errors.Join(fmt.Errorf("cc -E %s: %w", file, err), errors.New(strings.TrimSpace(stderr.String())))
+	}
+	macros := make(map[string]string)
+	lines := bufio.NewScanner(&stdout)
+	for lines.Scan() {
+		rest, ok := strings.CutPrefix(lines.Text(), "#define ")
+		name, body, _ := strings.Cut(rest, " ")
+		if ok && !strings.Contains(name, "(") {
+			macros[name] = body
+		}
+	}
+	return macros, lines.Err()
+}
+
+var identifier = regexp.MustCompile(`\b[A-Za-z_]\w*`)
+
+// evaluate finds the value of a macro. C's constant expressions in zmq.h are Go's too,
+// once the macros in them are expanded.
+func evaluate(macros map[string]string, name string) Name {
+	expr := macros[name]
+	for range 10 { // deeper than any header nests, and an end to those that never do
+		next := identifier.ReplaceAllStringFunc(expr, func(id string) string {
+			if body, ok := macros[id]; ok {
+				return "(" + body + ")"
+			}
+			return id
+		})
+		if next == expr {
+			break
+		}
+		expr = next
+	}
+	v, err := types.Eval(token.NewFileSet(), nil, token.NoPos, expr)
+	if err != nil || v.Value == nil {
+		return Name{Mark: true}
+	}
+	if v.Value.Kind() == constant.String {
+		return Name{Text: constant.StringVal(v.Value)}
+	}
+	if number, ok := constant.Int64Val(v.Value); ok {
+		return Name{Number: number}
+	}
+	return Name{Mark: true}
+}

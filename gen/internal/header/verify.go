@@ -1,0 +1,83 @@
+package header
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// Verify compares a header with the spec, both ways, and returns a line for each thing
+// that differs.
+func (h *Header) Verify(s *spec.Spec) []string {
+	names := s.Names()
+	var lines []string
+	for _, name := range h.Missing(s) {
+		lines = append(lines, fmt.Sprintf("%s: %s, %v, is not in the spec", h.File, name, h.Names[name]))
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		if text := h.compare(name, names[name]); text != "" {
+			lines = append(lines, fmt.Sprintf("%v: %s %s", names[name].At, name, text))
+		}
+	}
+	return lines
+}
+
+// Missing returns the names of the header that the spec neither has nor leaves out.
+func (h *Header) Missing(s *spec.Spec) []string {
+	names := s.Names()
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(h.Names)) {
+		_, known := names[name]
+		// The system defines many error numbers. Only those that libzmq gives a number
+		// to are the header's.
+		foreign := isErrno(name) && !h.Names[name].Own
+		if !known && !foreign && !ignored(s, name) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+func ignored(s *spec.Spec, name string) bool {
+	return slices.ContainsFunc(s.Ignore, func(i spec.Ignored) bool {
+		prefix, wild := strings.CutSuffix(i.Name, "*")
+		return i.Name == name || wild && strings.HasPrefix(name, prefix)
+	})
+}
+
+// compare says how the header differs from the spec about a name.
+func (h *Header) compare(name string, want spec.HeaderName) string {
+	have, ok := h.Names[name]
+	due := want.Origin.First().Compare(h.Version) <= 0
+	switch {
+	case !ok && due:
+		return fmt.Sprintf("is not in %s, which is %v", h.File, h.Version)
+	case !ok:
+		return ""
+	case !due:
+		return fmt.Sprintf("is in %s, which is %v, but the spec has it since %v", h.File, h.Version, want.Origin.First())
+	case want.Text != "" && want.Text != have.Text:
+		return fmt.Sprintf("is %q, but %s has %v", want.Text, h.File, have)
+	case want.Text != "":
+		return ""
+	case want.Errno && !have.Own:
+		return "" // the system's number
+	}
+	value := want.Values[0].Value
+	for _, v := range want.Values {
+		if v.Since.Compare(h.Version) <= 0 {
+			value = v.Value
+		}
+	}
+	if have.Mark || have.Text != "" || have.Number != value {
+		return fmt.Sprintf("is %d, but %s has %v", value, h.File, have)
+	}
+	stable := !want.Origin.Since.IsZero() && want.Origin.Since.Compare(h.Version) <= 0
+	if stable == have.Draft {
+		return fmt.Sprintf("is %s in %s, but not so in the spec", map[bool]string{true: "a draft", false: "stable"}[have.Draft], h.File)
+	}
+	return ""
+}

@@ -1,0 +1,154 @@
+package spec
+
+import (
+	"slices"
+	"strings"
+)
+
+func (v validator) checkEnums() {
+	for _, e := range v.Enums {
+		v.declare(e.At("type"), e.Type, "enumeration "+e.Type)
+		v.declare(e.At("type"), "Parse"+e.Type, "the parser of "+e.Type)
+		v.oneOf(e.Mark, "base", e.Base, "uint64")
+		v.doc(e.Mark, "doc", e.Doc)
+		names := newUnique[string](v, "name")
+		for _, x := range e.Values {
+			v.origin(x.Mark, x.Origin)
+			v.doc(x.Mark, "doc", x.Doc)
+			key := "name"
+			if x.Go != "" {
+				key = "go"
+			}
+			v.declare(x.At(key), x.GoName(), e.Type+" "+x.Name)
+			names.add(x.At("name"), x.Name, x.Name)
+			v.checkHistory(x)
+		}
+	}
+}
+
+func (v validator) checkHistory(x Value) {
+	if x.Has("value") == x.Has("history") {
+		v.add(x.pos, "a value has either a value or a history")
+	}
+	if x.Has("history") && len(x.History) < 2 {
+		v.add(x.At("history"), "a history has two entries or more")
+	}
+	var last Version
+	for _, c := range x.History {
+		v.release(c.Mark, "since", c.Since)
+		if c.Since.Compare(last) <= 0 {
+			v.add(c.At("since"), "%v does not come after %v", c.Since, last)
+		}
+		last = c.Since
+	}
+}
+
+func (v validator) checkStrings() {
+	for _, t := range v.Strings {
+		v.declare(t.At("type"), t.Type, "type "+t.Type)
+		v.doc(t.Mark, "doc", t.Doc)
+		for _, x := range t.Values {
+			v.origin(x.Mark, x.Origin)
+			v.doc(x.Mark, "doc", x.Doc)
+			v.declare(x.At("name"), x.Name, t.Type+" "+x.Name)
+		}
+	}
+}
+
+func (v validator) checkCapabilities() {
+	names := newUnique[string](v, "name")
+	for _, c := range v.Capabilities {
+		v.origin(c.Mark, c.Origin)
+		v.doc(c.Mark, "doc", c.Doc)
+		names.add(c.At("name"), c.Name, c.Name)
+		v.declare(c.At("go"), c.Const(), "capability "+c.Name)
+		if c.Pebbe != "" {
+			v.identifier(c.At("pebbe"), c.Pebbe)
+		}
+	}
+}
+
+func (v validator) checkClasses() {
+	names := newUnique[string](v, "name")
+	for _, c := range v.Classes {
+		names.add(c.At("name"), c.Name, c.Name)
+		v.doc(c.Mark, "doc", c.Doc)
+		switch {
+		case c.Sentinel == "":
+			v.declare(c.At("name"), "Err"+c.Name, "error class "+c.Name)
+			if c.Text == "" || c.Doc == "" {
+				v.add(c.pos, "a class without a sentinel needs text and doc")
+			}
+		case strings.LastIndexByte(c.Sentinel, '.') < 1:
+			v.add(c.At("sentinel"), "%q is not a package and a name", c.Sentinel)
+		case c.Text != "":
+			v.add(c.At("text"), "text, but the sentinel has its own")
+		}
+		v.checkParents(c)
+	}
+}
+
+func (v validator) checkParents(c Class) {
+	seen := []string{c.Name}
+	for name := c.Parent; name != ""; {
+		i := slices.IndexFunc(v.Classes, func(other Class) bool { return other.Name == name })
+		if i < 0 {
+			v.add(c.At("parent"), "there is no class %q", name)
+			return
+		}
+		if slices.Contains(seen, name) {
+			v.add(c.At("parent"), "class %s is its own parent", name)
+			return
+		}
+		seen = append(seen, name)
+		name = v.Classes[i].Parent
+	}
+}
+
+func (v validator) checkErrnos() {
+	if len(v.Errnos) > 0 {
+		v.taken["Errno"] = "the error numbers"
+	}
+	offsets := newUnique[int64](v, "offset")
+	for _, e := range v.Errnos {
+		v.origin(e.Mark, e.Origin)
+		v.doc(e.Mark, "doc", e.Doc)
+		v.declare(e.At("name"), e.Name, "errno "+e.Name)
+		for _, key := range []string{"native", "fallback"} {
+			offset := map[string]int64{"native": e.Native, "fallback": e.Fallback}[key]
+			if e.Has(key) {
+				offsets.add(e.At(key), offset, e.Name)
+			}
+			if e.Has(key) && offset < 1 {
+				v.add(e.At(key), "an offset is 1 or more")
+			}
+		}
+		if e.Has("native") == e.Has("numbers") {
+			v.add(e.pos, "an errno has either a native offset or the systems' numbers")
+		}
+		for _, system := range sorted(e.Numbers) {
+			v.oneOf(e.Mark, "numbers", system, "linux", "darwin", "freebsd", "windows")
+		}
+		for _, name := range e.Is {
+			if !slices.ContainsFunc(v.Classes, func(c Class) bool { return c.Name == name }) {
+				v.add(e.At("is"), "there is no class %q", name)
+			}
+		}
+		for _, call := range e.Calls {
+			if !strings.HasPrefix(call, "zmq_") {
+				v.add(e.At("calls"), "%q is no call of libzmq", call)
+			}
+		}
+	}
+}
+
+func (v validator) checkIgnored() {
+	names := newUnique[string](v, "name")
+	defined := v.Names()
+	for _, i := range v.Ignore {
+		names.add(i.At("name"), i.Name, i.Name)
+		if _, ok := defined[i.Name]; ok {
+			v.add(i.At("name"), "%s is in the spec, so it cannot be left out", i.Name)
+		}
+	}
+}

@@ -62,7 +62,6 @@ func (h *Header) stub(name string) stub {
 
 // add guesses which list a name belongs to.
 func (list *stubs) add(s *spec.Spec, st stub) {
-	number := func(o spec.Option) bool { return o.Number == st.Value.Number }
 	switch {
 	case st.Offset != 0:
 		list.Errnos = append(list.Errnos, st)
@@ -73,11 +72,20 @@ func (list *stubs) add(s *spec.Spec, st stub) {
 	case enumOf(s, st.Name) != "":
 		st.Type = enumOf(s, st.Name)
 		list.Enums = append(list.Enums, st)
-	case !slices.ContainsFunc(s.Options, number):
+	case st.Value.Number > lastOption(s):
 		list.Options = append(list.Options, st)
 	default:
 		list.Other = append(list.Other, st)
 	}
+}
+
+// lastOption is the highest number of an option. A new option has a higher one.
+func lastOption(s *spec.Spec) int64 {
+	var last int64
+	for _, o := range s.Options {
+		last = max(last, o.Number)
+	}
+	return last
 }
 
 // enumOf is the enumeration whose values all begin as a name does, unless options do too.

@@ -21,40 +21,42 @@ type decoder struct {
 
 func (d decoder) pos(n *yaml.Node) Pos { return Pos{d.file, n.Line, n.Column} }
 
-// decode reads n into v, and reports what it cannot read.
-func (d decoder) decode(n *yaml.Node, v reflect.Value) {
+// decode reads n into v. What it cannot read it reports, and returns false.
+func (d decoder) decode(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind == yaml.AliasNode {
-		d.add(d.pos(n), "YAML aliases are not used in a spec")
-		return
+		return d.refuse(n, "YAML aliases are not used in a spec")
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
 		v.Set(reflect.New(v.Type().Elem()))
-		d.decode(n, v.Elem())
+		return d.decode(n, v.Elem())
 	case reflect.Struct:
 		if version, ok := v.Addr().Interface().(*Version); ok {
-			d.version(n, version)
-			return
+			return d.version(n, version)
 		}
-		d.mapping(n, v)
+		return d.mapping(n, v)
 	case reflect.Slice:
-		d.list(n, v)
+		return d.list(n, v)
 	case reflect.Map:
-		d.dictionary(n, v)
-	default:
-		d.scalar(n, v)
+		return d.dictionary(n, v)
 	}
+	return d.scalar(n, v)
 }
 
-func (d decoder) mapping(n *yaml.Node, v reflect.Value) {
+func (d decoder) refuse(n *yaml.Node, format string, args ...any) bool {
+	d.add(d.pos(n), format, args...)
+	return false
+}
+
+// mapping reads a struct. It is good for what follows unless it is no mapping at all.
+func (d decoder) mapping(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.MappingNode {
-		d.add(d.pos(n), "want a mapping, got %s", describe(n))
-		return
+		return d.refuse(n, "want a mapping, got %s", describe(n))
 	}
 	fields := make(map[string]reflect.Value)
 	required := make(map[string]bool)
 	collect(v, fields, required)
-	mark := Mark{pos: d.pos(n), keys: make(map[string]Pos)}
+	mark := Mark{pos: d.pos(n), keys: make(map[string]Pos), broken: make(map[string]bool)}
 	for key, value := range pairs(n) {
 		field, known := fields[key.Value]
 		switch {
@@ -64,7 +66,7 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value) {
 			d.add(d.pos(key), "key %q is there twice", key.Value)
 		default:
 			mark.keys[key.Value] = d.pos(value)
-			d.decode(value, field)
+			mark.broken[key.Value] = !d.decode(value, field)
 		}
 	}
 	for _, key := range sorted(required) {
@@ -75,6 +77,7 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value) {
 	if m := v.FieldByName("Mark"); m.IsValid() {
 		m.Set(reflect.ValueOf(mark))
 	}
+	return true
 }
 
 // collect finds the fields that YAML keys stand for.
@@ -94,22 +97,23 @@ func collect(v reflect.Value, fields map[string]reflect.Value, required map[stri
 	}
 }
 
-func (d decoder) list(n *yaml.Node, v reflect.Value) {
+// list reads a slice, without the elements that are no good.
+func (d decoder) list(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.SequenceNode {
-		d.add(d.pos(n), "want a list, got %s", describe(n))
-		return
+		return d.refuse(n, "want a list, got %s", describe(n))
 	}
 	for _, item := range n.Content {
 		element := reflect.New(v.Type().Elem()).Elem()
-		d.decode(item, element)
-		v.Set(reflect.Append(v, element))
+		if d.decode(item, element) {
+			v.Set(reflect.Append(v, element))
+		}
 	}
+	return true
 }
 
-func (d decoder) dictionary(n *yaml.Node, v reflect.Value) {
+func (d decoder) dictionary(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.MappingNode {
-		d.add(d.pos(n), "want a mapping, got %s", describe(n))
-		return
+		return d.refuse(n, "want a mapping, got %s", describe(n))
 	}
 	v.Set(reflect.MakeMap(v.Type()))
 	for key, value := range pairs(n) {
@@ -119,15 +123,16 @@ func (d decoder) dictionary(n *yaml.Node, v reflect.Value) {
 			continue
 		}
 		element := reflect.New(v.Type().Elem()).Elem()
-		d.decode(value, element)
-		v.SetMapIndex(k, element)
+		if d.decode(value, element) {
+			v.SetMapIndex(k, element)
+		}
 	}
+	return true
 }
 
-func (d decoder) scalar(n *yaml.Node, v reflect.Value) {
+func (d decoder) scalar(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.ScalarNode {
-		d.add(d.pos(n), "want %s, got %s", kindName(v), describe(n))
-		return
+		return d.refuse(n, "want %s, got %s", kindName(v), describe(n))
 	}
 	var err error
 	switch tag := n.ShortTag(); {
@@ -145,19 +150,20 @@ func (d decoder) scalar(n *yaml.Node, v reflect.Value) {
 		err = fmt.Errorf("want %s, got %s", kindName(v), describe(n))
 	}
 	if err != nil {
-		d.add(d.pos(n), "%v", err)
+		return d.refuse(n, "%v", err)
 	}
+	return true
 }
 
-func (d decoder) version(n *yaml.Node, v *Version) {
+func (d decoder) version(n *yaml.Node, v *Version) bool {
 	if n.Kind != yaml.ScalarNode {
-		d.add(d.pos(n), "want a version, got %s", describe(n))
-		return
+		return d.refuse(n, "want a version, got %s", describe(n))
 	}
 	var err error
 	if *v, err = parseVersion(n.Value); err != nil {
-		d.add(d.pos(n), "%v", err)
+		return d.refuse(n, "%v", err)
 	}
+	return true
 }
 
 func kindName(v reflect.Value) string {

@@ -18,8 +18,9 @@ func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.
 // A Mark is embedded in whatever is read from a YAML mapping and remembers where it and
 // each of its keys stood.
 type Mark struct {
-	pos  Pos
-	keys map[string]Pos
+	pos    Pos
+	keys   map[string]Pos
+	broken map[string]bool
 }
 
 // At returns the place of a key's value, or of the whole mapping without that key.
@@ -35,6 +36,9 @@ func (m Mark) Has(key string) bool {
 	_, ok := m.keys[key]
 	return ok
 }
+
+// Good reports whether the mapping has the key and its value could be read.
+func (m Mark) Good(key string) bool { return m.Has(key) && !m.broken[key] }
 
 // An Error is one thing wrong with a spec.
 type Error struct {

@@ -36,6 +36,9 @@ func (s *Spec) validate(p *problems, taken []string) {
 
 func (v validator) checkReleases() {
 	for _, r := range v.Releases {
+		if !r.Good("version") {
+			continue
+		}
 		if v.releases[r.Version] {
 			v.add(r.At("version"), "release %v is there twice", r.Version)
 		}
@@ -73,10 +76,13 @@ func (v validator) declare(at Pos, name, what string) {
 	v.taken[name] = what
 }
 
-// identifier checks that a name can be one in Go that other packages see.
+// identifier checks that a name can be one in Go that other packages see. An empty name
+// has been complained about where it was read.
 func (v validator) identifier(at Pos, name string) bool {
 	first, _ := utf8.DecodeRuneInString(name)
 	switch {
+	case name == "":
+		return false
 	case token.IsKeyword(name):
 		v.add(at, "%q is a keyword of Go", name)
 	case !token.IsIdentifier(name):
@@ -114,9 +120,13 @@ func newUnique[K comparable](v validator, what string) unique[K] {
 	return unique[K]{v, what, make(map[K]string)}
 }
 
-func (u unique[K]) add(at Pos, key K, name string) {
+// add takes the key that m has under field, for what is called name.
+func (u unique[K]) add(m Mark, field string, key K, name string) {
+	if !m.Good(field) {
+		return
+	}
 	if other, ok := u.seen[key]; ok {
-		u.v.add(at, "%s %v of %s is that of %s too", u.what, key, name, other)
+		u.v.add(m.At(field), "%s %v of %s is that of %s too", u.what, key, name, other)
 		return
 	}
 	u.seen[key] = name
@@ -158,7 +168,7 @@ func (v validator) checkSocketTypes() {
 		v.origin(t.Mark, t.Origin)
 		v.doc(t.Mark, "doc", t.Doc)
 		v.declare(t.At("name"), t.Name, "socket type "+t.Name)
-		numbers.add(t.At("number"), t.Number, t.Name)
+		numbers.add(t.Mark, "number", t.Number, t.Name)
 		v.socketTypes(t.Mark, "peers", t.Peers)
 		for _, peer := range t.Peers {
 			if other := v.typeNamed(peer); other != nil && !slices.Contains(other.Peers, t.Name) {

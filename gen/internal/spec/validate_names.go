@@ -20,7 +20,9 @@ func (v validator) checkEnums() {
 				key = "go"
 			}
 			v.declare(x.At(key), x.GoName(), e.Type+" "+x.Name)
-			names.add(x.At("name"), x.Name, x.Name)
+			if x.Go != "" { // else declare has told
+				names.add(x.Mark, "name", x.Name, x.Name)
+			}
 			v.checkHistory(x)
 		}
 	}
@@ -60,7 +62,7 @@ func (v validator) checkCapabilities() {
 	for _, c := range v.Capabilities {
 		v.origin(c.Mark, c.Origin)
 		v.doc(c.Mark, "doc", c.Doc)
-		names.add(c.At("name"), c.Name, c.Name)
+		names.add(c.Mark, "name", c.Name, c.Name)
 		v.declare(c.At("go"), c.Const(), "capability "+c.Name)
 		if c.Pebbe != "" {
 			v.identifier(c.At("pebbe"), c.Pebbe)
@@ -71,7 +73,7 @@ func (v validator) checkCapabilities() {
 func (v validator) checkClasses() {
 	names := newUnique[string](v, "name")
 	for _, c := range v.Classes {
-		names.add(c.At("name"), c.Name, c.Name)
+		names.add(c.Mark, "name", c.Name, c.Name)
 		v.doc(c.Mark, "doc", c.Doc)
 		switch {
 		case c.Sentinel == "":
@@ -117,7 +119,7 @@ func (v validator) checkErrnos() {
 		for _, key := range []string{"native", "fallback"} {
 			offset := map[string]int64{"native": e.Native, "fallback": e.Fallback}[key]
 			if e.Has(key) {
-				offsets.add(e.At(key), offset, e.Name)
+				offsets.add(e.Mark, key, offset, e.Name)
 			}
 			if e.Has(key) && offset < 1 {
 				v.add(e.At(key), "an offset is 1 or more")
@@ -146,7 +148,7 @@ func (v validator) checkIgnored() {
 	names := newUnique[string](v, "name")
 	defined := v.Names()
 	for _, i := range v.Ignore {
-		names.add(i.At("name"), i.Name, i.Name)
+		names.add(i.Mark, "name", i.Name, i.Name)
 		if _, ok := defined[i.Name]; ok {
 			v.add(i.At("name"), "%s is in the spec, so it cannot be left out", i.Name)
 		}

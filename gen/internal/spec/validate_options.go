@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"cmp"
 	"slices"
 	"strconv"
 	"strings"
@@ -27,10 +26,10 @@ func (v validator) checkOptions() {
 		for _, alias := range o.Aliases {
 			v.declare(o.At("aliases"), alias, "an alias of option "+o.Name)
 		}
-		numbers.add(o.At("number"), o.Number, o.Name)
+		numbers.add(o.Mark, "number", o.Number, o.Name)
 		if v.identifier(o.At("go"), o.Go) {
 			for _, method := range o.methods() {
-				methods.add(o.At("go"), method, o.Name)
+				methods.add(o.Mark, "go", method, o.Name)
 			}
 		}
 		v.checkStatus(o)
@@ -103,7 +102,7 @@ func (v validator) checkAccess(o Option) {
 func (v validator) checkKind(o Option) {
 	kind, ok := Kinds[o.Kind]
 	if !ok {
-		v.oneOf(o.Mark, "kind", cmp.Or(o.Kind, "(empty)"), sorted(Kinds)...)
+		v.oneOf(o.Mark, "kind", o.Kind, sorted(Kinds)...)
 		return
 	}
 	v.checkType(o)
@@ -243,7 +242,7 @@ func (v validator) checkContexts() {
 		v.declare(c.At(key), c.GoName(), "context option "+c.Name)
 		v.access(c.Mark, c.Access)
 		for _, a := range c.Access {
-			numbers.add(c.At("number"), use{c.Number, a}, c.Name)
+			numbers.add(c.Mark, "number", use{c.Number, a}, c.Name)
 		}
 	}
 }

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// TestGeneratedCodeBehaves generates a package from a case of testdata/output, complete
+// this time, and runs the tests of the case on it.
+func TestGeneratedCodeBehaves(t *testing.T) {
+	module := newModule(t)
+	module.copy("testdata/output/every-kind", "spec", "*.yaml")
+	module.copy("testdata/output/every-kind", ".", "behave_test.go")
+	module.generate()
+	module.test()
+}
+
+// TestImportedOption plays a new release of libzmq: its header goes through import and
+// what comes out into the spec as it is.
+func TestImportedOption(t *testing.T) {
+	const installed = "/usr/include/zmq.h"
+	text, err := os.ReadFile(installed)
+	if err != nil {
+		t.Skipf("no header to change: %v", err)
+	}
+	module := newModule(t)
+	module.copy("../spec", "spec", "*.yaml")
+	before := []byte("#define ZMQ_BINDTODEVICE 92\n")
+	header := bytes.Replace(text, before, append(before, "#define ZMQ_WARP_FACTOR 1234\n"...), 1)
+	module.write("zmq.h", header)
+
+	var stubs bytes.Buffer
+	if err := run([]string{"-root", module.dir, "import", filepath.Join(module.dir, "zmq.h")}, &stubs); err != nil {
+		t.Fatal(err)
+	}
+	module.write("spec/new.yaml", stubs.Bytes())
+	var out bytes.Buffer
+	if err := run([]string{"-root", module.dir, "verify", filepath.Join(module.dir, "zmq.h")}, &out); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	module.copy("testdata/imported", ".", "imported_test.go")
+	module.generate()
+	module.test()
+}
+
+// A module is a copy of this one that holds nothing yet.
+type module struct {
+	*testing.T
+	dir string
+}
+
+func newModule(t *testing.T) module {
+	m := module{t, t.TempDir()}
+	if err := os.Mkdir(filepath.Join(m.dir, "spec"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	m.copy("..", ".", "go.*")
+	return m
+}
+
+func (m module) write(name string, text []byte) {
+	m.Helper()
+	if err := os.WriteFile(filepath.Join(m.dir, name), text, 0o644); err != nil {
+		m.Fatal(err)
+	}
+}
+
+func (m module) copy(from, to, pattern string) {
+	m.Helper()
+	files, err := filepath.Glob(filepath.Join(from, pattern))
+	if err != nil || len(files) == 0 {
+		m.Fatalf("no %s in %s: %v", pattern, from, err)
+	}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			m.Fatal(err)
+		}
+		m.write(filepath.Join(to, filepath.Base(file)), text)
+	}
+}
+
+func (m module) generate() {
+	m.Helper()
+	if err := run([]string{"-root", m.dir, "-write"}, os.Stdout); err != nil {
+		m.Fatal(err)
+	}
+}
+
+// test vets the generated package and runs its tests.
+func (m module) test() {
+	m.Helper()
+	for _, args := range [][]string{{"vet", "."}, {"test", "."}} {
+		cmd := exec.Command("go", args...)
+		cmd.Dir = m.dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			m.Errorf("go %s: %v\n%s", args[0], err, out)
+		}
+	}
+}

@@ -292,7 +292,7 @@ const (
 	// From zmq_connect.
 	ETIMEDOUT Errno = Errno(syscall.ETIMEDOUT)
 
-	// EHOSTUNREACH is "No route to host". The message has nowhere to go: a ROUTER with
+	// EHOSTUNREACH is "Host unreachable". The message has nowhere to go: a ROUTER with
 	// ROUTER_MANDATORY, a SERVER or a PEER knows no such peer.
 	//
 	// From zmq_msg_send, zmq_send, zmq_send_const and zmq_sendmsg.
@@ -499,7 +499,7 @@ var errnoTable = []errnoEntry{
 	{ECONNRESET, "ECONNRESET", "Connection reset by peer", []error{ErrConnectionReset, ErrConnection}},
 	{ENOTCONN, "ENOTCONN", "Transport endpoint is not connected", nil},
 	{ETIMEDOUT, "ETIMEDOUT", "Connection timed out", []error{os.ErrDeadlineExceeded}},
-	{EHOSTUNREACH, "EHOSTUNREACH", "No route to host", nil},
+	{EHOSTUNREACH, "EHOSTUNREACH", "Host unreachable", nil},
 	{ENETRESET, "ENETRESET", "Network dropped connection on reset", nil},
 	{EAGAIN, "EAGAIN", "Resource temporarily unavailable", []error{ErrBlockingIO}},
 	{EINVAL, "EINVAL", "Invalid argument", nil},

@@ -457,8 +457,9 @@ type OptionInfo struct {
 	Min, Max int64
 	// MinLen and MaxLen are the lengths in bytes that libzmq takes; MaxLen 0 is no limit.
 	MinLen, MaxLen int
-	// Clear says that setting NULL clears the option.
-	Clear   bool
+	// Clear says what setting NULL takes back: "value" or, where the value stays and only
+	// the security mechanism becomes NULL, "mechanism". It is empty where NULL is refused.
+	Clear   string
 	Example string // a legal value in text; empty where Min, Max or Kind show one
 
 	Effect  string // when a set takes effect
@@ -710,18 +711,24 @@ func (s Sockopts) getRaw(info *OptionInfo) ([]byte, error) {
 		return nil, Translate("zmq_getsockopt", ENOTSOCK)
 	}
 	if size := info.size(); size > 0 {
-		buf := make([]byte, size)
-		n, err := s.GetRaw(info.Option, buf)
-		return buf[:n], err
+		return s.getSized(info.Option, size)
 	}
 	// libzmq says only EINVAL to a buffer that is too small.
 	for size := firstRawSize; ; size *= 4 {
-		buf := make([]byte, size)
-		n, err := s.GetRaw(info.Option, buf)
+		raw, err := s.getSized(info.Option, size)
 		if err == nil || size >= lastRawSize || !errors.Is(err, EINVAL) {
-			return buf[:n], err
+			return raw, err
 		}
 	}
+}
+
+func (s Sockopts) getSized(opt Option, size int) ([]byte, error) {
+	buf := make([]byte, size)
+	n, err := s.GetRaw(opt, buf)
+	if err != nil {
+		return nil, err
+	}
+	return buf[:n], nil
 }
 
 // Affinity reads AFFINITY, which is the set of I/O threads of the context that handle
@@ -1454,8 +1461,8 @@ func (s Sockopts) SetTCPAcceptFilter(v string) error {
 	return s.Set(TCP_ACCEPT_FILTER, v)
 }
 
-// ClearTCPAcceptFilter sets TCP_ACCEPT_FILTER to libzmq's NULL, as if it had never
-// been set.
+// ClearTCPAcceptFilter sets TCP_ACCEPT_FILTER to libzmq's NULL. It is then as if it
+// had never been set.
 func (s Sockopts) ClearTCPAcceptFilter() error {
 	return s.clear(TCP_ACCEPT_FILTER)
 }
@@ -1606,8 +1613,8 @@ func (s Sockopts) SetPlainUsername(v string) error {
 	return s.Set(PLAIN_USERNAME, v)
 }
 
-// ClearPlainUsername sets PLAIN_USERNAME to libzmq's NULL, as if it had never been
-// set.
+// ClearPlainUsername sets PLAIN_USERNAME to libzmq's NULL. The security mechanism is
+// then NULL, but the value stays and can be read.
 func (s Sockopts) ClearPlainUsername() error {
 	return s.clear(PLAIN_USERNAME)
 }
@@ -1646,8 +1653,8 @@ func (s Sockopts) SetPlainPassword(v string) error {
 	return s.Set(PLAIN_PASSWORD, v)
 }
 
-// ClearPlainPassword sets PLAIN_PASSWORD to libzmq's NULL, as if it had never been
-// set.
+// ClearPlainPassword sets PLAIN_PASSWORD to libzmq's NULL. The security mechanism is
+// then NULL, but the value stays and can be read.
 func (s Sockopts) ClearPlainPassword() error {
 	return s.clear(PLAIN_PASSWORD)
 }
@@ -1914,8 +1921,8 @@ func (s Sockopts) SetIPCFilterPID(v int) error {
 	return s.Set(IPC_FILTER_PID, v)
 }
 
-// ClearIPCFilterPID sets IPC_FILTER_PID to libzmq's NULL, as if it had never been
-// set.
+// ClearIPCFilterPID sets IPC_FILTER_PID to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearIPCFilterPID() error {
 	return s.clear(IPC_FILTER_PID)
 }
@@ -1937,8 +1944,8 @@ func (s Sockopts) SetIPCFilterUID(v uint32) error {
 	return s.Set(IPC_FILTER_UID, v)
 }
 
-// ClearIPCFilterUID sets IPC_FILTER_UID to libzmq's NULL, as if it had never been
-// set.
+// ClearIPCFilterUID sets IPC_FILTER_UID to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearIPCFilterUID() error {
 	return s.clear(IPC_FILTER_UID)
 }
@@ -1960,8 +1967,8 @@ func (s Sockopts) SetIPCFilterGID(v uint32) error {
 	return s.Set(IPC_FILTER_GID, v)
 }
 
-// ClearIPCFilterGID sets IPC_FILTER_GID to libzmq's NULL, as if it had never been
-// set.
+// ClearIPCFilterGID sets IPC_FILTER_GID to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearIPCFilterGID() error {
 	return s.clear(IPC_FILTER_GID)
 }
@@ -2132,7 +2139,8 @@ func (s Sockopts) SetSocksProxy(v string) error {
 	return s.Set(SOCKS_PROXY, v)
 }
 
-// ClearSocksProxy sets SOCKS_PROXY to libzmq's NULL, as if it had never been set.
+// ClearSocksProxy sets SOCKS_PROXY to libzmq's NULL. It is then as if it had never
+// been set.
 func (s Sockopts) ClearSocksProxy() error {
 	return s.clear(SOCKS_PROXY)
 }
@@ -2174,8 +2182,8 @@ func (s Sockopts) SetXPubWelcomeMsg(v []byte) error {
 	return s.Set(XPUB_WELCOME_MSG, v)
 }
 
-// ClearXPubWelcomeMsg sets XPUB_WELCOME_MSG to libzmq's NULL, as if it had never been
-// set.
+// ClearXPubWelcomeMsg sets XPUB_WELCOME_MSG to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearXPubWelcomeMsg() error {
 	return s.clear(XPUB_WELCOME_MSG)
 }
@@ -2582,7 +2590,8 @@ func (s Sockopts) SetBindToDevice(v string) error {
 	return s.Set(BINDTODEVICE, v)
 }
 
-// ClearBindToDevice sets BINDTODEVICE to libzmq's NULL, as if it had never been set.
+// ClearBindToDevice sets BINDTODEVICE to libzmq's NULL. It is then as if it had never
+// been set.
 func (s Sockopts) ClearBindToDevice() error {
 	return s.clear(BINDTODEVICE)
 }
@@ -2742,8 +2751,8 @@ func (s Sockopts) SetSocksUsername(v string) error {
 	return s.Set(SOCKS_USERNAME, v)
 }
 
-// ClearSocksUsername sets SOCKS_USERNAME to libzmq's NULL, as if it had never been
-// set.
+// ClearSocksUsername sets SOCKS_USERNAME to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearSocksUsername() error {
 	return s.clear(SOCKS_USERNAME)
 }
@@ -2772,8 +2781,8 @@ func (s Sockopts) SetSocksPassword(v string) error {
 	return s.Set(SOCKS_PASSWORD, v)
 }
 
-// ClearSocksPassword sets SOCKS_PASSWORD to libzmq's NULL, as if it had never been
-// set.
+// ClearSocksPassword sets SOCKS_PASSWORD to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearSocksPassword() error {
 	return s.clear(SOCKS_PASSWORD)
 }
@@ -2849,7 +2858,8 @@ func (s Sockopts) SetWSSKeyPEM(v string) error {
 	return s.Set(WSS_KEY_PEM, v)
 }
 
-// ClearWSSKeyPEM sets WSS_KEY_PEM to libzmq's NULL, as if it had never been set.
+// ClearWSSKeyPEM sets WSS_KEY_PEM to libzmq's NULL. It is then as if it had never
+// been set.
 func (s Sockopts) ClearWSSKeyPEM() error {
 	return s.clear(WSS_KEY_PEM)
 }
@@ -2865,7 +2875,8 @@ func (s Sockopts) SetWSSCertPEM(v string) error {
 	return s.Set(WSS_CERT_PEM, v)
 }
 
-// ClearWSSCertPEM sets WSS_CERT_PEM to libzmq's NULL, as if it had never been set.
+// ClearWSSCertPEM sets WSS_CERT_PEM to libzmq's NULL. It is then as if it had never
+// been set.
 func (s Sockopts) ClearWSSCertPEM() error {
 	return s.clear(WSS_CERT_PEM)
 }
@@ -2882,7 +2893,8 @@ func (s Sockopts) SetWSSTrustPEM(v string) error {
 	return s.Set(WSS_TRUST_PEM, v)
 }
 
-// ClearWSSTrustPEM sets WSS_TRUST_PEM to libzmq's NULL, as if it had never been set.
+// ClearWSSTrustPEM sets WSS_TRUST_PEM to libzmq's NULL. It is then as if it had never
+// been set.
 func (s Sockopts) ClearWSSTrustPEM() error {
 	return s.clear(WSS_TRUST_PEM)
 }
@@ -2899,7 +2911,8 @@ func (s Sockopts) SetWSSHostname(v string) error {
 	return s.Set(WSS_HOSTNAME, v)
 }
 
-// ClearWSSHostname sets WSS_HOSTNAME to libzmq's NULL, as if it had never been set.
+// ClearWSSHostname sets WSS_HOSTNAME to libzmq's NULL. It is then as if it had never
+// been set.
 func (s Sockopts) ClearWSSHostname() error {
 	return s.clear(WSS_HOSTNAME)
 }
@@ -2968,7 +2981,8 @@ func (s Sockopts) SetHelloMsg(v []byte) error {
 	return s.Set(HELLO_MSG, v)
 }
 
-// ClearHelloMsg sets HELLO_MSG to libzmq's NULL, as if it had never been set.
+// ClearHelloMsg sets HELLO_MSG to libzmq's NULL. It is then as if it had never been
+// set.
 func (s Sockopts) ClearHelloMsg() error {
 	return s.clear(HELLO_MSG)
 }
@@ -2985,8 +2999,8 @@ func (s Sockopts) SetDisconnectMsg(v []byte) error {
 	return s.Set(DISCONNECT_MSG, v)
 }
 
-// ClearDisconnectMsg sets DISCONNECT_MSG to libzmq's NULL, as if it had never been
-// set.
+// ClearDisconnectMsg sets DISCONNECT_MSG to libzmq's NULL. It is then as if it had
+// never been set.
 func (s Sockopts) ClearDisconnectMsg() error {
 	return s.clear(DISCONNECT_MSG)
 }
@@ -3022,7 +3036,7 @@ func (s Sockopts) SetPriority(v int) error {
 //
 //   - libzmq: ZMQ_BUSY_POLL, number 113, counted in us
 //   - default: 0
-//   - sockets: all
+//   - sockets: none
 //   - matters to: connections over TCP
 //   - a draft since libzmq 4.3.5, in a library built with draft
 //
@@ -3060,7 +3074,8 @@ func (s Sockopts) SetHiccupMsg(v []byte) error {
 	return s.Set(HICCUP_MSG, v)
 }
 
-// ClearHiccupMsg sets HICCUP_MSG to libzmq's NULL, as if it had never been set.
+// ClearHiccupMsg sets HICCUP_MSG to libzmq's NULL. It is then as if it had never been
+// set.
 func (s Sockopts) ClearHiccupMsg() error {
 	return s.clear(HICCUP_MSG)
 }
@@ -4983,7 +4998,7 @@ var optionTable = []OptionInfo{
 		Set:     true,
 		MinLen:  1,
 		MaxLen:  255,
-		Clear:   true,
+		Clear:   "value",
 		Example: "127.0.0.1/8",
 		Effect:  "next bind or connect",
 		Applies: "endpoints bound over TCP",
@@ -5094,7 +5109,7 @@ var optionTable = []OptionInfo{
 		HasDefault: true,
 		MinLen:     1,
 		MaxLen:     255,
-		Clear:      true,
+		Clear:      "mechanism",
 		Example:    "admin",
 		Effect:     "next bind or connect",
 		Since:      Version{4, 0, 0},
@@ -5112,7 +5127,7 @@ var optionTable = []OptionInfo{
 		HasDefault: true,
 		MinLen:     1,
 		MaxLen:     255,
-		Clear:      true,
+		Clear:      "mechanism",
 		Example:    "secret",
 		Effect:     "next bind or connect",
 		Since:      Version{4, 0, 0},
@@ -5301,7 +5316,7 @@ var optionTable = []OptionInfo{
 		Kind:     KindInt,
 		Type:     "int",
 		Set:      true,
-		Clear:    true,
+		Clear:    "value",
 		Effect:   "next bind or connect",
 		Applies:  "endpoints bound over ipc",
 		Since:    Version{4, 1, 0},
@@ -5317,7 +5332,7 @@ var optionTable = []OptionInfo{
 		Kind:     KindUint32,
 		Type:     "uint32",
 		Set:      true,
-		Clear:    true,
+		Clear:    "value",
 		Effect:   "next bind or connect",
 		Applies:  "endpoints bound over ipc",
 		Since:    Version{4, 1, 0},
@@ -5333,7 +5348,7 @@ var optionTable = []OptionInfo{
 		Kind:     KindUint32,
 		Type:     "uint32",
 		Set:      true,
-		Clear:    true,
+		Clear:    "value",
 		Effect:   "next bind or connect",
 		Applies:  "endpoints bound over ipc",
 		Since:    Version{4, 1, 0},
@@ -5451,7 +5466,7 @@ var optionTable = []OptionInfo{
 		Set:        true,
 		HasDefault: true,
 		MinLen:     1,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "127.0.0.1:1080",
 		Effect:     "next bind or connect",
 		Applies:    "connections over TCP",
@@ -5498,7 +5513,7 @@ var optionTable = []OptionInfo{
 		Type:     "[]byte",
 		Set:      true,
 		SetTypes: []SocketType{PUB, XPUB},
-		Clear:    true,
+		Clear:    "value",
 		Example:  "welcome",
 		Effect:   "at once",
 		Since:    Version{4, 2, 0},
@@ -5801,7 +5816,7 @@ var optionTable = []OptionInfo{
 		HasDefault: true,
 		MinLen:     1,
 		MaxLen:     16,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "lo",
 		Effect:     "next bind or connect",
 		Applies:    "connections over TCP or UDP",
@@ -5920,7 +5935,7 @@ var optionTable = []OptionInfo{
 		Set:        true,
 		HasDefault: true,
 		MaxLen:     255,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "user",
 		Effect:     "next bind or connect",
 		Applies:    "connections over TCP",
@@ -5938,7 +5953,7 @@ var optionTable = []OptionInfo{
 		Set:        true,
 		HasDefault: true,
 		MaxLen:     255,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "secret",
 		Effect:     "next bind or connect",
 		Applies:    "connections over TCP",
@@ -5995,7 +6010,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindString,
 		Type:       "string",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "key",
 		Effect:     "next bind or connect",
 		Applies:    "endpoints bound over wss",
@@ -6011,7 +6026,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindString,
 		Type:       "string",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "certificate",
 		Effect:     "next bind or connect",
 		Applies:    "endpoints bound over wss",
@@ -6027,7 +6042,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindString,
 		Type:       "string",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "certificate",
 		Effect:     "next bind or connect",
 		Applies:    "connections over wss",
@@ -6043,7 +6058,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindString,
 		Type:       "string",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "example.org",
 		Effect:     "next bind or connect",
 		Applies:    "connections over wss",
@@ -6107,7 +6122,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindBytes,
 		Type:       "[]byte",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "hello",
 		Effect:     "next bind or connect",
 		Applies:    "ROUTER, DEALER, CLIENT, SERVER and PEER sockets",
@@ -6123,7 +6138,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindBytes,
 		Type:       "[]byte",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "bye",
 		Effect:     "next bind or connect",
 		Applies:    "ROUTER, SERVER and PEER sockets",
@@ -6160,6 +6175,7 @@ var optionTable = []OptionInfo{
 		Unit:       "us",
 		Get:        true,
 		Set:        true,
+		GetTypes:   []SocketType{},
 		HasDefault: true,
 		Default:    "0",
 		Effect:     "next bind or connect",
@@ -6177,7 +6193,7 @@ var optionTable = []OptionInfo{
 		Kind:       KindBytes,
 		Type:       "[]byte",
 		Set:        true,
-		Clear:      true,
+		Clear:      "value",
 		Example:    "hiccup",
 		Effect:     "next bind or connect",
 		Applies:    "DEALER, CLIENT and PEER sockets",

@@ -74,8 +74,9 @@ type OptionInfo struct {
 	Min, Max int64
 	// MinLen and MaxLen are the lengths in bytes that libzmq takes; MaxLen 0 is no limit.
 	MinLen, MaxLen int
-	// Clear says that setting NULL clears the option.
-	Clear   bool
+	// Clear says what setting NULL takes back: "value" or, where the value stays and only
+	// the security mechanism becomes NULL, "mechanism". It is empty where NULL is refused.
+	Clear   string
 	Example string // a legal value in text; empty where Min, Max or Kind show one
 
 	Effect  string // when a set takes effect

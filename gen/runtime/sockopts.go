@@ -109,16 +109,22 @@ func (s Sockopts) getRaw(info *OptionInfo) ([]byte, error) {
 		return nil, Translate("zmq_getsockopt", ENOTSOCK)
 	}
 	if size := info.size(); size > 0 {
-		buf := make([]byte, size)
-		n, err := s.GetRaw(info.Option, buf)
-		return buf[:n], err
+		return s.getSized(info.Option, size)
 	}
 	// libzmq says only EINVAL to a buffer that is too small.
 	for size := firstRawSize; ; size *= 4 {
-		buf := make([]byte, size)
-		n, err := s.GetRaw(info.Option, buf)
+		raw, err := s.getSized(info.Option, size)
 		if err == nil || size >= lastRawSize || !errors.Is(err, EINVAL) {
-			return buf[:n], err
+			return raw, err
 		}
 	}
+}
+
+func (s Sockopts) getSized(opt Option, size int) ([]byte, error) {
+	buf := make([]byte, size)
+	n, err := s.GetRaw(opt, buf)
+	if err != nil {
+		return nil, err
+	}
+	return buf[:n], nil
 }

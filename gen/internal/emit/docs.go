@@ -55,7 +55,7 @@ func docRange(o spec.Option) string {
 
 func docAccess(o spec.Option) string {
 	access := strings.Join(o.Access, ", ")
-	if o.Clear {
+	if o.Clear != "" {
 		access += ", clear"
 	}
 	return access
@@ -63,13 +63,7 @@ func docAccess(o spec.Option) string {
 
 // docSockets says which sockets have an option, for get and for set where they differ.
 func docSockets(o spec.Option) string {
-	on := func(names []string) string {
-		if names == nil {
-			return "all"
-		}
-		return strings.Join(names, ", ")
-	}
-	get, set := on(o.GetOn), on(o.SetOn)
+	get, set := socketsText(o.GetOn), socketsText(o.SetOn)
 	switch {
 	case !o.Can("get") || get == set:
 		return set

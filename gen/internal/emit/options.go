@@ -79,7 +79,7 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		number("Max", hi),
 		number("MinLen", o.MinLen),
 		number("MaxLen", o.MaxLen),
-		flag("Clear", o.Clear),
+		text("Clear", o.Clear),
 		text("Example", o.Example),
 		text("Effect", o.Effect),
 		text("Applies", o.Applies),
@@ -132,12 +132,18 @@ func (g *generator) accessors(f *jen.File) {
 			f.Func().Params(jen.Id("s").Id("Sockopts")).Id("Set" + o.Go).Params(jen.Id("v").Add(typ)).Error().Block(
 				jen.Return(jen.Id("s").Dot("Set").Call(jen.Id(o.Name), jen.Id("v"))))
 		}
-		if o.Clear {
-			f.Add(comment("Clear" + o.Go + " sets " + o.Name + " to libzmq's NULL, as if it had never been set."))
+		if o.Clear != "" {
+			f.Add(comment("Clear" + o.Go + " sets " + o.Name + " to libzmq's NULL. " + cleared[o.Clear]))
 			f.Func().Params(jen.Id("s").Id("Sockopts")).Id("Clear" + o.Go).Params().Error().Block(
 				jen.Return(jen.Id("s").Dot("clear").Call(jen.Id(o.Name))))
 		}
 	}
+}
+
+// cleared says what comes of setting NULL.
+var cleared = map[string]string{
+	"value":     "It is then as if it had never been set.",
+	"mechanism": "The security mechanism is then NULL, but the value stays and can be read.",
 }
 
 // goType is the Go type of an option's value as jennifer has it.
@@ -170,11 +176,7 @@ func facts(o spec.Option, access string) []string {
 		on = o.SetOn
 		add("takes effect: %s", o.Effect)
 	}
-	if on == nil {
-		add("sockets: all")
-	} else {
-		add("sockets: %s", strings.Join(on, ", "))
-	}
+	add("sockets: %s", socketsText(on))
 	if o.Applies != "" {
 		add("matters to: %s", o.Applies)
 	}
@@ -187,6 +189,17 @@ func facts(o spec.Option, access string) []string {
 		list = append(list, "Deprecated: "+replacement(o))
 	}
 	return list
+}
+
+// socketsText lists socket types. No list is all of them, an empty one none.
+func socketsText(on []string) string {
+	switch {
+	case on == nil:
+		return "all"
+	case len(on) == 0:
+		return "none"
+	}
+	return strings.Join(on, ", ")
 }
 
 func replacement(o spec.Option) string {

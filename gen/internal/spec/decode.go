@@ -102,6 +102,7 @@ func (d decoder) list(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.SequenceNode {
 		return d.refuse(n, "want a list, got %s", describe(n))
 	}
+	v.Set(reflect.MakeSlice(v.Type(), 0, len(n.Content))) // an empty list is not no list
 	for _, item := range n.Content {
 		element := reflect.New(v.Type().Elem()).Elem()
 		if d.decode(item, element) {

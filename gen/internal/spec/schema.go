@@ -76,7 +76,7 @@ type Option struct {
 	Max        *int64            `yaml:"max"`
 	MinLen     int64             `yaml:"min_len"`
 	MaxLen     int64             `yaml:"max_len"`
-	Clear      bool              `yaml:"clear"`
+	Clear      string            `yaml:"clear"`
 	Default    *string           `yaml:"default"`
 	Defaults   map[string]string `yaml:"defaults"`
 	MinusOne   string            `yaml:"minus_one"`

@@ -47,7 +47,7 @@ func (o Option) methods() []string {
 	if o.Can("set") {
 		names = append(names, "Set"+o.Go)
 	}
-	if o.Clear {
+	if o.Clear != "" {
 		names = append(names, "Clear"+o.Go)
 	}
 	return names
@@ -94,6 +94,7 @@ func (v validator) checkAccess(o Option) {
 		v.add(o.pos, "key \"effect\" is missing: access has set")
 	}
 	v.oneOf(o.Mark, "effect", o.Effect, Effects...)
+	v.oneOf(o.Mark, "clear", o.Clear, "value", "mechanism")
 	v.socketTypes(o.Mark, "get_on", o.GetOn)
 	v.socketTypes(o.Mark, "set_on", o.SetOn)
 	v.socketTypes(o.Mark, "defaults", sorted(o.Defaults))

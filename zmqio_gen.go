@@ -459,8 +459,10 @@ type OptionInfo struct {
 	MinLen, MaxLen int
 	// Clear says what setting NULL takes back: "value" or, where the value stays and only
 	// the security mechanism becomes NULL, "mechanism". It is empty where NULL is refused.
-	Clear   string
-	Example string // a legal value in text; empty where Min, Max or Kind show one
+	Clear string
+	// Unchecked says that libzmq does not look at the length of what it is given.
+	Unchecked bool
+	Example   string // a legal value in text; empty where Min, Max or Kind show one
 
 	Effect  string // when a set takes effect
 	Applies string // the transports or sockets that it matters to, if not all
@@ -2272,6 +2274,8 @@ func (s Sockopts) SetHeartbeatInterval(v time.Duration) error {
 //
 // libzmq keeps tenths of a second and rounds down by itself, to 0 below 100 ms, and
 // takes a small negative number for 0; this package rounds up and refuses.
+//
+// Before 4.3.0 the most was 655399 ms.
 func (s Sockopts) HeartbeatTTL() (time.Duration, error) {
 	return get[time.Duration](s, HEARTBEAT_TTL)
 }
@@ -2289,6 +2293,8 @@ func (s Sockopts) HeartbeatTTL() (time.Duration, error) {
 //
 // libzmq keeps tenths of a second and rounds down by itself, to 0 below 100 ms, and
 // takes a small negative number for 0; this package rounds up and refuses.
+//
+// Before 4.3.0 the most was 655399 ms.
 func (s Sockopts) SetHeartbeatTTL(v time.Duration) error {
 	return s.Set(HEARTBEAT_TTL, v)
 }
@@ -2921,6 +2927,7 @@ func (s Sockopts) ClearWSSHostname() error {
 // certificates that the system does.
 //
 //   - libzmq: ZMQ_WSS_TRUST_SYSTEM, number 107
+//   - default: false
 //   - takes effect: next bind or connect
 //   - sockets: all
 //   - matters to: connections over wss
@@ -3089,7 +3096,8 @@ func (s Sockopts) ClearHiccupMsg() error {
 //   - sockets: XSUB
 //   - a draft since libzmq 4.3.5, in a library built with draft
 //
-// libzmq crashes when it is set to NULL, so never do that by SetRaw.
+// libzmq does not check the length of what it is given, and crashes on NULL: do not
+// use SetRaw here.
 func (s Sockopts) SetXSubVerboseUnsubscribe(v bool) error {
 	return s.Set(XSUB_VERBOSE_UNSUBSCRIBE, v)
 }
@@ -3112,8 +3120,6 @@ func (s Sockopts) TopicsCount() (int, error) {
 //   - sockets: all
 //   - matters to: connections over norm
 //   - a draft since libzmq 4.3.5, in a library built with draft and norm
-//
-// The release that brought it refuses NORM_CCE_ECNONLY.
 func (s Sockopts) NormMode() (NormMode, error) {
 	return get[NormMode](s, NORM_MODE)
 }
@@ -3126,8 +3132,6 @@ func (s Sockopts) NormMode() (NormMode, error) {
 //   - sockets: all
 //   - matters to: connections over norm
 //   - a draft since libzmq 4.3.5, in a library built with draft and norm
-//
-// The release that brought it refuses NORM_CCE_ECNONLY.
 func (s Sockopts) SetNormMode(v NormMode) error {
 	return s.Set(NORM_MODE, v)
 }
@@ -5586,7 +5590,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{4, 2, 0},
 		Served:     Version{4, 2, 0},
 		Doc:        "is how long the peer shall wait for anything before it gives up the connection. 0 tells it nothing.",
-		Traps:      []string{"libzmq keeps tenths of a second and rounds down by itself, to 0 below 100 ms, and takes a small negative number for 0; this package rounds up and refuses."},
+		Traps:      []string{"libzmq keeps tenths of a second and rounds down by itself, to 0 below 100 ms, and takes a small negative number for 0; this package rounds up and refuses.", "Before 4.3.0 the most was 655399 ms."},
 	},
 	{
 		Option:     HEARTBEAT_TIMEOUT,
@@ -6074,6 +6078,8 @@ var optionTable = []OptionInfo{
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
+		HasDefault: true,
+		Default:    "false",
 		Max:        1,
 		Effect:     "next bind or connect",
 		Applies:    "connections over wss",
@@ -6212,12 +6218,13 @@ var optionTable = []OptionInfo{
 		SetTypes:   []SocketType{XSUB},
 		HasDefault: true,
 		Default:    "false",
+		Unchecked:  true,
 		Effect:     "at once",
 		DraftSince: Version{4, 3, 5},
 		Served:     Version{4, 3, 5},
 		Needs:      []Capability{CapabilityDraft},
 		Doc:        "passes on every cancellation, not only the last of each prefix.",
-		Traps:      []string{"libzmq crashes when it is set to NULL, so never do that by SetRaw."},
+		Traps:      []string{"libzmq does not check the length of what it is given, and crashes on NULL: do not use SetRaw here."},
 	},
 	{
 		Option:     TOPICS_COUNT,
@@ -6243,14 +6250,13 @@ var optionTable = []OptionInfo{
 		Set:        true,
 		HasDefault: true,
 		Default:    "NORM_CC",
-		Max:        3,
+		Max:        4,
 		Effect:     "next bind or connect",
 		Applies:    "connections over norm",
 		DraftSince: Version{4, 3, 5},
 		Served:     Version{4, 3, 5},
 		Needs:      []Capability{CapabilityDraft, CapabilityNORM},
 		Doc:        "says how the sender adapts its rate.",
-		Traps:      []string{"The release that brought it refuses NORM_CCE_ECNONLY."},
 	},
 	{
 		Option:     NORM_UNICAST_NACK,

@@ -76,8 +76,10 @@ type OptionInfo struct {
 	MinLen, MaxLen int
 	// Clear says what setting NULL takes back: "value" or, where the value stays and only
 	// the security mechanism becomes NULL, "mechanism". It is empty where NULL is refused.
-	Clear   string
-	Example string // a legal value in text; empty where Min, Max or Kind show one
+	Clear string
+	// Unchecked says that libzmq does not look at the length of what it is given.
+	Unchecked bool
+	Example   string // a legal value in text; empty where Min, Max or Kind show one
 
 	Effect  string // when a set takes effect
 	Applies string // the transports or sockets that it matters to, if not all

@@ -80,6 +80,7 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		number("MinLen", o.MinLen),
 		number("MaxLen", o.MaxLen),
 		text("Clear", o.Clear),
+		flag("Unchecked", o.Unchecked),
 		text("Example", o.Example),
 		text("Effect", o.Effect),
 		text("Applies", o.Applies),

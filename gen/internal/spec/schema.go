@@ -77,6 +77,7 @@ type Option struct {
 	MinLen     int64             `yaml:"min_len"`
 	MaxLen     int64             `yaml:"max_len"`
 	Clear      string            `yaml:"clear"`
+	Unchecked  bool              `yaml:"unchecked"`
 	Default    *string           `yaml:"default"`
 	Defaults   map[string]string `yaml:"defaults"`
 	MinusOne   string            `yaml:"minus_one"`

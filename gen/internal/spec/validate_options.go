@@ -85,7 +85,7 @@ func (v validator) checkAccess(o Option) {
 			v.add(o.At(key), "%s, but access has no get", key)
 		}
 	}
-	for _, key := range []string{"set_on", "effect", "clear", "min", "min_len", "max_len", "step", "example"} {
+	for _, key := range []string{"set_on", "effect", "clear", "min", "min_len", "max_len", "step", "example", "unchecked"} {
 		if o.Has(key) && !o.Can("set") {
 			v.add(o.At(key), "%s, but access has no set", key)
 		}

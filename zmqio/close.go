@@ -1,0 +1,122 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+// lingerGrace is what Close allows libzmq beyond its linger period to come to an
+// end: time enough for its threads, even on a busy machine.
+const lingerGrace = 500 * time.Millisecond
+
+// Close closes the loop and all its transports for good. What their buffers hold
+// goes to libzmq as far as it takes it, the rest is dropped; every ConnectionLost
+// that is due is called before Close returns; callbacks in the queue and timers are
+// dropped. Then, if the context is the loop's own, Close waits for libzmq to send
+// what it has, up to LoopConfig.Linger in all.
+//
+// It returns ErrLoopRunning if the loop runs, ErrWouldDeadlock inside a
+// ConnectionMade that is called while nobody runs it, and nil if it is closed
+// already. An error that is ErrUndelivered counts what was dropped, transport by
+// transport. One that is os.ErrDeadlineExceeded says that libzmq did not finish; it
+// goes on in the background.
+func (l *EventLoop) Close() error {
+	if err := l.acquire(context.Background(), forClosing); err != nil {
+		if errors.Is(err, ErrLoopClosed) {
+			return nil
+		}
+		return err
+	}
+	defer l.release()
+	deadline := time.Now().Add(l.linger)
+	l.mu.Lock()
+	l.ready, l.timers = nil, nil
+	transports := make([]*Transport, 0, len(l.transports))
+	for _, t := range l.transports {
+		transports = append(transports, t)
+	}
+	l.mu.Unlock()
+	slices.SortFunc(transports, func(a, b *Transport) int { return int(a.token) - int(b.token) })
+
+	dropped := l.endAll(transports, deadline)
+	for _, p := range l.policies {
+		p.forget(l)
+	}
+	return errors.Join(dropped, l.terminate(deadline), l.poller.Close())
+}
+
+// endAll ends the transports and has every ConnectionLost called. It returns an
+// error that counts what was in their buffers.
+func (l *EventLoop) endAll(transports []*Transport, deadline time.Time) error {
+	var left []string
+	for _, t := range transports {
+		t.flush()
+		t.finish(nil, l.lingeringSocket)
+		if t.dropped.messages > 0 {
+			left = append(left, fmt.Sprintf("%v: %v", t, t.dropped))
+		}
+	}
+	for _, t := range transports {
+		t.awaitPause(deadline)
+		t.lose()
+	}
+	if left == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrUndelivered, strings.Join(left, "; "))
+}
+
+// lingeringSocket is an ending: what libzmq has is sent within the loop's linger.
+func (l *EventLoop) lingeringSocket(t *Transport) {
+	opts := zmq.Sockopts{RawSockopts: rawSocket{t.sock}}
+	if d, err := opts.Linger(); err == nil && (d < 0 || d > l.linger) {
+		_ = opts.SetLinger(l.linger) // an error means that the context is gone
+	}
+	closeSocket(t)
+}
+
+// awaitPause waits until a PauseWriting in progress has returned, so that
+// ConnectionLost can follow it.
+func (t *Transport) awaitPause(deadline time.Time) {
+	t.mu.Lock()
+	returned := t.flow.returned
+	t.mu.Unlock()
+	if returned == nil {
+		return
+	}
+	timeout := time.NewTimer(time.Until(deadline))
+	defer timeout.Stop()
+	select {
+	case <-returned:
+	case <-timeout.C:
+	}
+}
+
+// terminate ends a context of the loop's own.
+func (l *EventLoop) terminate(deadline time.Time) error {
+	if !l.ownContext {
+		return nil
+	}
+	result := make(chan error, 1)
+	go func() { result <- l.context.Term() }()
+	timeout := time.NewTimer(time.Until(deadline) + lingerGrace)
+	defer timeout.Stop()
+	select {
+	case err := <-result:
+		return zmq.Translate("zmq_ctx_term", err)
+	case <-timeout.C:
+		return fmt.Errorf("zmqio: libzmq still has messages to send after %v: %w", l.linger, os.ErrDeadlineExceeded)
+	}
+}
+
+// A tally counts messages and their payload.
+type tally struct{ messages, bytes int }
+
+func (t tally) String() string { return fmt.Sprintf("%d messages, %d bytes", t.messages, t.bytes) }

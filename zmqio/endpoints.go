@@ -1,0 +1,174 @@
+package zmqio
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/zmqio/zmq"
+)
+
+// Bind accepts connections at endpoint, and returns the endpoint that was bound:
+// wildcards are replaced by what they became. Errors are libzmq's: EINVAL,
+// EPROTONOSUPPORT, EADDRINUSE and others. It stands for bind.
+func (t *Transport) Bind(endpoint string) (string, error) {
+	return t.attach("zmq_bind", endpoint, t.zsock.Bind, &t.listeners)
+}
+
+// Connect connects to endpoint and returns it in libzmq's own form. The connection
+// is made in the background, and made again when it is lost. A TCP endpoint needs an
+// address; for a name the error is ErrDNSEndpoint. Others are libzmq's. It stands
+// for connect.
+func (t *Transport) Connect(endpoint string) (string, error) {
+	if err := checkConnect(endpoint); err != nil {
+		return "", err
+	}
+	return t.attach("zmq_connect", endpoint, t.zsock.Connect, &t.connections)
+}
+
+// Unbind stops to accept connections at an endpoint that Bind returned or was
+// given. The error for any other is ENOENT. It stands for unbind.
+func (t *Transport) Unbind(endpoint string) error {
+	return t.detach("zmq_unbind", endpoint, t.zsock.Unbind, &t.listeners)
+}
+
+// Disconnect ends a connection to an endpoint that Connect returned or was given.
+// The error for any other is ENOENT. It stands for disconnect.
+func (t *Transport) Disconnect(endpoint string) error {
+	return t.detach("zmq_disconnect", endpoint, t.zsock.Disconnect, &t.connections)
+}
+
+// Listeners returns what is bound, sorted: the endpoints that Bind returned, also
+// for ConnectionConfig.Bind, and not what a socket had from elsewhere.
+func (t *Transport) Listeners() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.listeners.list()
+}
+
+// Connections returns what is connected, sorted: the endpoints that Connect
+// returned, also for ConnectionConfig.Connect, and not what a socket had from
+// elsewhere.
+func (t *Transport) Connections() []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.connections.list()
+}
+
+// attach binds or connects.
+func (t *Transport) attach(call, endpoint string, do func(string) error, set *endpoints) (string, error) {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	if err := t.usable(call, endpoint); err != nil {
+		return "", err
+	}
+	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
+	if err := do(endpoint); err != nil {
+		return "", about(endpoint, zmq.Translate(call, err))
+	}
+	actual, err := zmq.Sockopts{RawSockopts: rawSocket{t.sock}}.LastEndpoint()
+	if err != nil {
+		return "", about(endpoint, err)
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	set.add(actual, endpoint)
+	return actual, nil
+}
+
+// detach unbinds or disconnects.
+func (t *Transport) detach(call, endpoint string, do func(string) error, set *endpoints) error {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	if err := t.usable(call, endpoint); err != nil {
+		return err
+	}
+	t.mu.Lock()
+	actual := set.resolve(endpoint)
+	t.mu.Unlock()
+	defer t.schedule()
+	if err := do(actual); err != nil {
+		return about(endpoint, zmq.Translate(call, err))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	set.remove(actual)
+	return nil
+}
+
+// usable returns why no call with endpoint can be made. sockMu is held.
+func (t *Transport) usable(call, endpoint string) error {
+	switch {
+	case t.sock == nil || t.IsClosing():
+		return about(endpoint, fmt.Errorf("%s: %w", call, ErrTransportClosed))
+	case strings.IndexByte(endpoint, 0) >= 0: // C would see what is before it
+		return about(endpoint, zmq.Translate(call, zmq.EINVAL))
+	}
+	return nil
+}
+
+func about(endpoint string, err error) error { return fmt.Errorf("%q: %w", endpoint, err) }
+
+// An endpoints is a set of endpoints as libzmq names them, each with the names that
+// the user gave.
+type endpoints map[string][]string
+
+func (e *endpoints) add(actual, given string) {
+	if *e == nil {
+		*e = make(endpoints)
+	}
+	(*e)[actual] = append((*e)[actual], given)
+}
+
+func (e endpoints) remove(actual string) { delete(e, actual) }
+
+// resolve returns libzmq's name of an endpoint that the user names.
+func (e endpoints) resolve(endpoint string) string {
+	if _, ok := e[endpoint]; ok {
+		return endpoint
+	}
+	for actual, given := range e {
+		if slices.Contains(given, endpoint) {
+			return actual
+		}
+	}
+	return endpoint
+}
+
+func (e endpoints) list() []string {
+	l := make([]string, 0, len(e))
+	for actual := range e {
+		l = append(l, actual)
+	}
+	slices.Sort(l)
+	return l
+}
+
+// checkConnect refuses TCP endpoints with a name where an address belongs. All else
+// is libzmq's to judge.
+func checkConnect(endpoint string) error {
+	rest, ok := strings.CutPrefix(endpoint, "tcp://")
+	if !ok {
+		return nil
+	}
+	// In tcp://source;destination only the destination is ever looked up.
+	if isName(rest[strings.LastIndexByte(rest, ';')+1:]) {
+		return fmt.Errorf("%w: %q", ErrDNSEndpoint, endpoint)
+	}
+	return nil
+}
+
+// isName reports whether addr, a host and a port, has a host that is no address.
+func isName(addr string) bool {
+	i := strings.LastIndexByte(addr, ':')
+	if i <= 0 {
+		return false // no host or no port
+	}
+	host := addr[:i]
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	_, err := netip.ParseAddr(host)
+	return err != nil
+}

@@ -1,0 +1,65 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"net"
+)
+
+// Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
+var (
+	// ErrInvalidArgument is a nil function, a negative size and the like:
+	// Python's ValueError and TypeError.
+	ErrInvalidArgument = errors.New("zmqio: invalid argument")
+	// ErrDNSEndpoint refuses to connect to a TCP name that is not an address,
+	// because libzmq would block to resolve it. It is also ErrInvalidArgument.
+	ErrDNSEndpoint error = &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address, not a name", ErrInvalidArgument}
+	// ErrSocketType refuses a socket type that no transport can have, or a socket
+	// that is not of the type asked for. It is also ErrInvalidArgument.
+	ErrSocketType error = &sentinel{"zmqio: wrong socket type", ErrInvalidArgument}
+
+	// ErrLoopClosed is returned by what needs a loop that has been closed.
+	ErrLoopClosed = errors.New("zmqio: event loop is closed")
+	// ErrLoopRunning refuses to run or to close a loop that runs already, and to
+	// run one loop inside another.
+	ErrLoopRunning = errors.New("zmqio: event loop is running")
+	// ErrLoopStopped says that Stop came before what the loop was run for was done.
+	ErrLoopStopped = errors.New("zmqio: event loop was stopped before the work was done")
+	// ErrNoEventLoop says that the goroutine has no event loop.
+	ErrNoEventLoop = errors.New("zmqio: no event loop for this goroutine")
+	// ErrWouldDeadlock refuses to wait for the loop on the loop's own goroutine.
+	ErrWouldDeadlock = errors.New("zmqio: would wait for the event loop on its own goroutine")
+
+	// ErrTransportClosed is returned by a transport after Close or Abort, or after
+	// it was lost. It is also net.ErrClosed.
+	ErrTransportClosed error = &sentinel{"zmqio: transport is closed", net.ErrClosed}
+	// ErrUndelivered is what EventLoop.Close returns when it dropped messages that
+	// Write had accepted.
+	ErrUndelivered = errors.New("zmqio: messages were not delivered")
+	// ErrAlreadyPaused is returned by PauseReading on a transport that is paused.
+	ErrAlreadyPaused = errors.New("zmqio: reading is already paused")
+	// ErrNotPaused is returned by ResumeReading on a transport that is not paused.
+	ErrNotPaused = errors.New("zmqio: reading is not paused")
+
+	// ErrInvalidState is asyncio's InvalidStateError: the result of a future that
+	// has none yet, or a second result.
+	ErrInvalidState = errors.New("zmqio: invalid state of a future")
+	// ErrCancelled is the result of a future that was cancelled.
+	ErrCancelled = errors.New("zmqio: cancelled")
+)
+
+// A sentinel is an error with a text of its own that is another one as well.
+type sentinel struct {
+	text string
+	also error
+}
+
+func (e *sentinel) Error() string { return e.text }
+func (e *sentinel) Unwrap() error { return e.also }
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)
+}
+
+// errGoexit stands for the result of a function that called runtime.Goexit.
+var errGoexit = errors.New("zmqio: the function called runtime.Goexit")

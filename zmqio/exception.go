@@ -1,0 +1,122 @@
+package zmqio
+
+import (
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+)
+
+// An ExceptionContext describes an error that has no caller to go to. Fields that
+// do not apply are zero.
+type ExceptionContext struct {
+	Message   string     // what happened
+	Err       error      // the error, or the panic as a *PanicError
+	Stack     []byte     // of a panic
+	Handle    *Handle    // the callback
+	Transport *Transport // the transport
+	Protocol  Protocol   // and its protocol
+	Created   []byte     // where the callback was given to the loop, in debug mode
+}
+
+// An ExceptionHandler is told of errors in callbacks. It runs on the loop, where a
+// panic in it goes to the default handler.
+type ExceptionHandler func(*EventLoop, ExceptionContext)
+
+// A PanicError is a panic in a callback. It unwraps to the panic's value where that
+// is an error.
+type PanicError struct {
+	Value any
+}
+
+func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
+
+func (e *PanicError) Unwrap() error {
+	err, _ := e.Value.(error)
+	return err
+}
+
+// SetExceptionHandler makes h the handler of what goes wrong in callbacks; nil is
+// DefaultExceptionHandler.
+func (l *EventLoop) SetExceptionHandler(h ExceptionHandler) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handler = h
+}
+
+// CallExceptionHandler calls the loop's exception handler, on the calling
+// goroutine. A handler that panics is reported to the default one.
+func (l *EventLoop) CallExceptionHandler(ctx ExceptionContext) {
+	l.mu.Lock()
+	h := l.handler
+	l.mu.Unlock()
+	defer func() {
+		if v := recover(); v != nil {
+			l.handlerPanicked(v, ctx, h != nil)
+		}
+	}()
+	if h == nil {
+		l.DefaultExceptionHandler(ctx)
+		return
+	}
+	h(l, ctx)
+}
+
+// handlerPanicked deals with a panic in an exception handler. Nothing can stop the
+// loop, not even a logger that panics.
+func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool) {
+	defer func() { recover() }() //nolint:errcheck // there is nobody left to tell
+	if !custom {
+		slog.Default().Error("panic in default exception handler", "panic", v, "during", during.Message)
+		return
+	}
+	l.log(ExceptionContext{
+		Message: "unhandled error in exception handler",
+		Err:     &PanicError{v},
+		Stack:   debug.Stack(),
+	}, slog.Group("during", attrs(during)...))
+}
+
+// DefaultExceptionHandler logs ctx with level ERROR.
+func (l *EventLoop) DefaultExceptionHandler(ctx ExceptionContext) { l.log(ctx) }
+
+func (l *EventLoop) log(ctx ExceptionContext, more ...any) {
+	logger := l.logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	logger.Error("zmqio: "+ctx.Message, append(attrs(ctx), more...)...)
+}
+
+func attrs(ctx ExceptionContext) []any {
+	var a []any
+	if ctx.Err != nil {
+		a = append(a, slog.Any("error", ctx.Err))
+	}
+	if ctx.Transport != nil {
+		a = append(a, slog.String("transport", ctx.Transport.String()))
+	}
+	if ctx.Protocol != nil {
+		a = append(a, slog.String("protocol", fmt.Sprintf("%T", ctx.Protocol)))
+	}
+	if ctx.Created != nil {
+		a = append(a, slog.String("created", string(ctx.Created)))
+	}
+	if ctx.Stack != nil {
+		a = append(a, slog.String("stack", string(ctx.Stack)))
+	}
+	return a
+}
+
+// protect calls fn. A panic goes to the exception handler as ctx.
+func (l *EventLoop) protect(ctx ExceptionContext, fn func()) {
+	defer l.recovered(ctx)
+	fn()
+}
+
+// recovered is for a defer statement around a callback.
+func (l *EventLoop) recovered(ctx ExceptionContext) {
+	if v := recover(); v != nil {
+		ctx.Err, ctx.Stack = &PanicError{v}, debug.Stack()
+		l.CallExceptionHandler(ctx)
+	}
+}

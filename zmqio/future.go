@@ -1,0 +1,145 @@
+package zmqio
+
+import (
+	"context"
+	"slices"
+	"sync"
+)
+
+// A Future is a result that will be there later: asyncio's Future. Its callbacks
+// run on its loop; its methods may be called from every goroutine.
+type Future[T any] struct {
+	loop *EventLoop
+	done chan struct{} // closed when the future is done
+
+	mu        sync.Mutex
+	value     T
+	err       error
+	lastID    CallbackID
+	callbacks []doneCallback[T]
+}
+
+// A CallbackID names a callback that was added to a future.
+type CallbackID uint64
+
+type doneCallback[T any] struct {
+	id CallbackID
+	fn func(*Future[T])
+}
+
+// NewFuture returns a future of loop l, which must not be nil, without a result.
+func NewFuture[T any](l *EventLoop) *Future[T] {
+	return &Future[T]{loop: l, done: make(chan struct{})}
+}
+
+// SetResult gives the future its result. It returns ErrInvalidState if the future
+// is done already. If the loop is closed and there are callbacks, which it drops,
+// it returns ErrLoopClosed; the result stands.
+func (f *Future[T]) SetResult(v T) error { return f.finish(v, nil) }
+
+// SetError gives the future an error for its result, which must not be nil. It
+// returns what SetResult returns.
+func (f *Future[T]) SetError(err error) error {
+	if err == nil {
+		return invalid("nil error for a future")
+	}
+	var zero T
+	return f.finish(zero, err)
+}
+
+// Cancel makes ErrCancelled the result and reports whether it did: not if the
+// future was done.
+func (f *Future[T]) Cancel() bool {
+	var zero T
+	return f.finish(zero, ErrCancelled) != ErrInvalidState
+}
+
+func (f *Future[T]) finish(v T, err error) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.Done() {
+		return ErrInvalidState
+	}
+	f.value, f.err = v, err
+	callbacks := f.callbacks
+	f.callbacks = nil
+	close(f.done)
+	for _, c := range callbacks {
+		if _, err := f.loop.CallSoon(func() { c.fn(f) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Done reports whether the future has a result, an error or was cancelled.
+func (f *Future[T]) Done() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// Cancelled reports whether Cancel gave the future its result.
+func (f *Future[T]) Cancelled() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.err == ErrCancelled
+}
+
+// Result returns the result or the error, ErrCancelled if the future was
+// cancelled, and ErrInvalidState if it is not done.
+func (f *Future[T]) Result() (T, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.Done() {
+		return f.value, ErrInvalidState
+	}
+	return f.value, f.err
+}
+
+// Wait waits until the future is done and returns what Result returns, or ctx's
+// cause if that ends first. On the loop's own goroutine, where it would wait for
+// ever, it returns ErrWouldDeadlock unless the future is done.
+func (f *Future[T]) Wait(ctx context.Context) (T, error) {
+	var zero T
+	if !f.Done() && f.loop.onLoop() {
+		return zero, ErrWouldDeadlock
+	}
+	select {
+	case <-f.done:
+		return f.Result()
+	case <-ctx.Done():
+		return zero, context.Cause(ctx)
+	}
+}
+
+// AddDoneCallback arranges for fn to be called on the loop, once, when the future
+// is done; if it is already, soon. Callbacks run in the order in which they were
+// added. A nil fn is not added, and its id, 0, names nothing.
+func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) CallbackID {
+	if fn == nil {
+		return 0
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.lastID++
+	if f.Done() {
+		_, _ = f.loop.CallSoon(func() { fn(f) }) // a closed loop calls nobody
+	} else {
+		f.callbacks = append(f.callbacks, doneCallback[T]{f.lastID, fn})
+	}
+	return f.lastID
+}
+
+// RemoveDoneCallback takes a callback off the future and reports whether it was
+// there. One that has been handed to the loop is not.
+func (f *Future[T]) RemoveDoneCallback(id CallbackID) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	n := len(f.callbacks)
+	f.callbacks = slices.DeleteFunc(f.callbacks, func(c doneCallback[T]) bool { return c.id == id })
+	return len(f.callbacks) < n
+}

@@ -1,0 +1,107 @@
+//go:build linux && !zmqio_poll
+
+package poll
+
+import (
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Poller waits for descriptors with epoll.
+type Poller struct {
+	fd     int
+	wake   *waker
+	events []unix.EpollEvent
+}
+
+// New returns a Poller, which holds two descriptors until it is closed.
+func New() (*Poller, error) {
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, os.NewSyscallError("epoll_create1", err)
+	}
+	p := &Poller{fd: fd}
+	if p.wake, err = newWaker(); err == nil {
+		err = p.Add(p.wake.readFD(), Read, wakeToken)
+	}
+	if err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
+
+// Add starts to watch fd. Its events carry token.
+func (p *Poller) Add(fd int, in Interest, token uint64) error {
+	return p.ctl(unix.EPOLL_CTL_ADD, fd, in, token)
+}
+
+// Modify changes what of fd is of interest.
+func (p *Poller) Modify(fd int, in Interest, token uint64) error {
+	return p.ctl(unix.EPOLL_CTL_MOD, fd, in, token)
+}
+
+// Remove stops watching fd, which must be done before it is closed. An event that
+// a Wait has already taken may still be reported.
+func (p *Poller) Remove(fd int) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil))
+}
+
+func (p *Poller) ctl(op, fd int, in Interest, token uint64) error {
+	ev := unix.EpollEvent{Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
+	if in&Read != 0 {
+		ev.Events |= unix.EPOLLIN
+	}
+	if in&Write != 0 {
+		ev.Events |= unix.EPOLLOUT
+	}
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &ev))
+}
+
+// Wait waits until a descriptor is ready, Wake is called or timeout has passed
+// (negative: forever), and returns the number of events stored. It may return
+// early with none.
+func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
+	if len(p.events) < len(events) {
+		p.events = make([]unix.EpollEvent, len(events))
+	}
+	n, err := unix.EpollWait(p.fd, p.events[:len(events)], millis(timeout))
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, os.NewSyscallError("epoll_wait", err)
+	}
+	stored := 0
+	for _, ev := range p.events[:n] {
+		token := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
+		if token == wakeToken {
+			p.wake.drain()
+			continue
+		}
+		var ready Interest
+		if ev.Events&(unix.EPOLLIN|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			ready |= Read
+		}
+		if ev.Events&(unix.EPOLLOUT|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+			ready |= Write
+		}
+		events[stored] = Event{Token: token, Ready: ready}
+		stored++
+	}
+	return stored, nil
+}
+
+// Wake makes the Wait in progress return, or else the next one. It does nothing
+// once the Poller is closed.
+func (p *Poller) Wake() { p.wake.wake() }
+
+// Close releases the descriptors. No Wait may be in progress.
+func (p *Poller) Close() error {
+	if p.wake != nil {
+		p.wake.close()
+	}
+	return os.NewSyscallError("close", unix.Close(p.fd))
+}

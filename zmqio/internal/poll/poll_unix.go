@@ -1,0 +1,150 @@
+//go:build unix && (!linux || zmqio_poll)
+
+package poll
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Poller waits for descriptors with poll(2), which every Unix has. A Wait takes
+// time in proportion to the number of descriptors.
+type Poller struct {
+	wake *waker
+
+	mu      sync.Mutex
+	watched map[int]watch
+	changed bool // watched and set differ
+
+	set    []unix.PollFd // what Wait polls; the waker is first
+	tokens []uint64      // beside set
+}
+
+type watch struct {
+	in    Interest
+	token uint64
+}
+
+// New returns a Poller, which holds descriptors until it is closed.
+func New() (*Poller, error) {
+	wake, err := newWaker()
+	if err != nil {
+		return nil, err
+	}
+	return &Poller{wake: wake, watched: make(map[int]watch), changed: true}, nil
+}
+
+// Add starts to watch fd. Its events carry token.
+func (p *Poller) Add(fd int, in Interest, token uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.watched[fd]; ok {
+		return fmt.Errorf("zmqio: poll: descriptor %d: %w", fd, os.ErrExist)
+	}
+	p.put(fd, watch{in, token})
+	return nil
+}
+
+// Modify changes what of fd is of interest.
+func (p *Poller) Modify(fd int, in Interest, token uint64) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.watched[fd]; !ok {
+		return fmt.Errorf("zmqio: poll: descriptor %d: %w", fd, os.ErrNotExist)
+	}
+	p.put(fd, watch{in, token})
+	return nil
+}
+
+// put changes the table, and wakes a Wait that still polls the old one.
+func (p *Poller) put(fd int, w watch) {
+	p.watched[fd] = w
+	p.changed = true
+	p.wake.wake()
+}
+
+// Remove stops watching fd, which must be done before it is closed. An event that
+// a Wait has already taken may still be reported.
+func (p *Poller) Remove(fd int) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.watched[fd]; !ok {
+		return fmt.Errorf("zmqio: poll: descriptor %d: %w", fd, os.ErrNotExist)
+	}
+	delete(p.watched, fd)
+	p.changed = true
+	return nil
+}
+
+// Wait waits until a descriptor is ready, Wake is called or timeout has passed
+// (negative: forever), and returns the number of events stored. It may return
+// early with none.
+func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
+	p.rebuild()
+	n, err := unix.Poll(p.set, millis(timeout))
+	if err == unix.EINTR {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, os.NewSyscallError("poll", err)
+	}
+	if n > 0 && p.set[0].Revents != 0 {
+		p.wake.drain()
+		n--
+	}
+	stored := 0
+	for i := 1; i < len(p.set) && stored < min(n, len(events)); i++ {
+		got := p.set[i].Revents
+		if got == 0 {
+			continue
+		}
+		const bad = unix.POLLHUP | unix.POLLERR | unix.POLLNVAL
+		var ready Interest
+		if got&(unix.POLLIN|bad) != 0 {
+			ready |= Read
+		}
+		if got&(unix.POLLOUT|bad) != 0 {
+			ready |= Write
+		}
+		events[stored] = Event{Token: p.tokens[i], Ready: ready}
+		stored++
+	}
+	return stored, nil
+}
+
+// rebuild brings the array for poll(2) up to date.
+func (p *Poller) rebuild() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.changed {
+		return
+	}
+	p.changed = false
+	p.set = append(p.set[:0], unix.PollFd{Fd: int32(p.wake.readFD()), Events: unix.POLLIN})
+	p.tokens = append(p.tokens[:0], wakeToken)
+	for fd, w := range p.watched {
+		ev := unix.PollFd{Fd: int32(fd)}
+		if w.in&Read != 0 {
+			ev.Events |= unix.POLLIN
+		}
+		if w.in&Write != 0 {
+			ev.Events |= unix.POLLOUT
+		}
+		p.set = append(p.set, ev)
+		p.tokens = append(p.tokens, w.token)
+	}
+}
+
+// Wake makes the Wait in progress return, or else the next one. It does nothing
+// once the Poller is closed.
+func (p *Poller) Wake() { p.wake.wake() }
+
+// Close releases the descriptors. No Wait may be in progress.
+func (p *Poller) Close() error {
+	p.wake.close()
+	return nil
+}

@@ -1,0 +1,105 @@
+// Package sock is the only cgo of zmqio. It reads the libzmq handle out of a
+// *zmq4.Socket and gives what pebbe/zmq4 does not: any option as raw bytes, and
+// batches of whole multipart messages, received or sent in one C call together
+// with ZMQ_EVENTS.
+//
+// Nothing here locks. A libzmq socket may be in one call at a time, and it is the
+// caller who sees to that. Errors are error numbers; 0 is success, and EINTR is
+// retried here and never returned.
+package sock
+
+/*
+#cgo pkg-config: libzmq
+#include "sock.h"
+
+// Nothing that is passed to C is kept there, and C never calls back.
+#cgo noescape zmqio_getsockopt
+#cgo nocallback zmqio_getsockopt
+#cgo noescape zmqio_setsockopt
+#cgo nocallback zmqio_setsockopt
+#cgo noescape zmqio_events
+#cgo nocallback zmqio_events
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"github.com/pebbe/zmq4"
+)
+
+// A Socket is the libzmq socket inside a *zmq4.Socket.
+type Socket struct {
+	z       *zmq4.Socket // kept reachable: its finalizer closes the socket
+	handle  C.uintptr_t
+	partial [][]byte // frames of a message whose last one has not been taken yet
+}
+
+// New returns the libzmq socket inside z. It fails only when pebbe/zmq4 no longer
+// keeps its handle where this package looks for it.
+func New(z *zmq4.Socket) (*Socket, error) {
+	if errField != nil {
+		return nil, errField
+	}
+	handle := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(z), handleOffset))
+	return &Socket{z: z, handle: C.uintptr_t(uintptr(handle))}, nil
+}
+
+// handleOffset is where zmq4.Socket keeps its handle, a field with no accessor.
+var handleOffset, errField = findHandle(reflect.TypeFor[zmq4.Socket]())
+
+func findHandle(t reflect.Type) (uintptr, error) {
+	f, ok := t.FieldByName("soc")
+	switch {
+	case !ok:
+		return 0, errors.New("zmqio: this release of pebbe/zmq4 has no field Socket.soc; use the one that zmqio's go.mod names")
+	case f.Type.Kind() != reflect.UnsafePointer:
+		return 0, fmt.Errorf("zmqio: in this release of pebbe/zmq4 Socket.soc is a %v, not an unsafe.Pointer; use the one that zmqio's go.mod names", f.Type)
+	}
+	return f.Offset, nil
+}
+
+// GetRaw reads a socket option into buf and returns its length.
+func (s *Socket) GetRaw(opt int, buf []byte) (int, syscall.Errno) {
+	n := C.size_t(len(buf))
+	errno := C.zmqio_getsockopt(s.handle, C.int(opt), unsafe.Pointer(unsafe.SliceData(buf)), &n)
+	runtime.KeepAlive(s.z)
+	return int(n), syscall.Errno(errno)
+}
+
+// SetRaw sets a socket option. A nil value is libzmq's NULL with length 0, which
+// for some options differs from an empty one.
+func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
+	p := unsafe.Pointer(unsafe.SliceData(value))
+	errno := C.zmqio_setsockopt(s.handle, C.int(opt), p, C.size_t(len(value)))
+	runtime.KeepAlive(s.z)
+	return syscall.Errno(errno)
+}
+
+// Events reads ZMQ_EVENTS, which also makes libzmq handle what its I/O threads
+// have told the socket and so clears ZMQ_FD.
+func (s *Socket) Events() (Events, syscall.Errno) {
+	var events C.int
+	errno := C.zmqio_events(s.handle, &events)
+	runtime.KeepAlive(s.z)
+	return Events(events), syscall.Errno(errno)
+}
+
+// Events is what ZMQ_EVENTS says of a socket.
+type Events int
+
+const (
+	pollIn  Events = C.ZMQ_POLLIN
+	pollOut Events = C.ZMQ_POLLOUT
+)
+
+// Readable reports whether a message can be received.
+func (e Events) Readable() bool { return e&pollIn != 0 }
+
+// Writable reports whether a message can be sent. A ROUTER always says so.
+func (e Events) Writable() bool { return e&pollOut != 0 }

@@ -1,0 +1,60 @@
+#ifndef ZMQIO_SOCK_H
+#define ZMQIO_SOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <zmq.h>
+
+/*
+ * A socket is passed as a number, so that cgo need not look whether it points
+ * into Go memory. Functions that return int return an errno, 0 for success, and
+ * retry EINTR.
+ *
+ * Frames are described by a table: each entry is the frame's size times two,
+ * plus one when more frames of the same message follow. The payloads lie one
+ * behind the other in one buffer, because an array of pointers to Go memory may
+ * not be passed to C.
+ */
+
+int zmqio_getsockopt(uintptr_t sock, int option, void *value, size_t *len);
+int zmqio_setsockopt(uintptr_t sock, int option, const void *value, size_t len);
+int zmqio_events(uintptr_t sock, int *events);
+
+typedef struct {
+    int64_t frames;     /* entries of the table that were filled */
+    int64_t bytes;      /* bytes of the buffer that were filled */
+    int64_t messages;   /* frames among them that end a message */
+    uint64_t held;      /* table entry of the frame left in msg, if is_held */
+    void *held_data;    /* and its payload, good until msg is used again */
+    int32_t is_held;
+    int32_t err;        /* what ended the batch; 0 when it is full */
+} zmqio_received;
+
+/*
+ * Receives without waiting until the socket is empty; the table, the message count
+ * or the buffer is full, in which there must be room for max_copy bytes; or a frame
+ * comes that is larger than max_copy: that one stays in msg, which must have been
+ * initialised. max_copy is above the size up to which libzmq keeps a payload inside
+ * the zmq_msg_t, so that held_data is never a pointer into msg, Go's memory.
+ */
+void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
+                uint64_t *table, int64_t max_frames, int64_t max_messages, zmqio_received *r);
+
+typedef struct {
+    int64_t frames;     /* frames of the messages that libzmq took whole */
+    int64_t bytes;      /* and their payload */
+    int32_t err;        /* what ended the batch; 0 when all was taken */
+    int32_t events;     /* ZMQ_EVENTS as the last thing done, or -1: not read */
+} zmqio_sent;
+
+/*
+ * Sends the n frames of the table, which end with a whole message, without
+ * waiting. After EAGAIN in the middle of a message, nothing of that message is
+ * taken: on sockets that would go on to discard the rest of it (discards), the
+ * rest is given to them for that. ZMQ_EVENTS is read after EAGAIN, and at the
+ * end when want_events is set.
+ */
+void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t n,
+                int discards, int want_events, zmqio_sent *r);
+
+#endif

@@ -1,0 +1,138 @@
+package zmqio
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"github.com/zmqio/zmq"
+)
+
+// An ioHandle is the callback in which the loop serves a transport's socket. It is
+// in the ready queue at most once, and asking for it while it runs makes it run
+// again, so that whoever sees something to do can ask without any lock.
+type ioHandle struct {
+	Handle
+	phase atomic.Uint32
+}
+
+const (
+	ioIdle uint32 = iota
+	ioQueued
+	ioRunning
+	ioAgain
+)
+
+func (h *ioHandle) init(fn func()) {
+	h.fn = fn
+	h.persistent = true
+}
+
+// queue reports whether the caller must put the handle in the ready queue.
+func (h *ioHandle) queue() bool {
+	for {
+		switch h.phase.Load() {
+		case ioIdle:
+			if h.phase.CompareAndSwap(ioIdle, ioQueued) {
+				return true
+			}
+		case ioRunning:
+			if h.phase.CompareAndSwap(ioRunning, ioAgain) {
+				return false
+			}
+		default:
+			return false
+		}
+	}
+}
+
+// schedule has the loop serve the transport, in its next iteration. It follows
+// every libzmq call that may have consumed the signal on ZMQ_FD.
+func (t *Transport) schedule() {
+	if t.io.queue() {
+		_ = t.loop.enqueue(&t.io.Handle)
+	}
+}
+
+// serve is the loop's work on a transport whose socket may have something: it
+// receives a batch, delivers it, and sends what waits, in particular what was
+// written meanwhile. What is left over is for the next iteration, after others have
+// had their turn.
+//
+// The signal on ZMQ_FD tells of changes, not of states. So the socket must be seen
+// to be empty, or its ZMQ_EVENTS read, after the last libzmq call and before the
+// loop waits: else that call may have consumed the one signal of a message.
+func (t *Transport) serve() {
+	t.io.phase.Store(ioRunning)
+	again := true // if a callback calls runtime.Goexit
+	defer func() {
+		if again || !t.io.phase.CompareAndSwap(ioRunning, ioIdle) {
+			t.io.phase.Store(ioQueued)
+			_ = t.loop.enqueue(&t.io.Handle)
+		}
+	}()
+	drained, errno := t.receive()
+	if errno != 0 {
+		again = false
+		t.fatal(zmq.Translate("zmq_msg_recv", errno))
+		return
+	}
+	again = t.send(drained)
+}
+
+// send is the second half of serve. drained says that the socket was found empty
+// just now.
+func (t *Transport) send(drained bool) (again bool) {
+	t.sockMu.Lock()
+	if t.sock == nil {
+		t.sockMu.Unlock()
+		return false
+	}
+	t.mu.Lock()
+	empty := t.out.empty()
+	t.mu.Unlock()
+	var err error
+	switch {
+	case !empty:
+		again, err = t.flushLocked()
+	case !drained:
+		again, err = t.lookLocked()
+	}
+	t.sockMu.Unlock()
+	if err != nil {
+		t.fatal(err)
+		return false
+	}
+	t.finishIfFlushed()
+	return again
+}
+
+// lookLocked reads ZMQ_EVENTS and reports whether there are messages to receive.
+// sockMu is held.
+func (t *Transport) lookLocked() (again bool, err error) {
+	events, errno := t.sock.Events()
+	if errno != 0 {
+		return false, translate("zmq_getsockopt", errno)
+	}
+	return events.Readable() && t.wantsMessages(), nil
+}
+
+// wantsMessages reports whether messages are to be received now.
+func (t *Transport) wantsMessages() bool { return t.traits.receives && t.reading.Load() }
+
+// finishIfFlushed closes the socket if that is all that is left to do.
+func (t *Transport) finishIfFlushed() {
+	t.mu.Lock()
+	done := t.state == stateClosing && t.out.empty()
+	t.mu.Unlock()
+	if done {
+		t.finish(nil, closeSocket)
+	}
+}
+
+// translate is zmq.Translate for an error number, 0 being none.
+func translate(call string, errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return zmq.Translate(call, errno)
+}

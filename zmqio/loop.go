@@ -1,0 +1,240 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pebbe/zmq4"
+	"github.com/petermattis/goid"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/poll"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// DefaultLinger is how long EventLoop.Close waits, in all, for libzmq to send what
+// it has taken, where LoopConfig.Linger is 0.
+const DefaultLinger = time.Second
+
+// LoopConfig says what an event loop is made of. The zero value is fine.
+type LoopConfig struct {
+	// IOThreads is the number of libzmq I/O threads of the loop's own context; 0
+	// means 1. It stands for aiozmq's io_threads.
+	IOThreads int
+	// MaxSockets is how many sockets the loop's own context may have; 0 leaves
+	// libzmq's default.
+	MaxSockets int
+	// Context is used instead of a context of the loop's own. The loop never
+	// terminates it.
+	Context *zmq4.Context
+	// Linger is how long Close waits in all for messages that libzmq has taken to
+	// be sent; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
+	// and of a longer one.
+	Linger time.Duration
+	// Logger gets what no exception handler was set for; nil is slog.Default().
+	Logger *slog.Logger
+}
+
+func (c LoopConfig) check() error {
+	switch {
+	case c.IOThreads < 0:
+		return invalid("IOThreads is negative: %d", c.IOThreads)
+	case c.MaxSockets < 0:
+		return invalid("MaxSockets is negative: %d", c.MaxSockets)
+	case c.Linger < 0:
+		return invalid("Linger is negative: %v", c.Linger)
+	case c.Context != nil && (c.IOThreads != 0 || c.MaxSockets != 0):
+		return invalid("IOThreads and MaxSockets are for a context of the loop's own, but Context is given")
+	}
+	return nil
+}
+
+// An EventLoop runs callbacks, timers and transports on one goroutine, the one
+// that calls RunForever, Run or RunUntilComplete. It is aiozmq's ZmqEventLoop. All
+// its methods may be called from every goroutine.
+//
+// A loop must be closed when it is no longer needed.
+type EventLoop struct {
+	context    *zmq4.Context
+	ownContext bool
+	linger     time.Duration
+	logger     *slog.Logger
+	start      time.Time // Time counts from here
+	poller     *poll.Poller
+
+	// owner is the goroutine that may call callbacks: the one that runs the loop,
+	// creates a transport while nobody does, or closes it. 0 is nobody.
+	owner atomic.Int64
+
+	mu         sync.Mutex
+	running    bool // owner runs the loop
+	closed     bool
+	stopping   bool
+	sleeping   bool          // the poller waits, or is about to; a wake-up is owed
+	changed    chan struct{} // closed, and made anew, when owner or closed changes
+	ready      []*Handle
+	timers     timerHeap
+	timerSeq   uint64
+	handler    ExceptionHandler
+	transports map[uint64]*Transport
+	lastToken  uint64
+	policies   []*Policy // that have the loop
+
+	// What follows is for the owner alone.
+	spare      []*Handle // the ready queue that is not in use
+	events     []poll.Event
+	receiver   *sock.Receiver
+	delivering *Transport // whose batch of messages is being delivered
+}
+
+// NewEventLoop returns a loop that does not run yet. A nil cfg is the zero value.
+// The loop's context is shared by all its transports.
+func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
+	var c LoopConfig
+	if cfg != nil {
+		c = *cfg
+	}
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	l := &EventLoop{
+		context:    c.Context,
+		ownContext: c.Context == nil,
+		linger:     c.Linger,
+		logger:     c.Logger,
+		start:      time.Now(),
+		changed:    make(chan struct{}),
+		transports: make(map[uint64]*Transport),
+		events:     make([]poll.Event, 256),
+		receiver:   sock.NewReceiver(),
+	}
+	if l.linger == 0 {
+		l.linger = DefaultLinger
+	}
+	var err error
+	if l.poller, err = poll.New(); err != nil {
+		return nil, err
+	}
+	if l.ownContext {
+		if l.context, err = newContext(c); err != nil {
+			l.poller.Close()
+			return nil, err
+		}
+	}
+	return l, nil
+}
+
+func newContext(c LoopConfig) (*zmq4.Context, error) {
+	ctx, err := zmq4.NewContext()
+	if err != nil {
+		return nil, zmq.Translate("zmq_ctx_new", err)
+	}
+	// The finalizer terminates a forgotten context, and with it waits, possibly for
+	// ever, on the goroutine that runs all finalizers. A leak is the lesser evil.
+	runtime.SetFinalizer(ctx, nil)
+	if c.IOThreads != 0 {
+		err = ctx.SetIoThreads(c.IOThreads)
+	}
+	if err == nil && c.MaxSockets != 0 {
+		err = ctx.SetMaxSockets(c.MaxSockets)
+	}
+	if err != nil {
+		return nil, errors.Join(zmq.Translate("zmq_ctx_set", err), zmq.Translate("zmq_ctx_term", ctx.Term()))
+	}
+	return ctx, nil
+}
+
+// Time returns the time since the loop was made, on a clock that never goes back.
+// It is the clock of CallAt, and goes on when the loop is closed.
+func (l *EventLoop) Time() time.Duration { return time.Since(l.start) }
+
+// IsRunning reports whether a goroutine runs the loop.
+func (l *EventLoop) IsRunning() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.running
+}
+
+// IsClosed reports whether Close has been called.
+func (l *EventLoop) IsClosed() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.closed
+}
+
+// CallSoon arranges for fn to be called on the loop, after all that was given to
+// CallSoon before, once. It wakes the loop, and returns before fn is called even
+// on the loop's own goroutine. The errors are ErrInvalidArgument for a nil fn and
+// ErrLoopClosed.
+func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
+	if fn == nil {
+		return nil, invalid("nil function")
+	}
+	h := &Handle{fn: fn}
+	if err := l.enqueue(h); err != nil {
+		return nil, err
+	}
+	return h, nil
+}
+
+// CallSoonThreadsafe is CallSoon, which may be called from everywhere; in asyncio
+// it may not.
+func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) { return l.CallSoon(fn) }
+
+// enqueue puts h at the end of the ready queue.
+func (l *EventLoop) enqueue(h *Handle) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrLoopClosed
+	}
+	l.ready = append(l.ready, h)
+	l.wakeLocked()
+	return nil
+}
+
+// wake makes the loop look again at why it waits.
+func (l *EventLoop) wake() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.wakeLocked()
+}
+
+func (l *EventLoop) wakeLocked() {
+	if l.sleeping {
+		l.sleeping = false
+		l.poller.Wake()
+	}
+}
+
+// onLoop reports whether the calling goroutine is the one that callbacks run on.
+func (l *EventLoop) onLoop() bool { return l.owner.Load() == goid.Get() }
+
+// owned reports whether any goroutine runs callbacks at the moment.
+func (l *EventLoop) owned() bool { return l.owner.Load() != 0 }
+
+// belongTo notes that p has the loop, and reports whether it is open.
+func (l *EventLoop) belongTo(p *Policy) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	if !slices.Contains(l.policies, p) {
+		l.policies = append(l.policies, p)
+	}
+	return true
+}
+
+// String returns the loop's state, for messages.
+func (l *EventLoop) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return fmt.Sprintf("<EventLoop running=%t closed=%t transports=%d>", l.running, l.closed, len(l.transports))
+}

@@ -1,0 +1,149 @@
+package zmqio
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/petermattis/goid"
+)
+
+// An EventLoopPolicy decides which event loop belongs to a goroutine, as asyncio's
+// AbstractEventLoopPolicy does for threads.
+type EventLoopPolicy interface {
+	// EventLoop returns the calling goroutine's loop. It stands for
+	// get_event_loop.
+	EventLoop() (*EventLoop, error)
+	// NewEventLoop returns a new loop, which is nobody's until SetEventLoop. It
+	// stands for new_event_loop.
+	NewEventLoop() (*EventLoop, error)
+	// SetEventLoop makes a loop the calling goroutine's; with nil it has none. It
+	// stands for set_event_loop.
+	SetEventLoop(l *EventLoop) error
+}
+
+// A Policy is the usual EventLoopPolicy, aiozmq's ZmqEventLoopPolicy: each goroutine
+// has its own loop. The main goroutine gets one on demand, others have none until
+// they set one.
+//
+// A loop that is closed is dropped. A goroutine that ends should close its loop, or
+// set nil, because nobody tells the policy.
+type Policy struct {
+	cfg *LoopConfig
+
+	mu    sync.Mutex
+	loops map[int64]*EventLoop // by goroutine; nil where nil was set
+}
+
+// mainGoroutine is the id of the goroutine that main runs on.
+const mainGoroutine = 1
+
+// NewPolicy returns a policy that makes its loops with cfg.
+func NewPolicy(cfg *LoopConfig) *Policy {
+	if cfg != nil {
+		c := *cfg
+		cfg = &c
+	}
+	return &Policy{cfg: cfg, loops: make(map[int64]*EventLoop)}
+}
+
+// EventLoop returns the calling goroutine's loop. On the main goroutine, unless
+// SetEventLoop has been called there, it makes one. The error is ErrNoEventLoop.
+func (p *Policy) EventLoop() (*EventLoop, error) {
+	id := goid.Get()
+	p.mu.Lock()
+	l, set := p.loops[id]
+	p.mu.Unlock()
+	if l != nil {
+		return l, nil
+	}
+	if set || id != mainGoroutine {
+		return nil, fmt.Errorf("%w (goroutine %d)", ErrNoEventLoop, id)
+	}
+	l, err := p.NewEventLoop()
+	if err != nil {
+		return nil, err
+	}
+	return l, p.SetEventLoop(l)
+}
+
+// NewEventLoop returns a new loop, which is nobody's until SetEventLoop.
+func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg) }
+
+// SetEventLoop makes l the calling goroutine's loop; with nil it has none. The error
+// is ErrLoopClosed.
+func (p *Policy) SetEventLoop(l *EventLoop) error {
+	if l != nil && !l.belongTo(p) {
+		return ErrLoopClosed
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loops[goid.Get()] = l
+	return nil
+}
+
+// forget drops l from every goroutine, as if it had never been set.
+func (p *Policy) forget(l *EventLoop) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for id, has := range p.loops {
+		if has == l {
+			delete(p.loops, id)
+		}
+	}
+}
+
+var current struct {
+	mu     sync.Mutex
+	policy EventLoopPolicy
+}
+
+// SetEventLoopPolicy makes p the policy of the process; nil is a new default one.
+func SetEventLoopPolicy(p EventLoopPolicy) {
+	current.mu.Lock()
+	defer current.mu.Unlock()
+	current.policy = p
+}
+
+// CurrentEventLoopPolicy returns the policy of the process: until one is set, a
+// Policy with the default LoopConfig. It stands for get_event_loop_policy.
+func CurrentEventLoopPolicy() EventLoopPolicy {
+	current.mu.Lock()
+	defer current.mu.Unlock()
+	if current.policy == nil {
+		current.policy = NewPolicy(nil)
+	}
+	return current.policy
+}
+
+// GetEventLoop returns the loop that the calling goroutine runs, as it does inside a
+// callback, or else the loop that the current policy has for it. It stands for
+// get_event_loop.
+func GetEventLoop() (*EventLoop, error) {
+	if l := RunningLoop(); l != nil {
+		return l, nil
+	}
+	return CurrentEventLoopPolicy().EventLoop()
+}
+
+// SetEventLoop makes l the calling goroutine's loop in the current policy. It stands
+// for set_event_loop.
+func SetEventLoop(l *EventLoop) error { return CurrentEventLoopPolicy().SetEventLoop(l) }
+
+// running holds the loop that each goroutine runs.
+var running sync.Map // int64 -> *EventLoop
+
+// RunningLoop returns the loop that the calling goroutine runs, or nil. It stands
+// for get_running_loop.
+func RunningLoop() *EventLoop {
+	l, _ := running.Load(goid.Get())
+	loop, _ := l.(*EventLoop)
+	return loop
+}
+
+// setRunningLoop notes that the calling goroutine runs l, until the function it
+// returns is called.
+func setRunningLoop(l *EventLoop) (unset func()) {
+	id := goid.Get()
+	running.Store(id, l)
+	return func() { running.Delete(id) }
+}

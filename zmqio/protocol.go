@@ -1,0 +1,59 @@
+package zmqio
+
+// A Protocol is what a transport calls: aiozmq's ZmqProtocol. The loop calls its
+// methods one at a time on its own goroutine, except PauseWriting.
+//
+// The order is ConnectionMade, then any number of the others, then ConnectionLost;
+// the first and the last come once each. A panic in any of them goes to the loop's
+// exception handler, and the transport lives on.
+type Protocol interface {
+	// ConnectionMade is called when the transport is ready to use, before the
+	// first Bind or Connect of its ConnectionConfig and before
+	// CreateZmqConnection returns. It stands for connection_made.
+	ConnectionMade(t *Transport)
+
+	// ConnectionLost is called when the transport's socket has been closed: with
+	// nil after Close or Abort, else with what went wrong. It stands for
+	// connection_lost.
+	ConnectionLost(err error)
+
+	// PauseWriting is called when the transport's buffer goes strictly over the
+	// high-water mark, inside the Write or SetWriteBufferLimits that did it and on
+	// that goroutine: posted to the loop, it would come too late for one that
+	// keeps writing. It stands for pause_writing.
+	//
+	// Should the buffer go over the mark while ResumeWriting is running on the
+	// loop, it is called on the loop as soon as ResumeWriting has returned.
+	PauseWriting()
+
+	// ResumeWriting is called once for every PauseWriting, when the buffer is at
+	// or below the low-water mark again, unless ConnectionLost comes first. It
+	// stands for resume_writing.
+	ResumeWriting()
+
+	// MsgReceived is called with each message received: at least one frame, which
+	// are the receiver's to keep and to change. It stands for msg_received.
+	//
+	// Small frames that were received together share one allocation, so that a
+	// frame which is kept keeps up to 64 KiB; clone it where that matters.
+	MsgReceived(msg [][]byte)
+}
+
+// BaseProtocol has all methods of Protocol and does nothing in any. Embed it to
+// write only those that matter.
+type BaseProtocol struct{}
+
+// ConnectionMade does nothing.
+func (BaseProtocol) ConnectionMade(*Transport) {}
+
+// ConnectionLost does nothing.
+func (BaseProtocol) ConnectionLost(error) {}
+
+// PauseWriting does nothing.
+func (BaseProtocol) PauseWriting() {}
+
+// ResumeWriting does nothing.
+func (BaseProtocol) ResumeWriting() {}
+
+// MsgReceived does nothing.
+func (BaseProtocol) MsgReceived([][]byte) {}

@@ -1,0 +1,100 @@
+package zmqio
+
+import "syscall"
+
+// receive takes a batch of messages from libzmq and delivers it. drained reports
+// that the socket was empty then. The error number is one that ends the transport.
+func (t *Transport) receive() (drained bool, errno syscall.Errno) {
+	if len(t.inbox) > 0 {
+		msgs := t.inbox
+		t.inbox = nil
+		t.deliver(msgs)
+	}
+	if !t.wantsMessages() {
+		return false, 0
+	}
+	t.sockMu.Lock()
+	if t.sock == nil {
+		t.sockMu.Unlock()
+		return true, 0
+	}
+	msgs, errno := t.loop.receiver.Recv(t.sock)
+	t.sockMu.Unlock()
+	t.deliver(msgs)
+	switch errno {
+	case syscall.EAGAIN:
+		return true, 0
+	case efsm: // a REQ before its request, a REP before its reply
+		return false, 0
+	}
+	return false, errno
+}
+
+// deliver calls MsgReceived for each message. Those that are left when reading is
+// paused, or when a callback calls runtime.Goexit, are kept for later.
+func (t *Transport) deliver(msgs [][][]byte) {
+	if len(msgs) == 0 {
+		return
+	}
+	t.loop.delivering = t
+	defer func() {
+		t.loop.delivering = nil
+		for _, msg := range msgs {
+			t.inbox = append(t.inbox, msg)
+		}
+	}()
+	for len(msgs) > 0 && t.reading.Load() {
+		t.deliverUntilPanic(&msgs)
+	}
+	if t.IsClosing() {
+		msgs = nil // no more data is received
+	}
+}
+
+// deliverUntilPanic takes messages off msgs and delivers them, up to the first that
+// makes MsgReceived panic.
+func (t *Transport) deliverUntilPanic(msgs *[][][]byte) {
+	defer t.loop.recovered(ExceptionContext{Message: "MsgReceived panicked", Transport: t, Protocol: t.Protocol()})
+	for len(*msgs) > 0 && t.reading.Load() {
+		msg := (*msgs)[0]
+		(*msgs)[0] = nil // the batch is not to be kept by its last message
+		*msgs = (*msgs)[1:]
+		t.Protocol().MsgReceived(msg)
+	}
+}
+
+// PauseReading stops calls of MsgReceived before the next message, until
+// ResumeReading. Messages wait in libzmq, and once its high-water marks are reached
+// with the senders. The errors are ErrAlreadyPaused and ErrTransportClosed. It
+// stands for pause_reading.
+func (t *Transport) PauseReading() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.state != stateOpen:
+		return ErrTransportClosed
+	case t.readPaused:
+		return ErrAlreadyPaused
+	}
+	t.readPaused = true
+	t.reading.Store(false)
+	return nil
+}
+
+// ResumeReading ends what PauseReading began. It does nothing on a closed
+// transport, and returns ErrNotPaused on one that is not paused. It stands for
+// resume_reading.
+func (t *Transport) ResumeReading() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.state != stateOpen:
+		return nil
+	case !t.readPaused:
+		return ErrNotPaused
+	}
+	t.readPaused = false
+	t.reading.Store(true)
+	t.schedule()
+	return nil
+}

@@ -1,0 +1,263 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/poll"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A Transport is a ZeroMQ socket on an event loop: aiozmq's ZmqTransport. It is
+// made by CreateZmqConnection and calls the methods of its Protocol. Its own
+// methods may be called from every goroutine and from every callback.
+type Transport struct {
+	loop   *EventLoop
+	typ    zmq.SocketType
+	traits traits
+	token  uint64
+	io     ioHandle
+	zsock  *zmq4.Socket
+
+	// sockMu is held by whoever is in a libzmq call. It is taken before mu.
+	sockMu sync.Mutex
+	sock   *sock.Socket // nil when it has been closed
+	fd     int          // ZMQ_FD
+
+	mu          sync.Mutex
+	state       transportState
+	protocol    atomic.Pointer[Protocol] // changed under mu
+	readPaused  bool
+	out         outbox
+	refused     bool // libzmq had no room; it will be offered again when it has
+	retrying    bool // a timer is set for that
+	lastWrite   time.Duration
+	flow        flow
+	listeners   endpoints
+	connections endpoints
+	lostErr     error
+	lostDue     bool  // ConnectionLost waits for PauseWriting to return
+	dropped     tally // from the outbox, when the socket was closed
+
+	reading atomic.Bool // open and not paused: MsgReceived may be called
+	lost    atomic.Bool // ConnectionLost has been called
+
+	inbox [][][]byte // for the loop: taken from libzmq, to be delivered first
+}
+
+type transportState int
+
+const (
+	stateOpen    transportState = iota
+	stateClosing                // Close was called and the outbox is not empty
+	stateClosed                 // the socket is closed, or about to be
+)
+
+// traits are what a transport needs to know of its socket type.
+type traits struct {
+	receives bool
+	// eager types get each message at once, or the caller an error: on REQ and REP
+	// libzmq says whose turn it is, and a type that cannot send says so.
+	eager bool
+	// discards: after a frame was refused, the rest of its message is dropped.
+	discards bool
+}
+
+func traitsOf(typ zmq.SocketType) traits {
+	return traits{
+		receives: typ.CanReceive(),
+		eager:    typ == zmq.REQ || typ == zmq.REP || !typ.CanSend(),
+		discards: typ == zmq.PUSH || typ == zmq.DEALER || typ == zmq.REQ,
+	}
+}
+
+// newTransport puts s, which is inside z, on the loop.
+func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Socket, p Protocol) (*Transport, error) {
+	fd, err := zmq.Sockopts{RawSockopts: rawSocket{s}}.FD()
+	if err != nil {
+		return nil, err
+	}
+	t := &Transport{loop: l, typ: typ, traits: traitsOf(typ), zsock: z, sock: s, fd: int(fd)}
+	t.protocol.Store(&p)
+	t.io.init(t.serve)
+	t.flow.init()
+	t.reading.Store(true)
+
+	l.mu.Lock()
+	l.lastToken++
+	t.token = l.lastToken
+	l.transports[t.token] = t
+	l.mu.Unlock()
+	if err := l.poller.Add(t.fd, poll.Read, t.token); err != nil {
+		l.forget(t)
+		return nil, err
+	}
+	// The descriptor tells of changes only, and some may have been before.
+	t.schedule()
+	return t, nil
+}
+
+func (l *EventLoop) forget(t *Transport) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.transports, t.token)
+}
+
+// Loop returns the loop that the transport is on.
+func (t *Transport) Loop() *EventLoop { return t.loop }
+
+// ExtraInfo returns what is known about the transport under name, or def. The names
+// are "zmq_socket", the *zmq4.Socket, which must not be used while the transport
+// does, and "zmq_type", the zmq.SocketType. It stands for get_extra_info.
+func (t *Transport) ExtraInfo(name string, def any) any {
+	switch name {
+	case "zmq_socket":
+		return t.zsock
+	case "zmq_type":
+		return t.typ
+	}
+	return def
+}
+
+// Protocol returns the transport's protocol.
+func (t *Transport) Protocol() Protocol { return *t.protocol.Load() }
+
+// SetProtocol makes p the transport's protocol from the next callback on. A nil p
+// is ignored. ConnectionMade is not called again. It stands for set_protocol.
+func (t *Transport) SetProtocol(p Protocol) {
+	if p == nil {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.protocol.Store(&p)
+}
+
+// IsClosing reports whether the transport is closed or about to be.
+func (t *Transport) IsClosing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state != stateOpen
+}
+
+// Close stops receiving, sends what Write has accepted, for as long as that takes,
+// and then closes the socket and calls ConnectionLost(nil). It does not wait for
+// any of this. What libzmq has taken it goes on to send after that, for as long as
+// ZMQ_LINGER says. Close may be repeated, and returns nil.
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	if t.state != stateOpen {
+		t.mu.Unlock()
+		return nil
+	}
+	t.state = stateClosing
+	t.reading.Store(false)
+	t.mu.Unlock()
+	t.flush()
+	return nil
+}
+
+// Abort closes the socket at once and calls ConnectionLost(nil). It drops what
+// Write has accepted and, by setting ZMQ_LINGER to 0, what libzmq has taken and not
+// sent yet. It may be repeated, also after Close, and returns nil.
+func (t *Transport) Abort() error {
+	t.finish(nil, abortSocket)
+	return nil
+}
+
+// finish ends the socket as how says, drops the buffer, and posts
+// ConnectionLost(err). The first call counts.
+func (t *Transport) finish(err error, how ending) {
+	t.sockMu.Lock()
+	t.mu.Lock()
+	if t.state == stateClosed {
+		t.mu.Unlock()
+		t.sockMu.Unlock()
+		return
+	}
+	t.state = stateClosed
+	t.reading.Store(false)
+	t.lostErr = err
+	t.dropped = tally{t.out.messages(), t.out.bytes}
+	t.out.clear()
+	t.lostDue = t.flow.calling == callingPause
+	post := !t.lostDue
+	t.mu.Unlock()
+	// Off the poller before it is closed, so that the descriptor's number cannot
+	// be another's while it is watched. That fails only for a socket which was
+	// closed behind our back.
+	_ = t.loop.poller.Remove(t.fd)
+	how(t)
+	t.sock = nil
+	t.sockMu.Unlock()
+	if post {
+		t.postLost()
+	}
+}
+
+// An ending is what becomes of a transport's socket. It is called with sockMu held.
+type ending func(*Transport)
+
+func closeSocket(t *Transport) { _ = t.zsock.Close() } // fails only if it is closed
+
+func abortSocket(t *Transport) {
+	_ = zmq.Sockopts{RawSockopts: rawSocket{t.sock}}.SetLinger(0) // or it has no time to linger anyway
+	closeSocket(t)
+}
+
+func leaveOpen(*Transport) {}
+
+// postLost has ConnectionLost called by the loop. A closed loop does it in Close.
+func (t *Transport) postLost() { _ = t.loop.enqueue(&Handle{fn: t.lose}) }
+
+// lose calls ConnectionLost, on the loop, once.
+func (t *Transport) lose() {
+	if t.lost.Swap(true) {
+		return
+	}
+	t.loop.forget(t)
+	p := t.Protocol()
+	defer t.loop.recovered(ExceptionContext{Message: "ConnectionLost panicked", Transport: t, Protocol: p})
+	p.ConnectionLost(t.lostErr)
+}
+
+// fatal ends the transport for an error that no caller can be told.
+func (t *Transport) fatal(err error) {
+	t.complain("fatal error on a transport", err)
+	t.finish(err, closeSocket)
+}
+
+// complain has the loop's exception handler called with err.
+func (t *Transport) complain(message string, err error) {
+	ctx := ExceptionContext{Message: message, Err: err, Transport: t, Protocol: t.Protocol()}
+	_ = t.loop.enqueue(&Handle{fn: func() { t.loop.CallExceptionHandler(ctx) }})
+}
+
+// isFatal reports whether a libzmq call that failed with err will never succeed.
+func isFatal(err error) bool { return errors.Is(err, zmq.ETERM) || errors.Is(err, zmq.ENOTSOCK) }
+
+// String returns the type and the endpoints, for messages.
+func (t *Transport) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s := "<Transport " + t.typ.String()
+	if l := t.listeners.list(); len(l) > 0 {
+		s += fmt.Sprintf(" bound %v", l)
+	}
+	if c := t.connections.list(); len(c) > 0 {
+		s += fmt.Sprintf(" connected %v", c)
+	}
+	switch t.state {
+	case stateClosing:
+		s += " closing"
+	case stateClosed:
+		s += " closed"
+	}
+	return s + ">"
+}

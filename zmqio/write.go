@@ -1,0 +1,230 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+const (
+	// Writes that follow one another faster than this go out in batches: libzmq
+	// is much faster when fed that way, and a single message should not wait.
+	quickly = 20 * time.Microsecond
+	// A batch of this many frames or bytes is sent by the writer itself.
+	batchFrames = 256
+	batchBytes  = 32 << 10
+	// flushChunks bounds how long a flush keeps the loop from other transports.
+	flushChunks = 16
+	// A refused message is offered again after this long on types, ROUTER above
+	// all, that say they can send when they cannot.
+	retryInterval = 10 * time.Millisecond
+)
+
+// Write sends msg, a message of one frame or more; one without frames does nothing.
+// It does not block, and does not keep msg or its frames. What libzmq does not take
+// is buffered, with no limit; see SetWriteBufferLimits. It stands for write.
+//
+// A transport whose buffer is empty sends at once. Writes in quick succession, and
+// writes from MsgReceived, go out together; on REQ and REP each goes out at once.
+// The errors of libzmq are returned when they are met here, and msg is then not
+// sent: EFSM out of turn on REQ and REP, EHOSTUNREACH on a ROUTER with
+// ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
+// full buffer, EHOSTUNREACH drops the message and tells the exception handler, and
+// others end the transport. After Close, ErrTransportClosed is returned.
+func (t *Transport) Write(msg [][]byte) error {
+	if len(msg) == 0 {
+		return nil
+	}
+	now := t.lockForWrite()
+	if t.state != stateOpen {
+		if now {
+			t.sockMu.Unlock()
+		}
+		t.mu.Unlock()
+		return fmt.Errorf("write: %w", ErrTransportClosed)
+	}
+	if now {
+		return t.writeNow(msg)
+	}
+	t.writeLater(msg)
+	return nil
+}
+
+// lockForWrite takes mu and reports whether to send at once; then it holds sockMu
+// as well.
+func (t *Transport) lockForWrite() (now bool) {
+	if t.traits.eager {
+		t.sockMu.Lock() // before mu, as it must be where it may block
+		t.mu.Lock()
+		if t.out.empty() {
+			return true
+		}
+		t.sockMu.Unlock()
+		return false
+	}
+	t.mu.Lock()
+	return t.idle() && t.sockMu.TryLock()
+}
+
+// idle reports whether a message may as well go out on its own. mu is held.
+func (t *Transport) idle() bool {
+	if !t.loop.owned() {
+		return t.out.empty()
+	}
+	now := t.loop.Time()
+	quick := now-t.lastWrite < quickly
+	t.lastWrite = now
+	return t.out.empty() && !quick && !t.inDelivery()
+}
+
+// inDelivery reports whether the caller is a callback that gets a batch of
+// messages, at the end of which all it wrote is sent.
+func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.delivering != nil }
+
+// writeNow sends msg; the outbox is empty. Both locks are held, and released.
+func (t *Transport) writeNow(msg [][]byte) error {
+	opts := sock.SendOptions{Discards: t.traits.discards, Events: t.traits.receives}
+	var sent sock.Sent
+	if len(msg) == 1 {
+		table := [1]uint64{sock.Frame(len(msg[0]), false)}
+		if sent = t.sock.Send(msg[0], table[:], opts); sent.Errno == syscall.EAGAIN {
+			t.out.add(msg)
+		}
+	} else {
+		t.out.add(msg)
+		buf, table := t.out.front()
+		sent = t.sock.Send(buf, table, opts)
+		if t.out.advance(sent.Frames, sent.Bytes); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
+			t.out.dropFirst()
+		}
+	}
+	t.refused = sent.Errno == syscall.EAGAIN
+	t.sockMu.Unlock()
+	t.retryIfUnsure(sent)
+	if t.sees(sent) {
+		t.schedule()
+	}
+	if !t.refused && sent.Errno != 0 {
+		t.mu.Unlock()
+		err := translate("zmq_send", sent.Errno)
+		if isFatal(err) {
+			t.fatal(err)
+		}
+		return err
+	}
+	t.pauseIfOver()
+	return nil
+}
+
+// writeLater puts msg in the outbox and sees to it that it goes on from there. mu
+// is held, and released.
+func (t *Transport) writeLater(msg [][]byte) {
+	t.out.add(msg)
+	full := t.out.frames >= batchFrames || t.out.bytes >= batchBytes
+	// A writable socket never pauses anyone: before that it is offered everything.
+	offer := !t.loop.owned() || full && !t.refused || t.flow.wouldPause(&t.out)
+	switch {
+	case offer:
+		t.mu.Unlock()
+		t.flush()
+		t.mu.Lock()
+	case !t.refused && !(t.inDelivery() && t.loop.delivering == t):
+		t.schedule()
+	}
+	t.pauseIfOver()
+}
+
+// flush hands the outbox to libzmq.
+func (t *Transport) flush() {
+	t.sockMu.Lock()
+	if t.sock == nil {
+		t.sockMu.Unlock()
+		return
+	}
+	again, err := t.flushLocked()
+	t.sockMu.Unlock()
+	if err != nil {
+		t.fatal(err)
+		return
+	}
+	if again {
+		t.schedule()
+	}
+	t.finishIfFlushed()
+}
+
+// flushLocked hands the outbox to libzmq until it is empty or refused, or others
+// should have their turn. again reports that the loop should serve the transport
+// for the rest, or for messages that came in. An error ends the transport. sockMu
+// is held.
+func (t *Transport) flushLocked() (again bool, err error) {
+	for range flushChunks {
+		t.mu.Lock()
+		buf, table := t.out.front()
+		t.mu.Unlock()
+		if len(table) == 0 {
+			return again, nil
+		}
+		sent := t.sock.Send(buf, table, sock.SendOptions{Discards: t.traits.discards, Events: t.traits.receives})
+		err = t.account(sent)
+		again = t.sees(sent) || again
+		if err != nil || waits(sent.Errno) {
+			return again, err
+		}
+	}
+	return true, nil
+}
+
+// account takes what was sent out of the outbox and deals with an error as one does
+// that no caller can be told. It returns one that ends the transport.
+func (t *Transport) account(sent sock.Sent) error {
+	t.mu.Lock()
+	t.out.advance(sent.Frames, sent.Bytes)
+	t.refused = waits(sent.Errno)
+	t.retryIfUnsure(sent)
+	err := translate("zmq_send", sent.Errno)
+	unreachable := errors.Is(err, zmq.EHOSTUNREACH)
+	if unreachable {
+		t.out.dropFirst()
+	}
+	t.resumeIfUnder()
+	t.mu.Unlock()
+	switch {
+	case waits(sent.Errno):
+		return nil
+	case unreachable:
+		t.complain("message dropped: nobody to send it to", err)
+		return nil
+	}
+	return err
+}
+
+// waits reports whether a send that failed so will succeed later.
+func waits(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno == efsm }
+
+const efsm = syscall.Errno(zmq.EFSM)
+
+// sees reports whether the events read behind a send tell of messages to receive.
+func (t *Transport) sees(sent sock.Sent) bool {
+	return sent.Known && sent.Events.Readable() && t.wantsMessages()
+}
+
+// retryIfUnsure sets a timer for a message that was refused by a socket that says
+// it can send, as ROUTER always does: ZMQ_FD may not tell when there is room. mu is
+// held.
+func (t *Transport) retryIfUnsure(sent sock.Sent) {
+	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() || t.retrying {
+		return
+	}
+	_, err := t.loop.CallLater(retryInterval, func() {
+		t.mu.Lock()
+		t.retrying = false
+		t.mu.Unlock()
+		t.schedule()
+	})
+	t.retrying = err == nil
+}

@@ -630,11 +630,12 @@ type RawSockopts interface {
 type Sockopts struct{ RawSockopts }
 
 // Get reads an option by number. The value has the type that the option's own method
-// has. An option that the spec does not have is ErrUnknownName; GetRaw reads those.
+// has. An option that the spec does not have is ErrUnknownName and, as libzmq
+// would have it, EINVAL; GetRaw reads those.
 func (s Sockopts) Get(opt Option) (any, error) {
 	info := opt.info()
 	if info == nil {
-		return nil, fmt.Errorf("get %v: %w", opt, ErrUnknownName)
+		return nil, fmt.Errorf("get %v: %w: %w", opt, ErrUnknownName, Translate("zmq_getsockopt", EINVAL))
 	}
 	raw, err := s.getRaw(info)
 	if err != nil {
@@ -649,12 +650,12 @@ func (s Sockopts) Get(opt Option) (any, error) {
 
 // Set sets an option by number. The value must have the type that the option's own
 // method takes, else the error is ErrValue; for numbers any integer type that holds the
-// value will do. An option that the spec does not have is ErrUnknownName; SetRaw sets
-// those.
+// value will do. An option that the spec does not have is ErrUnknownName and EINVAL;
+// SetRaw sets those.
 func (s Sockopts) Set(opt Option, v any) error {
 	info := opt.info()
 	if info == nil {
-		return fmt.Errorf("set %v: %w", opt, ErrUnknownName)
+		return fmt.Errorf("set %v: %w: %w", opt, ErrUnknownName, Translate("zmq_setsockopt", EINVAL))
 	}
 	raw, err := info.encode(v)
 	if err != nil {

@@ -49,7 +49,7 @@ const (
 
 	// REP receives a request, then sends its reply, strictly in turn.
 	//
-	// Its peers are REQ and DEALER. Over the high-water mark a send will drop. Since
+	// Its peers are REQ and DEALER. Over the high-water mark a send will block. Since
 	// libzmq 3.1.0.
 	REP SocketType = 4
 
@@ -133,8 +133,7 @@ const (
 
 	// DGRAM sends and receives UDP datagrams, an address frame and then a body frame.
 	//
-	// Its peers are DGRAM. Over the high-water mark a send will drop. A draft since
-	// libzmq 4.2.0.
+	// Its peers are DGRAM. A draft since libzmq 4.2.0.
 	DGRAM SocketType = 18
 
 	// PEER talks to other PEERs and picks the one to send to by the routing id of a
@@ -177,27 +176,27 @@ var socketTypeNames = []name[SocketType]{
 	{"CHANNEL", CHANNEL},
 }
 var socketTypeTable = []socketTypeEntry{
-	{typ: PAIR, canSend: true, canReceive: true, peers: []SocketType{PAIR}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: PUB, canSend: true, peers: []SocketType{SUB, XSUB}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: SUB, canReceive: true, peers: []SocketType{PUB, XPUB}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: REQ, canSend: true, canReceive: true, peers: []SocketType{REP, ROUTER}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: REP, canSend: true, canReceive: true, peers: []SocketType{REQ, DEALER}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: DEALER, canSend: true, canReceive: true, peers: []SocketType{REP, DEALER, ROUTER}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: ROUTER, canSend: true, canReceive: true, peers: []SocketType{REQ, DEALER, ROUTER}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: PULL, canReceive: true, peers: []SocketType{PUSH}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: PUSH, canSend: true, peers: []SocketType{PULL}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: XPUB, canSend: true, canReceive: true, peers: []SocketType{SUB, XSUB}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: XSUB, canSend: true, canReceive: true, peers: []SocketType{PUB, XPUB}, needs: requirement{since: Version{3, 1, 0}}},
-	{typ: STREAM, canSend: true, canReceive: true, needs: requirement{since: Version{4, 0, 0}}},
-	{typ: SERVER, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{CLIENT}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: CLIENT, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{SERVER}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: RADIO, draft: true, threadSafe: true, canSend: true, peers: []SocketType{DISH}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: DISH, draft: true, threadSafe: true, canReceive: true, peers: []SocketType{RADIO}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: GATHER, draft: true, threadSafe: true, canReceive: true, peers: []SocketType{SCATTER}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: SCATTER, draft: true, threadSafe: true, canSend: true, peers: []SocketType{GATHER}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: DGRAM, draft: true, canSend: true, canReceive: true, peers: []SocketType{DGRAM}, needs: requirement{since: Version{4, 2, 0}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: PEER, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{PEER}, needs: requirement{since: Version{4, 3, 3}, capabilities: []Capability{CapabilityDraft}}},
-	{typ: CHANNEL, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{CHANNEL}, needs: requirement{since: Version{4, 3, 3}, capabilities: []Capability{CapabilityDraft}}},
+	{typ: PAIR, canSend: true, canReceive: true, peers: []SocketType{PAIR}, since: Version{3, 1, 0}},
+	{typ: PUB, canSend: true, peers: []SocketType{SUB, XSUB}, since: Version{3, 1, 0}},
+	{typ: SUB, canReceive: true, peers: []SocketType{PUB, XPUB}, since: Version{3, 1, 0}},
+	{typ: REQ, canSend: true, canReceive: true, peers: []SocketType{REP, ROUTER}, since: Version{3, 1, 0}},
+	{typ: REP, canSend: true, canReceive: true, peers: []SocketType{REQ, DEALER}, since: Version{3, 1, 0}},
+	{typ: DEALER, canSend: true, canReceive: true, peers: []SocketType{REP, DEALER, ROUTER}, since: Version{3, 1, 0}},
+	{typ: ROUTER, canSend: true, canReceive: true, peers: []SocketType{REQ, DEALER, ROUTER}, since: Version{3, 1, 0}},
+	{typ: PULL, canReceive: true, peers: []SocketType{PUSH}, since: Version{3, 1, 0}},
+	{typ: PUSH, canSend: true, peers: []SocketType{PULL}, since: Version{3, 1, 0}},
+	{typ: XPUB, canSend: true, canReceive: true, peers: []SocketType{SUB, XSUB}, since: Version{3, 1, 0}},
+	{typ: XSUB, canSend: true, canReceive: true, peers: []SocketType{PUB, XPUB}, since: Version{3, 1, 0}},
+	{typ: STREAM, canSend: true, canReceive: true, since: Version{4, 0, 0}},
+	{typ: SERVER, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{CLIENT}, since: Version{4, 2, 0}},
+	{typ: CLIENT, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{SERVER}, since: Version{4, 2, 0}},
+	{typ: RADIO, draft: true, threadSafe: true, canSend: true, peers: []SocketType{DISH}, since: Version{4, 2, 0}},
+	{typ: DISH, draft: true, threadSafe: true, canReceive: true, peers: []SocketType{RADIO}, since: Version{4, 2, 0}},
+	{typ: GATHER, draft: true, threadSafe: true, canReceive: true, peers: []SocketType{SCATTER}, since: Version{4, 2, 0}},
+	{typ: SCATTER, draft: true, threadSafe: true, canSend: true, peers: []SocketType{GATHER}, since: Version{4, 2, 0}},
+	{typ: DGRAM, draft: true, canSend: true, canReceive: true, peers: []SocketType{DGRAM}, since: Version{4, 2, 0}},
+	{typ: PEER, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{PEER}, since: Version{4, 3, 3}},
+	{typ: CHANNEL, draft: true, threadSafe: true, canSend: true, canReceive: true, peers: []SocketType{CHANNEL}, since: Version{4, 3, 3}},
 }
 
 type socketTypeEntry struct {
@@ -205,7 +204,7 @@ type socketTypeEntry struct {
 	draft, threadSafe   bool
 	canSend, canReceive bool
 	peers               []SocketType
-	needs               requirement
+	since               Version
 }
 
 func (t SocketType) entry() socketTypeEntry {
@@ -234,7 +233,9 @@ func SocketTypes() []SocketType {
 	return types
 }
 
-// Draft reports whether the type exists only in a libzmq built with drafts.
+// Draft reports whether libzmq calls the type a draft. Every build makes such sockets, but
+// one without CapabilityDraft aborts the process when a thread-safe one of them shakes hands
+// with a peer over a network or ipc.
 func (t SocketType) Draft() bool { return t.entry().draft }
 
 // ThreadSafe reports whether libzmq lets several threads use such a socket at once.
@@ -260,7 +261,7 @@ func (t SocketType) Explain(err error) error {
 	if !errors.Is(err, EINVAL) {
 		return err
 	}
-	why := t.entry().needs.unmet()
+	why := requirement{since: t.entry().since}.unmet()
 	if why == "" {
 		return err
 	}
@@ -1139,8 +1140,7 @@ func (s Sockopts) SetMaxMsgSize(v int64) error {
 //   - sockets: all
 //   - since libzmq 3.1.0
 //
-// Connections that exist keep the mark they were made with, unless the socket is
-// asked for a new one on the same endpoint.
+// Before 4.2.0 connections that exist keep the mark they were made with.
 //
 // It is a guide, not an exact bound.
 func (s Sockopts) SndHWM() (int, error) {
@@ -1158,8 +1158,7 @@ func (s Sockopts) SndHWM() (int, error) {
 //   - sockets: all
 //   - since libzmq 3.1.0
 //
-// Connections that exist keep the mark they were made with, unless the socket is
-// asked for a new one on the same endpoint.
+// Before 4.2.0 connections that exist keep the mark they were made with.
 //
 // It is a guide, not an exact bound.
 func (s Sockopts) SetSndHWM(v int) error {
@@ -1174,7 +1173,7 @@ func (s Sockopts) SetSndHWM(v int) error {
 //   - sockets: all
 //   - since libzmq 3.1.0
 //
-// Connections that exist keep the mark they were made with.
+// Before 4.2.0 connections that exist keep the mark they were made with.
 //
 // It is a guide, not an exact bound.
 func (s Sockopts) RcvHWM() (int, error) {
@@ -1191,7 +1190,7 @@ func (s Sockopts) RcvHWM() (int, error) {
 //   - sockets: all
 //   - since libzmq 3.1.0
 //
-// Connections that exist keep the mark they were made with.
+// Before 4.2.0 connections that exist keep the mark they were made with.
 //
 // It is a guide, not an exact bound.
 func (s Sockopts) SetRcvHWM(v int) error {
@@ -1779,7 +1778,7 @@ func (s Sockopts) SetCurveServerKey(v CurveKey) error {
 //   - sockets: REQ, REP, DEALER, ROUTER
 //   - since libzmq 4.0.0
 //
-// A REP, or a DEALER, gets the empty message as any other.
+// Peers that are no ROUTER get the empty message as any other.
 func (s Sockopts) SetProbeRouter(v bool) error {
 	return s.Set(PROBE_ROUTER, v)
 }
@@ -2240,9 +2239,6 @@ func (s Sockopts) SetInvertMatching(v bool) error {
 //   - sockets: all
 //   - matters to: connections over a network or ipc
 //   - since libzmq 4.2.0
-//
-// Give it a HEARTBEAT_TIMEOUT too, or peers that fall silent are noticed only after
-// one interval more.
 func (s Sockopts) HeartbeatInterval() (time.Duration, error) {
 	return get[time.Duration](s, HEARTBEAT_IVL)
 }
@@ -2257,9 +2253,6 @@ func (s Sockopts) HeartbeatInterval() (time.Duration, error) {
 //   - sockets: all
 //   - matters to: connections over a network or ipc
 //   - since libzmq 4.2.0
-//
-// Give it a HEARTBEAT_TIMEOUT too, or peers that fall silent are noticed only after
-// one interval more.
 func (s Sockopts) SetHeartbeatInterval(v time.Duration) error {
 	return s.Set(HEARTBEAT_IVL, v)
 }
@@ -2603,21 +2596,21 @@ func (s Sockopts) ClearBindToDevice() error {
 	return s.clear(BINDTODEVICE)
 }
 
-// ZAPEnforceDomain reads ZAP_ENFORCE_DOMAIN, which turns peers away unless a ZAP
-// domain is set and a ZAP handler answers.
+// ZAPEnforceDomain reads ZAP_ENFORCE_DOMAIN, which turns CURVE clients away while
+// there is no ZAP handler, where they would be let in unchecked.
 //
 //   - libzmq: ZMQ_ZAP_ENFORCE_DOMAIN, number 93
 //   - default: false
 //   - sockets: all
 //   - a draft since libzmq 4.2.3
 //
-// Without a ZAP handler in the same context nobody gets in.
+// A ZAP_DOMAIN must be set too.
 func (s Sockopts) ZAPEnforceDomain() (bool, error) {
 	return get[bool](s, ZAP_ENFORCE_DOMAIN)
 }
 
-// SetZAPEnforceDomain sets ZAP_ENFORCE_DOMAIN, which turns peers away unless a ZAP
-// domain is set and a ZAP handler answers.
+// SetZAPEnforceDomain sets ZAP_ENFORCE_DOMAIN, which turns CURVE clients away while
+// there is no ZAP handler, where they would be let in unchecked.
 //
 //   - libzmq: ZMQ_ZAP_ENFORCE_DOMAIN, number 93
 //   - default: false
@@ -2625,7 +2618,7 @@ func (s Sockopts) ZAPEnforceDomain() (bool, error) {
 //   - sockets: all
 //   - a draft since libzmq 4.2.3
 //
-// Without a ZAP handler in the same context nobody gets in.
+// A ZAP_DOMAIN must be set too.
 func (s Sockopts) SetZAPEnforceDomain(v bool) error {
 	return s.Set(ZAP_ENFORCE_DOMAIN, v)
 }
@@ -4799,7 +4792,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{3, 1, 0},
 		Served:     Version{3, 1, 0},
 		Doc:        "is the high-water mark of outgoing messages for each peer: beyond it a send blocks or drops, as the type of the socket has it. 0 is no limit.",
-		Traps:      []string{"Connections that exist keep the mark they were made with, unless the socket is asked for a new one on the same endpoint.", "It is a guide, not an exact bound."},
+		Traps:      []string{"Before 4.2.0 connections that exist keep the mark they were made with.", "It is a guide, not an exact bound."},
 	},
 	{
 		Option:     RCVHWM,
@@ -4816,7 +4809,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{3, 1, 0},
 		Served:     Version{3, 1, 0},
 		Doc:        "is the high-water mark of incoming messages for each peer. 0 is no limit.",
-		Traps:      []string{"Connections that exist keep the mark they were made with.", "It is a guide, not an exact bound."},
+		Traps:      []string{"Before 4.2.0 connections that exist keep the mark they were made with.", "It is a guide, not an exact bound."},
 	},
 	{
 		Option:     MULTICAST_HOPS,
@@ -5216,7 +5209,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{4, 0, 0},
 		Served:     Version{4, 0, 0},
 		Doc:        "sends an empty message on each new connection, so that a ROUTER peer learns of the socket.",
-		Traps:      []string{"A REP, or a DEALER, gets the empty message as any other."},
+		Traps:      []string{"Peers that are no ROUTER get the empty message as any other."},
 	},
 	{
 		Option:     REQ_CORRELATE,
@@ -5572,7 +5565,6 @@ var optionTable = []OptionInfo{
 		Since:      Version{4, 2, 0},
 		Served:     Version{4, 2, 0},
 		Doc:        "is the time between two heartbeats to a peer. 0 sends none.",
-		Traps:      []string{"Give it a HEARTBEAT_TIMEOUT too, or peers that fall silent are noticed only after one interval more."},
 	},
 	{
 		Option:     HEARTBEAT_TTL,
@@ -5845,8 +5837,8 @@ var optionTable = []OptionInfo{
 		Effect:     "next bind or connect",
 		DraftSince: Version{4, 2, 3},
 		Served:     Version{4, 2, 3},
-		Doc:        "turns peers away unless a ZAP domain is set and a ZAP handler answers.",
-		Traps:      []string{"Without a ZAP handler in the same context nobody gets in."},
+		Doc:        "turns CURVE clients away while there is no ZAP handler, where they would be let in unchecked.",
+		Traps:      []string{"A ZAP_DOMAIN must be set too."},
 	},
 	{
 		Option:     LOOPBACK_FASTPATH,

@@ -11,7 +11,7 @@ type socketTypeEntry struct {
 	draft, threadSafe   bool
 	canSend, canReceive bool
 	peers               []SocketType
-	needs               requirement
+	since               Version
 }
 
 func (t SocketType) entry() socketTypeEntry {
@@ -40,7 +40,9 @@ func SocketTypes() []SocketType {
 	return types
 }
 
-// Draft reports whether the type exists only in a libzmq built with drafts.
+// Draft reports whether libzmq calls the type a draft. Every build makes such sockets, but
+// one without CapabilityDraft aborts the process when a thread-safe one of them shakes hands
+// with a peer over a network or ipc.
 func (t SocketType) Draft() bool { return t.entry().draft }
 
 // ThreadSafe reports whether libzmq lets several threads use such a socket at once.
@@ -66,7 +68,7 @@ func (t SocketType) Explain(err error) error {
 	if !errors.Is(err, EINVAL) {
 		return err
 	}
-	why := t.entry().needs.unmet()
+	why := requirement{since: t.entry().since}.unmet()
 	if why == "" {
 		return err
 	}

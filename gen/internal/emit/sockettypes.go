@@ -34,7 +34,7 @@ func (g *generator) socketTypes(f *jen.File) {
 				flag("canSend", t.Send),
 				flag("canReceive", t.Receive),
 				unless(len(t.Peers) == 0, "peers", socketTypeSlice(t.Peers)),
-				set("needs", g.requirement(t.First(), draftNeeds(t.Origin))),
+				set("since", version(t.First())),
 			)...)
 		}
 		v.Line()
@@ -61,21 +61,6 @@ func since(o spec.Origin) string {
 		return "Since libzmq " + o.Since.String() + "."
 	}
 	return "Since libzmq " + o.Since.String() + ", a draft since " + o.DraftSince.String() + "."
-}
-
-// draftNeeds is the capability that a draft needs.
-func draftNeeds(o spec.Origin) []string {
-	if o.Draft() {
-		return []string{spec.DraftCapability}
-	}
-	return nil
-}
-
-func (g *generator) requirement(first spec.Version, needs []string) jen.Code {
-	return jen.Id("requirement").Values(fields(
-		set("since", version(first)),
-		unless(len(needs) == 0, "capabilities", g.capabilitySlice(needs)),
-	)...)
 }
 
 func socketTypeSlice(names []string) jen.Code {

@@ -1,8 +1,5 @@
 package spec
 
-// DraftCapability is the name of the capability that every draft needs.
-const DraftCapability = "draft"
-
 // GoName is the name of the value's constant.
 func (v Value) GoName() string {
 	if v.Go != "" {

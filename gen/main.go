@@ -58,24 +58,29 @@ func run(args []string, stdout io.Writer) error {
 	if err := flags.Parse(args); err != nil {
 		return fmt.Errorf("%w\n%w", err, errUsage)
 	}
-	g, err := load(*root)
+	var do func(*project) error
+	command, args := flags.Arg(0), flags.Args()
+	switch {
+	case command == "" && *write:
+		do = func(p *project) error { return p.write(p.files) }
+	case command == "":
+		do = func(p *project) error { return p.check(stdout) }
+	case *write:
+		return errUsage
+	case command == "docs" && len(args) == 1:
+		do = func(p *project) error { return p.write(p.docs) }
+	case command == "verify" && len(args) > 1:
+		do = func(p *project) error { return p.verify(stdout, args[1:]) }
+	case command == "import" && len(args) == 2:
+		do = func(p *project) error { return p.importHeader(stdout, args[1]) }
+	default:
+		return errUsage
+	}
+	p, err := load(*root)
 	if err != nil {
 		return err
 	}
-	command, operands := flags.Arg(0), flags.Args()
-	switch {
-	case command == "" && *write:
-		return g.write(g.files)
-	case command == "":
-		return g.check(stdout)
-	case command == "docs" && len(operands) == 1:
-		return g.write(g.docs)
-	case command == "verify" && len(operands) > 1:
-		return g.verify(stdout, operands[1:])
-	case command == "import" && len(operands) == 2:
-		return g.importHeader(stdout, operands[1])
-	}
-	return errUsage
+	return do(p)
 }
 
 // A project is a spec and where it lives.

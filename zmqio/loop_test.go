@@ -1,9 +1,11 @@
 package zmqio
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -49,6 +51,13 @@ func soon(t testing.TB, l *EventLoop, fn func()) *Handle {
 	h, err := l.CallSoon(fn)
 	must(t, err)
 	return h
+}
+
+// pass makes the loop run what is ready, once.
+func pass(t testing.TB, l *EventLoop) {
+	t.Helper()
+	l.Stop()
+	must(t, l.RunForever(bounded(t)))
 }
 
 // leakCheck fails the test if it leaves goroutines or descriptors behind.
@@ -370,7 +379,10 @@ func TestLoopContext(t *testing.T) {
 }
 
 func TestPanicsGoToTheHandler(t *testing.T) {
-	l := newLoop(t)
+	var log bytes.Buffer // for the handler's own panic
+	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	must(t, err)
+	defer l.Close()
 	var got []ExceptionContext
 	l.SetExceptionHandler(func(loop *EventLoop, ctx ExceptionContext) {
 		if loop != l {
@@ -385,7 +397,7 @@ func TestPanicsGoToTheHandler(t *testing.T) {
 	cause := errors.New("cause")
 	h := soon(t, l, func() { panic(cause) })
 	soon(t, l, func() { panic("text") })
-	_, err := l.CallLater(0, func() { var m map[int]int; m[1] = 1 })
+	_, err = l.CallLater(0, func() { var m map[int]int; m[1] = 1 })
 	must(t, err)
 	must(t, l.RunForever(bounded(t)))
 	if len(got) != 3 || got[0].Handle != h || !errors.Is(got[0].Err, cause) || !strings.Contains(string(got[0].Stack), "TestPanics") {
@@ -394,5 +406,23 @@ func TestPanicsGoToTheHandler(t *testing.T) {
 	var p *PanicError
 	if !errors.As(got[1].Err, &p) || p.Value != "text" {
 		t.Errorf("got %v", got[1].Err)
+	}
+	for _, want := range []string{"level=ERROR", "unhandled error in exception handler", "the handler itself", "entry in nil map"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, log.String())
+		}
+	}
+}
+
+func TestDefaultHandlerLogs(t *testing.T) {
+	var log bytes.Buffer
+	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	must(t, err)
+	defer l.Close()
+	create(t, l, &recorder{onMade: func(*Transport) { panic("in the callback") }}, zmq.PULL, bindTo(anyPort))
+	for _, want := range []string{"ConnectionMade panicked", "in the callback", "<Transport PULL", "TestDefaultHandlerLogs"} {
+		if !strings.Contains(log.String(), want) {
+			t.Errorf("the log lacks %q: %s", want, log.String())
+		}
 	}
 }

@@ -1,0 +1,323 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+)
+
+func TestCloseFlushesToALatePeer(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	lost := false
+	p := &recorder{onLost: func(error) { lost = true }}
+	tr := blocked(t, l, p)
+	const n = 10_000
+	for i := range n {
+		must(t, tr.Write(msg(fmt.Sprint(i), strings.Repeat("x", i%300))))
+	}
+	endpoint := tr.Listeners()[0]
+	must(t, tr.Close())
+	pass(t, l)
+	if lost || !errors.Is(tr.Write(msg("late")), ErrTransportClosed) {
+		t.Fatal("closed before the buffer was empty")
+	}
+	next := 0
+	create(t, l, &recorder{onMsg: func(m [][]byte) {
+		if string(m[0]) != fmt.Sprint(next) {
+			t.Fatalf("got %s, want %d", m[0], next)
+		}
+		if next++; next == n {
+			l.Stop()
+		}
+	}}, zmq.PULL, connectTo(endpoint))
+	must(t, l.RunForever(bounded(t)))
+	for !lost {
+		pass(t, l)
+	}
+}
+
+func TestAbortDropsTheBuffer(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	p := &recorder{}
+	tr := blocked(t, l, p)
+	must(t, tr.Write(msg("x")))
+	must(t, tr.Close())
+	must(t, tr.Abort())
+	must(t, tr.Abort())
+	if tr.WriteBufferSize() != 0 {
+		t.Error("the buffer is not empty")
+	}
+	pass(t, l)
+	if got := p.got(); !slices.Equal(got, []string{"made", "lost"}) || p.err != nil {
+		t.Errorf("%v %v", got, p.err)
+	}
+}
+
+func TestLoopCloseSaysWhatWasLost(t *testing.T) {
+	leakCheck(t)
+	l, err := NewEventLoop(nil)
+	must(t, err)
+	p, quiet := &recorder{}, &recorder{}
+	tr := blocked(t, l, p)
+	blocked(t, l, quiet)
+	must(t, tr.Write(msg("12", "345")))
+	must(t, tr.Write(msg("6")))
+	err = l.Close()
+	if !errors.Is(err, ErrUndelivered) || !strings.Contains(err.Error(), "2 messages, 6 bytes") || strings.Count(err.Error(), "messages,") != 1 {
+		t.Errorf("%v", err)
+	}
+	for _, p := range []*recorder{p, quiet} {
+		if got := p.got(); !slices.Equal(got, []string{"made", "lost"}) {
+			t.Errorf("%v", got)
+		}
+	}
+	must(t, l.Close())
+}
+
+// What libzmq has taken for a peer that never comes keeps a loop that is closed no
+// longer than its linger, even though ZMQ_LINGER is infinite.
+func TestLoopCloseIsBounded(t *testing.T) {
+	leakCheck(t)
+	l, err := NewEventLoop(&LoopConfig{Linger: 20 * time.Millisecond})
+	must(t, err)
+	tr := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("tcp://127.0.0.1:9")) // the discard port
+	must(t, tr.Write(msg("x")))
+	if tr.WriteBufferSize() != 0 {
+		t.Fatal("libzmq did not take the message")
+	}
+	must(t, l.Close())
+}
+
+// A transport that was closed before has let libzmq keep its messages for ever.
+func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
+	l, err := NewEventLoop(&LoopConfig{Linger: time.Millisecond})
+	must(t, err)
+	tr := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("ipc://@zmqio-test-late"))
+	must(t, tr.Write(msg("x")))
+	must(t, tr.Close())
+	if err := l.Close(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
+	// The peer comes after all, and so ends what went on in the background.
+	other, err := NewEventLoop(nil)
+	must(t, err)
+	defer other.Close()
+	create(t, other, &recorder{onMsg: func([][]byte) { other.Stop() }}, zmq.PULL, bindTo("ipc://@zmqio-test-late"))
+	must(t, other.RunForever(bounded(t)))
+}
+
+func TestContextTerminatedElsewhere(t *testing.T) {
+	leakCheck(t)
+	ctx, err := zmq4.NewContext()
+	must(t, err)
+	l, err := NewEventLoop(&LoopConfig{Context: ctx})
+	must(t, err)
+	var caught []ExceptionContext
+	l.SetExceptionHandler(func(_ *EventLoop, c ExceptionContext) { caught = append(caught, c) })
+	p := &recorder{onLost: func(error) { l.Stop() }}
+	create(t, l, p, zmq.PULL, bindTo(anyPort))
+	done := make(chan error, 1)
+	soon(t, l, func() { go func() { done <- ctx.Term() }() })
+	must(t, l.RunForever(bounded(t)))
+	must(t, <-done)
+	if !errors.Is(p.err, zmq.ETERM) || len(caught) != 1 || !errors.Is(caught[0].Err, zmq.ETERM) || caught[0].Protocol != p {
+		t.Errorf("lost with %v, handler got %+v", p.err, caught)
+	}
+	must(t, l.Close())
+}
+
+func TestPauseReading(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://reading"))
+	var pull *Transport
+	p := &recorder{}
+	p.onMsg = func([][]byte) {
+		if len(p.msgs) == 3 {
+			must(t, pull.PauseReading())
+			if err := pull.PauseReading(); !errors.Is(err, ErrAlreadyPaused) {
+				t.Errorf("%v", err)
+			}
+			_, err := l.CallLater(0, l.Stop)
+			must(t, err)
+		}
+		if len(p.msgs) == 10 {
+			l.Stop()
+		}
+	}
+	pull = create(t, l, p, zmq.PULL, connectTo("inproc://reading"))
+	if err := pull.ResumeReading(); !errors.Is(err, ErrNotPaused) {
+		t.Errorf("%v", err)
+	}
+	for i := range 10 {
+		must(t, push.Write(msg(fmt.Sprint(i))))
+	}
+	must(t, l.RunForever(bounded(t)))
+	for range 3 { // and it costs no time: the descriptor is consumed
+		pass(t, l)
+	}
+	if len(p.msgs) != 3 {
+		t.Fatalf("%d messages while paused", len(p.msgs))
+	}
+	must(t, pull.ResumeReading())
+	must(t, l.RunForever(bounded(t)))
+	for i, m := range p.msgs {
+		if text(m) != fmt.Sprint(i) {
+			t.Errorf("message %d is %s", i, text(m))
+		}
+	}
+	must(t, pull.Close())
+	must(t, pull.ResumeReading())
+	if err := pull.PauseReading(); !errors.Is(err, ErrTransportClosed) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A panic or a Goexit in MsgReceived costs the one message, not those behind it.
+func TestNothingReceivedIsDropped(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	panics := 0
+	l.SetExceptionHandler(func(*EventLoop, ExceptionContext) { panics++ })
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://dropped"))
+	p := &recorder{}
+	p.onMsg = func([][]byte) {
+		switch len(p.msgs) {
+		case 3:
+			panic("three")
+		case 5:
+			runtime.Goexit()
+		case 10:
+			l.Stop()
+		}
+	}
+	create(t, l, p, zmq.PULL, connectTo("inproc://dropped"))
+	for i := range 10 {
+		must(t, push.Write(msg(fmt.Sprint(i))))
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = l.RunForever(context.Background())
+	}()
+	<-done
+	must(t, l.RunForever(bounded(t)))
+	for i, m := range p.msgs {
+		if text(m) != fmt.Sprint(i) {
+			t.Errorf("message %d is %s", i, text(m))
+		}
+	}
+	if panics != 1 {
+		t.Errorf("%d panics", panics)
+	}
+}
+
+func TestNoMessageAfterClose(t *testing.T) {
+	l := newLoop(t)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://after"))
+	var pull *Transport
+	p := &recorder{onLost: func(error) { l.Stop() }}
+	p.onMsg = func([][]byte) { must(t, pull.Close()) }
+	pull = create(t, l, p, zmq.PULL, connectTo("inproc://after"))
+	for range 10 {
+		must(t, push.Write(msg("x")))
+	}
+	must(t, l.RunForever(bounded(t)))
+	if len(p.msgs) != 1 {
+		t.Errorf("%d messages", len(p.msgs))
+	}
+}
+
+// On a ROUTER with ROUTER_MANDATORY a message that goes to nobody is dropped when
+// it was not sent inside Write, and those behind it are not.
+func TestUnroutableMessageLater(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	var dropped []ExceptionContext
+	l.SetExceptionHandler(func(_ *EventLoop, c ExceptionContext) { dropped = append(dropped, c) })
+	var router *Transport
+	r := &recorder{onMsg: func(m [][]byte) { // in a delivery, so both go out behind it
+		must(t, router.Write(msg("nobody", "a")))
+		must(t, router.Write(m))
+	}}
+	router = create(t, l, r, zmq.ROUTER, ConnectionConfig{
+		Bind: []string{anyPort}, Configure: func(o zmq.Sockopts) error { return o.SetRouterMandatory(true) },
+	})
+	d := &recorder{onMsg: func([][]byte) { l.Stop() }}
+	dealer := create(t, l, d, zmq.DEALER, connectTo(router.Listeners()...))
+	must(t, dealer.Write(msg("ping")))
+	must(t, l.RunForever(bounded(t)))
+	if len(dropped) != 1 || !errors.Is(dropped[0].Err, zmq.EHOSTUNREACH) || dropped[0].Transport != router {
+		t.Errorf("%+v", dropped)
+	}
+	if text(d.msgs[0]) != "ping" || router.IsClosing() {
+		t.Error("the message behind was lost, or the transport")
+	}
+}
+
+// A ROUTER says that it can send even when the peer's queue is full, so its
+// descriptor alone cannot tell when to go on.
+func TestFullRouterGoesOn(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	router := create(t, l, BaseProtocol{}, zmq.ROUTER, ConnectionConfig{
+		Bind: []string{"inproc://full"}, Configure: func(o zmq.Sockopts) error {
+			return errors.Join(o.SetSndHWM(2), o.SetRouterMandatory(true))
+		},
+	})
+	const n = 1000
+	d := &recorder{}
+	d.onMsg = func([][]byte) {
+		if len(d.msgs) == n {
+			l.Stop()
+		}
+	}
+	create(t, l, d, zmq.DEALER, ConnectionConfig{
+		Connect: []string{"inproc://full"}, Configure: func(o zmq.Sockopts) error {
+			return errors.Join(o.SetRcvHWM(2), o.SetRoutingID([]byte("me")))
+		},
+	})
+	for i := range n {
+		must(t, router.Write(msg("me", fmt.Sprint(i))))
+	}
+	if router.WriteBufferSize() == 0 {
+		t.Fatal("the router's peer is not full")
+	}
+	must(t, l.RunForever(bounded(t)))
+	for i, m := range d.msgs {
+		if text(m) != fmt.Sprint(i) {
+			t.Fatalf("message %d is %s", i, text(m))
+		}
+	}
+}
+
+// The second request waits for the first reply when it could not be refused.
+func TestRequestsOutOfTurn(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	req := create(t, l, &recorder{onMsg: func([][]byte) { l.Stop() }}, zmq.REQ, bindTo(anyPort))
+	var rep *Transport
+	rep = create(t, l, &recorder{onMsg: func(m [][]byte) { must(t, rep.Write(m)) }}, zmq.REP, connectTo(req.Listeners()...))
+	soon(t, l, func() { must(t, req.Write(msg("first"))) }) // nobody is connected yet: buffered
+	must(t, l.RunForever(bounded(t)))
+	must(t, req.Write(msg("second")))
+	if err := req.Write(msg("out of turn")); !errors.Is(err, zmq.EFSM) {
+		t.Errorf("%v", err)
+	}
+	must(t, l.RunForever(bounded(t)))
+	if req.IsClosing() || rep.IsClosing() {
+		t.Error("a transport was lost")
+	}
+}

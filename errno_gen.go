@@ -5,12 +5,13 @@ package zmq
 import (
 	"errors"
 	"fmt"
-	"github.com/pebbe/zmq4"
 	"io/fs"
 	"net"
 	"os"
 	"slices"
 	"syscall"
+
+	"github.com/pebbe/zmq4"
 )
 
 // An Errno is an error number of libzmq: one of its own, or one of the system's. The

@@ -11,12 +11,13 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"github.com/pebbe/zmq4"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/pebbe/zmq4"
 )
 
 // A SocketType is the type of a ZeroMQ socket, by libzmq's name and number.
@@ -175,6 +176,7 @@ var socketTypeNames = []name[SocketType]{
 	{"PEER", PEER},
 	{"CHANNEL", CHANNEL},
 }
+
 var socketTypeTable = []socketTypeEntry{
 	{typ: PAIR, canSend: true, canReceive: true, peers: []SocketType{PAIR}, since: Version{3, 1, 0}},
 	{typ: PUB, canSend: true, peers: []SocketType{SUB, XSUB}, since: Version{3, 1, 0}},

@@ -27,7 +27,7 @@ func (p *project) check(stdout io.Writer) error {
 			return err
 		}
 		if !same {
-			errs = append(errs, fmt.Errorf("%s is stale: run go generate ./...", f.Name))
+			errs = append(errs, fmt.Errorf("%s is stale; go generate ./... makes it anew", f.Name))
 		}
 	}
 	return errors.Join(errs...)

@@ -12,7 +12,7 @@ import (
 // TestAccessorCount compares the number of accessors with what libzmq's sources serve.
 func TestAccessorCount(t *testing.T) {
 	type count struct{ get, set int }
-	var want, got = map[bool]count{false: {57, 73}, true: {20, 31}}, map[bool]count{}
+	want, got := map[bool]count{false: {57, 73}, true: {20, 31}}, map[bool]count{}
 	for _, opt := range zmq.Options() {
 		info := opt.Info()
 		c := got[info.Status == zmq.Draft]

@@ -33,12 +33,36 @@ var socketTypeTable = []socketTypeEntry{
 	{typ: REP, canSend: true, canReceive: true, peers: []SocketType{REQ}},
 }
 
-const TYPE Option = 16
+type Trait int
+
+const (
+	TALL Trait = 1
+	WIDE Trait = 2
+)
+
+var namesOfTrait = []name[Trait]{{"TALL", TALL}, {"WIDE", WIDE}}
+
+func (v Trait) String() string { return flagNames(namesOfTrait, v) }
+
+var enumTypes = map[string]enumType{
+	"SocketType": enumOf("socket type", socketTypeNames),
+	"Trait":      flagsOf("trait", namesOfTrait),
+}
+
+const (
+	TRAITS Option = 1
+	TYPE   Option = 16
+)
 
 var optionTable = []OptionInfo{
+	{Option: TRAITS, Name: "TRAITS", Kind: KindFlags, Type: "Trait", Set: true, Clear: "value"},
 	{Option: TYPE, Name: "TYPE", Kind: KindEnum, Type: "SocketType", Get: true},
 }
 
-var enumTypes = map[string]enumType{"SocketType": enumOf("socket type", socketTypeNames)}
+func (s Sockopts) Type() (SocketType, error) { return get[SocketType](s, TYPE) }
+
+func (s Sockopts) SetTraits(v Trait) error { return s.Set(TRAITS, v) }
+
+func (s Sockopts) ClearTraits() error { return s.clear(TRAITS) }
 
 var pebbeHas = map[Capability]func() bool{}

@@ -8,6 +8,8 @@ package emit
 import (
 	"bytes"
 	"io/fs"
+	"regexp"
+	"slices"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/zmqio/zmq/gen/internal/spec"
@@ -78,5 +80,23 @@ func (g *generator) render(names []string, files []*jen.File) ([]File, error) {
 	return list, nil
 }
 
-// tidy takes out the blank line that a comment leaves at the start of a group.
-func tidy(source []byte) []byte { return bytes.ReplaceAll(source, []byte(" (\n\n"), []byte(" (\n")) }
+var importBlock = regexp.MustCompile(`(?s)\nimport \((.*?)\n\)`)
+
+// tidy takes out the blank line that a comment leaves at the start of a group, and puts
+// the imports that are not the standard library's behind those that are.
+func tidy(source []byte) []byte {
+	source = bytes.ReplaceAll(source, []byte(" (\n\n"), []byte(" (\n"))
+	return importBlock.ReplaceAllFunc(source, func(block []byte) []byte {
+		var others []byte
+		for line := range bytes.Lines(block) {
+			if bytes.ContainsRune(line, '.') {
+				others = append(others, line...)
+				block = bytes.Replace(block, line, nil, 1)
+			}
+		}
+		if others == nil {
+			return block
+		}
+		return slices.Concat(bytes.TrimSuffix(block, []byte(")")), []byte("\n"), others, []byte(")"))
+	})
+}

@@ -17,6 +17,7 @@ func (g *generator) socketTypes(f *jen.File) {
 			defs.Id(t.Name).Id("SocketType").Op("=").Lit(int(t.Number))
 		}
 	})
+	f.Line()
 	f.Var().Id("socketTypeNames").Op("=").Index().Id("name").Types(jen.Id("SocketType")).ValuesFunc(func(v *jen.Group) {
 		for _, t := range g.SocketTypes {
 			for _, name := range append([]string{t.Name}, t.Aliases...) {
@@ -25,6 +26,7 @@ func (g *generator) socketTypes(f *jen.File) {
 		}
 		v.Line()
 	})
+	f.Line()
 	f.Var().Id("socketTypeTable").Op("=").Index().Id("socketTypeEntry").ValuesFunc(func(v *jen.Group) {
 		for _, t := range g.SocketTypes {
 			v.Line().Values(fields(

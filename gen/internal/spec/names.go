@@ -81,8 +81,10 @@ func (s *Spec) Names() map[string]HeaderName {
 			offset = e.Fallback
 		}
 		if offset != 0 {
-			names[e.Name] = HeaderName{At: e.At("name"), Origin: e.Origin, Errno: system,
-				Values: []HeaderValue{{e.First(), Hausnumero + offset}}}
+			names[e.Name] = HeaderName{
+				At: e.At("name"), Origin: e.Origin, Errno: system,
+				Values: []HeaderValue{{e.First(), Hausnumero + offset}},
+			}
 		}
 	}
 	return names

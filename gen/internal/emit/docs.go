@@ -14,8 +14,7 @@ import (
 var readme string
 
 var readmeTemplate = template.Must(template.New("README.md").Funcs(template.FuncMap{
-	"since":   func(o spec.Origin) string { return strings.TrimSuffix(since(o), ".") },
-	"words":   list,
+	"since":   docSince,
 	"join":    func(words []string) string { return strings.Join(words, ", ") },
 	"default": func(o spec.Option) string { return cell(docDefault(o)) },
 	"bounds":  func(o spec.Option) string { return cell(docRange(o)) },
@@ -34,6 +33,16 @@ func Docs(s *spec.Spec) (File, error) {
 		ByNumber []spec.Option
 	}{s, g.byNumber()})
 	return File{"spec/README.md", buf.Bytes()}, err
+}
+
+func docSince(o spec.Origin) string {
+	switch {
+	case o.Draft():
+		return o.DraftSince.String() + " (draft)"
+	case o.DraftSince.IsZero():
+		return o.Since.String()
+	}
+	return o.Since.String() + " (draft " + o.DraftSince.String() + ")"
 }
 
 // cell makes text fit into a table.

@@ -2,13 +2,9 @@ package emit
 
 import (
 	"fmt"
-	"iter"
-	"maps"
 
 	"github.com/dave/jennifer/jen"
 )
-
-func mapKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 func (g *generator) contexts(f *jen.File) {
 	f.Add(comment("A ContextOption is the number of an option of a context. Number 3 is one option to read and another to set."))

@@ -433,6 +433,7 @@ const (
 type OptionInfo struct {
 	Option Option
 	Name   string // libzmq's, without ZMQ_
+	Method string // what its methods of Sockopts are called: Method, SetMethod, ClearMethod
 	// Other names that libzmq has for it, without ZMQ_.
 	Aliases []string
 	Status  Status
@@ -4511,6 +4512,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     AFFINITY,
 		Name:       "AFFINITY",
+		Method:     "Affinity",
 		Kind:       KindUint64,
 		Type:       "uint64",
 		Get:        true,
@@ -4525,6 +4527,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ROUTING_ID,
 		Name:       "ROUTING_ID",
+		Method:     "RoutingID",
 		Aliases:    []string{"IDENTITY"},
 		Kind:       KindBytes,
 		Type:       "[]byte",
@@ -4544,6 +4547,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   SUBSCRIBE,
 		Name:     "SUBSCRIBE",
+		Method:   "Subscribe",
 		Kind:     KindBytes,
 		Type:     "[]byte",
 		Set:      true,
@@ -4558,6 +4562,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   UNSUBSCRIBE,
 		Name:     "UNSUBSCRIBE",
+		Method:   "Unsubscribe",
 		Kind:     KindBytes,
 		Type:     "[]byte",
 		Set:      true,
@@ -4571,6 +4576,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RATE,
 		Name:       "RATE",
+		Method:     "Rate",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "kbit/s",
@@ -4589,6 +4595,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RECOVERY_IVL,
 		Name:       "RECOVERY_IVL",
+		Method:     "RecoveryInterval",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -4607,6 +4614,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     SNDBUF,
 		Name:       "SNDBUF",
+		Method:     "SndBuf",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "bytes",
@@ -4627,6 +4635,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RCVBUF,
 		Name:       "RCVBUF",
+		Method:     "RcvBuf",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "bytes",
@@ -4647,6 +4656,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RCVMORE,
 		Name:       "RCVMORE",
+		Method:     "RcvMore",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -4659,6 +4669,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   FD,
 		Name:     "FD",
+		Method:   "FD",
 		Kind:     KindFD,
 		Type:     "int",
 		Get:      true,
@@ -4671,6 +4682,7 @@ var optionTable = []OptionInfo{
 	{
 		Option: EVENTS,
 		Name:   "EVENTS",
+		Method: "Events",
 		Kind:   KindFlags,
 		Type:   "PollEvents",
 		Get:    true,
@@ -4682,6 +4694,7 @@ var optionTable = []OptionInfo{
 	{
 		Option: TYPE,
 		Name:   "TYPE",
+		Method: "Type",
 		Kind:   KindEnum,
 		Type:   "SocketType",
 		Get:    true,
@@ -4692,6 +4705,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     LINGER,
 		Name:       "LINGER",
+		Method:     "Linger",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -4712,6 +4726,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RECONNECT_IVL,
 		Name:       "RECONNECT_IVL",
+		Method:     "ReconnectInterval",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -4731,6 +4746,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     BACKLOG,
 		Name:       "BACKLOG",
+		Method:     "Backlog",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "connections",
@@ -4748,6 +4764,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RECONNECT_IVL_MAX,
 		Name:       "RECONNECT_IVL_MAX",
+		Method:     "ReconnectIntervalMax",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -4765,6 +4782,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     MAXMSGSIZE,
 		Name:       "MAXMSGSIZE",
+		Method:     "MaxMsgSize",
 		Kind:       KindInt64,
 		Type:       "int64",
 		Unit:       "bytes",
@@ -4782,6 +4800,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     SNDHWM,
 		Name:       "SNDHWM",
+		Method:     "SndHWM",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "messages",
@@ -4799,6 +4818,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RCVHWM,
 		Name:       "RCVHWM",
+		Method:     "RcvHWM",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "messages",
@@ -4816,6 +4836,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     MULTICAST_HOPS,
 		Name:       "MULTICAST_HOPS",
+		Method:     "MulticastHops",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "hops",
@@ -4834,6 +4855,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RCVTIMEO,
 		Name:       "RCVTIMEO",
+		Method:     "RcvTimeout",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -4852,6 +4874,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     SNDTIMEO,
 		Name:       "SNDTIMEO",
+		Method:     "SndTimeout",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -4870,6 +4893,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     IPV4ONLY,
 		Name:       "IPV4ONLY",
+		Method:     "IPv4Only",
 		Status:     Deprecated,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -4888,6 +4912,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     LAST_ENDPOINT,
 		Name:       "LAST_ENDPOINT",
+		Method:     "LastEndpoint",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -4899,6 +4924,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ROUTER_MANDATORY,
 		Name:       "ROUTER_MANDATORY",
+		Method:     "RouterMandatory",
 		Aliases:    []string{"FAIL_UNROUTABLE", "ROUTER_BEHAVIOR"},
 		Kind:       KindBool,
 		Type:       "bool",
@@ -4915,6 +4941,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TCP_KEEPALIVE,
 		Name:       "TCP_KEEPALIVE",
+		Method:     "TCPKeepalive",
 		Kind:       KindInt,
 		Type:       "int",
 		Get:        true,
@@ -4933,6 +4960,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TCP_KEEPALIVE_CNT,
 		Name:       "TCP_KEEPALIVE_CNT",
+		Method:     "TCPKeepaliveCount",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "probes",
@@ -4952,6 +4980,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TCP_KEEPALIVE_IDLE,
 		Name:       "TCP_KEEPALIVE_IDLE",
+		Method:     "TCPKeepaliveIdle",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "s",
@@ -4972,6 +5001,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TCP_KEEPALIVE_INTVL,
 		Name:       "TCP_KEEPALIVE_INTVL",
+		Method:     "TCPKeepaliveInterval",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "s",
@@ -4992,6 +5022,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:  TCP_ACCEPT_FILTER,
 		Name:    "TCP_ACCEPT_FILTER",
+		Method:  "TCPAcceptFilter",
 		Status:  Deprecated,
 		Kind:    KindString,
 		Type:    "string",
@@ -5010,6 +5041,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     IMMEDIATE,
 		Name:       "IMMEDIATE",
+		Method:     "Immediate",
 		Aliases:    []string{"DELAY_ATTACH_ON_CONNECT"},
 		Kind:       KindBool,
 		Type:       "bool",
@@ -5027,6 +5059,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     XPUB_VERBOSE,
 		Name:       "XPUB_VERBOSE",
+		Method:     "XPubVerbose",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5042,6 +5075,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ROUTER_RAW,
 		Name:       "ROUTER_RAW",
+		Method:     "RouterRaw",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5058,6 +5092,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     IPV6,
 		Name:       "IPV6",
+		Method:     "IPv6",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5075,6 +5110,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     MECHANISM,
 		Name:       "MECHANISM",
+		Method:     "Mechanism",
 		Kind:       KindEnum,
 		Type:       "Mechanism",
 		Get:        true,
@@ -5087,6 +5123,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     PLAIN_SERVER,
 		Name:       "PLAIN_SERVER",
+		Method:     "PlainServer",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5102,6 +5139,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     PLAIN_USERNAME,
 		Name:       "PLAIN_USERNAME",
+		Method:     "PlainUsername",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5120,6 +5158,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     PLAIN_PASSWORD,
 		Name:       "PLAIN_PASSWORD",
+		Method:     "PlainPassword",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5138,6 +5177,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     CURVE_SERVER,
 		Name:       "CURVE_SERVER",
+		Method:     "CurveServer",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5155,6 +5195,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     CURVE_PUBLICKEY,
 		Name:       "CURVE_PUBLICKEY",
+		Method:     "CurvePublicKey",
 		Kind:       KindCurveKey,
 		Type:       "CurveKey",
 		Get:        true,
@@ -5170,6 +5211,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     CURVE_SECRETKEY,
 		Name:       "CURVE_SECRETKEY",
+		Method:     "CurveSecretKey",
 		Kind:       KindCurveKey,
 		Type:       "CurveKey",
 		Get:        true,
@@ -5185,6 +5227,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     CURVE_SERVERKEY,
 		Name:       "CURVE_SERVERKEY",
+		Method:     "CurveServerKey",
 		Kind:       KindCurveKey,
 		Type:       "CurveKey",
 		Get:        true,
@@ -5200,6 +5243,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     PROBE_ROUTER,
 		Name:       "PROBE_ROUTER",
+		Method:     "ProbeRouter",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5216,6 +5260,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     REQ_CORRELATE,
 		Name:       "REQ_CORRELATE",
+		Method:     "ReqCorrelate",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5231,6 +5276,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     REQ_RELAXED,
 		Name:       "REQ_RELAXED",
+		Method:     "ReqRelaxed",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5247,6 +5293,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     CONFLATE,
 		Name:       "CONFLATE",
+		Method:     "Conflate",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5264,6 +5311,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ZAP_DOMAIN,
 		Name:       "ZAP_DOMAIN",
+		Method:     "ZAPDomain",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5281,6 +5329,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ROUTER_HANDOVER,
 		Name:       "ROUTER_HANDOVER",
+		Method:     "RouterHandover",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5296,6 +5345,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TOS,
 		Name:       "TOS",
+		Method:     "TOS",
 		Kind:       KindInt,
 		Type:       "int",
 		Get:        true,
@@ -5312,6 +5362,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   IPC_FILTER_PID,
 		Name:     "IPC_FILTER_PID",
+		Method:   "IPCFilterPID",
 		Status:   Deprecated,
 		Kind:     KindInt,
 		Type:     "int",
@@ -5328,6 +5379,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   IPC_FILTER_UID,
 		Name:     "IPC_FILTER_UID",
+		Method:   "IPCFilterUID",
 		Status:   Deprecated,
 		Kind:     KindUint32,
 		Type:     "uint32",
@@ -5344,6 +5396,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   IPC_FILTER_GID,
 		Name:     "IPC_FILTER_GID",
+		Method:   "IPCFilterGID",
 		Status:   Deprecated,
 		Kind:     KindUint32,
 		Type:     "uint32",
@@ -5360,6 +5413,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   CONNECT_ROUTING_ID,
 		Name:     "CONNECT_ROUTING_ID",
+		Method:   "ConnectRoutingID",
 		Aliases:  []string{"CONNECT_RID"},
 		Kind:     KindBytes,
 		Type:     "[]byte",
@@ -5376,6 +5430,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     GSSAPI_SERVER,
 		Name:       "GSSAPI_SERVER",
+		Method:     "GSSAPIServer",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5393,6 +5448,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     GSSAPI_PRINCIPAL,
 		Name:       "GSSAPI_PRINCIPAL",
+		Method:     "GSSAPIPrincipal",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5410,6 +5466,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     GSSAPI_SERVICE_PRINCIPAL,
 		Name:       "GSSAPI_SERVICE_PRINCIPAL",
+		Method:     "GSSAPIServicePrincipal",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5427,6 +5484,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     GSSAPI_PLAINTEXT,
 		Name:       "GSSAPI_PLAINTEXT",
+		Method:     "GSSAPIPlaintext",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5443,6 +5501,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     HANDSHAKE_IVL,
 		Name:       "HANDSHAKE_IVL",
+		Method:     "HandshakeInterval",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5460,6 +5519,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     SOCKS_PROXY,
 		Name:       "SOCKS_PROXY",
+		Method:     "SocksProxy",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5478,6 +5538,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     XPUB_NODROP,
 		Name:       "XPUB_NODROP",
+		Method:     "XPubNoDrop",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5493,6 +5554,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     XPUB_MANUAL,
 		Name:       "XPUB_MANUAL",
+		Method:     "XPubManual",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5509,6 +5571,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:   XPUB_WELCOME_MSG,
 		Name:     "XPUB_WELCOME_MSG",
+		Method:   "XPubWelcomeMsg",
 		Kind:     KindBytes,
 		Type:     "[]byte",
 		Set:      true,
@@ -5523,6 +5586,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     STREAM_NOTIFY,
 		Name:       "STREAM_NOTIFY",
+		Method:     "StreamNotify",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5538,6 +5602,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     INVERT_MATCHING,
 		Name:       "INVERT_MATCHING",
+		Method:     "InvertMatching",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5554,6 +5619,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     HEARTBEAT_IVL,
 		Name:       "HEARTBEAT_IVL",
+		Method:     "HeartbeatInterval",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5571,6 +5637,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     HEARTBEAT_TTL,
 		Name:       "HEARTBEAT_TTL",
+		Method:     "HeartbeatTTL",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5590,6 +5657,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     HEARTBEAT_TIMEOUT,
 		Name:       "HEARTBEAT_TIMEOUT",
+		Method:     "HeartbeatTimeout",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5609,6 +5677,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     XPUB_VERBOSER,
 		Name:       "XPUB_VERBOSER",
+		Method:     "XPubVerboser",
 		Kind:       KindBool,
 		Type:       "bool",
 		Set:        true,
@@ -5624,6 +5693,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     CONNECT_TIMEOUT,
 		Name:       "CONNECT_TIMEOUT",
+		Method:     "ConnectTimeout",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5641,6 +5711,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TCP_MAXRT,
 		Name:       "TCP_MAXRT",
+		Method:     "TCPMaxRetransmit",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5658,6 +5729,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     THREAD_SAFE,
 		Name:       "THREAD_SAFE",
+		Method:     "ThreadSafe",
 		Kind:       KindBool,
 		Type:       "bool",
 		Get:        true,
@@ -5671,6 +5743,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     MULTICAST_MAXTPDU,
 		Name:       "MULTICAST_MAXTPDU",
+		Method:     "MulticastMaxTPDU",
 		Kind:       KindInt,
 		Type:       "int",
 		Unit:       "bytes",
@@ -5689,6 +5762,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     VMCI_BUFFER_SIZE,
 		Name:       "VMCI_BUFFER_SIZE",
+		Method:     "VMCIBufferSize",
 		Kind:       KindUint64,
 		Type:       "uint64",
 		Unit:       "bytes",
@@ -5705,6 +5779,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     VMCI_BUFFER_MIN_SIZE,
 		Name:       "VMCI_BUFFER_MIN_SIZE",
+		Method:     "VMCIBufferMinSize",
 		Kind:       KindUint64,
 		Type:       "uint64",
 		Unit:       "bytes",
@@ -5721,6 +5796,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     VMCI_BUFFER_MAX_SIZE,
 		Name:       "VMCI_BUFFER_MAX_SIZE",
+		Method:     "VMCIBufferMaxSize",
 		Kind:       KindUint64,
 		Type:       "uint64",
 		Unit:       "bytes",
@@ -5737,6 +5813,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     VMCI_CONNECT_TIMEOUT,
 		Name:       "VMCI_CONNECT_TIMEOUT",
+		Method:     "VMCIConnectTimeout",
 		Kind:       KindDuration,
 		Type:       "time.Duration",
 		Unit:       "ms",
@@ -5756,6 +5833,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     USE_FD,
 		Name:       "USE_FD",
+		Method:     "UseFD",
 		Kind:       KindInt,
 		Type:       "int",
 		Get:        true,
@@ -5774,6 +5852,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     GSSAPI_PRINCIPAL_NAMETYPE,
 		Name:       "GSSAPI_PRINCIPAL_NAMETYPE",
+		Method:     "GSSAPIPrincipalNameType",
 		Kind:       KindEnum,
 		Type:       "GSSAPINameType",
 		Get:        true,
@@ -5791,6 +5870,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     GSSAPI_SERVICE_PRINCIPAL_NAMETYPE,
 		Name:       "GSSAPI_SERVICE_PRINCIPAL_NAMETYPE",
+		Method:     "GSSAPIServicePrincipalNameType",
 		Kind:       KindEnum,
 		Type:       "GSSAPINameType",
 		Get:        true,
@@ -5808,6 +5888,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     BINDTODEVICE,
 		Name:       "BINDTODEVICE",
+		Method:     "BindToDevice",
 		Kind:       KindString,
 		Type:       "string",
 		Get:        true,
@@ -5829,6 +5910,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ZAP_ENFORCE_DOMAIN,
 		Name:       "ZAP_ENFORCE_DOMAIN",
+		Method:     "ZAPEnforceDomain",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -5845,6 +5927,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     LOOPBACK_FASTPATH,
 		Name:       "LOOPBACK_FASTPATH",
+		Method:     "LoopbackFastpath",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -5862,6 +5945,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     METADATA,
 		Name:       "METADATA",
+		Method:     "Metadata",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -5877,6 +5961,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     MULTICAST_LOOP,
 		Name:       "MULTICAST_LOOP",
+		Method:     "MulticastLoop",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -5893,6 +5978,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ROUTER_NOTIFY,
 		Name:       "ROUTER_NOTIFY",
+		Method:     "RouterNotify",
 		Status:     Draft,
 		Kind:       KindFlags,
 		Type:       "RouterNotify",
@@ -5911,6 +5997,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     XPUB_MANUAL_LAST_VALUE,
 		Name:       "XPUB_MANUAL_LAST_VALUE",
+		Method:     "XPubManualLastValue",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -5927,6 +6014,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     SOCKS_USERNAME,
 		Name:       "SOCKS_USERNAME",
+		Method:     "SocksUsername",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -5945,6 +6033,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     SOCKS_PASSWORD,
 		Name:       "SOCKS_PASSWORD",
+		Method:     "SocksPassword",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -5963,6 +6052,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     IN_BATCH_SIZE,
 		Name:       "IN_BATCH_SIZE",
+		Method:     "InBatchSize",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -5984,6 +6074,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     OUT_BATCH_SIZE,
 		Name:       "OUT_BATCH_SIZE",
+		Method:     "OutBatchSize",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6005,6 +6096,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     WSS_KEY_PEM,
 		Name:       "WSS_KEY_PEM",
+		Method:     "WSSKeyPEM",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -6021,6 +6113,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     WSS_CERT_PEM,
 		Name:       "WSS_CERT_PEM",
+		Method:     "WSSCertPEM",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -6037,6 +6130,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     WSS_TRUST_PEM,
 		Name:       "WSS_TRUST_PEM",
+		Method:     "WSSTrustPEM",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -6053,6 +6147,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     WSS_HOSTNAME,
 		Name:       "WSS_HOSTNAME",
+		Method:     "WSSHostname",
 		Status:     Draft,
 		Kind:       KindString,
 		Type:       "string",
@@ -6069,6 +6164,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     WSS_TRUST_SYSTEM,
 		Name:       "WSS_TRUST_SYSTEM",
+		Method:     "WSSTrustSystem",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -6086,6 +6182,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     ONLY_FIRST_SUBSCRIBE,
 		Name:       "ONLY_FIRST_SUBSCRIBE",
+		Method:     "OnlyFirstSubscribe",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -6102,6 +6199,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     RECONNECT_STOP,
 		Name:       "RECONNECT_STOP",
+		Method:     "ReconnectStop",
 		Status:     Draft,
 		Kind:       KindFlags,
 		Type:       "ReconnectStop",
@@ -6119,6 +6217,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     HELLO_MSG,
 		Name:       "HELLO_MSG",
+		Method:     "HelloMsg",
 		Status:     Draft,
 		Kind:       KindBytes,
 		Type:       "[]byte",
@@ -6135,6 +6234,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     DISCONNECT_MSG,
 		Name:       "DISCONNECT_MSG",
+		Method:     "DisconnectMsg",
 		Status:     Draft,
 		Kind:       KindBytes,
 		Type:       "[]byte",
@@ -6151,6 +6251,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     PRIORITY,
 		Name:       "PRIORITY",
+		Method:     "Priority",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6170,6 +6271,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     BUSY_POLL,
 		Name:       "BUSY_POLL",
+		Method:     "BusyPoll",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6190,6 +6292,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     HICCUP_MSG,
 		Name:       "HICCUP_MSG",
+		Method:     "HiccupMsg",
 		Status:     Draft,
 		Kind:       KindBytes,
 		Type:       "[]byte",
@@ -6206,6 +6309,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     XSUB_VERBOSE_UNSUBSCRIBE,
 		Name:       "XSUB_VERBOSE_UNSUBSCRIBE",
+		Method:     "XSubVerboseUnsubscribe",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -6224,6 +6328,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     TOPICS_COUNT,
 		Name:       "TOPICS_COUNT",
+		Method:     "TopicsCount",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6238,6 +6343,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_MODE,
 		Name:       "NORM_MODE",
+		Method:     "NormMode",
 		Status:     Draft,
 		Kind:       KindEnum,
 		Type:       "NormMode",
@@ -6256,6 +6362,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_UNICAST_NACK,
 		Name:       "NORM_UNICAST_NACK",
+		Method:     "NormUnicastNACK",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",
@@ -6274,6 +6381,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_BUFFER_SIZE,
 		Name:       "NORM_BUFFER_SIZE",
+		Method:     "NormBufferSize",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6294,6 +6402,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_SEGMENT_SIZE,
 		Name:       "NORM_SEGMENT_SIZE",
+		Method:     "NormSegmentSize",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6314,6 +6423,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_BLOCK_SIZE,
 		Name:       "NORM_BLOCK_SIZE",
+		Method:     "NormBlockSize",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6334,6 +6444,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_NUM_PARITY,
 		Name:       "NORM_NUM_PARITY",
+		Method:     "NormNumParity",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6353,6 +6464,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_NUM_AUTOPARITY,
 		Name:       "NORM_NUM_AUTOPARITY",
+		Method:     "NormNumAutoparity",
 		Status:     Draft,
 		Kind:       KindInt,
 		Type:       "int",
@@ -6372,6 +6484,7 @@ var optionTable = []OptionInfo{
 	{
 		Option:     NORM_PUSH,
 		Name:       "NORM_PUSH",
+		Method:     "NormPush",
 		Status:     Draft,
 		Kind:       KindBool,
 		Type:       "bool",

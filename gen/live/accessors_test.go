@@ -1,8 +1,8 @@
 package live
 
 import (
+	"errors"
 	"reflect"
-	"slices"
 	"strings"
 	"testing"
 
@@ -27,20 +27,86 @@ func TestAccessorCount(t *testing.T) {
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("by draft: %v, want %v", got, want)
 	}
-	var methods count
-	general := []string{"Get", "Set", "SetText", "GetRaw", "SetRaw"}
-	sockopts := reflect.TypeFor[zmq.Sockopts]()
-	for i := range sockopts.NumMethod() {
-		name := sockopts.Method(i).Name
-		switch {
-		case slices.Contains(general, name) || strings.HasPrefix(name, "Clear"):
-		case strings.HasPrefix(name, "Set"):
-			methods.set++
-		default:
-			methods.get++
+}
+
+// TestAccessors checks that the methods of Sockopts are those of the options and no
+// others, each of its option's type, and that on a socket they do what Get and Set do.
+func TestAccessors(t *testing.T) {
+	s := newBench(t, zmq.DEALER).open(t)
+	methods := reflect.ValueOf(s)
+	left := map[string]bool{}
+	for i := range methods.NumMethod() {
+		left[methods.Type().Method(i).Name] = true
+	}
+	for _, general := range []string{"Get", "Set", "SetText", "GetRaw", "SetRaw"} {
+		delete(left, general)
+	}
+	take := func(name string, exists bool) reflect.Value {
+		if left[name] != exists {
+			t.Errorf("%s is there: %t", name, left[name])
+		}
+		delete(left, name)
+		return methods.MethodByName(name)
+	}
+	for _, opt := range zmq.Options() {
+		info := opt.Info()
+		set := take("Set"+info.Method, info.Set)
+		wipe := take("Clear"+info.Method, info.Clear != "")
+		if get := take(info.Method, info.Get); get.IsValid() {
+			checkGetter(t, s, info, get)
+			if set.IsValid() && get.Type().Out(0) != set.Type().In(0) {
+				t.Errorf("%v: reads a %v, sets a %v", opt, get.Type().Out(0), set.Type().In(0))
+			}
+		}
+		if set.IsValid() {
+			checkSetter(t, s, info, set)
+		}
+		if wipe.IsValid() {
+			if err := failure(wipe.Call(nil)[0]); !alike(err, s.SetRaw(opt, nil)) {
+				t.Errorf("Clear%s: %v", info.Method, err)
+			}
 		}
 	}
-	if methods != (count{77, 104}) {
-		t.Errorf("methods: %v", methods)
+	if len(left) > 0 {
+		t.Errorf("no options have the methods %v", left)
 	}
+}
+
+func checkGetter(t *testing.T, s zmq.Sockopts, info zmq.OptionInfo, get reflect.Value) {
+	t.Helper()
+	if got := typeName(get.Type().Out(0)); got != info.Type {
+		t.Errorf("%s returns a %s, not a %s", info.Method, got, info.Type)
+	}
+	want, wantErr := s.Get(info.Option)
+	out := get.Call(nil)
+	v, err := out[0].Interface(), failure(out[1])
+	if !alike(err, wantErr) || err == nil && !reflect.DeepEqual(v, want) {
+		t.Errorf("%s: %v, %v; Get has %v, %v", info.Method, v, err, want, wantErr)
+	}
+}
+
+func checkSetter(t *testing.T, s zmq.Sockopts, info zmq.OptionInfo, set reflect.Value) {
+	t.Helper()
+	if got := typeName(set.Type().In(0)); got != info.Type {
+		t.Errorf("Set%s takes a %s, not a %s", info.Method, got, info.Type)
+	}
+	v := reflect.Zero(set.Type().In(0))
+	if err, want := failure(set.Call([]reflect.Value{v})[0]), s.Set(info.Option, v.Interface()); !alike(err, want) {
+		t.Errorf("Set%s: %v; Set has %v", info.Method, err, want)
+	}
+}
+
+func typeName(t reflect.Type) string {
+	return strings.ReplaceAll(strings.TrimPrefix(t.String(), "zmq."), "uint8", "byte")
+}
+
+func failure(v reflect.Value) error {
+	err, _ := v.Interface().(error)
+	return err
+}
+
+// alike compares errors by what libzmq said.
+func alike(a, b error) bool {
+	var x, y zmq.Errno
+	return (a == nil) == (b == nil) && errors.As(a, &x) == errors.As(b, &y) && x == y
 }

@@ -47,6 +47,7 @@ const (
 type OptionInfo struct {
 	Option Option
 	Name   string // libzmq's, without ZMQ_
+	Method string // what its methods of Sockopts are called: Method, SetMethod, ClearMethod
 	// Other names that libzmq has for it, without ZMQ_.
 	Aliases []string
 	Status  Status

@@ -60,6 +60,7 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 	return fields(
 		set("Option", jen.Id(o.Name)),
 		text("Name", o.Name),
+		text("Method", o.Go),
 		texts("Aliases", o.Aliases),
 		unless(status(o) == "Stable", "Status", jen.Id(status(o))),
 		set("Kind", jen.Id(spec.Kinds[o.Kind].Const)),
@@ -118,4 +119,3 @@ func defaults(o spec.Option) jen.Code {
 		}
 	}))
 }
-

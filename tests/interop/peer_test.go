@@ -1,0 +1,130 @@
+package interop
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// deadline bounds everything that one test does with its peer.
+const deadline = 60 * time.Second
+
+// A peer is a running testdata/peer.py. It answers one command at a time.
+type peer struct {
+	t      *testing.T
+	ctx    context.Context // ends at the deadline, and the process with it
+	in     io.Writer
+	out    *bufio.Reader
+	stderr bytes.Buffer
+}
+
+// args are the arguments of a command.
+type args map[string]any
+
+// A reply is what a command came to; each command sets its own fields.
+type reply struct {
+	Error    string // a Python traceback
+	Library  string // of the first line: the library's version
+	Libzmq   string // and that of libzmq
+	Endpoint string // of open: what was bound
+	Received int    // of receive, echo and exchange
+	Wrong    string // of the same: the first difference
+	Extra    int    // of close: messages that nobody asked for
+	Seen     bool   // of probed
+}
+
+// startPeer starts a peer. It ends with the test: in good order when the test
+// passed, killed when it failed or the deadline has passed.
+func startPeer(t *testing.T, python, library string) *peer {
+	t.Helper()
+	ctx, kill := context.WithTimeout(context.Background(), deadline)
+	p := &peer{t: t, ctx: ctx}
+	cmd := exec.CommandContext(ctx, python, "-B", "testdata/peer.py", library)
+	cmd.Stderr = &p.stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.in, p.out = in, bufio.NewReader(out)
+	if err := cmd.Start(); err != nil {
+		kill()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		defer kill()
+		failed := t.Failed()
+		if failed {
+			kill() // it may be waiting for what will not come
+		}
+		in.Close()
+		if err := cmd.Wait(); err != nil && !failed {
+			t.Errorf("%s: %v", library, err)
+		}
+		if p.stderr.Len() != 0 {
+			t.Logf("%s: standard error:\n%s", library, p.stderr.Bytes())
+		}
+	})
+	hello := p.finish()
+	t.Logf("%s: %s %s, libzmq %s", python, library, hello.Library, hello.Libzmq)
+	return p
+}
+
+// begin sends a command, for finish to wait for.
+func (p *peer) begin(do string, a args) {
+	p.t.Helper()
+	command := args{"do": do}
+	for k, v := range a {
+		command[k] = v
+	}
+	line, err := json.Marshal(command)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := p.in.Write(append(line, '\n')); err != nil {
+		p.t.Fatalf("peer: %s: %v", do, err)
+	}
+}
+
+// finish waits for what the last command came to, and for its success.
+func (p *peer) finish() reply {
+	p.t.Helper()
+	line, err := p.out.ReadBytes('\n')
+	if err != nil {
+		p.t.Fatal("peer: no reply:", errors.Join(err, p.ctx.Err()))
+	}
+	var r reply
+	if err := json.Unmarshal(line, &r); err != nil {
+		p.t.Fatalf("peer: %v: %q", err, line)
+	}
+	if r.Error != "" {
+		p.t.Fatalf("peer: %s", r.Error)
+	}
+	if r.Wrong != "" {
+		p.t.Fatalf("peer: after %d messages: %s", r.Received, r.Wrong)
+	}
+	return r
+}
+
+func (p *peer) call(do string, a args) reply {
+	p.t.Helper()
+	p.begin(do, a)
+	return p.finish()
+}
+
+// close closes the peer's socket, in which nothing may be left.
+func (p *peer) close() {
+	p.t.Helper()
+	if r := p.call("close", nil); r.Extra != 0 {
+		p.t.Errorf("the peer was sent %d messages too many", r.Extra)
+	}
+}

@@ -1,0 +1,71 @@
+package interop
+
+import (
+	"testing"
+
+	"github.com/zmqio/zmq"
+)
+
+var (
+	topic = []byte("data")
+	probe = []byte("probe")
+)
+
+// A publisher drops what nobody has subscribed to yet, so a test first publishes
+// probes until one comes through. The subscriber asked for the topic before it
+// asked for probes, so then it gets both.
+
+func TestPub(t *testing.T) {
+	eachLink(t, func(t *testing.T, s *station) {
+		c := newClient()
+		tr := s.join(c, zmq.PUB, func(o zmq.Sockopts) error { return o.SetSndHWM(0) }, args{
+			"type": "SUB", "options": args{"RCVHWM": 0}, "subscribe": []string{"data", "probe"},
+		})
+		for !s.peer.call("probed", nil).Seen {
+			if err := tr.Write([][]byte{probe}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, series := range oneWay {
+			s.peer.begin("receive", series.args(topic))
+			if err := c.send(s.ctx, tr, series.messages(topic)); err != nil {
+				t.Fatal(err)
+			}
+			s.peer.finish()
+		}
+		s.part(tr, c)
+	})
+}
+
+func TestSub(t *testing.T) {
+	eachLink(t, func(t *testing.T, s *station) {
+		c := newClient()
+		tr := s.join(c, zmq.SUB, subscribe, args{"type": "PUB", "options": args{"SNDHWM": 0}})
+		for arrived := false; !arrived; {
+			s.peer.call("probe", nil)
+			select {
+			case <-c.arrived:
+				arrived = true
+			default:
+			}
+		}
+		for _, series := range oneWay {
+			all := c.expect(series, topic)
+			s.peer.call("send", series.args(topic))
+			s.wait(all)
+		}
+		s.part(tr, c)
+	})
+}
+
+func subscribe(o zmq.Sockopts) error {
+	if err := o.SetRcvHWM(0); err != nil {
+		return err
+	}
+	for _, t := range [][]byte{topic, probe} {
+		if err := o.Set(zmq.SUBSCRIBE, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,38 @@
+package interop
+
+import (
+	"testing"
+
+	"github.com/zmqio/zmq"
+)
+
+// oneWay are the series for patterns that flow one way only.
+var oneWay = []series{{"numbered", 100_000}, {"shapes", 500}, {"large", 8}}
+
+func TestPush(t *testing.T) {
+	eachLink(t, func(t *testing.T, s *station) {
+		c := newClient()
+		tr := s.join(c, zmq.PUSH, nil, args{"type": "PULL"})
+		for _, series := range oneWay {
+			s.peer.begin("receive", series.args(nil))
+			if err := c.send(s.ctx, tr, series.messages()); err != nil {
+				t.Fatal(err)
+			}
+			s.peer.finish()
+		}
+		s.part(tr, c)
+	})
+}
+
+func TestPull(t *testing.T) {
+	eachLink(t, func(t *testing.T, s *station) {
+		c := newClient()
+		tr := s.join(c, zmq.PULL, nil, args{"type": "PUSH"})
+		for _, series := range oneWay {
+			all := c.expect(series)
+			s.peer.call("send", series.args(nil))
+			s.wait(all)
+		}
+		s.part(tr, c)
+	})
+}

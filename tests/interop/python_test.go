@@ -1,0 +1,65 @@
+package interop
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// libraries are the peers that every test is run against.
+var libraries = []string{"pyzmq", "aiozmq"}
+
+// findPython returns the first Python that has pyzmq.
+var findPython = sync.OnceValues(func() (string, error) {
+	var tried []string
+	for _, name := range []string{os.Getenv("ZMQIO_PYTHON"), "/usr/bin/python3", "python3"} {
+		if name == "" {
+			continue
+		}
+		err := imports(name, "zmq")
+		if err == nil {
+			return name, nil
+		}
+		tried = append(tried, err.Error())
+	}
+	return "", fmt.Errorf("no Python with pyzmq: %s", strings.Join(tried, "; "))
+})
+
+// findAiozmq reports whether that Python has aiozmq as well.
+var findAiozmq = sync.OnceValue(func() error {
+	python, err := findPython()
+	if err != nil {
+		return err
+	}
+	return imports(python, "aiozmq")
+})
+
+func imports(python, module string) error {
+	out, err := exec.Command(python, "-c", "import "+module).CombinedOutput()
+	if err == nil {
+		return nil
+	}
+	lines := strings.Split(strings.TrimSpace(string(out)), "\n")
+	return fmt.Errorf("%s: import %s: %w: %s", python, module, err, lines[len(lines)-1])
+}
+
+// pythonWith returns the Python to run a library with. Without one it skips the
+// test, or fails it where CI is set, because there nothing may be left out.
+func pythonWith(t *testing.T, library string) string {
+	t.Helper()
+	python, err := findPython()
+	if err == nil && library == "aiozmq" {
+		err = findAiozmq()
+	}
+	switch {
+	case err == nil:
+	case os.Getenv("CI") != "":
+		t.Fatal(err)
+	default:
+		t.Skip(err)
+	}
+	return python
+}

@@ -1,0 +1,253 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+const progressInterval = 500 * time.Millisecond
+
+// A cat is the protocol of zmqcat's one transport. What is not said to be otherwise
+// is used on the loop alone, or while nobody runs it.
+type cat struct {
+	cfg       *config
+	loop      *zmqio.EventLoop
+	transport *zmqio.Transport
+	console   *console
+	printer   *printer
+	gate      *gate   // any goroutine
+	figures   figures // any goroutine
+
+	frames     [][]byte // of the line that is being written; the reader's
+	received   int
+	inputEnded bool
+	toTheLast  bool // everything sent must be delivered, however long it takes
+	err        error
+
+	done *zmqio.Future[struct{}] // the work is
+	lost *zmqio.Future[struct{}] // ConnectionLost was called
+}
+
+// runCat is the program without the demo. An error before it begins its work is a
+// usageError. That ctx has ended is none.
+func runCat(ctx context.Context, cfg *config, stdin io.Reader, stdout io.Writer, con *console) error {
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: noLimit})
+	if err != nil {
+		return err
+	}
+	c := &cat{
+		cfg:     cfg,
+		loop:    loop,
+		console: con,
+		gate:    newGate(),
+		done:    zmqio.NewFuture[struct{}](loop),
+		lost:    zmqio.NewFuture[struct{}](loop),
+	}
+	c.printer = c.newPrinter(stdout)
+	loop.SetExceptionHandler(c.unexpected)
+	if err := c.open(ctx); err != nil {
+		return errors.Join(usageError{err}, loop.Close())
+	}
+	c.figures.start = time.Now()
+	c.printer.start()
+	if isTerminal(con.w) && !(cfg.typ.CanSend() && isTerminal(stdin)) {
+		c.progress()
+	}
+	if cfg.typ.CanSend() {
+		go c.readInput(stdin)
+	} else {
+		_, _ = loop.CallSoon(func() { c.endOfInput(nil) })
+	}
+	if _, err := zmqio.RunUntilComplete(ctx, loop, c.done); err != nil && ctx.Err() == nil {
+		c.finish(err)
+	}
+	err = c.close(ctx, !c.done.Done())
+	con.say("%v", &c.figures)
+	return err
+}
+
+func (c *cat) newPrinter(w io.Writer) *printer {
+	p := &printer{w: w, format: formatText, before: func() {}}
+	if c.cfg.json {
+		p.format = formatJSON
+	}
+	if isTerminal(w) {
+		p.before = c.console.clear
+	}
+	p.failed = func() { c.soon(func() { c.finish(nil) }) } // close returns why
+	p.tooFast = func() { _ = c.transport.PauseReading() }  // fails when the transport is closed,
+	p.resume = func() { _ = c.transport.ResumeReading() }  // and then does not matter
+	return p
+}
+
+// open makes the transport, and says what was bound.
+func (c *cat) open(ctx context.Context) error {
+	_, _, err := c.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return c }, c.cfg.typ,
+		zmqio.ConnectionConfig{Bind: []string{}, Configure: c.cfg.configure})
+	if err != nil {
+		return err
+	}
+	var bound []string
+	for _, endpoint := range c.cfg.bind {
+		actual, err := c.transport.Bind(endpoint)
+		if err != nil {
+			return fmt.Errorf("--bind %w", err)
+		}
+		bound = append(bound, actual)
+	}
+	for _, endpoint := range c.cfg.connect {
+		if _, err := c.transport.Connect(endpoint); err != nil {
+			return fmt.Errorf("--connect %w", err)
+		}
+	}
+	for _, endpoint := range bound {
+		c.console.say("bound %s", endpoint)
+	}
+	return nil
+}
+
+// ConnectionMade subscribes an XSUB, which does so with messages, and makes a REP
+// wait for a request.
+func (c *cat) ConnectionMade(t *zmqio.Transport) {
+	c.transport = t
+	switch c.cfg.typ {
+	case zmq.XSUB:
+		for _, topic := range c.cfg.subscribe {
+			if err := t.Write([][]byte{append([]byte{1}, topic...)}); err != nil {
+				c.finish(err)
+			}
+		}
+	case zmq.REP:
+		c.gate.hold(turn)
+	}
+}
+
+// ConnectionLost ends all.
+func (c *cat) ConnectionLost(err error) {
+	c.finish(err)
+	_ = c.lost.SetResult(struct{}{}) // comes once
+}
+
+// PauseWriting stops the input, on any goroutine.
+func (c *cat) PauseWriting() {
+	c.figures.pauses.Add(1)
+	c.gate.hold(full)
+}
+
+// ResumeWriting lets the input go on.
+func (c *cat) ResumeWriting() { c.gate.release(full) }
+
+// MsgReceived prints msg.
+func (c *cat) MsgReceived(msg [][]byte) {
+	if c.counted() {
+		return
+	}
+	c.received++
+	c.figures.received.add(msg)
+	c.printer.print(msg)
+	c.gate.release(turn)
+	c.finishIfComplete()
+}
+
+// readInput sends the lines of r, on a goroutine of its own. That goroutine outlives
+// the program's work if it cannot be called back from reading.
+func (c *cat) readInput(r io.Reader) {
+	err := pump(r, c.gate, c.writeLine)
+	c.soon(func() { c.endOfInput(err) })
+}
+
+// writeLine sends a line, on the reader's goroutine.
+func (c *cat) writeLine(line []byte) error {
+	c.frames = c.frames[:0]
+	if c.cfg.frames {
+		c.frames = splitTabs(c.frames, line)
+	} else {
+		c.frames = append(c.frames, line)
+	}
+	typ := c.cfg.typ
+	if len(c.frames) < 2 && (typ == zmq.ROUTER || typ == zmq.STREAM) {
+		return fmt.Errorf("%v needs --frames, and a routing id and a tab before the message", typ)
+	}
+	if typ == zmq.REQ || typ == zmq.REP {
+		c.gate.hold(turn) // before the peer can answer
+	}
+	if err := c.transport.Write(c.frames); err != nil {
+		return err
+	}
+	c.figures.sent.add(c.frames)
+	if typ == zmq.REP {
+		c.soon(c.finishIfComplete)
+	}
+	return nil
+}
+
+// endOfInput is what comes after the last line, or after err.
+func (c *cat) endOfInput(err error) {
+	c.inputEnded = true
+	switch {
+	case err != nil:
+		c.finish(err)
+	case !c.cfg.typ.CanReceive():
+		c.toTheLast = true
+		c.finish(nil)
+	case c.cfg.wait >= 0:
+		c.later(c.cfg.wait, c.waited)
+	}
+	c.finishIfComplete()
+}
+
+// waited is the end of --wait.
+func (c *cat) waited() {
+	if c.cfg.typ == zmq.REQ {
+		c.finish(fmt.Errorf("no reply after %v", c.cfg.wait))
+	}
+	c.finish(nil)
+}
+
+// counted reports whether as many messages were received as --count says.
+func (c *cat) counted() bool { return c.cfg.count > 0 && c.received >= c.cfg.count }
+
+func (c *cat) finishIfComplete() {
+	complete := c.counted()
+	switch c.cfg.typ {
+	case zmq.REQ: // nothing more can come when it has its reply
+		complete = complete || c.inputEnded && !c.gate.holds(turn)
+	case zmq.REP: // the last request is to be answered, if it can be
+		complete = complete && (c.inputEnded || c.gate.holds(turn))
+	}
+	if complete {
+		c.finish(nil)
+	}
+}
+
+// finish ends the work. The first error counts.
+func (c *cat) finish(err error) {
+	if c.err == nil {
+		c.err = err
+	}
+	_ = c.done.SetResult(struct{}{}) // which it may have
+}
+
+// unexpected is the loop's exception handler.
+func (c *cat) unexpected(loop *zmqio.EventLoop, e zmqio.ExceptionContext) {
+	if e.Stack != nil {
+		loop.DefaultExceptionHandler(e) // a mistake of ours: say where
+	}
+	c.finish(fmt.Errorf("%s: %w", e.Message, e.Err))
+}
+
+// progress shows how far it is, over and over.
+func (c *cat) progress() {
+	c.console.show(c.figures.String())
+	c.later(progressInterval, c.progress)
+}
+
+// soon and later have fn called on the loop, unless that is closed: then all is over.
+func (c *cat) soon(fn func())                   { _, _ = c.loop.CallSoon(fn) }
+func (c *cat) later(d time.Duration, fn func()) { _, _ = c.loop.CallLater(d, fn) }

@@ -1,0 +1,67 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+)
+
+// A console is standard error: lines and, on a terminal, a line of progress below
+// them that is rewritten. Its methods may be called from every goroutine.
+type console struct {
+	mu       sync.Mutex
+	w        io.Writer
+	terminal bool
+	progress bool // the cursor stands behind it
+}
+
+const (
+	clearLine     = "\r\x1b[K"
+	progressWidth = 79 // a line that wraps could not be rewritten
+)
+
+func newConsole(w io.Writer) *console { return &console{w: w, terminal: isTerminal(w)} }
+
+// isTerminal reports whether v is a terminal, or at least a device with characters
+// that is not the one that is no terminal in daily use.
+func isTerminal(v any) bool {
+	f, ok := v.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	if err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		return false
+	}
+	null, err := os.Stat(os.DevNull)
+	return err != nil || !os.SameFile(info, null)
+}
+
+// say prints a line.
+func (c *console) say(format string, args ...any) {
+	text := fmt.Sprintf(format, args...)
+	c.clear()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	fmt.Fprintf(c.w, "zmqcat: %s\n", strings.ReplaceAll(text, "\n", "; "))
+}
+
+// show makes text the progress.
+func (c *console) show(text string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.progress = true
+	fmt.Fprintf(c.w, "%s%.*s", clearLine, progressWidth, text)
+}
+
+// clear removes the progress, for something else to be printed.
+func (c *console) clear() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.progress {
+		c.progress = false
+		_, _ = io.WriteString(c.w, clearLine)
+	}
+}

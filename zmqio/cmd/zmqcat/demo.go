@@ -1,0 +1,255 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+const (
+	// demoWindow is how many bytes may be under way in all queues between the
+	// client and itself; those of libzmq count messages, however large.
+	demoWindow = 4 << 20
+	// lineOverhead is what a line is taken to cost besides its bytes.
+	lineOverhead = 64
+	// demoPatience is how long lines may be under way with none coming back.
+	demoPatience = 10 * time.Second
+)
+
+// An echo is the protocol of a ROUTER that sends every message back to where it came
+// from. It receives no faster than it can send.
+type echo struct {
+	zmqio.BaseProtocol
+	transport *zmqio.Transport
+	failed    func(error)
+}
+
+// ConnectionMade keeps the transport.
+func (e *echo) ConnectionMade(t *zmqio.Transport) { e.transport = t }
+
+// PauseWriting pauses reading. The errors of both, for a transport that is closed,
+// do not matter.
+func (e *echo) PauseWriting() { _ = e.transport.PauseReading() }
+
+// ResumeWriting resumes reading.
+func (e *echo) ResumeWriting() { _ = e.transport.ResumeReading() }
+
+// MsgReceived sends msg back: its first frame is the routing id it came from.
+func (e *echo) MsgReceived(msg [][]byte) {
+	if err := e.transport.Write(msg); err != nil {
+		e.failed(fmt.Errorf("echo: %w", err))
+	}
+}
+
+// A demo is the protocol of the demo's DEALER, and the demo.
+type demo struct {
+	zmqio.BaseProtocol
+	loop      *zmqio.EventLoop
+	transport *zmqio.Transport
+	gate      *gate
+	patience  time.Duration
+	start     time.Time
+	ended     bool  // the input
+	err       error // of anything
+	done      *zmqio.Future[struct{}]
+
+	mu sync.Mutex
+	tally
+}
+
+// runDemo is the demo on a file, or on stdin if file is empty. It prints a summary to
+// w. An error in opening the file is a usageError.
+func runDemo(ctx context.Context, file string, stdin io.Reader, w io.Writer) error {
+	if file != "" {
+		f, err := os.Open(file)
+		if err != nil {
+			return usageError{err}
+		}
+		defer f.Close()
+		stdin = f
+	}
+	loop, err := zmqio.NewEventLoop(nil)
+	if err != nil {
+		return err
+	}
+	d := newDemo(loop)
+	service := &echo{failed: d.finish}
+	return errors.Join(d.run(ctx, service, stdin, w), loop.Close())
+}
+
+func newDemo(loop *zmqio.EventLoop) *demo {
+	return &demo{loop: loop, gate: newGate(), patience: demoPatience, done: zmqio.NewFuture[struct{}](loop)}
+}
+
+// run sends the lines of r through service, and prints a summary to w.
+func (d *demo) run(ctx context.Context, service zmqio.Protocol, r io.Reader, w io.Writer) error {
+	d.loop.SetExceptionHandler(func(_ *zmqio.EventLoop, e zmqio.ExceptionContext) {
+		d.finish(fmt.Errorf("%s: %w", e.Message, e.Err))
+	})
+	if err := d.connect(ctx, service); err != nil {
+		return err
+	}
+	d.start = time.Now()
+	go func() {
+		err := pump(r, d.gate, d.send)
+		_, _ = d.loop.CallSoon(func() { d.endOfInput(err) }) // unless the demo is over
+	}()
+	d.watch(-1)
+	if _, err := zmqio.RunUntilComplete(ctx, d.loop, d.done); err != nil && ctx.Err() == nil {
+		d.finish(err)
+	}
+	d.gate.stop()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, err := fmt.Fprintf(w, "zmqcat demo: %s\n", d.summary(time.Since(d.start))); err != nil {
+		d.finish(err)
+	}
+	return errors.Join(d.err, d.verdict())
+}
+
+// connect makes both transports.
+func (d *demo) connect(ctx context.Context, service zmqio.Protocol) error {
+	router, _, err := d.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return service }, zmq.ROUTER,
+		zmqio.ConnectionConfig{
+			Bind: []string{"tcp://127.0.0.1:*"},
+			// A message there is no room for is then refused, not dropped.
+			Configure: func(opts zmq.Sockopts) error { return opts.SetRouterMandatory(true) },
+		})
+	if err != nil {
+		return err
+	}
+	_, _, err = d.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return d }, zmq.DEALER,
+		zmqio.ConnectionConfig{Connect: router.Listeners()})
+	return err
+}
+
+// ConnectionMade keeps the transport.
+func (d *demo) ConnectionMade(t *zmqio.Transport) { d.transport = t }
+
+// PauseWriting stops the input.
+func (d *demo) PauseWriting() { d.gate.hold(full) }
+
+// ResumeWriting lets it go on.
+func (d *demo) ResumeWriting() { d.gate.release(full) }
+
+// send sends a line, on the goroutine of the reader.
+func (d *demo) send(line []byte) error {
+	d.mu.Lock()
+	d.add(line)
+	if d.underWay > demoWindow {
+		d.gate.hold(window)
+	}
+	d.mu.Unlock()
+	return d.transport.Write([][]byte{line})
+}
+
+// MsgReceived compares what comes back.
+func (d *demo) MsgReceived(msg [][]byte) {
+	d.mu.Lock()
+	d.compare(msg)
+	if d.underWay <= demoWindow/2 {
+		d.gate.release(window)
+	}
+	d.mu.Unlock()
+	d.finishIfComplete()
+}
+
+func (d *demo) endOfInput(err error) {
+	if err != nil {
+		d.finish(err)
+	}
+	d.ended = true
+	d.finishIfComplete()
+}
+
+func (d *demo) finishIfComplete() {
+	d.mu.Lock()
+	complete := d.ended && len(d.missing) == 0
+	d.mu.Unlock()
+	if complete {
+		d.finish(nil)
+	}
+}
+
+// watch ends the demo when no line has come back since before, while some should
+// have.
+func (d *demo) watch(before int) {
+	d.mu.Lock()
+	back, missing := d.back, len(d.missing)
+	d.mu.Unlock()
+	if missing > 0 && back == before {
+		d.finish(fmt.Errorf("nothing came back for %v", d.patience))
+		return
+	}
+	if missing == 0 {
+		back = -1 // nothing to come yet
+	}
+	_, _ = d.loop.CallLater(d.patience, func() { d.watch(back) }) // the loop is open
+}
+
+// finish ends the demo, on the loop. The first error counts.
+func (d *demo) finish(err error) {
+	if d.err == nil {
+		d.err = err
+	}
+	_ = d.done.SetResult(struct{}{}) // which it may have
+}
+
+// A tally compares the lines that come back with those that were sent, in order.
+type tally struct {
+	missing   [][]byte // sent and not back yet
+	underWay  int      // what they weigh
+	back      int      // lines, whatever they hold
+	bytes     int64    // of these
+	different int      // of these
+}
+
+// add notes a line that is sent.
+func (t *tally) add(line []byte) {
+	t.missing = append(t.missing, bytes.Clone(line))
+	t.underWay += len(line) + lineOverhead
+}
+
+// compare notes a message that has come back.
+func (t *tally) compare(msg [][]byte) {
+	t.back++
+	for _, frame := range msg {
+		t.bytes += int64(len(frame))
+	}
+	if len(t.missing) == 0 {
+		t.different++
+		return
+	}
+	line := t.missing[0]
+	t.missing[0] = nil
+	t.missing = t.missing[1:]
+	t.underWay -= len(line) + lineOverhead
+	if len(msg) != 1 || !bytes.Equal(msg[0], line) {
+		t.different++
+	}
+}
+
+func (t *tally) summary(d time.Duration) string {
+	text := fmt.Sprintf("%d lines, %d bytes echoed in %.3f seconds, %.0f messages/s, %d mismatches",
+		t.back, t.bytes, d.Seconds(), float64(t.back)/d.Seconds(), t.different)
+	if n := len(t.missing); n > 0 {
+		text += fmt.Sprintf(", %d missing", n)
+	}
+	return text
+}
+
+// verdict returns an error unless all lines came back as they were.
+func (t *tally) verdict() error {
+	if t.different > 0 || len(t.missing) > 0 {
+		return fmt.Errorf("the echo is not what was sent: %d mismatches, %d missing", t.different, len(t.missing))
+	}
+	return nil
+}

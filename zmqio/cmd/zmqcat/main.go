@@ -1,0 +1,92 @@
+// Zmqcat is netcat for ZeroMQ: it sends the lines of its standard input as messages
+// and prints the messages that it receives. See zmqcat --help.
+//
+// The way of a line out: input.go reads it, as fast as gate.go lets it, and cat.go
+// writes it to the transport. The way of a message in: cat.go gets it and output.go
+// prints it. close.go waits until all is delivered. The demo is in demo.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/pflag"
+)
+
+// Exit statuses. A signal that ends the program adds its number to exitSignal, as
+// shells do.
+const (
+	exitOK      = 0
+	exitFailure = 1
+	exitUsage   = 2
+	exitSignal  = 128
+)
+
+func main() {
+	// Writing to a pipe that nobody reads is to be an error like any other.
+	signal.Ignore(syscall.SIGPIPE)
+	os.Exit(run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+}
+
+// run is the program. It stops when ctx ends. It returns the exit status.
+func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	con := newConsole(stderr)
+	cfg, err := parse(args)
+	switch {
+	case errors.Is(err, pflag.ErrHelp):
+		_, err = io.WriteString(stdout, help)
+	case err == nil && cfg.demo:
+		err = runDemo(ctx, cfg.file, stdin, stdout)
+	case err == nil:
+		err = runCat(ctx, cfg, stdin, stdout, con)
+	}
+	if err != nil {
+		con.say("%v", err)
+	}
+	return exitStatus(ctx, err)
+}
+
+// exitStatus is what goes with err, and with ctx where that has ended.
+func exitStatus(ctx context.Context, err error) int {
+	var sig signalled
+	switch {
+	case errors.As(context.Cause(ctx), &sig):
+		return exitSignal + int(sig.Signal)
+	case errors.As(err, new(usageError)):
+		return exitUsage
+	case err != nil || ctx.Err() != nil:
+		return exitFailure
+	}
+	return exitOK
+}
+
+// A usageError is an error in the arguments.
+type usageError struct{ error }
+
+func (e usageError) Unwrap() error { return e.error }
+
+func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
+
+// A signalled is the cause of a context that a signal has ended.
+type signalled struct{ syscall.Signal }
+
+func (s signalled) Error() string { return s.String() }
+
+// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The
+// second one ends the program at once.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	next := func() signalled { return signalled{(<-signals).(syscall.Signal)} }
+	go func() {
+		cancel(next())
+		os.Exit(exitSignal + int(next().Signal))
+	}()
+	return ctx
+}

@@ -1,0 +1,154 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"syscall"
+	"unicode/utf8"
+)
+
+// outputBuffer is how much may wait to be written before no more is received.
+const outputBuffer = 1 << 20
+
+// A printer writes messages to standard output on a goroutine of its own, so that
+// the loop never waits for whoever reads there. All that gathers during one write
+// goes out in the next: a message alone at once, many together.
+type printer struct {
+	w      io.Writer
+	format func(buf []byte, msg [][]byte) []byte
+	// before is called before each write, and failed when one did not succeed.
+	before, failed func()
+	// tooFast and resume are called in turns, when too much waits to be written and
+	// when it no longer does. They must not call the printer.
+	tooFast, resume func()
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	buf     []byte
+	paused  bool
+	closed  bool
+	err     error
+	done    chan struct{}
+}
+
+// start starts the goroutine.
+func (p *printer) start() {
+	p.changed = sync.NewCond(&p.mu)
+	p.done = make(chan struct{})
+	go p.write()
+}
+
+// print has msg written, which it does not keep.
+func (p *printer) print(msg [][]byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err != nil {
+		return
+	}
+	p.buf = p.format(p.buf, msg)
+	p.changed.Signal()
+	if len(p.buf) > outputBuffer && !p.paused {
+		p.paused = true
+		p.tooFast()
+	}
+}
+
+// write is the goroutine.
+func (p *printer) write() {
+	defer close(p.done)
+	for buf := []byte(nil); ; {
+		if buf = p.take(buf); len(buf) == 0 {
+			return
+		}
+		p.before()
+		if _, err := p.w.Write(buf); err != nil {
+			p.mu.Lock()
+			p.err = err
+			p.mu.Unlock()
+			p.failed()
+			return
+		}
+	}
+}
+
+// take waits for something to write, and returns nothing when the printer is closed.
+// It gives old to the printer in exchange.
+func (p *printer) take(old []byte) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for len(p.buf) == 0 && !p.closed {
+		p.changed.Wait()
+	}
+	buf := p.buf
+	if p.buf = old[:0]; cap(old) > 2*outputBuffer {
+		p.buf = nil // a message that was unusually large
+	}
+	if p.paused {
+		p.paused = false
+		p.resume()
+	}
+	return buf
+}
+
+// close waits until all is written, or ctx ends. It returns what went wrong, but not
+// that nobody reads any more.
+func (p *printer) close(ctx context.Context) error {
+	p.mu.Lock()
+	p.closed = true
+	p.changed.Signal()
+	p.mu.Unlock()
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		return errors.New("output: stopped before everything was written")
+	}
+	if p.err == nil || errors.Is(p.err, syscall.EPIPE) {
+		return nil
+	}
+	return fmt.Errorf("output: %w", p.err)
+}
+
+// formatText appends the frames with tabs between them.
+func formatText(buf []byte, msg [][]byte) []byte {
+	for i, frame := range msg {
+		if i > 0 {
+			buf = append(buf, '\t')
+		}
+		buf = append(buf, frame...)
+	}
+	return append(buf, '\n')
+}
+
+// formatJSON appends an object.
+func formatJSON(buf []byte, msg [][]byte) []byte {
+	type binary struct {
+		Data []byte `json:"base64"`
+	}
+	var object struct {
+		Frames []any `json:"frames"`
+	}
+	for _, frame := range msg {
+		if utf8.Valid(frame) {
+			object.Frames = append(object.Frames, string(frame))
+		} else {
+			object.Frames = append(object.Frames, binary{frame})
+		}
+	}
+	w := appender(buf)
+	enc := json.NewEncoder(&w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(object) // neither the types nor the writer can fail
+	return w
+}
+
+// An appender is an io.Writer to a slice.
+type appender []byte
+
+func (a *appender) Write(p []byte) (int, error) {
+	*a = append(*a, p...)
+	return len(p), nil
+}

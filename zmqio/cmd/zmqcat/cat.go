@@ -37,9 +37,20 @@ type cat struct {
 // runCat is the program without the demo. An error before it begins its work is a
 // usageError. That ctx has ended is none.
 func runCat(ctx context.Context, cfg *config, stdin io.Reader, stdout io.Writer, con *console) error {
-	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: noLimit})
+	c, err := newCat(cfg, stdout, con)
 	if err != nil {
 		return err
+	}
+	if err := c.open(ctx); err != nil {
+		return errors.Join(usageError{err}, c.loop.Close())
+	}
+	return c.run(ctx, stdin)
+}
+
+func newCat(cfg *config, stdout io.Writer, con *console) (*cat, error) {
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: noLimit})
+	if err != nil {
+		return nil, err
 	}
 	c := &cat{
 		cfg:     cfg,
@@ -51,24 +62,28 @@ func runCat(ctx context.Context, cfg *config, stdin io.Reader, stdout io.Writer,
 	}
 	c.printer = c.newPrinter(stdout)
 	loop.SetExceptionHandler(c.unexpected)
-	if err := c.open(ctx); err != nil {
-		return errors.Join(usageError{err}, loop.Close())
-	}
+	return c, nil
+}
+
+// run is the work, to its end.
+func (c *cat) run(ctx context.Context, stdin io.Reader) error {
+	sends := c.cfg.typ.CanSend()
 	c.figures.start = time.Now()
 	c.printer.start()
-	if isTerminal(con.w) && !(cfg.typ.CanSend() && isTerminal(stdin)) {
+	if isTerminal(c.console.w) && !(sends && isTerminal(stdin)) {
 		c.progress()
 	}
-	if cfg.typ.CanSend() {
+	if sends {
 		go c.readInput(stdin)
 	} else {
-		_, _ = loop.CallSoon(func() { c.endOfInput(nil) })
+		c.soon(func() { c.endOfInput(nil) })
 	}
-	if _, err := zmqio.RunUntilComplete(ctx, loop, c.done); err != nil && ctx.Err() == nil {
+	if _, err := zmqio.RunUntilComplete(ctx, c.loop, c.done); err != nil && ctx.Err() == nil {
 		c.finish(err)
 	}
-	err = c.close(ctx, !c.done.Done())
-	con.say("%v", &c.figures)
+	c.finish(nil) // if ctx ended
+	err := c.close(ctx)
+	c.console.say("%v", &c.figures)
 	return err
 }
 
@@ -97,13 +112,13 @@ func (c *cat) open(ctx context.Context) error {
 	for _, endpoint := range c.cfg.bind {
 		actual, err := c.transport.Bind(endpoint)
 		if err != nil {
-			return fmt.Errorf("--bind %w", err)
+			return fmt.Errorf("--bind: %w", err)
 		}
 		bound = append(bound, actual)
 	}
 	for _, endpoint := range c.cfg.connect {
 		if _, err := c.transport.Connect(endpoint); err != nil {
-			return fmt.Errorf("--connect %w", err)
+			return fmt.Errorf("--connect: %w", err)
 		}
 	}
 	for _, endpoint := range bound {
@@ -171,13 +186,17 @@ func (c *cat) writeLine(line []byte) error {
 		c.frames = append(c.frames, line)
 	}
 	typ := c.cfg.typ
-	if len(c.frames) < 2 && (typ == zmq.ROUTER || typ == zmq.STREAM) {
-		return fmt.Errorf("%v needs --frames, and a routing id and a tab before the message", typ)
-	}
-	if typ == zmq.REQ || typ == zmq.REP {
+	switch typ {
+	case zmq.ROUTER, zmq.STREAM, zmq.DGRAM:
+		if len(c.frames) < 2 {
+			return fmt.Errorf("%v needs --frames, and whom to send to and a tab before the message", typ)
+		}
+	case zmq.REQ, zmq.REP:
 		c.gate.hold(turn) // before the peer can answer
 	}
-	if err := c.transport.Write(c.frames); err != nil {
+	if err := c.transport.Write(c.frames); errors.Is(err, zmq.EHOSTUNREACH) {
+		return fmt.Errorf("no peer %q: %w", c.frames[0], err)
+	} else if err != nil {
 		return err
 	}
 	c.figures.sent.add(c.frames)
@@ -191,6 +210,7 @@ func (c *cat) writeLine(line []byte) error {
 func (c *cat) endOfInput(err error) {
 	c.inputEnded = true
 	switch {
+	case c.done.Done(): // and with it the input
 	case err != nil:
 		c.finish(err)
 	case !c.cfg.typ.CanReceive():
@@ -204,10 +224,13 @@ func (c *cat) endOfInput(err error) {
 
 // waited is the end of --wait.
 func (c *cat) waited() {
-	if c.cfg.typ == zmq.REQ {
+	switch {
+	case c.done.Done():
+	case c.cfg.typ == zmq.REQ:
 		c.finish(fmt.Errorf("no reply after %v", c.cfg.wait))
+	default:
+		c.finish(nil)
 	}
-	c.finish(nil)
 }
 
 // counted reports whether as many messages were received as --count says.
@@ -244,7 +267,7 @@ func (c *cat) unexpected(loop *zmqio.EventLoop, e zmqio.ExceptionContext) {
 
 // progress shows how far it is, over and over.
 func (c *cat) progress() {
-	c.console.show(c.figures.String())
+	c.console.show(c.figures.brief())
 	c.later(progressInterval, c.progress)
 }
 

@@ -19,18 +19,31 @@ const (
 
 var errUndelivered = errors.New("not everything that was sent could be delivered")
 
-// close ends the program's work: it waits until what was received is printed and what
-// was sent is delivered, as long as it takes or for a grace period, which an
-// interrupted program also has. It returns what went wrong.
-func (c *cat) close(ctx context.Context, interrupted bool) error {
+// close ends the program's work: it waits until what was sent is delivered, for a
+// grace period or, toTheLast, until ctx ends, and until what was received is printed,
+// up to a grace period after ctx ends. It returns what went wrong.
+func (c *cat) close(ctx context.Context) error {
 	c.gate.stop()
-	if interrupted || !c.toTheLast {
+	deliver := ctx
+	if !c.toTheLast {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), grace)
+		deliver, cancel = context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 	}
-	undelivered := c.deliver(ctx)
-	return errors.Join(c.err, c.printer.close(ctx), undelivered)
+	undelivered := c.deliver(deliver)
+	write, cancel := outlasting(ctx, grace)
+	defer cancel()
+	return errors.Join(c.err, undelivered, c.printer.close(write))
+}
+
+// outlasting returns a context that ends when d has gone by since ctx ended.
+func outlasting(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
+	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
+	return late, func() {
+		stop()
+		cancel()
+	}
 }
 
 // deliver closes the transport and the loop, and waits for that until ctx ends.
@@ -38,15 +51,35 @@ func (c *cat) deliver(ctx context.Context) error {
 	_ = c.transport.Close() // returns nil
 	if _, err := zmqio.RunUntilComplete(ctx, c.loop, c.lost); err != nil {
 		_ = c.transport.Abort() // returns nil
-		return errors.Join(errUndelivered, c.loop.Close())
+		if err := c.loop.Close(); !errors.Is(err, zmqio.ErrUndelivered) {
+			return errors.Join(errUndelivered, err)
+		}
+		return errUndelivered
 	}
 	// Only libzmq knows what it has not delivered yet, and tells by not returning.
-	closed := make(chan error, 1)
-	go func() { closed <- c.loop.Close() }()
-	select {
-	case err := <-closed:
-		return err
-	case <-ctx.Done():
+	var err error
+	closed := make(chan struct{})
+	go func() {
+		err = c.loop.Close()
+		close(closed)
+	}()
+	if !await(ctx, closed) {
 		return errUndelivered
+	}
+	return err
+}
+
+// await waits until done is closed or ctx ends, and reports whether done is closed.
+func await(ctx context.Context, done <-chan struct{}) bool {
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+	}
+	select {
+	case <-done:
+		return true
+	default:
+		return false
 	}
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -135,7 +134,7 @@ func (c *config) configure(opts zmq.Sockopts) error {
 	everything := c.typ == zmq.SUB && len(c.subscribe) == 0
 	for _, s := range c.settings {
 		if err := opts.SetText(s.option, s.value); err != nil {
-			return fmt.Errorf("--set: %w", err)
+			return err
 		}
 		everything = everything && s.option != zmq.SUBSCRIBE
 	}

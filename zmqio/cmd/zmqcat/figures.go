@@ -34,3 +34,10 @@ func (f *figures) String() string {
 	return fmt.Sprintf("sent %v, received %v, %d pauses, %.3f seconds",
 		&f.sent, &f.received, f.pauses.Load(), time.Since(f.start).Seconds())
 }
+
+// brief is String for a line that must not wrap.
+func (f *figures) brief() string {
+	return fmt.Sprintf("sent %d (%d B), received %d (%d B), %d pauses, %.1f s",
+		f.sent.messages.Load(), f.sent.bytes.Load(), f.received.messages.Load(), f.received.bytes.Load(),
+		f.pauses.Load(), time.Since(f.start).Seconds())
+}

@@ -25,10 +25,10 @@ Flags:
   --help              print this
 
 Input is read no faster than it can be sent. PULL and SUB leave it alone. REQ sends
-the next line when the reply has come; REP answers each request with a line. ROUTER
-and STREAM need --frames: the first frame is the routing id, and it is an error if
-nobody has it, on ROUTER unless --set ROUTER_MANDATORY=0 is given. What PUB sends
-before somebody has subscribed is lost.
+the next line when the reply has come; REP answers each request with a line. ROUTER,
+STREAM and DGRAM need --frames: the first frame says whom to send to. If a ROUTER or
+STREAM has no such peer, that is an error; --set ROUTER_MANDATORY=0 makes a ROUTER drop
+the message instead. What PUB sends before somebody has subscribed is lost.
 
 At the end of input PUSH and PUB exit once everything is delivered, however long that
 takes. The other types go on receiving for as long as --wait says; without it, REQ

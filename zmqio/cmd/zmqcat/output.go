@@ -101,9 +101,7 @@ func (p *printer) close(ctx context.Context) error {
 	p.closed = true
 	p.changed.Signal()
 	p.mu.Unlock()
-	select {
-	case <-p.done:
-	case <-ctx.Done():
+	if !await(ctx, p.done) {
 		return errors.New("output: stopped before everything was written")
 	}
 	if p.err == nil || errors.Is(p.err, syscall.EPIPE) {

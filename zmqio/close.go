@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/petermattis/goid"
+
 	"github.com/zmqio/zmq"
 )
 
@@ -27,7 +29,7 @@ const lingerGrace = 500 * time.Millisecond
 // already. An error that is ErrUndelivered counts what was dropped, transport by
 // transport. One that is os.ErrDeadlineExceeded says that libzmq did not finish; it
 // goes on in the background.
-func (l *EventLoop) Close() error {
+func (l *EventLoop) Close() (err error) {
 	if err := l.acquire(context.Background(), forClosing); err != nil {
 		if errors.Is(err, ErrLoopClosed) {
 			return nil
@@ -37,6 +39,9 @@ func (l *EventLoop) Close() error {
 	defer l.release()
 	deadline := time.Now().Add(l.linger)
 	l.mu.Lock()
+	for _, h := range l.timers {
+		h.index = -1
+	}
 	l.ready, l.timers = nil, nil
 	transports := make([]*Transport, 0, len(l.transports))
 	for _, t := range l.transports {
@@ -44,33 +49,42 @@ func (l *EventLoop) Close() error {
 	}
 	l.mu.Unlock()
 	slices.SortFunc(transports, func(a, b *Transport) int { return int(a.token) - int(b.token) })
-
-	dropped := l.endAll(transports, deadline)
 	for _, p := range l.policies {
 		p.forget(l)
 	}
-	return errors.Join(dropped, l.terminate(deadline), l.poller.Close())
+	err = l.endAll(transports)
+	defer func() { // also after a ConnectionLost that called runtime.Goexit
+		err = errors.Join(err, l.terminate(deadline), l.poller.Close())
+	}()
+	loseAll(transports, deadline)
+	return err
 }
 
-// endAll ends the transports and has every ConnectionLost called. It returns an
-// error that counts what was in their buffers.
-func (l *EventLoop) endAll(transports []*Transport, deadline time.Time) error {
+// endAll ends the transports. It returns an error that counts what was left in
+// their buffers.
+func (l *EventLoop) endAll(transports []*Transport) error {
 	var left []string
 	for _, t := range transports {
 		t.flush()
-		t.finish(nil, l.lingeringSocket)
-		if t.dropped.messages > 0 {
-			left = append(left, fmt.Sprintf("%v: %v", t, t.dropped))
+		if dropped := t.finish(nil, l.lingeringSocket); dropped.messages > 0 {
+			left = append(left, fmt.Sprintf("%v: %v", t, dropped))
 		}
-	}
-	for _, t := range transports {
-		t.awaitPause(deadline)
-		t.lose()
 	}
 	if left == nil {
 		return nil
 	}
 	return fmt.Errorf("%w: %s", ErrUndelivered, strings.Join(left, "; "))
+}
+
+// loseAll has every ConnectionLost called, the others too when one calls
+// runtime.Goexit.
+func loseAll(transports []*Transport, deadline time.Time) {
+	if len(transports) == 0 {
+		return
+	}
+	defer loseAll(transports[1:], deadline)
+	transports[0].awaitPause(deadline)
+	transports[0].lose()
 }
 
 // lingeringSocket is an ending: what libzmq has is sent within the loop's linger.
@@ -86,9 +100,9 @@ func (l *EventLoop) lingeringSocket(t *Transport) {
 // ConnectionLost can follow it.
 func (t *Transport) awaitPause(deadline time.Time) {
 	t.mu.Lock()
-	returned := t.flow.returned
+	returned, own := t.flow.returned, t.flow.pauser == goid.Get()
 	t.mu.Unlock()
-	if returned == nil {
+	if returned == nil || own { // from inside it there is nothing to wait for
 		return
 	}
 	timeout := time.NewTimer(time.Until(deadline))

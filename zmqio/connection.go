@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/pebbe/zmq4"
@@ -52,7 +53,7 @@ func (c ConnectionConfig) check() error {
 // In this order it checks the arguments, makes the socket, calls Configure and
 // factory, calls ConnectionMade, binds or connects, and returns. What fails leaves
 // nothing open and is returned; when it fails after ConnectionMade, ConnectionLost
-// gets it too. Among the errors are ErrInvalidArgument, ErrDNSEndpoint,
+// gets it too, unless ConnectionMade closed the transport. Among the errors are ErrInvalidArgument, ErrDNSEndpoint,
 // ErrSocketType, ErrLoopClosed and libzmq's.
 //
 // On the loop's own goroutine all of this happens at once. Elsewhere it happens on
@@ -67,27 +68,16 @@ func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Prot
 	if err := cfg.check(); err != nil {
 		return nil, nil, err
 	}
-	type created struct {
-		t   *Transport
-		err error
-	}
-	c, err := await(ctx, l,
-		func() created {
-			t, err := l.create(factory, typ, cfg)
-			return created{t, err}
-		},
-		func(c created, why error) { // made too late
-			if c.t != nil {
-				c.t.finish(why, refusing(cfg))
-			}
-		})
-	if err == nil {
-		err = c.err
-	}
+	var t *Transport
+	err := l.await(ctx, func() error {
+		var err error
+		t, err = l.create(factory, typ, cfg)
+		return err
+	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("create %v: %w", typ, err)
 	}
-	return c.t, c.t.Protocol(), nil
+	return t, t.Protocol(), nil
 }
 
 // CreateZmqConnection is the method of the same name for a factory that returns the
@@ -115,112 +105,86 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 
 // create is CreateZmqConnection on the loop.
 func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig) (t *Transport, err error) {
-	z := cfg.Socket
+	if typ.ThreadSafe() {
+		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)
+	}
+	z, refuse := cfg.Socket, leaveOpen
 	if z == nil {
 		if z, err = l.newSocket(typ); err != nil {
 			return nil, err
 		}
+		refuse = closeSocket
 	}
+	owned := false // by a transport, which closes the socket
 	defer func() {
-		if t == nil && cfg.Socket == nil {
+		if !owned && cfg.Socket == nil {
 			_ = z.Close()
 		}
 	}()
-	s, err := l.checkSocket(z, typ)
+	s, err := checkSocket(z, typ)
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Configure != nil {
-		if err := l.configure(cfg, s); err != nil {
-			return nil, err
+	p, err := l.prepare(factory, cfg, s)
+	if err != nil {
+		return nil, err
+	}
+	if t, err = newTransport(l, typ, z, s, p); err != nil {
+		return nil, err
+	}
+	owned = true
+	err = ErrGoexit // unless ConnectionMade returns
+	defer func() {
+		if err != nil {
+			t.finish(err, refuse)
+			t = nil
 		}
-	}
-	p, err := l.makeProtocol(factory)
-	if err != nil {
-		return nil, err
-	}
-	made, err := newTransport(l, typ, z, s, p)
-	if err != nil {
-		return nil, err
-	}
-	t = made // from here on the transport closes the socket
+	}()
 	l.protect(ExceptionContext{Message: "ConnectionMade panicked", Transport: t, Protocol: p}, func() { p.ConnectionMade(t) })
-	if err := t.attachAll(cfg); err != nil {
-		t.finish(err, refusing(cfg))
-		return nil, err
-	}
-	return t, nil
-}
-
-// refusing returns how to end a transport that was made in vain: without closing a
-// socket that is the caller's.
-func refusing(cfg ConnectionConfig) ending {
-	if cfg.Socket != nil {
-		return leaveOpen
-	}
-	return closeSocket
+	return t, t.attachAll(cfg)
 }
 
 // newSocket makes a socket of the loop's context.
 func (l *EventLoop) newSocket(typ zmq.SocketType) (*zmq4.Socket, error) {
-	if typ.ThreadSafe() {
-		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)
-	}
 	z, err := l.context.NewSocket(zmq4.Type(typ))
-	if err == nil {
-		return z, nil
+	if err = zmq.Translate("zmq_socket", err); errors.Is(err, zmq.EINVAL) {
+		err = fmt.Errorf("%w: %w", ErrSocketType, typ.Explain(err))
 	}
-	err = zmq.Translate("zmq_socket", err)
-	if errors.Is(err, zmq.EINVAL) {
-		if typ.Draft() {
-			err = fmt.Errorf("%w: %w", err, errors.ErrUnsupported)
-		}
-		return nil, fmt.Errorf("%w: %v: %w", ErrSocketType, typ, err)
-	}
-	return nil, err
+	return z, err
 }
 
-// checkSocket makes sure that z is a socket of type typ that a transport can have.
-func (l *EventLoop) checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
+// checkSocket makes sure that z is a socket of type typ.
+func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 	s, err := sock.New(z)
 	if err != nil {
 		return nil, err
 	}
 	is, err := zmq.Sockopts{RawSockopts: rawSocket{s}}.Type()
-	switch {
-	case err != nil:
-		return nil, err
-	case is != typ:
-		return nil, fmt.Errorf("%w: the socket is a %v, not a %v", ErrSocketType, is, typ)
-	case typ.ThreadSafe():
-		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)
+	if err == nil && is != typ {
+		err = fmt.Errorf("%w: the socket is a %v, not a %v", ErrSocketType, is, typ)
 	}
-	return s, nil
+	return s, err
 }
 
-// configure calls Configure. A panic goes to the exception handler and fails the
-// creation.
-func (l *EventLoop) configure(cfg ConnectionConfig, s *sock.Socket) error {
-	err := errPanicked
-	l.protect(ExceptionContext{Message: "Configure panicked"}, func() {
-		err = cfg.Configure(zmq.Sockopts{RawSockopts: rawSocket{s}})
-	})
-	return err
-}
-
-// makeProtocol calls the factory, as configure does Configure.
-func (l *EventLoop) makeProtocol(factory func() Protocol) (p Protocol, err error) {
-	err = errPanicked
-	l.protect(ExceptionContext{Message: "protocol factory panicked"}, func() {
-		p, err = factory(), nil
-	})
-	if err == nil && p == nil {
-		err = invalid("the protocol factory returned nil")
+// prepare calls Configure and the factory. A panic goes to the exception handler,
+// and fails the creation with a *PanicError.
+func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, s *sock.Socket) (p Protocol, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			err = &PanicError{v}
+			l.CallExceptionHandler(ExceptionContext{Message: "Configure or protocol factory panicked", Err: err, Stack: debug.Stack()})
+		}
+	}()
+	if cfg.Configure != nil {
+		if err := cfg.Configure(zmq.Sockopts{RawSockopts: rawSocket{s}}); err != nil {
+			return nil, err
+		}
 	}
-	return p, err
+	if p = factory(); p == nil {
+		return nil, invalid("the protocol factory returned nil")
+	}
+	return p, nil
 }
-
-var errPanicked = errors.New("zmqio: the function panicked")
 
 func (t *Transport) attachAll(cfg ConnectionConfig) error {
 	for _, endpoint := range cfg.Bind {
@@ -237,70 +201,60 @@ func (t *Transport) attachAll(cfg ConnectionConfig) error {
 }
 
 // await calls fn as the loop does, never at the same time as a callback, and
-// returns its result: on the loop's own goroutine at once, while nobody runs the
-// loop in its place, else by the loop. If ctx ends while fn runs, tooLate gets what
-// fn returns.
-func await[T any](ctx context.Context, l *EventLoop, fn func() T, tooLate func(v T, why error)) (T, error) {
-	var zero T
+// returns its error: on the loop's own goroutine at once, while nobody runs the loop
+// in its place, else by the loop. ctx bounds the wait for fn to start.
+func (l *EventLoop) await(ctx context.Context, fn func() error) error {
 	if l.onLoop() {
 		if l.IsClosed() {
-			return zero, ErrLoopClosed
+			return ErrLoopClosed
 		}
-		return fn(), nil
+		return fn()
 	}
-	if err := context.Cause(ctx); err != nil {
-		return zero, err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	const (
-		waiting int32 = iota
-		started
-		done
-		abandoned
-	)
-	var (
-		state  atomic.Int32
-		result T
-		err    error = errGoexit // unless fn returns
-		end          = make(chan struct{})
-	)
+	var claimed atomic.Bool // by whoever runs fn, or by giving up
+	err := ErrGoexit        // unless fn returns
+	end := make(chan struct{})
 	run := func() {
-		if !state.CompareAndSwap(waiting, started) {
-			return
+		if !claimed.Swap(true) {
+			defer close(end)
+			err = fn()
 		}
-		defer func() {
-			if !state.CompareAndSwap(started, done) && err == nil {
-				tooLate(result, context.Cause(ctx))
-			}
-			close(end)
-		}()
-		result, err = fn(), nil
 	}
 	for posted := false; ; {
 		changed := l.change()
 		switch acquired := l.acquire(ctx, forCreating); {
 		case acquired == nil:
-			func() {
-				defer l.release()
-				run()
-			}()
+			l.inPlace(run)
 		case !errors.Is(acquired, ErrLoopRunning):
-			if state.CompareAndSwap(waiting, abandoned) {
-				return zero, acquired
+			if !claimed.Swap(true) {
+				return acquired
 			}
 		case !posted:
 			if _, err := l.CallSoon(run); err != nil {
-				return zero, err
+				return err
 			}
 			posted = true
 		}
+		done := ctx.Done()
+		if claimed.Load() {
+			done, changed = nil, nil
+		}
 		select {
 		case <-end:
-			return result, err
+			return err
 		case <-changed:
-		case <-ctx.Done():
-			if state.CompareAndSwap(waiting, abandoned) || state.CompareAndSwap(started, abandoned) {
-				return zero, context.Cause(ctx)
+		case <-done:
+			if !claimed.Swap(true) {
+				return context.Cause(ctx)
 			}
 		}
 	}
+}
+
+// inPlace calls fn on the calling goroutine, which has acquired the loop.
+func (l *EventLoop) inPlace(fn func()) {
+	defer l.release()
+	fn()
 }

@@ -28,7 +28,8 @@ func (t *Transport) Connect(endpoint string) (string, error) {
 }
 
 // Unbind stops to accept connections at an endpoint that Bind returned or was
-// given. The error for any other is ENOENT. It stands for unbind.
+// given; of several that were given by one name with a wildcard, at the first. The
+// error for any other is ENOENT. It stands for unbind.
 func (t *Transport) Unbind(endpoint string) error {
 	return t.detach("zmq_unbind", endpoint, t.zsock.Unbind, &t.listeners)
 }
@@ -110,39 +111,43 @@ func (t *Transport) usable(call, endpoint string) error {
 
 func about(endpoint string, err error) error { return fmt.Errorf("%q: %w", endpoint, err) }
 
-// An endpoints is a set of endpoints as libzmq names them, each with the names that
-// the user gave.
-type endpoints map[string][]string
+// endpoints are what a transport is bound or connected to, in order.
+type endpoints []endpoint
 
-func (e *endpoints) add(actual, given string) {
-	if *e == nil {
-		*e = make(endpoints)
-	}
-	(*e)[actual] = append((*e)[actual], given)
+// An endpoint has the name that libzmq gave it and the one that the user gave.
+type endpoint struct{ actual, given string }
+
+func (e *endpoints) add(actual, given string) { *e = append(*e, endpoint{actual, given}) }
+
+// remove drops what libzmq calls actual: it ends all of that name at once.
+func (e *endpoints) remove(actual string) {
+	*e = slices.DeleteFunc(*e, func(x endpoint) bool { return x.actual == actual })
 }
 
-func (e endpoints) remove(actual string) { delete(e, actual) }
-
-// resolve returns libzmq's name of an endpoint that the user names.
-func (e endpoints) resolve(endpoint string) string {
-	if _, ok := e[endpoint]; ok {
-		return endpoint
-	}
-	for actual, given := range e {
-		if slices.Contains(given, endpoint) {
-			return actual
+// resolve returns libzmq's name for one of either kind; of several endpoints that
+// the user gave the same name, it is the first.
+func (e endpoints) resolve(name string) string {
+	for _, x := range e {
+		if x.actual == name {
+			return name
 		}
 	}
-	return endpoint
+	for _, x := range e {
+		if x.given == name {
+			return x.actual
+		}
+	}
+	return name
 }
 
+// list returns libzmq's names, sorted, each once.
 func (e endpoints) list() []string {
-	l := make([]string, 0, len(e))
-	for actual := range e {
-		l = append(l, actual)
+	l := make([]string, len(e))
+	for i, x := range e {
+		l[i] = x.actual
 	}
 	slices.Sort(l)
-	return l
+	return slices.Compact(l)
 }
 
 // checkConnect refuses TCP endpoints with a name where an address belongs. All else

@@ -41,6 +41,9 @@ var (
 	// ErrNotPaused is returned by ResumeReading on a transport that is not paused.
 	ErrNotPaused = errors.New("zmqio: reading is not paused")
 
+	// ErrGoexit stands for the result of a function that called runtime.Goexit.
+	ErrGoexit = errors.New("zmqio: the function called runtime.Goexit")
+
 	// ErrInvalidState is asyncio's InvalidStateError: the result of a future that
 	// has none yet, or a second result.
 	ErrInvalidState = errors.New("zmqio: invalid state of a future")
@@ -60,6 +63,3 @@ func (e *sentinel) Unwrap() error { return e.also }
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)
 }
-
-// errGoexit stands for the result of a function that called runtime.Goexit.
-var errGoexit = errors.New("zmqio: the function called runtime.Goexit")

@@ -18,8 +18,9 @@ type ExceptionContext struct {
 	Created   []byte     // where the callback was given to the loop, in debug mode
 }
 
-// An ExceptionHandler is told of errors in callbacks. It runs on the loop, where a
-// panic in it goes to the default handler.
+// An ExceptionHandler is told of errors that have no caller to go to. It runs on the
+// loop, except for a panic in a PauseWriting that does not. A panic in it goes to
+// the default handler.
 type ExceptionHandler func(*EventLoop, ExceptionContext)
 
 // A PanicError is a panic in a callback. It unwraps to the panic's value where that

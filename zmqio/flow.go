@@ -1,6 +1,10 @@
 package zmqio
 
-import "math"
+import (
+	"math"
+
+	"github.com/petermattis/goid"
+)
 
 // DefaultLimit as a limit of SetWriteBufferLimits stands for Python's None: a
 // default that goes with the other limit.
@@ -18,6 +22,7 @@ type flow struct {
 	paused    bool // PauseWriting was called and ResumeWriting was not
 	calling   calling
 	returned  chan struct{} // closed when the PauseWriting that runs returns
+	pauser    int64         // the goroutine that it runs on
 	posted    bool          // ResumeWriting is in the ready queue
 }
 
@@ -68,7 +73,7 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 	}
 	t.mu.Lock()
 	t.flow.high, t.flow.low = h, l
-	if t.flow.wouldPause(&t.out) && !t.refused {
+	if t.flow.wouldPause(&t.out) {
 		t.mu.Unlock()
 		t.flush()
 		t.mu.Lock()
@@ -109,7 +114,7 @@ func (t *Transport) pauseIfOver() {
 	}
 	t.flow.paused = true
 	t.flow.calling = callingPause
-	t.flow.returned = make(chan struct{})
+	t.flow.returned, t.flow.pauser = make(chan struct{}), goid.Get()
 	t.mu.Unlock()
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()

@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 )
@@ -82,11 +83,11 @@ func (f *Future[T]) Done() bool {
 	}
 }
 
-// Cancelled reports whether Cancel gave the future its result.
+// Cancelled reports whether the future's result is ErrCancelled.
 func (f *Future[T]) Cancelled() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.err == ErrCancelled
+	return errors.Is(f.err, ErrCancelled)
 }
 
 // Result returns the result or the error, ErrCancelled if the future was

@@ -8,7 +8,7 @@ import (
 // A Handle is a callback that was given to the loop: asyncio's Handle.
 type Handle struct {
 	fn         func()
-	persistent bool // runs whenever it is queued, not once
+	persistent bool // runs whenever it is queued, not once; nobody else has it
 	state      atomic.Uint32
 }
 
@@ -21,7 +21,7 @@ const (
 // called any number of times, and after the callback has run.
 func (h *Handle) Cancel() {
 	old := h.state.Or(handleTaken | handleCancelled)
-	if old&handleTaken == 0 && !h.persistent {
+	if old&handleTaken == 0 {
 		h.fn = nil // let go of what it refers to
 	}
 }
@@ -32,9 +32,6 @@ func (h *Handle) Cancelled() bool { return h.state.Load()&handleCancelled != 0 }
 // take returns the callback to run, or nil if it was cancelled.
 func (h *Handle) take() func() {
 	if h.persistent {
-		if h.Cancelled() {
-			return nil
-		}
 		return h.fn
 	}
 	if h.state.Or(handleTaken)&handleTaken != 0 {

@@ -76,12 +76,12 @@ func (t *Transport) serve() {
 		t.fatal(zmq.Translate("zmq_msg_recv", errno))
 		return
 	}
-	again = t.send(drained)
+	again = t.sendWaiting(drained)
 }
 
-// send is the second half of serve. drained says that the socket was found empty
+// sendWaiting is the second half of serve. drained says that the socket was found empty
 // just now.
-func (t *Transport) send(drained bool) (again bool) {
+func (t *Transport) sendWaiting(drained bool) (again bool) {
 	t.sockMu.Lock()
 	if t.sock == nil {
 		t.sockMu.Unlock()
@@ -93,7 +93,8 @@ func (t *Transport) send(drained bool) (again bool) {
 	var err error
 	switch {
 	case !empty:
-		again, err = t.flushLocked()
+		look, more, flushErr := t.flushLocked()
+		again, err = look || more, flushErr
 	case !drained:
 		again, err = t.lookLocked()
 	}
@@ -116,8 +117,12 @@ func (t *Transport) lookLocked() (again bool, err error) {
 	return events.Readable() && t.wantsMessages(), nil
 }
 
-// wantsMessages reports whether messages are to be received now.
-func (t *Transport) wantsMessages() bool { return t.traits.receives && t.reading.Load() }
+// wantsMessages reports whether messages are to be received now. A REQ that is
+// closing goes on, and drops them: libzmq takes its next request only after the
+// reply to the last.
+func (t *Transport) wantsMessages() bool {
+	return t.traits.receives && (t.reading.Load() || t.discarding.Load())
+}
 
 // finishIfFlushed closes the socket if that is all that is left to do.
 func (t *Transport) finishIfFlushed() {

@@ -70,10 +70,10 @@ type EventLoop struct {
 
 	// owner is the goroutine that may call callbacks: the one that runs the loop,
 	// creates a transport while nobody does, or closes it. 0 is nobody.
-	owner atomic.Int64
+	owner   atomic.Int64
+	running atomic.Bool // owner runs the loop; changed under mu
 
 	mu         sync.Mutex
-	running    bool // owner runs the loop
 	closed     bool
 	stopping   bool
 	sleeping   bool          // the poller waits, or is about to; a wake-up is owed
@@ -155,11 +155,7 @@ func newContext(c LoopConfig) (*zmq4.Context, error) {
 func (l *EventLoop) Time() time.Duration { return time.Since(l.start) }
 
 // IsRunning reports whether a goroutine runs the loop.
-func (l *EventLoop) IsRunning() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.running
-}
+func (l *EventLoop) IsRunning() bool { return l.running.Load() }
 
 // IsClosed reports whether Close has been called.
 func (l *EventLoop) IsClosed() bool {
@@ -216,7 +212,7 @@ func (l *EventLoop) wakeLocked() {
 // onLoop reports whether the calling goroutine is the one that callbacks run on.
 func (l *EventLoop) onLoop() bool { return l.owner.Load() == goid.Get() }
 
-// owned reports whether any goroutine runs callbacks at the moment.
+// owned reports whether a goroutine runs, creates on or closes the loop.
 func (l *EventLoop) owned() bool { return l.owner.Load() != 0 }
 
 // belongTo notes that p has the loop, and reports whether it is open.
@@ -236,5 +232,5 @@ func (l *EventLoop) belongTo(p *Policy) bool {
 func (l *EventLoop) String() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return fmt.Sprintf("<EventLoop running=%t closed=%t transports=%d>", l.running, l.closed, len(l.transports))
+	return fmt.Sprintf("<EventLoop running=%t closed=%t transports=%d>", l.running.Load(), l.closed, len(l.transports))
 }

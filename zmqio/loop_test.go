@@ -260,7 +260,7 @@ func TestRunRunsABody(t *testing.T) {
 	if !errors.Is(err, ErrLoopStopped) || !errors.Is(<-ended, ErrLoopStopped) {
 		t.Errorf("stopped: %v", err)
 	}
-	if err := l.Run(bounded(t), func(context.Context) error { runtime.Goexit(); return nil }); err != errGoexit {
+	if err := l.Run(bounded(t), func(context.Context) error { runtime.Goexit(); return nil }); err != ErrGoexit {
 		t.Errorf("Goexit: %v", err)
 	}
 	if err := l.Run(bounded(t), nil); !errors.Is(err, ErrInvalidArgument) {

@@ -72,11 +72,11 @@ func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg)
 // SetEventLoop makes l the calling goroutine's loop; with nil it has none. The error
 // is ErrLoopClosed.
 func (p *Policy) SetEventLoop(l *EventLoop) error {
+	p.mu.Lock() // before belongTo: a loop that is closed behind it is then forgotten
+	defer p.mu.Unlock()
 	if l != nil && !l.belongTo(p) {
 		return ErrLoopClosed
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.loops[goid.Get()] = l
 	return nil
 }

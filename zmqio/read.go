@@ -5,12 +5,11 @@ import "syscall"
 // receive takes a batch of messages from libzmq and delivers it. drained reports
 // that the socket was empty then. The error number is one that ends the transport.
 func (t *Transport) receive() (drained bool, errno syscall.Errno) {
-	if len(t.inbox) > 0 {
-		msgs := t.inbox
+	if msgs := t.inbox; len(msgs) > 0 {
 		t.inbox = nil
 		t.deliver(msgs)
 	}
-	if !t.wantsMessages() {
+	if len(t.inbox) > 0 || !t.wantsMessages() {
 		return false, 0
 	}
 	t.sockMu.Lock()
@@ -37,34 +36,32 @@ func (t *Transport) deliver(msgs [][][]byte) {
 		return
 	}
 	t.loop.delivering = t
+	left := msgs
 	defer func() {
 		t.loop.delivering = nil
-		for _, msg := range msgs {
-			t.inbox = append(t.inbox, msg)
+		if !t.IsClosing() { // then no more data is received
+			t.inbox = append(t.inbox, left...)
 		}
+		clear(msgs) // the receiver's slice, which outlives the batch
 	}()
-	for len(msgs) > 0 && t.reading.Load() {
-		t.deliverUntilPanic(&msgs)
-	}
-	if t.IsClosing() {
-		msgs = nil // no more data is received
+	for !t.deliverUntilPanic(&left) {
 	}
 }
 
-// deliverUntilPanic takes messages off msgs and delivers them, up to the first that
-// makes MsgReceived panic.
-func (t *Transport) deliverUntilPanic(msgs *[][][]byte) {
+// deliverUntilPanic takes messages off msgs and delivers them while reading is on,
+// up to one that makes MsgReceived panic. It reports whether none did.
+func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 	defer t.loop.recovered(ExceptionContext{Message: "MsgReceived panicked", Transport: t, Protocol: t.Protocol()})
 	for len(*msgs) > 0 && t.reading.Load() {
 		msg := (*msgs)[0]
-		(*msgs)[0] = nil // the batch is not to be kept by its last message
 		*msgs = (*msgs)[1:]
 		t.Protocol().MsgReceived(msg)
 	}
+	return true
 }
 
 // PauseReading stops calls of MsgReceived before the next message, until
-// ResumeReading. Messages wait in libzmq, and once its high-water marks are reached
+// ResumeReading. Off the loop, a call that is just starting there may still come. Messages wait in libzmq, and once its high-water marks are reached
 // with the senders. The errors are ErrAlreadyPaused and ErrTransportClosed. It
 // stands for pause_reading.
 func (t *Transport) PauseReading() error {

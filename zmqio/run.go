@@ -13,9 +13,10 @@ import (
 // returns nil, or until ctx ends, and then returns its cause. The loop can be run
 // again afterwards.
 //
-// It returns ErrLoopClosed, or ErrLoopRunning if the loop runs already or the
-// goroutine runs another one. While another goroutine creates a transport on the
-// idle loop, it waits.
+// It returns ErrLoopClosed, ErrLoopRunning if the loop runs already or the goroutine
+// runs another one, or an error of the system call that waits. While another
+// goroutine creates a transport on the idle loop, it waits; on that goroutine, in
+// ConnectionMade, it returns ErrWouldDeadlock.
 func (l *EventLoop) RunForever(ctx context.Context) error {
 	stopped, err := l.runUntil(ctx, func() bool { return ctx.Err() != nil })
 	if err != nil || stopped {
@@ -38,7 +39,7 @@ func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) e
 	defer cancel(nil)
 	var start sync.Once
 	var done atomic.Bool
-	result := errGoexit // unless body returns
+	result := ErrGoexit // unless body returns
 	stopped, err := l.runUntil(context.WithoutCancel(ctx), func() bool {
 		start.Do(func() { // the loop is ours by now
 			go func() {
@@ -70,14 +71,14 @@ func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T
 	if l == nil || f == nil || f.loop != l {
 		return zero, invalid("RunUntilComplete needs a loop and a future of that loop")
 	}
-	done := false
-	id := f.AddDoneCallback(func(*Future[T]) { done = true })
+	var done atomic.Bool // the callback may come in a later run
+	id := f.AddDoneCallback(func(*Future[T]) { done.Store(true) })
 	defer f.RemoveDoneCallback(id)
-	stopped, err := l.runUntil(ctx, func() bool { return done || ctx.Err() != nil })
+	stopped, err := l.runUntil(ctx, func() bool { return done.Load() || ctx.Err() != nil })
 	switch {
 	case err != nil:
 		return zero, err
-	case done:
+	case done.Load():
 		return f.Result()
 	case stopped:
 		return zero, ErrLoopStopped
@@ -146,15 +147,18 @@ func (l *EventLoop) runOnce(leave func() bool) error {
 // timeout returns how long the iteration may wait, and takes note that it does.
 func (l *EventLoop) timeout(leave func() bool) time.Duration {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if len(l.ready) > 0 || l.stopping || leave() {
-		return 0
-	}
 	d := time.Duration(-1)
-	if len(l.timers) > 0 {
+	switch {
+	case len(l.ready) > 0 || l.stopping:
+		d = 0
+	case len(l.timers) > 0:
 		d = max(l.timers[0].when-l.Time(), 0)
 	}
 	l.sleeping = d != 0
+	l.mu.Unlock()
+	if d != 0 && leave() { // in this order, so that what makes it true also wakes
+		d = 0
+	}
 	return d
 }
 
@@ -188,8 +192,8 @@ const (
 	forClosing
 )
 
-// acquire makes the calling goroutine the loop's owner. It waits for one that
-// creates a transport, but for one that runs the loop only in order to create.
+// acquire makes the calling goroutine the loop's owner. It waits for an owner that
+// creates a transport; one that runs the loop is ErrLoopRunning.
 func (l *EventLoop) acquire(ctx context.Context, why purpose) error {
 	for {
 		l.mu.Lock()
@@ -199,13 +203,13 @@ func (l *EventLoop) acquire(ctx context.Context, why purpose) error {
 		}
 		if !l.owned() {
 			l.owner.Store(goid.Get())
-			l.running = why == forRunning
+			l.running.Store(why == forRunning)
 			l.closed = why == forClosing
 			l.notifyLocked()
 			l.mu.Unlock()
 			return nil
 		}
-		running, changed := l.running, l.changed
+		running, changed := l.running.Load(), l.changed
 		l.mu.Unlock()
 		switch {
 		case running:
@@ -221,14 +225,25 @@ func (l *EventLoop) acquire(ctx context.Context, why purpose) error {
 	}
 }
 
-// release ends what acquire began.
+// release ends what acquire began. Messages that were left to the loop go out
+// first: it may never run again.
 func (l *EventLoop) release() {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.running {
-		l.running, l.stopping, l.sleeping = false, false, false
+	if l.running.Swap(false) {
+		l.stopping, l.sleeping = false, false
 	}
-	l.delivering = nil
+	var unsent []*Transport
+	for _, t := range l.transports {
+		if t.io.phase.Load() == ioQueued {
+			unsent = append(unsent, t)
+		}
+	}
+	l.mu.Unlock()
+	for _, t := range unsent {
+		t.flush()
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.owner.Store(0)
 	l.notifyLocked()
 }

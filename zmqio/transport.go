@@ -32,7 +32,7 @@ type Transport struct {
 
 	mu          sync.Mutex
 	state       transportState
-	protocol    atomic.Pointer[Protocol] // changed under mu
+	protocol    atomic.Pointer[Protocol]
 	readPaused  bool
 	out         outbox
 	refused     bool // libzmq had no room; it will be offered again when it has
@@ -42,11 +42,11 @@ type Transport struct {
 	listeners   endpoints
 	connections endpoints
 	lostErr     error
-	lostDue     bool  // ConnectionLost waits for PauseWriting to return
-	dropped     tally // from the outbox, when the socket was closed
+	lostDue     bool // ConnectionLost waits for PauseWriting to return
 
-	reading atomic.Bool // open and not paused: MsgReceived may be called
-	lost    atomic.Bool // ConnectionLost has been called
+	reading    atomic.Bool // open and not paused: MsgReceived may be called
+	discarding atomic.Bool // closing, and what is received is dropped
+	lost       atomic.Bool // ConnectionLost has been called
 
 	inbox [][][]byte // for the loop: taken from libzmq, to be delivered first
 }
@@ -64,17 +64,22 @@ type traits struct {
 	receives bool
 	// eager types get each message at once, or the caller an error: on REQ and REP
 	// libzmq says whose turn it is, and a type that cannot send says so.
-	eager bool
-	// discards: after a frame was refused, the rest of its message is dropped.
-	discards bool
+	eager   bool
+	refusal sock.Refusal
 }
 
 func traitsOf(typ zmq.SocketType) traits {
-	return traits{
+	t := traits{
 		receives: typ.CanReceive(),
 		eager:    typ == zmq.REQ || typ == zmq.REP || !typ.CanSend(),
-		discards: typ == zmq.PUSH || typ == zmq.DEALER || typ == zmq.REQ,
 	}
+	switch typ {
+	case zmq.PUSH, zmq.DEALER:
+		t.refusal = sock.Discards
+	case zmq.REQ:
+		t.refusal = sock.Requests
+	}
+	return t
 }
 
 // newTransport puts s, which is inside z, on the loop.
@@ -134,8 +139,6 @@ func (t *Transport) SetProtocol(p Protocol) {
 	if p == nil {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	t.protocol.Store(&p)
 }
 
@@ -149,7 +152,8 @@ func (t *Transport) IsClosing() bool {
 // Close stops receiving, sends what Write has accepted, for as long as that takes,
 // and then closes the socket and calls ConnectionLost(nil). It does not wait for
 // any of this. What libzmq has taken it goes on to send after that, for as long as
-// ZMQ_LINGER says. Close may be repeated, and returns nil.
+// ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop, a call of
+// MsgReceived that is just starting there may still come.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	if t.state != stateOpen {
@@ -158,6 +162,7 @@ func (t *Transport) Close() error {
 	}
 	t.state = stateClosing
 	t.reading.Store(false)
+	t.discarding.Store(t.traits.eager)
 	t.mu.Unlock()
 	t.flush()
 	return nil
@@ -172,19 +177,20 @@ func (t *Transport) Abort() error {
 }
 
 // finish ends the socket as how says, drops the buffer, and posts
-// ConnectionLost(err). The first call counts.
-func (t *Transport) finish(err error, how ending) {
+// ConnectionLost(err). The first call counts; it returns what was in the buffer.
+func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.sockMu.Lock()
 	t.mu.Lock()
 	if t.state == stateClosed {
 		t.mu.Unlock()
 		t.sockMu.Unlock()
-		return
+		return dropped
 	}
 	t.state = stateClosed
 	t.reading.Store(false)
+	t.discarding.Store(false)
 	t.lostErr = err
-	t.dropped = tally{t.out.messages(), t.out.bytes}
+	dropped = tally{t.out.messages(), t.out.bytes}
 	t.out.clear()
 	t.lostDue = t.flow.calling == callingPause
 	post := !t.lostDue
@@ -199,6 +205,7 @@ func (t *Transport) finish(err error, how ending) {
 	if post {
 		t.postLost()
 	}
+	return dropped
 }
 
 // An ending is what becomes of a transport's socket. It is called with sockMu held.

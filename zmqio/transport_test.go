@@ -300,7 +300,7 @@ func TestCreateFailures(t *testing.T) {
 		"two given":         {zmq.PULL, ok, ConnectionConfig{Bind: []string{}, Connect: []string{}}, ErrInvalidArgument},
 		"nil factory":       {zmq.PULL, nil, bindTo(anyPort), ErrInvalidArgument},
 		"nil protocol":      {zmq.PULL, func() Protocol { return nil }, bindTo(anyPort), ErrInvalidArgument},
-		"factory panics":    {zmq.PULL, func() Protocol { panic(boom) }, bindTo(anyPort), errPanicked},
+		"factory panics":    {zmq.PULL, func() Protocol { panic(boom) }, bindTo(anyPort), boom},
 		"name":              {zmq.PULL, ok, connectTo("tcp://localhost:5555"), ErrDNSEndpoint},
 		"name is argument":  {zmq.PULL, ok, connectTo("tcp://localhost:5555"), ErrInvalidArgument},
 		"no endpoint":       {zmq.PULL, ok, bindTo("nonsense"), zmq.EINVAL},

@@ -72,7 +72,7 @@ func (t *Transport) lockForWrite() (now bool) {
 
 // idle reports whether a message may as well go out on its own. mu is held.
 func (t *Transport) idle() bool {
-	if !t.loop.owned() {
+	if !t.loop.IsRunning() {
 		return t.out.empty()
 	}
 	now := t.loop.Time()
@@ -87,17 +87,16 @@ func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.deliver
 
 // writeNow sends msg; the outbox is empty. Both locks are held, and released.
 func (t *Transport) writeNow(msg [][]byte) error {
-	opts := sock.SendOptions{Discards: t.traits.discards, Events: t.traits.receives}
 	var sent sock.Sent
 	if len(msg) == 1 {
 		table := [1]uint64{sock.Frame(len(msg[0]), false)}
-		if sent = t.sock.Send(msg[0], table[:], opts); sent.Errno == syscall.EAGAIN {
+		if sent = t.send(msg[0], table[:]); sent.Errno == syscall.EAGAIN {
 			t.out.add(msg)
 		}
 	} else {
 		t.out.add(msg)
 		buf, table := t.out.front()
-		sent = t.sock.Send(buf, table, opts)
+		sent = t.send(buf, table)
 		if t.out.advance(sent.Frames, sent.Bytes); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
 			t.out.dropFirst()
 		}
@@ -126,57 +125,66 @@ func (t *Transport) writeLater(msg [][]byte) {
 	t.out.add(msg)
 	full := t.out.frames >= batchFrames || t.out.bytes >= batchBytes
 	// A writable socket never pauses anyone: before that it is offered everything.
-	offer := !t.loop.owned() || full && !t.refused || t.flow.wouldPause(&t.out)
-	switch {
-	case offer:
+	offer := full && !t.refused || t.flow.wouldPause(&t.out)
+	if !offer && !t.refused && !(t.inDelivery() && t.loop.delivering == t) {
+		t.schedule()
+	}
+	// The loop may have stopped before it saw the message; then nobody else would.
+	if offer || !t.loop.IsRunning() {
 		t.mu.Unlock()
 		t.flush()
 		t.mu.Lock()
-	case !t.refused && !(t.inDelivery() && t.loop.delivering == t):
-		t.schedule()
 	}
 	t.pauseIfOver()
 }
 
-// flush hands the outbox to libzmq.
+// flush hands the outbox to libzmq, and leaves what it cannot do to the loop. While
+// the loop does not run, it does everything.
 func (t *Transport) flush() {
-	t.sockMu.Lock()
-	if t.sock == nil {
+	for again := true; again; {
+		t.sockMu.Lock()
+		if t.sock == nil {
+			t.sockMu.Unlock()
+			return
+		}
+		look, more, err := t.flushLocked()
 		t.sockMu.Unlock()
-		return
-	}
-	again, err := t.flushLocked()
-	t.sockMu.Unlock()
-	if err != nil {
-		t.fatal(err)
-		return
-	}
-	if again {
-		t.schedule()
+		if err != nil {
+			t.fatal(err)
+			return
+		}
+		if again = more && !t.loop.IsRunning(); look || more {
+			t.schedule()
+		}
 	}
 	t.finishIfFlushed()
 }
 
 // flushLocked hands the outbox to libzmq until it is empty or refused, or others
-// should have their turn. again reports that the loop should serve the transport
-// for the rest, or for messages that came in. An error ends the transport. sockMu
-// is held.
-func (t *Transport) flushLocked() (again bool, err error) {
+// should have their turn; then more is true. look reports that there are messages
+// to receive. An error ends the transport. sockMu is held.
+func (t *Transport) flushLocked() (look, more bool, err error) {
 	for range flushChunks {
 		t.mu.Lock()
 		buf, table := t.out.front()
 		t.mu.Unlock()
 		if len(table) == 0 {
-			return again, nil
+			return look, false, nil
 		}
-		sent := t.sock.Send(buf, table, sock.SendOptions{Discards: t.traits.discards, Events: t.traits.receives})
+		sent := t.send(buf, table)
 		err = t.account(sent)
-		again = t.sees(sent) || again
+		look = t.sees(sent) || look
 		if err != nil || waits(sent.Errno) {
-			return again, err
+			return look, false, err
 		}
 	}
-	return true, nil
+	return look, true, nil
+}
+
+// send is one C call. sockMu is held. On a type that receives it reads the events
+// as well, because it may have consumed the signal of a message.
+func (t *Transport) send(buf []byte, table []uint64) sock.Sent {
+	return t.sock.Send(buf, table, t.traits.refusal, t.traits.receives)
 }
 
 // account takes what was sent out of the outbox and deals with an error as one does

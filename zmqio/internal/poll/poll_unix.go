@@ -22,6 +22,7 @@ type Poller struct {
 
 	set    []unix.PollFd // what Wait polls; the waker is first
 	tokens []uint64      // beside set
+	first  int           // where a Wait begins to look, for fairness
 }
 
 type watch struct {
@@ -97,7 +98,12 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 		n--
 	}
 	stored := 0
-	for i := 1; i < len(p.set) && stored < min(n, len(events)); i++ {
+	for k := range p.set[1:] {
+		if stored == min(n, len(events)) {
+			p.first += k // the others come first next time
+			break
+		}
+		i := 1 + (p.first+k)%(len(p.set)-1)
 		got := p.set[i].Revents
 		if got == 0 {
 			continue

@@ -46,9 +46,10 @@ func NewReceiver() *Receiver {
 func (r *Receiver) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&r.msg)) }
 
 // Recv takes messages from s without waiting, up to the size of a batch. The
-// frames are the caller's; the outer slice is good until the next Recv, and should be
-// cleared before, so as not to hold on to a batch. The error number is EAGAIN when the socket is empty and 0 when the batch is full, so that
-// there may be more. Messages and an error number can come together.
+// frames are the caller's. The outer slice is good until the next Recv, and should
+// be cleared before, so as not to hold on to a batch. The error number is EAGAIN
+// when the socket is empty and 0 when the batch is full, so that there may be more.
+// Messages and an error number can come together.
 //
 // The frames of one batch share memory, except for large ones.
 func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
@@ -60,14 +61,13 @@ func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
 		runtime.KeepAlive(s.z)
 		held := r.res.is_held != 0
 		bytes += r.take(s)
+		r.res.held_data = nil // it is libzmq's to free
 		if r.res.err != 0 {
 			return r.msgs, syscall.Errno(r.res.err)
 		}
 		if !held || bytes >= maxBatch || len(r.msgs) >= maxMessages {
-			if held {
-				C.zmq_msg_close(r.cmsg())
-				C.zmq_msg_init(r.cmsg())
-			}
+			C.zmq_msg_close(r.cmsg()) // it holds the last frame still
+			C.zmq_msg_init(r.cmsg())
 			return r.msgs, 0
 		}
 	}

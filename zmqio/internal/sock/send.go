@@ -33,25 +33,40 @@ type Sent struct {
 	Known  bool          // whether ZMQ_EVENTS was read, after anything else
 }
 
-// SendOptions say how a Send deals with the socket at hand.
-type SendOptions struct {
-	// Discards is set for the types that drop the rest of a message one of whose
-	// frames they refused: PUSH, DEALER and REQ.
-	Discards bool
-	// Events asks for ZMQ_EVENTS at the end; after EAGAIN it is read anyway.
-	Events bool
-}
+// A Refusal says what a socket does with the rest of a message when it has refused
+// a frame in the middle, because the pipe has died that the first ones went to.
+type Refusal int
+
+const (
+	Forgets  Refusal = C.ZMQIO_FORGETS  // it waits for the message from its beginning
+	Discards Refusal = C.ZMQIO_DISCARDS // it drops the rest: PUSH and DEALER
+	Requests Refusal = C.ZMQIO_REQ      // it drops the rest and waits for a reply: REQ
+)
 
 // Send hands the frames in table, whose payloads lie in buf one behind the other,
 // to libzmq without waiting. They end with the last frame of a message. A message
-// that is refused half-way is not taken at all.
-func (s *Socket) Send(buf []byte, table []uint64, opts SendOptions) Sent {
+// that is refused half-way is not taken at all, except that a REQ can lose one of
+// three frames or more with the peer it was going to, as it does a request that has
+// been sent. ZMQ_EVENTS is read at the end if events is set, and after EAGAIN.
+func (s *Socket) Send(buf []byte, table []uint64, refusal Refusal, events bool) Sent {
+	if s.headless {
+		// What REQ does itself at the beginning of a request. With REQ_CORRELATE it
+		// would send a number too, which cannot be had here.
+		table = append([]uint64{Frame(0, true)}, table...)
+	}
 	var r C.zmqio_sent
 	C.zmqio_send(s.handle,
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(buf))),
 		(*C.uint64_t)(unsafe.SliceData(table)), C.int64_t(len(table)),
-		flag(opts.Discards), flag(opts.Events), &r)
+		C.int(refusal), flag(events), &r)
 	runtime.KeepAlive(s.z)
+	if s.headless && r.frames > 0 {
+		s.headless = false
+		r.frames--
+	}
+	if r.headless != 0 {
+		s.headless = true
+	}
 	sent := Sent{Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err)}
 	if r.events >= 0 {
 		sent.Events, sent.Known = Events(r.events), true

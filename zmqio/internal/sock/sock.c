@@ -69,7 +69,7 @@ static int send_frame(uintptr_t sock, const char *p, uint64_t entry)
 }
 
 void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t n,
-                int discards, int want_events, zmqio_sent *r)
+                int refusal, int want_events, zmqio_sent *r)
 {
     int64_t i = 0;        /* the next frame, and where its payload is */
     const char *p = buf;
@@ -90,13 +90,22 @@ void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t 
         }
         if (r->err != EAGAIN)
             break;
-        /* A pipe can die between two frames. PUSH, DEALER and REQ then drop the
-           frames that follow, up to the last, so they must be given those
-           before the message can start again. */
-        if (discards && i > r->frames) {
-            while (table[i] & 1) {
+        if (i > r->frames && refusal == ZMQIO_REQ && !(table[i] & 1)) {
+            /* A REQ sends the empty frame that comes before a request only when
+               it thinks that one starts, which it does not now. */
+            r->headless = 1;
+            break;
+        }
+        if (i > r->frames && refusal != ZMQIO_FORGETS && table[i] & 1) {
+            do {
                 p += table[i++] >> 1;
                 send_frame(sock, p, table[i]);
+            } while (table[i] & 1);
+            if (refusal == ZMQIO_REQ) {
+                p += table[i++] >> 1;
+                r->frames = i;
+                r->bytes = p - buf;
+                continue;
             }
         }
         i = r->frames;

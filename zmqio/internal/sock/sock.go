@@ -38,6 +38,8 @@ type Socket struct {
 	z       *zmq4.Socket // kept reachable: its finalizer closes the socket
 	handle  C.uintptr_t
 	partial [][]byte // frames of a message whose last one has not been taken yet
+
+	headless bool // a REQ that will not start its next request by itself
 }
 
 // New returns the libzmq socket inside z. It fails only when pebbe/zmq4 no longer

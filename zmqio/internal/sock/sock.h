@@ -45,16 +45,25 @@ typedef struct {
     int64_t bytes;      /* and their payload */
     int32_t err;        /* what ended the batch; 0 when all was taken */
     int32_t events;     /* ZMQ_EVENTS as the last thing done, or -1: not read */
+    int32_t headless;   /* the next message must start with an empty frame */
 } zmqio_sent;
+
+/* What a socket does with the rest of a message when it has refused a frame in the
+   middle, because the pipe has died that the first frames went to. */
+enum {
+    ZMQIO_FORGETS,      /* it waits for the message from its beginning */
+    ZMQIO_DISCARDS,     /* it drops the frames that follow, up to the last */
+    ZMQIO_REQ           /* so does REQ, and takes the request for sent */
+};
 
 /*
  * Sends the n frames of the table, which end with a whole message, without
- * waiting. After EAGAIN in the middle of a message, nothing of that message is
- * taken: on sockets that would go on to discard the rest of it (discards), the
- * rest is given to them for that. ZMQ_EVENTS is read after EAGAIN, and at the
- * end when want_events is set.
+ * waiting. A message that is refused in the middle is not taken, so that it can be
+ * sent again from its beginning; a REQ must be left to take it for sent, and its
+ * reply for lost, if frames were to follow the refused one. ZMQ_EVENTS is read
+ * after EAGAIN, and at the end when want_events is set.
  */
 void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t n,
-                int discards, int want_events, zmqio_sent *r);
+                int refusal, int want_events, zmqio_sent *r);
 
 #endif

@@ -131,7 +131,7 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 			buf, table := encode(msgs...)
-			sent := s.Send(buf, table, SendOptions{Discards: true})
+			sent := s.Send(buf, table, Discards, false)
 			if sent.Errno != 0 || sent.Frames != len(table) || sent.Bytes != len(buf) {
 				t.Fatalf("sent %+v, want %d frames and %d bytes", sent, len(table), len(buf))
 			}
@@ -157,7 +157,7 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 func TestFramesAreCut(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("ab"), []byte("cd")}, [][]byte{[]byte("ef")})
-	s.Send(buf, table, SendOptions{})
+	s.Send(buf, table, Forgets, false)
 	msgs := recvAll(t, r)
 	_ = append(msgs[0][0], 'X')
 	_ = append(msgs[0], []byte("X"))
@@ -177,7 +177,7 @@ func TestReceiveAllocatesTwiceABatch(t *testing.T) {
 	rec := NewReceiver()
 	n := 0
 	allocs := testing.AllocsPerRun(20, func() {
-		s.Send(buf, table, SendOptions{})
+		s.Send(buf, table, Forgets, false)
 		batch, _ := rec.Recv(r)
 		n += len(batch)
 	})
@@ -204,7 +204,7 @@ func TestRefusedMessagesStay(t *testing.T) {
 	buf, table := encode(msgs...)
 	var got [][][]byte
 	for len(table) > 0 {
-		sent := s.Send(buf, table, SendOptions{Discards: true})
+		sent := s.Send(buf, table, Discards, false)
 		if sent.Frames == 0 || sent.Frames%2 != 0 {
 			t.Fatalf("%d frames were taken", sent.Frames)
 		}
@@ -279,7 +279,7 @@ func sendNumbered(s *Socket, number uint32, frames int, stop *atomic.Bool) {
 		msg[i] = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, number), uint32(i))
 	}
 	buf, table := encode(msg)
-	for s.Send(buf, table, SendOptions{Discards: true}).Errno == syscall.EAGAIN && !stop.Load() {
+	for s.Send(buf, table, Discards, false).Errno == syscall.EAGAIN && !stop.Load() {
 	}
 }
 
@@ -320,10 +320,10 @@ func checkNumbered(msg [][]byte, frames int, seen map[uint32]bool) error {
 func TestEventsComeWithTheSend(t *testing.T) {
 	s, r := pair(t, zmq4.DEALER, zmq4.DEALER)
 	buf, table := encode([][]byte{[]byte("x")})
-	if sent := s.Send(buf, table, SendOptions{}); sent.Known {
+	if sent := s.Send(buf, table, Forgets, false); sent.Known {
 		t.Error("events were read unasked")
 	}
-	sent := r.Send(buf, table, SendOptions{Events: true})
+	sent := r.Send(buf, table, Discards, true)
 	if !sent.Known || !sent.Events.Readable() || !sent.Events.Writable() {
 		t.Errorf("%+v, want readable and writable", sent)
 	}
@@ -338,7 +338,7 @@ func TestErrors(t *testing.T) {
 	z, s := open(t, ctx, zmq4.PULL)
 	rec := NewReceiver()
 	buf, table := encode([][]byte{[]byte("x")})
-	if sent := s.Send(buf, table, SendOptions{}); sent.Errno != syscall.ENOTSUP || sent.Frames != 0 {
+	if sent := s.Send(buf, table, Forgets, false); sent.Errno != syscall.ENOTSUP || sent.Frames != 0 {
 		t.Errorf("a send on PULL: %+v", sent)
 	}
 	if _, errno := s.GetRaw(9999, make([]byte, 8)); errno != syscall.EINVAL {

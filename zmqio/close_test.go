@@ -321,3 +321,87 @@ func TestRequestsOutOfTurn(t *testing.T) {
 		t.Error("a transport was lost")
 	}
 }
+
+func TestTimerCancelledAfterClose(t *testing.T) {
+	l, err := NewEventLoop(nil)
+	must(t, err)
+	h, err := l.CallLater(time.Hour, func() {})
+	must(t, err)
+	must(t, l.Close())
+	h.Cancel()
+}
+
+func TestLoopCloseHandsOverEverything(t *testing.T) {
+	leakCheck(t)
+	l, err := NewEventLoop(nil)
+	must(t, err)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://over"))
+	for range 100 { // more than one flush takes
+		must(t, push.Write([][]byte{make([]byte, chunkBytes+1)}))
+	}
+	create(t, l, BaseProtocol{}, zmq.PULL, connectTo("inproc://over"))
+	must(t, l.Close())
+}
+
+func TestCloseWithTwoRequests(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	p := &recorder{onLost: func(error) { l.Stop() }}
+	req := create(t, l, p, zmq.REQ, bindTo("inproc://two"))
+	must(t, req.Write(msg("a")))
+	must(t, req.Write(msg("b")))
+	must(t, req.Close())
+	r := &recorder{}
+	var rep *Transport
+	r.onMsg = func(m [][]byte) { must(t, rep.Write(m)) }
+	rep = create(t, l, r, zmq.REP, connectTo("inproc://two"))
+	must(t, l.RunForever(bounded(t)))
+	pass(t, l)
+	if len(r.msgs) != 2 || len(p.msgs) != 0 {
+		t.Errorf("%d requests came, %d replies after Close", len(r.msgs), len(p.msgs))
+	}
+}
+
+func TestAbortedIsNotUndelivered(t *testing.T) {
+	l, err := NewEventLoop(nil)
+	must(t, err)
+	tr := blocked(t, l, BaseProtocol{})
+	must(t, tr.Write(msg("x")))
+	must(t, tr.Abort())
+	must(t, l.Close())
+}
+
+func TestGoexitWhileClosing(t *testing.T) {
+	leakCheck(t)
+	l, err := NewEventLoop(nil)
+	must(t, err)
+	first, second := &recorder{onLost: func(error) { runtime.Goexit() }}, &recorder{}
+	create(t, l, first, zmq.PULL, bindTo(anyPort))
+	create(t, l, second, zmq.PULL, bindTo(anyPort))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		_ = l.Close()
+	}()
+	<-done
+	if got := second.got(); !slices.Equal(got, []string{"made", "lost"}) {
+		t.Errorf("%v", got)
+	}
+}
+
+func TestLoopCloseWhilePausing(t *testing.T) {
+	leakCheck(t)
+	l, err := NewEventLoop(&LoopConfig{Linger: time.Hour}) // which it would wait for itself
+	must(t, err)
+	p := &pauser{onPause: func() {
+		if err := l.Close(); !errors.Is(err, ErrUndelivered) {
+			t.Errorf("%v", err)
+		}
+	}}
+	tr := blocked(t, l, p)
+	must(t, tr.SetWriteBufferLimits(0, 0))
+	must(t, tr.Write(msg("x")))
+	if got := p.got(); !slices.Equal(got, []string{"made", "pause", "lost"}) {
+		t.Errorf("%v", got)
+	}
+}

@@ -426,3 +426,19 @@ func TestDefaultHandlerLogs(t *testing.T) {
 		}
 	}
 }
+
+// A future that is done when its run has ended already calls back in a later run.
+func TestCallbackOfAnEarlierRun(t *testing.T) {
+	l := newLoop(t)
+	f := NewFuture[int](l)
+	ctx, cancel := context.WithCancel(bounded(t))
+	soon(t, l, func() { cancel(); must(t, f.SetResult(1)) })
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		for l.RunForever(ctx) != context.Canceled {
+		}
+	}()
+	_, _ = RunUntilComplete(ctx, l, f)
+	<-ran
+}

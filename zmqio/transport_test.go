@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -499,5 +500,92 @@ func TestWriteErrors(t *testing.T) {
 		if tr.IsClosing() || tr.WriteBufferSize() != 0 {
 			t.Errorf("%v: closing, or %d bytes", tr, tr.WriteBufferSize())
 		}
+	}
+}
+
+// What is written while nobody runs the loop, or just before it stops, goes out.
+func TestWritesOnAnIdleLoopGoOut(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	create(t, l, BaseProtocol{}, zmq.PULL, bindTo("inproc://idle"))
+	five := func(tr *Transport) {
+		for range 5 {
+			must(t, tr.Write(msg("x")))
+		}
+	}
+	push := create(t, l, &recorder{onMade: func(tr *Transport) {
+		_, err := tr.Connect("inproc://idle")
+		must(t, err)
+		five(tr)
+	}}, zmq.PUSH, ConnectionConfig{Connect: []string{}})
+	if n := push.WriteBufferSize(); n != 0 {
+		t.Errorf("after ConnectionMade %d bytes wait", n)
+	}
+	must(t, l.Run(bounded(t), func(context.Context) error { five(push); return nil }))
+	if n := push.WriteBufferSize(); n != 0 {
+		t.Errorf("after Run %d bytes wait", n)
+	}
+	five(push)
+	if n := push.WriteBufferSize(); n != 0 {
+		t.Errorf("on the idle loop %d bytes wait", n)
+	}
+}
+
+func TestGoexitInConnectionMade(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	var tr *Transport
+	p := &recorder{onMade: func(made *Transport) { tr = made; runtime.Goexit() }}
+	ran := make(chan struct{})
+	running := make(chan struct{})
+	soon(t, l, func() { close(running) })
+	go func() {
+		defer close(ran)
+		_ = l.RunForever(context.Background())
+	}()
+	<-running
+	_, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return p }, zmq.PULL, bindTo(anyPort))
+	<-ran
+	pass(t, l)
+	if got := p.got(); !errors.Is(err, ErrGoexit) || !slices.Equal(got, []string{"made", "lost"}) || !tr.IsClosing() {
+		t.Errorf("%v, %v", err, got)
+	}
+}
+
+// ctx bounds the wait for the loop, not what the loop then does with the caller's
+// socket: it is the caller's again only when the call returns.
+func TestContextBoundsTheWaitForTheLoop(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	must(t, l.Run(bounded(t), func(runCtx context.Context) error {
+		ctx, cancel := context.WithCancelCause(runCtx)
+		why := errors.New("why")
+		hold, held := make(chan struct{}), make(chan struct{})
+		soon(t, l, func() { close(held); <-hold })
+		<-held
+		cancel(why)
+		_, _, err := l.CreateZmqConnection(ctx, func() Protocol { t.Error("made"); return nil }, zmq.PULL, bindTo(anyPort))
+		if !errors.Is(err, why) {
+			t.Errorf("while the loop is busy: %v", err)
+		}
+		close(hold)
+		ctx, cancel = context.WithCancelCause(runCtx)
+		tr, _, err := l.CreateZmqConnection(ctx, func() Protocol { cancel(why); return BaseProtocol{} }, zmq.PULL, bindTo(anyPort))
+		if tr == nil || err != nil {
+			t.Errorf("ended while it was made: %v, %v", tr, err)
+		}
+		return nil
+	}))
+}
+
+func TestUnbindByAWildcardTakesTheFirst(t *testing.T) {
+	l := newLoop(t)
+	tr := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(anyPort))
+	first := tr.Listeners()[0]
+	second, err := tr.Bind(anyPort)
+	must(t, err)
+	must(t, tr.Unbind(anyPort))
+	if got := tr.Listeners(); !slices.Equal(got, []string{second}) || second == first {
+		t.Errorf("%v", got)
 	}
 }

@@ -398,3 +398,47 @@ func TestChangedPebbeIsNoticed(t *testing.T) {
 		}
 	}
 }
+
+// A REQ whose pipe dies before the last frame of a request must be able to make the
+// request again. The frame is large, so that the death is noticed before it.
+func TestRequestCutByADyingPipe(t *testing.T) {
+	buf, table := encode([][]byte{[]byte("head"), make([]byte, 16<<20)})
+	for try := range 30 {
+		if cutRequest(t, fmt.Sprintf("inproc://cut%d", try), buf, table) {
+			return
+		}
+	}
+	t.Skip("the pipe never died between the two frames")
+}
+
+// cutRequest reports whether the request was cut.
+func cutRequest(t *testing.T, endpoint string, buf []byte, table []uint64) bool {
+	ctx := newContext(t)
+	z, s := open(t, ctx, zmq4.REQ)
+	must(t, z.Bind(endpoint))
+	zr, _ := open(t, ctx, zmq4.ROUTER)
+	must(t, zr.Connect(endpoint))
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		zr.SetLinger(0)
+		zr.Close()
+	}()
+	sent := s.Send(buf, table, Requests, true)
+	<-closed
+	if sent.Frames > 0 || !s.headless {
+		return false
+	}
+	zr2, r := open(t, ctx, zmq4.ROUTER)
+	must(t, zr2.Connect(endpoint))
+	for sent.Frames == 0 {
+		if sent = s.Send(buf, table, Requests, true); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
+			t.Fatal(sent.Errno)
+		}
+	}
+	got := recvAll(t, r)
+	if len(got) != 1 || len(got[0]) != 4 || len(got[0][1]) != 0 || sent.Frames != 2 || sent.Bytes != len(buf) {
+		t.Errorf("the ROUTER got %d messages; %+v", len(got), sent)
+	}
+	return true
+}

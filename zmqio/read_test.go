@@ -1,0 +1,89 @@
+package zmqio
+
+import (
+	"fmt"
+	"runtime"
+	"testing"
+
+	"github.com/zmqio/zmq"
+)
+
+// Reading is paused by every third message and resumed by another goroutine, so
+// that old messages and new ones are there at the same time.
+func TestOrderWhenResumedOffTheLoop(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	const total = 100_000
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://order"))
+	resume := make(chan struct{}, 1)
+	var pull *Transport
+	n := 0
+	pull = create(t, l, &receiver{fn: func(m [][]byte) {
+		if text(m) != fmt.Sprint(n) {
+			t.Errorf("message %d is %s", n, text(m))
+			l.Stop()
+		}
+		if n++; n%3 == 0 && pull.PauseReading() == nil {
+			resume <- struct{}{}
+		}
+		if n == total {
+			l.Stop()
+		}
+	}}, zmq.PULL, connectTo("inproc://order"))
+	go func() {
+		for range resume {
+			_ = pull.ResumeReading()
+		}
+	}()
+	go func() {
+		for i := range total {
+			if push.Write(msg(fmt.Sprint(i))) != nil {
+				return
+			}
+		}
+	}()
+	must(t, l.RunForever(bounded(t)))
+	close(resume)
+	must(t, push.Abort())
+}
+
+// A receiver is a Protocol that keeps nothing.
+type receiver struct {
+	BaseProtocol
+	fn func([][]byte)
+}
+
+func (r *receiver) MsgReceived(m [][]byte) { r.fn(m) }
+
+// A message that was put aside must not stay behind in the slice that brought it.
+func TestNothingDeliveredIsKept(t *testing.T) {
+	l := newLoop(t)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://kept"))
+	freed := make(chan struct{})
+	n := 0
+	var pull *Transport
+	pull = create(t, l, &receiver{fn: func(m [][]byte) {
+		switch n++; n {
+		case 1:
+			must(t, pull.PauseReading())
+			soon(t, l, func() { must(t, pull.ResumeReading()) })
+		case 2:
+			runtime.AddCleanup(&m[0][0], func(struct{}) { close(freed) }, struct{}{})
+			l.Stop()
+		}
+	}}, zmq.PULL, connectTo("inproc://kept"))
+	must(t, push.Write(msg("small")))
+	must(t, push.Write([][]byte{make([]byte, 1<<20)}))
+	must(t, l.RunForever(bounded(t)))
+	pass(t, l)
+	for ctx := bounded(t); ; {
+		runtime.GC()
+		select {
+		case <-freed:
+			return
+		case <-ctx.Done():
+			t.Fatal("the large frame is still held")
+		default:
+		}
+	}
+}

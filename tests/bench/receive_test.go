@@ -1,6 +1,3 @@
-// Package bench compares zmqio with what a user would take instead.
-//
-// A benchmark's peer is a process of its own: this test binary, run again.
 package bench
 
 import (
@@ -36,11 +33,14 @@ func TestMain(m *testing.M) {
 // send writes messages to endpoint, as fast as they are taken, until its parent
 // closes its standard input.
 func send(endpoint string) error {
+	go func() {
+		_, _ = os.Stdin.Read(make([]byte, 1))
+		os.Exit(0)
+	}()
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
 		return err
 	}
-	defer loop.Close()
 	return loop.Run(context.Background(), func(ctx context.Context) error {
 		g := &gate{}
 		g.room = sync.NewCond(&g.mu)
@@ -49,26 +49,10 @@ func send(endpoint string) error {
 		if err != nil {
 			return err
 		}
-		ended := make(chan struct{})
-		go func() {
-			_, _ = os.Stdin.Read(make([]byte, 1))
-			close(ended)
-			g.ResumeWriting()
-		}()
-		msg := [][]byte{make([]byte, messageSize)}
-		for {
-			select {
-			case <-ended:
-				return t.Abort()
-			default:
-			}
-			for range 1000 {
-				g.wait()
-				if err := t.Write(msg); err != nil {
-					return err
-				}
-			}
+		for msg := [][]byte{make([]byte, messageSize)}; err == nil; err = t.Write(msg) {
+			g.wait()
 		}
+		return err
 	})
 }
 
@@ -124,10 +108,12 @@ func startSender(b *testing.B, endpoint string) {
 //
 //	go test -bench Receive -benchtime 2s -count 5 ./tests/bench
 func BenchmarkReceive(b *testing.B) {
-	for name, receive := range map[string]func(*testing.B){"zmqio": receiveZmqio, "pebbe": receivePebbe} {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(messageSize)
-			receive(b)
+	for _, c := range []struct {
+		name    string
+		receive func(*testing.B)
+	}{{"zmqio", receiveZmqio}, {"pebbe", receivePebbe}} {
+		b.Run(c.name, func(b *testing.B) {
+			c.receive(b)
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds()/1e6, "Mmsg/s")
 		})
 	}

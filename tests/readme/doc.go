@@ -1,0 +1,2 @@
+// Package readme tests that what README.md shows is true.
+package readme

@@ -1,0 +1,175 @@
+package readme
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+const root = "../.."
+
+func readme(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// program returns the Go program in README.
+func program(t *testing.T) string {
+	t.Helper()
+	m := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readme(t))
+	if m == nil {
+		t.Fatal("no Go program in README.md")
+	}
+	return m[1]
+}
+
+// The program is built as it stands, but for a port of its own, and does what is
+// said.
+func TestProgram(t *testing.T) {
+	text := program(t)
+	if n := len(regexp.MustCompile(`(?m)^.*\S.*$`).FindAllString(text, -1)); n > 25 {
+		t.Errorf("the program has %d lines, not counting empty ones; 25 are promised", n)
+	}
+	const endpoint = "tcp://127.0.0.1:5555"
+	own := fmt.Sprintf("tcp://127.0.0.1:%d", freePort(t))
+	if strings.Count(text, endpoint) != 1 {
+		t.Fatalf("%s is not in the program once", endpoint)
+	}
+	dir := t.TempDir()
+	source, binary := filepath.Join(dir, "main.go"), filepath.Join(dir, "program")
+	if err := os.WriteFile(source, []byte(strings.Replace(text, endpoint, own, 1)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	build := exec.Command("go", "build", "-o", binary, source)
+	build.Dir = root
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	start(t, binary)
+	if got := request(t, own, "hello"); got != "HELLO" {
+		t.Errorf("the reply is %q", got)
+	}
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+// start runs the program until the test ends.
+func start(t *testing.T, binary string) {
+	t.Helper()
+	cmd := exec.Command(binary)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+}
+
+// A client sends one request and stops the loop with the reply.
+type client struct {
+	zmqio.BaseProtocol
+	loop  *zmqio.EventLoop
+	reply string
+}
+
+func (c *client) MsgReceived(msg [][]byte) {
+	c.reply = string(bytes.Join(msg, []byte("|")))
+	c.loop.Stop()
+}
+
+func request(t *testing.T, endpoint, text string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	loop, err := zmqio.NewEventLoop(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer loop.Close()
+	c := &client{loop: loop}
+	tr, _, err := zmqio.CreateZmqConnection(ctx, loop, func() *client { return c }, zmq.REQ,
+		zmqio.ConnectionConfig{Connect: []string{endpoint}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := tr.Write([][]byte{[]byte(text)}); err != nil {
+		t.Fatal(err)
+	}
+	if err := loop.RunForever(ctx); err != nil {
+		t.Fatal(err)
+	}
+	return c.reply
+}
+
+// The output shown is of the program as it is: only its figures differ.
+func TestOutputOfMakeRun(t *testing.T) {
+	demo := exec.Command("go", "run", "./zmqio/cmd/zmqcat", "demo", "README.md")
+	demo.Dir = root
+	demo.Stderr = io.Discard
+	out, err := demo.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	number := regexp.MustCompile(`[0-9][0-9.]*`)
+	blank := func(s string) string { return number.ReplaceAllString(strings.TrimSpace(s), "N") }
+	for line := range strings.Lines(readme(t)) {
+		if blank(line) == blank(string(out)) {
+			return
+		}
+	}
+	t.Errorf("README.md does not show the output of make run: %s", out)
+}
+
+// Whatever the table of names says zmqio has, it has.
+func TestNamesInTheTable(t *testing.T) {
+	doc := exec.Command("go", "doc", "-all", "./zmqio")
+	doc.Dir = root
+	text, err := doc.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, table, _ := strings.Cut(readme(t), "## From aiozmq")
+	table, _, _ = strings.Cut(table, "\n## ")
+	n := 0
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, "|")
+		if len(cells) < 3 {
+			continue
+		}
+		for _, m := range regexp.MustCompile(`(?:zmqio\.|loop\.|\bt\.|^|[ ,\x60])([A-Z]\w+)\(`).FindAllStringSubmatch(cells[2], -1) {
+			n++
+			if !regexp.MustCompile(`\b` + m[1] + `[\[(]`).Match(text) {
+				t.Errorf("%s is not in package zmqio", m[1])
+			}
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d names were found", n)
+	}
+}

@@ -30,7 +30,7 @@ race: ## the same under the race detector
 
 bench: ## run the benchmarks: BENCH=regexp COUNT=n
 	@$(DEPS)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./zmqio/... ./tests/bench
+	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./zmqio/... ./tests/bench/... ./tests/bench
 
 generate: ## write the generated Go files from spec/
 	$(GO) generate ./gen

@@ -251,7 +251,7 @@ func (c *cat) finishIfComplete() {
 
 // finish ends the work. The first error counts.
 func (c *cat) finish(err error) {
-	if c.err == nil {
+	if err != nil && c.err == nil {
 		c.err = err
 	}
 	_ = c.done.SetResult(struct{}{}) // which it may have

@@ -49,12 +49,9 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 // deliver closes the transport and the loop, and waits for that until ctx ends.
 func (c *cat) deliver(ctx context.Context) error {
 	_ = c.transport.Close() // returns nil
-	if _, err := zmqio.RunUntilComplete(ctx, c.loop, c.lost); err != nil {
+	_, unflushed := zmqio.RunUntilComplete(ctx, c.loop, c.lost)
+	if unflushed != nil {
 		_ = c.transport.Abort() // returns nil
-		if err := c.loop.Close(); !errors.Is(err, zmqio.ErrUndelivered) {
-			return errors.Join(errUndelivered, err)
-		}
-		return errUndelivered
 	}
 	// Only libzmq knows what it has not delivered yet, and tells by not returning.
 	var err error
@@ -63,7 +60,7 @@ func (c *cat) deliver(ctx context.Context) error {
 		err = c.loop.Close()
 		close(closed)
 	}()
-	if !await(ctx, closed) {
+	if unflushed != nil || !await(ctx, closed) {
 		return errUndelivered
 	}
 	return err

@@ -1,0 +1,168 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// TestDeliversToTheLast has a receiver come late, perhaps when the sender has long
+// been done.
+func TestDeliversToTheLast(t *testing.T) {
+	leakCheck(t)
+	for _, n := range []int{1, 50000} { // in libzmq, and in the transport's buffer too
+		endpoint := socketFile(t)
+		p := start(t, "push", "--connect", endpoint)
+		go func() {
+			p.give(numbers(n))
+			p.endInput()
+		}()
+		sink := newPeer(t, zmq.PULL, bindUnlimited(endpoint))
+		for i := range n {
+			sink.receives(fmt.Sprint(i))
+		}
+		p.ends(exitOK)
+	}
+}
+
+// bindUnlimited binds a socket that reads as fast as it is sent to: over ipc libzmq
+// loses what it has not read when the sender closes.
+func bindUnlimited(endpoint string) zmqio.ConnectionConfig {
+	cfg := bindTo(endpoint)
+	cfg.Configure = func(opts zmq.Sockopts) error { return opts.SetRcvHWM(0) }
+	return cfg
+}
+
+// TestStopped ends programs that would go on for ever.
+func TestStopped(t *testing.T) {
+	leakCheck(t)
+	for _, args := range []string{"pull", "push", "rep", "req", "dealer"} {
+		p := start(t, args, "--bind", anyPort)
+		p.bound()
+		p.stop(signalled{syscall.SIGINT})
+		p.ends(130)
+		if !strings.Contains(p.stderr.String(), "\nzmqcat: sent 0 messages (0 bytes), received 0 messages (0 bytes), 0 pauses, ") {
+			t.Errorf("%s: no figures: %q", args, p.stderr)
+		}
+	}
+}
+
+// TestStoppedUndelivered stops programs that have something to deliver and nobody to
+// deliver it to.
+func TestStoppedUndelivered(t *testing.T) {
+	for _, side := range []string{"--bind", "--connect"} { // in the transport's buffer, and in libzmq
+		for _, stopLate := range []bool{false, true} {
+			t.Run(fmt.Sprint(side, " ", stopLate), func(t *testing.T) {
+				leakCheck(t)
+				endpoint := socketFile(t)
+				r, w := io.Pipe()
+				defer w.Close()
+				ctx, cancel := context.WithCancel(context.Background())
+				c, ended := startCat(ctx, t, r, "push", side, endpoint)
+				_, err := io.WriteString(w, "x\n")
+				must(t, err)
+				if stopLate {
+					w.Close()
+					eventually(t, "the end of input", c.done.Done)
+				} else {
+					eventually(t, "a message", func() bool { return c.figures.sent.messages.Load() == 1 })
+				}
+				cancel()
+				if err := <-ended; !errors.Is(err, errUndelivered) {
+					t.Errorf("error %v, want %v", err, errUndelivered)
+				}
+				if side == "--connect" {
+					// A process would be gone by now. This one lets libzmq come to its end.
+					newPeer(t, zmq.PULL, bindUnlimited(endpoint)).receives("x")
+				}
+			})
+		}
+	}
+}
+
+// program starts zmqcat as a process of its own.
+func program(t *testing.T, stdin io.Reader, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *transcript) {
+	t.Helper()
+	exe, err := os.Executable()
+	must(t, err)
+	cmd = exec.Command(exe, args...)
+	cmd.Env = append(os.Environ(), asProgram+"=1")
+	stderr = newTranscript()
+	cmd.Stdin, cmd.Stderr = stdin, stderr
+	stdout, err = cmd.StdoutPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() {
+		if cmd.ProcessState == nil {
+			_ = cmd.Process.Kill()
+			_ = cmd.Wait()
+		}
+	})
+	return cmd, stdout, stderr
+}
+
+func TestSignals(t *testing.T) {
+	leakCheck(t)
+	for sig, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {
+		cmd, stdout, stderr := program(t, nil, "pull", "--bind", anyPort)
+		text := stderr.await(t, func(s string) bool { return strings.Contains(s, "\n") })
+		source := newPeer(t, zmq.PUSH, connectTo(strings.TrimPrefix(strings.TrimSpace(text), boundPrefix)))
+		source.send("x")
+		if _, err := io.ReadFull(stdout, make([]byte, 2)); err != nil {
+			t.Fatal(err)
+		}
+		must(t, cmd.Process.Signal(sig))
+		_ = cmd.Wait() // the status tells
+		if got := cmd.ProcessState.ExitCode(); got != status {
+			t.Errorf("%v: exit status %d, want %d", sig, got, status)
+		}
+		if !strings.Contains(stderr.String(), "received 1 messages (1 bytes)") {
+			t.Errorf("%v: no figures: %q", sig, stderr)
+		}
+	}
+}
+
+// TestSecondSignal does not let the first one have its grace period.
+func TestSecondSignal(t *testing.T) {
+	leakCheck(t)
+	r, w := io.Pipe()
+	defer w.Close()
+	cmd, _, stderr := program(t, r, "pair", "--bind", anyPort)
+	stderr.await(t, func(s string) bool { return strings.Contains(s, "\n") })
+	_, err := io.WriteString(w, "x\n")
+	must(t, err)
+	must(t, cmd.Process.Signal(syscall.SIGINT))
+	must(t, cmd.Process.Signal(syscall.SIGTERM)) // numbered higher, so delivered later
+	w.Close()
+	_ = cmd.Wait() // the status tells
+	if got := cmd.ProcessState.ExitCode(); got != 143 {
+		t.Errorf("exit status %d, want that of the second signal; standard error: %s", got, stderr)
+	}
+}
+
+// TestNobodyReads closes the other end of standard output, as head does.
+func TestNobodyReads(t *testing.T) {
+	leakCheck(t)
+	cmd, stdout, stderr := program(t, nil, "pull", "--bind", anyPort)
+	text := stderr.await(t, func(s string) bool { return strings.Contains(s, "\n") })
+	source := newPeer(t, zmq.PUSH, connectTo(strings.TrimPrefix(strings.TrimSpace(text), boundPrefix)))
+	source.send("x")
+	if _, err := io.ReadFull(stdout, make([]byte, 2)); err != nil {
+		t.Fatal(err)
+	}
+	stdout.Close()
+	source.send("y")
+	must(t, cmd.Wait())
+	if lines := strings.Count(stderr.String(), "\n"); lines != 2 {
+		t.Errorf("standard error has %d lines, not what was bound and figures: %s", lines, stderr)
+	}
+}

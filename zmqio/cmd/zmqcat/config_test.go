@@ -1,0 +1,93 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+)
+
+func TestBadArguments(t *testing.T) {
+	leakCheck(t)
+	in := "127.0.0.1:*"
+	for _, test := range []struct {
+		args []string
+		want string
+	}{
+		{nil, `no socket type given; see zmqcat --help`},
+		{[]string{"--bind", "tcp://" + in}, `no socket type given; see zmqcat --help`},
+		{[]string{"foo", "--bind", "tcp://" + in}, `no socket type is named "foo": unknown name`},
+		{[]string{"push"}, `nowhere to go: give --bind or --connect`},
+		{[]string{"push", "more", "--bind", "tcp://" + in}, `unexpected argument "more"`},
+		{[]string{"push", "--bnd", "tcp://" + in}, `unknown flag: --bnd`},
+		{[]string{"push", "--bind"}, `flag needs an argument: --bind`},
+		{[]string{"push", "-x"}, `unknown shorthand flag: 'x' in -x`},
+		{[]string{"client", "--bind", "tcp://" + in}, `create CLIENT: zmqio: wrong socket type: CLIENT is thread-safe and has no ZMQ_FD to wait for: unsupported operation`},
+
+		{[]string{"push", "--bind", "tcp://nowhere"}, `--bind: "tcp://nowhere": zmq_bind: Invalid argument`},
+		{[]string{"push", "--bind", "foo://x"}, `--bind: "foo://x": zmq_bind: Protocol not supported`},
+		{[]string{"push", "--bind", "tcp://" + in, "--bind", "tcp://192.0.2.1:5"}, `--bind: "tcp://192.0.2.1:5": zmq_bind: Cannot assign requested address`},
+		{[]string{"push", "--bind", "tcp://" + in, "--connect", "ipc"}, `--connect: "ipc": zmq_connect: Invalid argument`},
+		{[]string{"push", "--connect", "tcp://localhost:1"}, `--connect: zmqio: a TCP endpoint to connect to needs an IP address, not a name: "tcp://localhost:1"`},
+
+		{[]string{"push", "--bind", "tcp://" + in, "--set", "SNDHWM"}, `--set SNDHWM: not of the form OPTION=VALUE`},
+		{[]string{"push", "--bind", "tcp://" + in, "--set", "FOO=1"}, `--set: no socket option is named "FOO": unknown name`},
+		{[]string{"push", "--bind", "tcp://" + in, "--set", "SNDHWM=many"}, `create PUSH: set SNDHWM: "many" is not a number: unfit value`},
+		{[]string{"push", "--bind", "tcp://" + in, "--set", "SNDHWM=-2"}, `create PUSH: set SNDHWM: zmq_setsockopt: Invalid argument (allowed: 0 to 2147483647 messages)`},
+		{[]string{"push", "--bind", "tcp://" + in, "--set", "IPV6=perhaps"}, `create PUSH: set IPV6: "perhaps" is not true, false, 1 or 0: unfit value`},
+
+		{[]string{"push", "--bind", "tcp://" + in, "--subscribe", "x"}, `--subscribe is for SUB and XSUB, not for PUSH`},
+		{[]string{"push", "--bind", "tcp://" + in, "--count", "1"}, `--count is for types that receive, and PUSH does not`},
+		{[]string{"pub", "--bind", "tcp://" + in, "--wait", "1s"}, `--wait is for types that receive, and PUB does not`},
+		{[]string{"pull", "--bind", "tcp://" + in, "--count", "0"}, `--count 0: less than 1`},
+		{[]string{"pull", "--bind", "tcp://" + in, "--count", "x"}, `invalid argument "x" for "--count" flag: must be an integer`},
+		{[]string{"pull", "--bind", "tcp://" + in, "--wait", "-1s"}, `--wait -1s: negative`},
+		{[]string{"pull", "--bind", "tcp://" + in, "--wait", "1"}, `invalid argument "1" for "--wait" flag: must be a duration like "30s" or "5m"`},
+
+		{[]string{"demo", "a", "b"}, `demo takes one file, not 2`},
+		{[]string{"demo", "--frames"}, `demo takes no flags`},
+		{[]string{"demo", "/does/not/exist"}, `open /does/not/exist: no such file or directory`},
+	} {
+		t.Run(strings.Join(test.args, " "), func(t *testing.T) {
+			p := start(t, test.args...)
+			if got := p.wait(); got != exitUsage {
+				t.Errorf("exit status %d, want %d", got, exitUsage)
+			}
+			if got, want := p.stderr.String(), "zmqcat: "+test.want+"\n"; got != want {
+				t.Errorf("standard error:\n%s, want:\n%s", got, want)
+			}
+			p.prints("")
+		})
+	}
+}
+
+func TestAddressInUse(t *testing.T) {
+	leakCheck(t)
+	first := start(t, "pull", "--bind", anyPort)
+	endpoint := first.bound()
+	start(t, "pull", "--bind", endpoint).ends(exitUsage, `zmqcat: --bind: "`+endpoint+`": zmq_bind: Address already in use`)
+}
+
+func TestHelp(t *testing.T) {
+	p := start(t, "--help")
+	p.ends(exitOK)
+	p.prints(help)
+	(&config{}).flags().VisitAll(func(f *pflag.Flag) {
+		if !strings.Contains(help, "\n  --"+f.Name+" ") {
+			t.Errorf("help does not have --%s", f.Name)
+		}
+	})
+}
+
+// TestTypesInAnyCase is about every type that is neither a draft nor thread-safe.
+func TestTypesInAnyCase(t *testing.T) {
+	leakCheck(t)
+	for _, typ := range []string{"PAIR", "pub", "Sub", "req", "REP", "dealer", "router", "pull", "push", "xpub", "XSUB", "ZMQ_STREAM"} {
+		t.Run(typ, func(t *testing.T) {
+			p := start(t, typ, "--bind", anyPort)
+			p.bound()
+			p.stop(signalled{15})
+			p.ends(exitSignal + 15)
+		})
+	}
+}

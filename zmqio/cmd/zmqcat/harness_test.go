@@ -1,0 +1,300 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+const (
+	anyPort = "tcp://127.0.0.1:*"
+	// asProgram, in the environment, makes the test binary zmqcat.
+	asProgram = "ZMQCAT_AS_PROGRAM"
+	tooLong   = 20 * time.Second
+)
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asProgram) != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leakCheck fails the test if it leaves goroutines or descriptors behind.
+func leakCheck(t *testing.T) {
+	t.Helper()
+	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
+	t.Cleanup(func() {
+		eventually(t, "goroutines and descriptors to end", func() bool {
+			return runtime.NumGoroutine() <= goroutines && countFDs(t) <= fds
+		})
+	})
+}
+
+func countFDs(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/dev/fd")
+	must(t, err)
+	return len(entries)
+}
+
+// eventually waits for something that tells nobody when it happens.
+func eventually(t *testing.T, what string, happened func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(tooLong); !happened(); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("waited too long for %s", what)
+		}
+	}
+}
+
+// A transcript is what a program has written; readers wait for it to say something.
+type transcript struct {
+	mu      sync.Mutex
+	buf     bytes.Buffer
+	changed chan struct{} // closed by the next Write
+}
+
+func newTranscript() *transcript { return &transcript{changed: make(chan struct{})} }
+
+func (s *transcript) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	close(s.changed)
+	s.changed = make(chan struct{})
+	return s.buf.Write(p)
+}
+
+func (s *transcript) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.buf.String()
+}
+
+// await waits until enough of the text is there.
+func (s *transcript) await(t *testing.T, enough func(text string) bool) string {
+	t.Helper()
+	timeout := time.After(tooLong)
+	for {
+		s.mu.Lock()
+		text, changed := s.buf.String(), s.changed
+		s.mu.Unlock()
+		if enough(text) {
+			return text
+		}
+		select {
+		case <-changed:
+		case <-timeout:
+			t.Fatalf("waited too long, and only got %.1000q", text)
+		}
+	}
+}
+
+// A process is zmqcat, run in this one.
+type process struct {
+	t              *testing.T
+	stdin          *io.PipeWriter
+	stdout, stderr *transcript
+	stop           context.CancelCauseFunc
+	status         chan int
+}
+
+func start(t *testing.T, args ...string) *process {
+	t.Helper()
+	r, w := io.Pipe()
+	return startWith(t, r, w, args...)
+}
+
+func startWith(t *testing.T, stdin io.Reader, w *io.PipeWriter, args ...string) *process {
+	t.Helper()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	p := &process{t: t, stdin: w, stdout: newTranscript(), stderr: newTranscript(), stop: cancel, status: make(chan int, 1)}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		p.status <- run(ctx, args, stdin, p.stdout, p.stderr)
+	}()
+	t.Cleanup(func() {
+		cancel(errors.New("the test has ended"))
+		p.endInput()
+		<-ended
+	})
+	return p
+}
+
+// give writes text to standard input.
+func (p *process) give(text string) {
+	p.t.Helper()
+	_, err := io.WriteString(p.stdin, text)
+	must(p.t, err)
+}
+
+func (p *process) endInput() {
+	if p.stdin != nil {
+		p.stdin.Close()
+	}
+}
+
+const boundPrefix = "zmqcat: bound "
+
+// bound waits for the first endpoint that was bound.
+func (p *process) bound() string {
+	p.t.Helper()
+	text := p.stderr.await(p.t, func(s string) bool {
+		return strings.HasPrefix(s, boundPrefix) && strings.Contains(s, "\n")
+	})
+	line, _, _ := strings.Cut(strings.TrimPrefix(text, boundPrefix), "\n")
+	return line
+}
+
+// prints waits until standard output is want.
+func (p *process) prints(want string) {
+	p.t.Helper()
+	if got := p.stdout.await(p.t, func(s string) bool { return len(s) >= len(want) }); got != want {
+		p.t.Fatalf("printed %.1000q, want %.1000q", got, want)
+	}
+}
+
+// wait waits for the program's end.
+func (p *process) wait() int {
+	p.t.Helper()
+	select {
+	case status := <-p.status:
+		return status
+	case <-time.After(tooLong):
+		p.t.Fatalf("does not end; standard error: %s", p.stderr)
+		return 0
+	}
+}
+
+// ends waits for the end and checks the status and what the last lines of standard
+// error, which are about failures, say.
+func (p *process) ends(status int, failures ...string) {
+	p.t.Helper()
+	if got := p.wait(); got != status {
+		p.t.Errorf("exit status %d, want %d", got, status)
+	}
+	var got []string
+	for line := range strings.Lines(p.stderr.String()) {
+		if !strings.HasPrefix(line, boundPrefix) && !strings.HasPrefix(line, "zmqcat: sent ") {
+			got = append(got, strings.TrimSuffix(line, "\n"))
+		}
+	}
+	if want := strings.Join(failures, "\n"); strings.Join(got, "\n") != want {
+		p.t.Errorf("standard error says %q, want %q", got, want)
+	}
+}
+
+// startCat runs a cat that the test can look into. ended gets what run returns.
+func startCat(ctx context.Context, t *testing.T, stdin io.Reader, args ...string) (c *cat, ended <-chan error) {
+	t.Helper()
+	cfg, err := parse(args)
+	must(t, err)
+	c, err = newCat(cfg, io.Discard, newConsole(io.Discard))
+	must(t, err)
+	must(t, c.open(ctx))
+	result := make(chan error, 1)
+	go func() { result <- c.run(ctx, stdin) }()
+	return c, result
+}
+
+// A peer is a transport on a loop of its own, for the test to talk to zmqcat with.
+type peer struct {
+	zmqio.BaseProtocol
+	t         *testing.T
+	transport *zmqio.Transport
+	msgs      chan [][]byte
+}
+
+func newPeer(t *testing.T, typ zmq.SocketType, cfg zmqio.ConnectionConfig) *peer {
+	t.Helper()
+	loop, err := zmqio.NewEventLoop(nil)
+	must(t, err)
+	p := &peer{t: t, msgs: make(chan [][]byte, 1<<20)}
+	p.transport, _, err = loop.CreateZmqConnection(context.Background(), func() zmqio.Protocol { return p }, typ, cfg)
+	if err != nil {
+		t.Fatal(errors.Join(err, loop.Close()))
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = loop.RunForever(ctx) // ends with ctx
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		_ = loop.Close() // what the test did not care to receive is no error
+	})
+	return p
+}
+
+func (p *peer) MsgReceived(msg [][]byte) { p.msgs <- msg }
+
+func (p *peer) send(frames ...string) {
+	p.t.Helper()
+	must(p.t, p.transport.Write(message(frames...)))
+}
+
+// receive waits for a message, and returns its frames with | between them.
+func (p *peer) receive() string {
+	p.t.Helper()
+	select {
+	case msg := <-p.msgs:
+		return string(bytes.Join(msg, []byte("|")))
+	case <-time.After(tooLong):
+		p.t.Fatal("waited too long for a message")
+		return ""
+	}
+}
+
+func (p *peer) receives(want ...string) {
+	p.t.Helper()
+	for _, w := range want {
+		if got := p.receive(); got != w {
+			p.t.Fatalf("received %.1000q, want %.1000q", got, w)
+		}
+	}
+}
+
+func message(frames ...string) [][]byte {
+	msg := make([][]byte, len(frames))
+	for i, f := range frames {
+		msg[i] = []byte(f)
+	}
+	return msg
+}
+
+func bindTo(endpoint string) zmqio.ConnectionConfig {
+	return zmqio.ConnectionConfig{Bind: []string{endpoint}}
+}
+
+func connectTo(endpoint string) zmqio.ConnectionConfig {
+	return zmqio.ConnectionConfig{Connect: []string{endpoint}}
+}
+
+// socketFile returns an endpoint that nobody else has, and that can be bound later.
+func socketFile(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "zmqcat") // shorter than t.TempDir, as sockets want it
+	must(t, err)
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	return "ipc://" + dir + "/s"
+}

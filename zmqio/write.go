@@ -72,13 +72,16 @@ func (t *Transport) lockForWrite() (now bool) {
 
 // idle reports whether a message may as well go out on its own. mu is held.
 func (t *Transport) idle() bool {
+	if !t.out.empty() || t.inDelivery() {
+		return false
+	}
 	if !t.loop.IsRunning() {
-		return t.out.empty()
+		return true
 	}
 	now := t.loop.Time()
 	quick := now-t.lastWrite < quickly
 	t.lastWrite = now
-	return t.out.empty() && !quick && !t.inDelivery()
+	return !quick
 }
 
 // inDelivery reports whether the caller is a callback that gets a batch of

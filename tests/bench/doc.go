@@ -1,4 +1,3 @@
-// Package bench compares zmqio with what a user would take instead.
-//
-// A benchmark's peer is a process of its own: the test binary, run again.
+// Package bench compares zmqio with what a user would take instead. Peers are
+// processes of their own.
 package bench

@@ -77,12 +77,18 @@ func TestDemoDifferences(t *testing.T) {
 		want   string // of the summary
 		err    string
 	}{
-		{"changed", func(m [][]byte) [][]byte { return append(m[:1], []byte("2!")) },
-			"5 lines, 6 bytes", "the echo is not what was sent: 1 mismatches, 0 missing"},
-		{"another frame", func(m [][]byte) [][]byte { return append(m, nil) },
-			"5 lines, 5 bytes", "the echo is not what was sent: 1 mismatches, 0 missing"},
-		{"lost", func([][]byte) [][]byte { return nil },
-			"4 lines, 4 bytes", "nothing came back for 50ms\nthe echo is not what was sent: 3 mismatches, 1 missing"},
+		{
+			"changed", func(m [][]byte) [][]byte { return append(m[:1], []byte("2!")) },
+			"5 lines, 6 bytes", "the echo is not what was sent: 1 mismatches, 0 missing",
+		},
+		{
+			"another frame", func(m [][]byte) [][]byte { return append(m, nil) },
+			"5 lines, 5 bytes", "the echo is not what was sent: 1 mismatches, 0 missing",
+		},
+		{
+			"lost", func([][]byte) [][]byte { return nil },
+			"4 lines, 4 bytes", "nothing came back for 50ms\nthe echo is not what was sent: 3 mismatches, 1 missing",
+		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			leakCheck(t)

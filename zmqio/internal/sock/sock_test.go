@@ -390,8 +390,12 @@ func TestOptions(t *testing.T) {
 }
 
 func TestChangedPebbeIsNoticed(t *testing.T) {
-	type renamed struct{ handle unsafe.Pointer }
-	type retyped struct{ soc uintptr }
+	type renamed struct {
+		handle unsafe.Pointer //lint:ignore U1000 found by reflection
+	}
+	type retyped struct {
+		soc uintptr //lint:ignore U1000 found by reflection
+	}
 	for _, v := range []any{renamed{}, retyped{}} {
 		if _, err := findHandle(reflect.TypeOf(v)); err == nil || !strings.Contains(err.Error(), "pebbe/zmq4") {
 			t.Errorf("%T: %v", v, err)

@@ -229,13 +229,13 @@ func (l *EventLoop) acquire(ctx context.Context, why purpose) error {
 // first: it may never run again.
 func (l *EventLoop) release() {
 	l.mu.Lock()
+	var unsent []*Transport
 	if l.running.Swap(false) {
 		l.stopping, l.sleeping = false, false
-	}
-	var unsent []*Transport
-	for _, t := range l.transports {
-		if t.io.phase.Load() == ioQueued {
-			unsent = append(unsent, t)
+		for _, t := range l.transports {
+			if t.io.phase.Load() == ioQueued {
+				unsent = append(unsent, t)
+			}
 		}
 	}
 	l.mu.Unlock()

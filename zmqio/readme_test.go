@@ -1,4 +1,4 @@
-package readme
+package zmqio_test
 
 import (
 	"bytes"
@@ -18,9 +18,10 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-const root = "../.."
+// root is the top of the repository.
+const root = ".."
 
-func readme(t *testing.T) string {
+func readReadme(t *testing.T) string {
 	t.Helper()
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	if err != nil {
@@ -32,7 +33,7 @@ func readme(t *testing.T) string {
 // program returns the Go program in README.
 func program(t *testing.T) string {
 	t.Helper()
-	m := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readme(t))
+	m := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readReadme(t))
 	if m == nil {
 		t.Fatal("no Go program in README.md")
 	}
@@ -138,7 +139,7 @@ func TestOutputOfMakeRun(t *testing.T) {
 	}
 	number := regexp.MustCompile(`[0-9][0-9.]*`)
 	blank := func(s string) string { return number.ReplaceAllString(strings.TrimSpace(s), "N") }
-	for line := range strings.Lines(readme(t)) {
+	for line := range strings.Lines(readReadme(t)) {
 		if blank(line) == blank(string(out)) {
 			return
 		}
@@ -154,7 +155,7 @@ func TestNamesInTheTable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, table, _ := strings.Cut(readme(t), "## From aiozmq")
+	_, table, _ := strings.Cut(readReadme(t), "## From aiozmq")
 	table, _, _ = strings.Cut(table, "\n## ")
 	n := 0
 	for line := range strings.Lines(table) {

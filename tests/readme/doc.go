@@ -1,2 +1,0 @@
-// Package readme tests that what README.md shows is true.
-package readme

@@ -70,7 +70,7 @@ func (c *cat) run(ctx context.Context, stdin io.Reader) error {
 	sends := c.cfg.typ.CanSend()
 	c.figures.start = time.Now()
 	c.printer.start()
-	if isTerminal(c.console.w) && !(sends && isTerminal(stdin)) {
+	if c.console.terminal() && !(sends && isTerminal(stdin)) {
 		c.progress()
 	}
 	if sends {

@@ -13,7 +13,6 @@ import (
 type console struct {
 	mu       sync.Mutex
 	w        io.Writer
-	terminal bool
 	progress bool // the cursor stands behind it
 }
 
@@ -22,7 +21,10 @@ const (
 	progressWidth = 79 // a line that wraps could not be rewritten
 )
 
-func newConsole(w io.Writer) *console { return &console{w: w, terminal: isTerminal(w)} }
+func newConsole(w io.Writer) *console { return &console{w: w} }
+
+// terminal reports whether there can be progress.
+func (c *console) terminal() bool { return isTerminal(c.w) }
 
 // isTerminal reports whether v is a terminal, or at least a device with characters
 // that is not the one that is no terminal in daily use.

@@ -80,6 +80,9 @@ func TestStoppedUndelivered(t *testing.T) {
 				if err := <-ended; !errors.Is(err, errUndelivered) {
 					t.Errorf("error %v, want %v", err, errUndelivered)
 				}
+				if c.toTheLast != stopLate {
+					t.Errorf("waits for as long as it takes: %t", c.toTheLast)
+				}
 				if side == "--connect" {
 					// A process would be gone by now. This one lets libzmq come to its end.
 					newPeer(t, zmq.PULL, bindUnlimited(endpoint)).receives("x")

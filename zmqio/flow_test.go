@@ -3,6 +3,7 @@ package zmqio
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -152,7 +153,7 @@ type strict struct {
 	BaseProtocol
 	t      testing.TB
 	inside atomic.Int32
-	paused bool
+	paused atomic.Bool
 	pauses int
 	lost   chan struct{}
 }
@@ -161,12 +162,14 @@ func (p *strict) enter(pause bool) {
 	if p.inside.Add(1) != 1 {
 		p.t.Error("two callbacks at once")
 	}
-	if p.paused == pause {
+	if p.paused.Swap(pause) == pause {
 		p.t.Errorf("twice in a row: pause %t", pause)
 	}
-	p.paused = pause
 	if pause {
 		p.pauses++
+	}
+	for range 20 { // time for another to come in
+		runtime.Gosched()
 	}
 	p.inside.Add(-1)
 }
@@ -198,6 +201,9 @@ func TestPairingUnderManyWriters(t *testing.T) {
 		for range writers {
 			group.Go(func() {
 				for range each {
+					for p.paused.Load() {
+						runtime.Gosched()
+					}
 					if err := tr.Write(msg("0123456789")); err != nil {
 						t.Error(err)
 					}
@@ -210,8 +216,8 @@ func TestPairingUnderManyWriters(t *testing.T) {
 		<-p.lost
 		return nil
 	}))
-	if p.paused || p.pauses == 0 {
-		t.Errorf("paused %t at the end, %d times", p.paused, p.pauses)
+	if p.paused.Load() || p.pauses < 2 {
+		t.Errorf("paused %t at the end, %d times", p.paused.Load(), p.pauses)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"runtime"
 	"slices"
 	"sync"
@@ -22,6 +23,9 @@ import (
 // it has taken, where LoopConfig.Linger is 0.
 const DefaultLinger = time.Second
 
+// maxLinger is what libzmq can count.
+const maxLinger = math.MaxInt32 * time.Millisecond
+
 // LoopConfig says what an event loop is made of. The zero value is fine.
 type LoopConfig struct {
 	// IOThreads is the number of libzmq I/O threads of the loop's own context; 0
@@ -35,7 +39,8 @@ type LoopConfig struct {
 	Context *zmq4.Context
 	// Linger is how long Close waits in all for messages that libzmq has taken to
 	// be sent; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
-	// and of a longer one.
+	// and of a longer one. libzmq counts milliseconds in 32 bits, so it can be 24
+	// days.
 	Linger time.Duration
 	// Logger gets what no exception handler was set for; nil is slog.Default().
 	Logger *slog.Logger
@@ -47,8 +52,8 @@ func (c LoopConfig) check() error {
 		return invalid("IOThreads is negative: %d", c.IOThreads)
 	case c.MaxSockets < 0:
 		return invalid("MaxSockets is negative: %d", c.MaxSockets)
-	case c.Linger < 0:
-		return invalid("Linger is negative: %v", c.Linger)
+	case c.Linger < 0 || c.Linger > maxLinger:
+		return invalid("Linger is %v, not between 0 and %v", c.Linger, maxLinger)
 	case c.Context != nil && (c.IOThreads != 0 || c.MaxSockets != 0):
 		return invalid("IOThreads and MaxSockets are for a context of the loop's own, but Context is given")
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"runtime"
 	"slices"
@@ -349,8 +350,9 @@ func TestArguments(t *testing.T) {
 	_, threads := NewEventLoop(&LoopConfig{IOThreads: -1})
 	_, sockets := NewEventLoop(&LoopConfig{MaxSockets: -1})
 	_, linger := NewEventLoop(&LoopConfig{Linger: -1})
+	_, long := NewEventLoop(&LoopConfig{Linger: math.MaxInt64})
 	_, both := NewEventLoop(&LoopConfig{Context: l.context, IOThreads: 1})
-	for i, err := range []error{soonErr, laterErr, atErr, threads, sockets, linger, both} {
+	for i, err := range []error{soonErr, laterErr, atErr, threads, sockets, linger, long, both} {
 		if !errors.Is(err, ErrInvalidArgument) {
 			t.Errorf("%d: %v", i, err)
 		}

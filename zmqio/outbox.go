@@ -27,7 +27,6 @@ type chunk struct {
 	table      []uint64
 	sentBytes  int
 	sentFrames int
-	sealed     bool // may be in a C call: nothing is added
 }
 
 var chunks = sync.Pool{New: func() any {
@@ -53,7 +52,7 @@ func (o *outbox) add(msg [][]byte) {
 
 // room returns the chunk that a message goes to.
 func (o *outbox) room(size, frames int) *chunk {
-	if c := o.last; c != nil && !c.sealed && len(c.buf)+size <= cap(c.buf) && len(c.table)+frames <= cap(c.table) {
+	if c := o.last; c != nil && len(c.buf)+size <= cap(c.buf) && len(c.table)+frames <= cap(c.table) {
 		return c
 	}
 	var c *chunk
@@ -72,13 +71,13 @@ func (o *outbox) room(size, frames int) *chunk {
 }
 
 // front returns the payload and the frame table of what goes out next, or nothing.
-// They stay as they are until advance.
+// They stay as they are until advance: what is added meanwhile goes behind them, and
+// never moves them.
 func (o *outbox) front() ([]byte, []uint64) {
 	c := o.first
 	if c == nil {
 		return nil, nil
 	}
-	c.sealed = true
 	return c.buf[c.sentBytes:], c.table[c.sentFrames:]
 }
 

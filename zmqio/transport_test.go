@@ -179,6 +179,53 @@ func TestTwoWayStressFromGoroutines(t *testing.T) {
 	must(t, err)
 }
 
+// A Write that goes out on its own may consume the signal of a message that has
+// come, on a transport that the loop is not looking at. Without high-water marks
+// libzmq sends no other signals that would make up for it.
+func TestPacedWritesLoseNoMessage(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	const each = 5000
+	var ends [2]*Transport
+	var done sync.WaitGroup
+	done.Add(2)
+	for i := range ends {
+		n := 0
+		p := &receiver{fn: func([][]byte) {
+			if n++; n == each {
+				done.Done()
+			}
+		}}
+		cfg := bindTo(anyPort)
+		if i == 1 {
+			cfg = connectTo(ends[0].Listeners()...)
+		}
+		cfg.Configure = func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) }
+		ends[i] = create(t, l, p, zmq.PAIR, cfg)
+	}
+	must(t, l.Run(bounded(t), func(ctx context.Context) error {
+		for _, end := range ends {
+			go func() {
+				for range each {
+					for last := l.Time(); l.Time()-last < 2*quickly; { // so that each goes out at once
+					}
+					if err := end.Write(msg("x")); err != nil {
+						t.Error(err)
+					}
+				}
+			}()
+		}
+		arrived := make(chan struct{})
+		go func() { done.Wait(); close(arrived) }()
+		select {
+		case <-arrived:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}))
+}
+
 func TestTransportsOfAllKinds(t *testing.T) {
 	pairs := []struct {
 		from, to zmq.SocketType

@@ -19,8 +19,8 @@ const (
 	batchBytes  = 32 << 10
 	// flushChunks bounds how long a flush keeps the loop from other transports.
 	flushChunks = 16
-	// A refused message is offered again after this long on types, ROUTER above
-	// all, that say they can send when they cannot.
+	// A refused message is offered again after this long by a socket that says it
+	// can send: a ROUTER does when any of its peers has room.
 	retryInterval = 10 * time.Millisecond
 )
 
@@ -225,8 +225,7 @@ func (t *Transport) sees(sent sock.Sent) bool {
 }
 
 // retryIfUnsure sets a timer for a message that was refused by a socket that says
-// it can send, as ROUTER always does: ZMQ_FD may not tell when there is room. mu is
-// held.
+// it can send: then ZMQ_FD may not tell when there is room for this one. mu is held.
 func (t *Transport) retryIfUnsure(sent sock.Sent) {
 	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() || t.retrying {
 		return

@@ -103,5 +103,6 @@ const (
 // Readable reports whether a message can be received.
 func (e Events) Readable() bool { return e&pollIn != 0 }
 
-// Writable reports whether a message can be sent. A ROUTER always says so.
+// Writable reports whether a message can be sent. A ROUTER says so as long as any of
+// its peers has room, or always.
 func (e Events) Writable() bool { return e&pollOut != 0 }

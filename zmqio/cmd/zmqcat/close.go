@@ -14,7 +14,7 @@ const (
 	grace = time.Second
 	// noLimit is how long the loop's Close would wait, so that it is zmqcat which
 	// gives up.
-	noLimit = 365 * 24 * time.Hour
+	noLimit = 24 * 24 * time.Hour
 )
 
 var errUndelivered = errors.New("not everything that was sent could be delivered")

@@ -37,12 +37,14 @@ func (l *EventLoop) Close() (err error) {
 		return err
 	}
 	defer l.release()
+	l.end()
 	deadline := time.Now().Add(l.linger)
 	l.mu.Lock()
 	for _, h := range l.timers {
 		h.index = -1
 	}
 	l.ready, l.timers = nil, nil
+	l.leak.Stop()
 	transports := make([]*Transport, 0, len(l.transports))
 	for _, t := range l.transports {
 		transports = append(transports, t)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/pebbe/zmq4"
@@ -68,10 +67,14 @@ func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Prot
 	if err := cfg.check(); err != nil {
 		return nil, nil, err
 	}
+	var created *trace
+	if l.Debug() {
+		created = newTrace()
+	}
 	var t *Transport
 	err := l.await(ctx, func() error {
 		var err error
-		t, err = l.create(factory, typ, cfg)
+		t, err = l.create(factory, typ, cfg, created)
 		return err
 	})
 	if err != nil {
@@ -104,7 +107,7 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 }
 
 // create is CreateZmqConnection on the loop.
-func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig) (t *Transport, err error) {
+func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig, created *trace) (t *Transport, err error) {
 	if typ.ThreadSafe() {
 		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)
 	}
@@ -129,7 +132,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if err != nil {
 		return nil, err
 	}
-	if t, err = newTransport(l, typ, z, s, p); err != nil {
+	if t, err = newTransport(l, typ, z, s, p, created); err != nil {
 		return nil, err
 	}
 	owned = true
@@ -171,8 +174,9 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, s *sock.Socket) (p Protocol, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			err = &PanicError{v}
-			l.CallExceptionHandler(ExceptionContext{Message: "Configure or protocol factory panicked", Err: err, Stack: debug.Stack()})
+			p := newPanicError(v)
+			err = p
+			l.CallExceptionHandler(ExceptionContext{Message: "Configure or protocol factory panicked", Err: p, Stack: p.Stack})
 		}
 	}()
 	if cfg.Configure != nil {

@@ -31,5 +31,10 @@
 // package zmq for what errors.Is makes of it. All else is one of the Err values
 // below, wrapped with what it is about.
 //
+// # Debug mode
+//
+// With the environment variable ZMQIO_DEBUG set to 1, or after [EventLoop.SetDebug], slow
+// callbacks are logged, and loops and transports that nobody closed.
+//
 // [zmq.Errno]: https://pkg.go.dev/github.com/zmqio/zmq#Errno
 package zmqio

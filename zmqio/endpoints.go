@@ -153,27 +153,33 @@ func (e endpoints) list() []string {
 // checkConnect refuses TCP endpoints with a name where an address belongs. All else
 // is libzmq's to judge.
 func checkConnect(endpoint string) error {
-	rest, ok := strings.CutPrefix(endpoint, "tcp://")
-	if !ok {
-		return nil
-	}
-	// In tcp://source;destination only the destination is ever looked up.
-	if isName(rest[strings.LastIndexByte(rest, ';')+1:]) {
+	_, peer := splitPeer(endpoint)
+	if _, _, isName := splitName(peer); isName {
 		return fmt.Errorf("%w: %q", ErrDNSEndpoint, endpoint)
 	}
 	return nil
 }
 
-// isName reports whether addr, a host and a port, has a host that is no address.
-func isName(addr string) bool {
+// splitPeer splits a TCP endpoint behind what is never looked up: the transport and,
+// in tcp://source;destination, the source. Of other endpoints peer is empty.
+func splitPeer(endpoint string) (before, peer string) {
+	if !strings.HasPrefix(endpoint, "tcp://") {
+		return endpoint, ""
+	}
+	i := max(strings.LastIndexByte(endpoint, ';')+1, len("tcp://"))
+	return endpoint[:i], endpoint[i:]
+}
+
+// splitName splits addr, a host and a port, if the host is no address.
+func splitName(addr string) (host, port string, isName bool) {
 	i := strings.LastIndexByte(addr, ':')
 	if i <= 0 {
-		return false // no host or no port
+		return "", "", false // no host or no port
 	}
-	host := addr[:i]
+	host, port = addr[:i], addr[i+1:]
 	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
 		host = host[1 : len(host)-1]
 	}
 	_, err := netip.ParseAddr(host)
-	return err != nil
+	return host, port, err != nil
 }

@@ -15,7 +15,9 @@ type ExceptionContext struct {
 	Handle    *Handle    // the callback
 	Transport *Transport // the transport
 	Protocol  Protocol   // and its protocol
-	Created   []byte     // where the callback was given to the loop, in debug mode
+	// Created is where the callback was given to the loop, or else the transport or
+	// the future was made, in debug mode.
+	Created []byte
 }
 
 // An ExceptionHandler is told of errors that have no caller to go to. It runs on the
@@ -23,11 +25,15 @@ type ExceptionContext struct {
 // the default handler.
 type ExceptionHandler func(*EventLoop, ExceptionContext)
 
-// A PanicError is a panic in a callback. It unwraps to the panic's value where that
-// is an error.
+// A PanicError is a panic in a callback, or in a function that was given to Go. It
+// unwraps to the panic's value where that is an error.
 type PanicError struct {
 	Value any
+	Stack []byte // of the goroutine that panicked
 }
+
+// newPanicError is called where a panic was recovered.
+func newPanicError(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
@@ -70,10 +76,11 @@ func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool)
 		slog.Default().Error("panic in default exception handler", "panic", v, "during", during.Message)
 		return
 	}
+	p := newPanicError(v)
 	l.log(ExceptionContext{
 		Message: "unhandled error in exception handler",
-		Err:     &PanicError{v},
-		Stack:   debug.Stack(),
+		Err:     p,
+		Stack:   p.Stack,
 	}, slog.Group("during", attrs(during)...))
 }
 
@@ -81,17 +88,23 @@ func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool)
 func (l *EventLoop) DefaultExceptionHandler(ctx ExceptionContext) { l.log(ctx) }
 
 func (l *EventLoop) log(ctx ExceptionContext, more ...any) {
-	logger := l.logger
+	orDefault(l.logger).Error("zmqio: "+ctx.Message, append(attrs(ctx), more...)...)
+}
+
+func orDefault(logger *slog.Logger) *slog.Logger {
 	if logger == nil {
-		logger = slog.Default()
+		return slog.Default()
 	}
-	logger.Error("zmqio: "+ctx.Message, append(attrs(ctx), more...)...)
+	return logger
 }
 
 func attrs(ctx ExceptionContext) []any {
 	var a []any
 	if ctx.Err != nil {
 		a = append(a, slog.Any("error", ctx.Err))
+	}
+	if h := ctx.Handle; h != nil && h.origin != nil {
+		a = append(a, slog.String("handle", h.String()))
 	}
 	if ctx.Transport != nil {
 		a = append(a, slog.String("transport", ctx.Transport.String()))
@@ -117,7 +130,14 @@ func (l *EventLoop) protect(ctx ExceptionContext, fn func()) {
 // recovered is for a defer statement around a callback.
 func (l *EventLoop) recovered(ctx ExceptionContext) {
 	if v := recover(); v != nil {
-		ctx.Err, ctx.Stack = &PanicError{v}, debug.Stack()
+		p := newPanicError(v)
+		ctx.Err, ctx.Stack = p, p.Stack
+		switch {
+		case ctx.Handle != nil:
+			ctx.Created = ctx.Handle.origin.created()
+		case ctx.Transport != nil:
+			ctx.Created = ctx.Transport.created.text()
+		}
 		l.CallExceptionHandler(ctx)
 	}
 }

@@ -142,7 +142,7 @@ func (t *Transport) resumeIfUnder() {
 		return
 	}
 	f.posted = true
-	_ = t.loop.enqueue(&Handle{fn: t.resume})
+	_ = t.loop.enqueue(&Handle{fn: t.resume, origin: t.origin("ResumeWriting")})
 }
 
 // resume calls ResumeWriting, on the loop.

@@ -3,19 +3,27 @@ package zmqio
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 )
 
 // A Future is a result that will be there later: asyncio's Future. Its callbacks
 // run on its loop; its methods may be called from every goroutine.
+//
+// If a future that failed is garbage collected before anybody has asked for its result,
+// the loop's exception handler is told of the error; not so if it was cancelled, by
+// Cancel or by a context.
 type Future[T any] struct {
-	loop *EventLoop
-	done chan struct{} // closed when the future is done
+	loop    *EventLoop
+	done    chan struct{}           // closed when the future is done
+	created *trace                  // in debug mode
+	end     context.CancelCauseFunc // of the context of Go's function
 
 	mu        sync.Mutex
 	value     T
 	err       error
+	unread    runtime.Cleanup // set while err has not been read
 	lastID    CallbackID
 	callbacks []doneCallback[T]
 }
@@ -30,8 +38,15 @@ type doneCallback[T any] struct {
 
 // NewFuture returns a future of loop l, which must not be nil, without a result.
 func NewFuture[T any](l *EventLoop) *Future[T] {
-	return &Future[T]{loop: l, done: make(chan struct{})}
+	f := &Future[T]{loop: l, done: make(chan struct{})}
+	if l.Debug() {
+		f.created = newTrace()
+	}
+	return f
 }
+
+// Loop returns the loop that the future is of. It stands for get_loop.
+func (f *Future[T]) Loop() *EventLoop { return f.loop }
 
 // SetResult gives the future its result. It returns ErrInvalidState if the future
 // is done already. If the loop is closed and there are callbacks, which it drops,
@@ -56,6 +71,9 @@ func (f *Future[T]) Cancel() bool {
 }
 
 func (f *Future[T]) finish(v T, err error) error {
+	if f.end != nil {
+		defer f.end(err)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.Done() {
@@ -65,12 +83,36 @@ func (f *Future[T]) finish(v T, err error) error {
 	callbacks := f.callbacks
 	f.callbacks = nil
 	close(f.done)
+	if err != nil && !errors.Is(err, ErrCancelled) && !errors.Is(err, context.Canceled) {
+		f.unread = runtime.AddCleanup(f, f.loop.reportUnread, unread{err, f.created})
+	}
 	for _, c := range callbacks {
-		if _, err := f.loop.CallSoon(func() { c.fn(f) }); err != nil {
+		if err := f.call(c.fn); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// call has the loop call fn.
+func (f *Future[T]) call(fn func(*Future[T])) error {
+	return f.loop.enqueue(&Handle{fn: func() { fn(f) }, origin: f.loop.origin(fn)})
+}
+
+// unread is the error of a future that nobody asked for its result.
+type unread struct {
+	err     error
+	created *trace
+}
+
+// reportUnread tells the exception handler. A closed loop tells nobody.
+func (l *EventLoop) reportUnread(u unread) {
+	ctx := ExceptionContext{Message: "the error of a future was never retrieved", Err: u.err, Created: u.created.text()}
+	var p *PanicError
+	if errors.As(u.err, &p) {
+		ctx.Stack = p.Stack
+	}
+	_ = l.enqueue(&Handle{fn: func() { l.CallExceptionHandler(ctx) }})
 }
 
 // Done reports whether the future has a result, an error or was cancelled.
@@ -98,6 +140,8 @@ func (f *Future[T]) Result() (T, error) {
 	if !f.Done() {
 		return f.value, ErrInvalidState
 	}
+	f.unread.Stop()
+	f.unread = runtime.Cleanup{}
 	return f.value, f.err
 }
 
@@ -128,7 +172,7 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) CallbackID {
 	defer f.mu.Unlock()
 	f.lastID++
 	if f.Done() {
-		_, _ = f.loop.CallSoon(func() { fn(f) }) // a closed loop calls nobody
+		_ = f.call(fn) // a closed loop calls nobody
 	} else {
 		f.callbacks = append(f.callbacks, doneCallback[T]{f.lastID, fn})
 	}

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"fmt"
 	"sync/atomic"
 	"time"
 )
@@ -10,6 +11,7 @@ type Handle struct {
 	fn         func()
 	persistent bool // runs whenever it is queued, not once; nobody else has it
 	state      atomic.Uint32
+	origin     *origin // in debug mode
 }
 
 const (
@@ -28,6 +30,24 @@ func (h *Handle) Cancel() {
 
 // Cancelled reports whether Cancel has been called.
 func (h *Handle) Cancelled() bool { return h.state.Load()&handleCancelled != 0 }
+
+// String returns the handle's state, for messages; in debug mode also the callback and
+// where it was given to the loop.
+func (h *Handle) String() string { return "<Handle" + h.describe() + ">" }
+
+func (h *Handle) describe() (s string) {
+	if h.Cancelled() {
+		s = " cancelled"
+	}
+	if o := h.origin; o != nil {
+		name, place := o.place()
+		s += " " + name + " at " + place
+		if o.trace != nil {
+			s += ", created at " + o.trace.String()
+		}
+	}
+	return s
+}
 
 // take returns the callback to run, or nil if it was cancelled.
 func (h *Handle) take() func() {
@@ -55,6 +75,11 @@ type TimerHandle struct {
 // When returns the time at which the callback is due, on the clock of
 // EventLoop.Time.
 func (h *TimerHandle) When() time.Duration { return h.when }
+
+// String is Handle.String, with the time.
+func (h *TimerHandle) String() string {
+	return fmt.Sprintf("<TimerHandle when=%v%s>", h.when, h.describe())
+}
 
 // Cancel is Handle.Cancel, and takes the timer off the loop at once.
 func (h *TimerHandle) Cancel() {

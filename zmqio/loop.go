@@ -1,10 +1,14 @@
 package zmqio
 
 import (
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"net"
+	"os"
 	"runtime"
 	"slices"
 	"sync"
@@ -42,7 +46,14 @@ type LoopConfig struct {
 	// and of a longer one. libzmq counts milliseconds in 32 bits, so it can be 24
 	// days.
 	Linger time.Duration
-	// Logger gets what no exception handler was set for; nil is slog.Default().
+	// ExecutorLimit is how many functions that were given to Go run at the same
+	// time; 0 is DefaultExecutorLimit.
+	ExecutorLimit int
+	// Resolver looks up names for GetAddrInfo, GetNameInfo and ResolveEndpoint; nil
+	// is net.DefaultResolver.
+	Resolver *net.Resolver
+	// Logger gets what no exception handler was set for, and what debug mode has to
+	// say; nil is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -54,6 +65,8 @@ func (c LoopConfig) check() error {
 		return invalid("MaxSockets is negative: %d", c.MaxSockets)
 	case c.Linger < 0 || c.Linger > maxLinger:
 		return invalid("Linger is %v, not between 0 and %v", c.Linger, maxLinger)
+	case c.ExecutorLimit < 0:
+		return invalid("ExecutorLimit is negative: %d", c.ExecutorLimit)
 	case c.Context != nil && (c.IOThreads != 0 || c.MaxSockets != 0):
 		return invalid("IOThreads and MaxSockets are for a context of the loop's own, but Context is given")
 	}
@@ -70,6 +83,11 @@ type EventLoop struct {
 	ownContext bool
 	linger     time.Duration
 	logger     *slog.Logger
+	resolver   *net.Resolver
+	debug      debugMode
+	slots      chan struct{}   // one for each function of Go that runs
+	alive      context.Context // ends in Close
+	end        context.CancelFunc
 	start      time.Time // Time counts from here
 	poller     *poll.Poller
 
@@ -90,6 +108,8 @@ type EventLoop struct {
 	transports map[uint64]*Transport
 	lastToken  uint64
 	policies   []*Policy // that have the loop
+	created    *trace
+	leak       runtime.Cleanup // in debug mode
 
 	// What follows is for the owner alone.
 	spare      []*Handle // the ready queue that is not in use
@@ -113,15 +133,22 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		ownContext: c.Context == nil,
 		linger:     c.Linger,
 		logger:     c.Logger,
+		resolver:   c.Resolver,
+		slots:      make(chan struct{}, cmp.Or(c.ExecutorLimit, DefaultExecutorLimit)),
 		start:      time.Now(),
 		changed:    make(chan struct{}),
 		transports: make(map[uint64]*Transport),
 		events:     make([]poll.Event, 256),
 		receiver:   sock.NewReceiver(),
+		created:    newTrace(),
 	}
 	if l.linger == 0 {
 		l.linger = DefaultLinger
 	}
+	if l.resolver == nil {
+		l.resolver = net.DefaultResolver
+	}
+	l.alive, l.end = context.WithCancel(context.Background())
 	var err error
 	if l.poller, err = poll.New(); err != nil {
 		return nil, err
@@ -132,6 +159,8 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 			return nil, err
 		}
 	}
+	l.debug.slow.Store(int64(DefaultSlowCallbackDuration))
+	l.SetDebug(os.Getenv("ZMQIO_DEBUG") == "1")
 	return l, nil
 }
 
@@ -177,7 +206,7 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	if fn == nil {
 		return nil, invalid("nil function")
 	}
-	h := &Handle{fn: fn}
+	h := &Handle{fn: fn, origin: l.origin(fn)}
 	if err := l.enqueue(h); err != nil {
 		return nil, err
 	}

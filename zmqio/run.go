@@ -178,7 +178,7 @@ func (l *EventLoop) runBatch(batch []*Handle) {
 		batch[next] = nil
 		next++
 		if fn := h.take(); fn != nil {
-			l.protect(ExceptionContext{Message: "callback panicked", Handle: h}, fn)
+			l.call(h, fn)
 		}
 	}
 }

@@ -25,7 +25,7 @@ func (l *EventLoop) CallAt(when time.Duration, fn func()) (*TimerHandle, error) 
 	if fn == nil {
 		return nil, invalid("nil function")
 	}
-	h := &TimerHandle{Handle: Handle{fn: fn}, loop: l, when: when}
+	h := &TimerHandle{Handle: Handle{fn: fn, origin: l.origin(fn)}, loop: l, when: when}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {

@@ -3,6 +3,8 @@ package zmqio
 import (
 	"errors"
 	"fmt"
+	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -24,6 +26,9 @@ type Transport struct {
 	token  uint64
 	io     ioHandle
 	zsock  *zmq4.Socket
+
+	created *trace          // in debug mode
+	leak    runtime.Cleanup // in debug mode
 
 	// sockMu is held by whoever is in a libzmq call. It is taken before mu.
 	sockMu sync.Mutex
@@ -83,14 +88,15 @@ func traitsOf(typ zmq.SocketType) traits {
 }
 
 // newTransport puts s, which is inside z, on the loop.
-func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Socket, p Protocol) (*Transport, error) {
+func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Socket, p Protocol, created *trace) (*Transport, error) {
 	fd, err := zmq.Sockopts{RawSockopts: rawSocket{s}}.FD()
 	if err != nil {
 		return nil, err
 	}
-	t := &Transport{loop: l, typ: typ, traits: traitsOf(typ), zsock: z, sock: s, fd: int(fd)}
+	t := &Transport{loop: l, typ: typ, traits: traitsOf(typ), zsock: z, sock: s, fd: int(fd), created: created}
 	t.protocol.Store(&p)
 	t.io.init(t.serve)
+	t.io.origin = &origin{transport: t, trace: created, method: "MsgReceived"}
 	t.flow.init()
 	t.reading.Store(true)
 
@@ -102,6 +108,9 @@ func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Sock
 	if err := l.poller.Add(t.fd, poll.Read, t.token); err != nil {
 		l.forget(t)
 		return nil, err
+	}
+	if created != nil {
+		t.leak = warnIfCollected(t, l.logger, "transport", created, slog.String("type", typ.String()))
 	}
 	// The descriptor tells of changes only, and some may have been before.
 	t.schedule()
@@ -187,6 +196,7 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 		return dropped
 	}
 	t.state = stateClosed
+	t.leak.Stop()
 	t.reading.Store(false)
 	t.discarding.Store(false)
 	t.lostErr = err
@@ -221,7 +231,9 @@ func abortSocket(t *Transport) {
 func leaveOpen(*Transport) {}
 
 // postLost has ConnectionLost called by the loop. A closed loop does it in Close.
-func (t *Transport) postLost() { _ = t.loop.enqueue(&Handle{fn: t.lose}) }
+func (t *Transport) postLost() {
+	_ = t.loop.enqueue(&Handle{fn: t.lose, origin: t.origin("ConnectionLost")})
+}
 
 // lose calls ConnectionLost, on the loop, once.
 func (t *Transport) lose() {
@@ -242,7 +254,7 @@ func (t *Transport) fatal(err error) {
 
 // complain has the loop's exception handler called with err.
 func (t *Transport) complain(message string, err error) {
-	ctx := ExceptionContext{Message: message, Err: err, Transport: t, Protocol: t.Protocol()}
+	ctx := ExceptionContext{Message: message, Err: err, Transport: t, Protocol: t.Protocol(), Created: t.created.text()}
 	_ = t.loop.enqueue(&Handle{fn: func() { t.loop.CallExceptionHandler(ctx) }})
 }
 

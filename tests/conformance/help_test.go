@@ -1,0 +1,140 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq/zmqio"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wants fails the test unless err is target.
+func wants(t testing.TB, err, target error) {
+	t.Helper()
+	if !errors.Is(err, target) {
+		t.Errorf("got %v, want %v", err, target)
+	}
+}
+
+// newLoop returns a loop that is closed in the end, when goroutines and descriptors must
+// be back to where they were.
+func newLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
+	t.Helper()
+	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
+	l, err := zmqio.NewEventLoop(cfg)
+	must(t, err)
+	t.Cleanup(func() {
+		must(t, l.Close())
+		deadline := time.Now().Add(10 * time.Second)
+		for runtime.NumGoroutine() > goroutines || countFDs(t) > fds {
+			if time.Now().After(deadline) {
+				t.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)",
+					runtime.NumGoroutine(), goroutines, countFDs(t), fds)
+				return
+			}
+			time.Sleep(time.Millisecond) // libzmq's threads end in their own time
+		}
+	})
+	return l
+}
+
+func countFDs(t testing.TB) int {
+	t.Helper()
+	entries, err := os.ReadDir("/dev/fd")
+	must(t, err)
+	return len(entries)
+}
+
+// bounded is a context that ends a test that would hang.
+func bounded(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Second, errors.New("test took too long"))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func soon(t testing.TB, l *zmqio.EventLoop, fn func()) *zmqio.Handle {
+	t.Helper()
+	h, err := l.CallSoon(fn)
+	must(t, err)
+	return h
+}
+
+func later(t testing.TB, l *zmqio.EventLoop, d time.Duration, fn func()) *zmqio.TimerHandle {
+	t.Helper()
+	h, err := l.CallLater(d, fn)
+	must(t, err)
+	return h
+}
+
+// run runs the loop until it is stopped.
+func run(t testing.TB, l *zmqio.EventLoop) {
+	t.Helper()
+	must(t, l.RunForever(bounded(t)))
+}
+
+// pass makes the loop run what is ready, once.
+func pass(t testing.TB, l *zmqio.EventLoop) {
+	t.Helper()
+	l.Stop()
+	run(t, l)
+}
+
+// onGoroutine calls fn on a goroutine of its own, which fn may end, and waits for that.
+func onGoroutine(fn func()) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		fn()
+	}()
+	<-done
+}
+
+// A journal is a slog.Handler that keeps what is logged.
+type journal struct {
+	mu      sync.Mutex
+	records []slog.Record
+}
+
+func (j *journal) Enabled(context.Context, slog.Level) bool { return true }
+func (j *journal) WithAttrs([]slog.Attr) slog.Handler       { return j }
+func (j *journal) WithGroup(string) slog.Handler            { return j }
+
+func (j *journal) Handle(_ context.Context, r slog.Record) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.records = append(j.records, r)
+	return nil
+}
+
+// entries returns the attributes of what was logged, "msg" and "level" among them.
+func (j *journal) entries() []map[string]string {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	var all []map[string]string
+	for _, r := range j.records {
+		m := map[string]string{"msg": r.Message, "level": r.Level.String()}
+		r.Attrs(func(a slog.Attr) bool { m[a.Key] = a.Value.String(); return true })
+		all = append(all, m)
+	}
+	return all
+}
+
+// newJournal returns a journal and a loop that logs to it.
+func newJournal(t testing.TB) (*journal, *zmqio.EventLoop) {
+	t.Helper()
+	j := &journal{}
+	return j, newLoop(t, &zmqio.LoopConfig{Logger: slog.New(j)})
+}

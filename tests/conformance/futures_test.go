@@ -334,3 +334,20 @@ func TestTbLoggerExceptionUnretrieved(t *testing.T) {
 		}
 	}
 }
+
+// A panic in a function of Go that nobody asks for is reported with its stack.
+func TestTbLoggerPanicUnretrieved(t *testing.T) {
+	l := newLoop(t, nil)
+	got := collected(t, l, func(*zmqio.Future[int]) {
+		done := false
+		zmqio.Go(bounded(t), l, func(context.Context) (int, error) { panic("lost") }).
+			AddDoneCallback(func(*zmqio.Future[int]) { done = true })
+		for !done {
+			pass(t, l)
+		}
+	})
+	var p *zmqio.PanicError
+	if len(got) != 1 || !errors.As(got[0].Err, &p) || !strings.Contains(string(got[0].Stack), "TestTbLoggerPanicUnretrieved") {
+		t.Errorf("%v", got)
+	}
+}

@@ -104,7 +104,8 @@ func TestLoopCloseIsBounded(t *testing.T) {
 func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
 	l, err := NewEventLoop(&LoopConfig{Linger: time.Millisecond})
 	must(t, err)
-	tr := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("ipc://@zmqio-test-late"))
+	endpoint := fmt.Sprintf("ipc://@zmqio-test-%d", os.Getpid())
+	tr := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo(endpoint))
 	must(t, tr.Write(msg("x")))
 	must(t, tr.Close())
 	if err := l.Close(); !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -114,7 +115,7 @@ func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
 	other, err := NewEventLoop(nil)
 	must(t, err)
 	defer other.Close()
-	create(t, other, &recorder{onMsg: func([][]byte) { other.Stop() }}, zmq.PULL, bindTo("ipc://@zmqio-test-late"))
+	create(t, other, &recorder{onMsg: func([][]byte) { other.Stop() }}, zmq.PULL, bindTo(endpoint))
 	must(t, other.RunForever(bounded(t)))
 }
 

@@ -49,10 +49,11 @@ func (l *EventLoop) Close() (err error) {
 	for _, t := range l.transports {
 		transports = append(transports, t)
 	}
+	followers := slices.Clone(l.followers)
 	l.mu.Unlock()
 	slices.SortFunc(transports, func(a, b *Transport) int { return int(a.token) - int(b.token) })
-	for _, p := range l.policies {
-		p.forget(l)
+	for _, f := range followers {
+		f.forget(l)
 	}
 	err = l.endAll(transports)
 	defer func() { // also after a ConnectionLost that called runtime.Goexit

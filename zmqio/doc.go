@@ -25,6 +25,11 @@
 // comes through read.go, a batch at a time, to MsgReceived. Which goroutine does it
 // and when is in run.go.
 //
+// # Child processes
+//
+// A [ChildWatcher] calls a function on the loop when a child process has ended. Its
+// documentation says what may and may not be mixed with os/exec.
+//
 // # Errors
 //
 // A failed libzmq call gives an [*os.SyscallError] that holds a [zmq.Errno]; see

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 )
 
 // Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
@@ -40,6 +41,10 @@ var (
 	ErrAlreadyPaused = errors.New("zmqio: reading is already paused")
 	// ErrNotPaused is returned by ResumeReading on a transport that is not paused.
 	ErrNotPaused = errors.New("zmqio: reading is not paused")
+
+	// ErrWatcherClosed is returned by a child watcher after Close. It is also
+	// os.ErrClosed.
+	ErrWatcherClosed error = &sentinel{"zmqio: child watcher is closed", os.ErrClosed}
 
 	// ErrGoexit stands for the result of a function that called runtime.Goexit.
 	ErrGoexit = errors.New("zmqio: the function called runtime.Goexit")

@@ -107,7 +107,7 @@ type EventLoop struct {
 	handler    ExceptionHandler
 	transports map[uint64]*Transport
 	lastToken  uint64
-	policies   []*Policy // that have the loop
+	followers  []follower // to be told when the loop is closed
 	created    *trace
 	leak       runtime.Cleanup // in debug mode
 
@@ -249,17 +249,27 @@ func (l *EventLoop) onLoop() bool { return l.owner.Load() == goid.Get() }
 // owned reports whether a goroutine runs, creates on or closes the loop.
 func (l *EventLoop) owned() bool { return l.owner.Load() != 0 }
 
-// belongTo notes that p has the loop, and reports whether it is open.
-func (l *EventLoop) belongTo(p *Policy) bool {
+// A follower has the loop, and drops it when it is closed.
+type follower interface{ forget(l *EventLoop) }
+
+// belongTo notes that f has the loop, and reports whether it is open.
+func (l *EventLoop) belongTo(f follower) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
 		return false
 	}
-	if !slices.Contains(l.policies, p) {
-		l.policies = append(l.policies, p)
+	if !slices.Contains(l.followers, f) {
+		l.followers = append(l.followers, f)
 	}
 	return true
+}
+
+// leave notes that f no longer has the loop.
+func (l *EventLoop) leave(f follower) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.followers = slices.DeleteFunc(l.followers, func(g follower) bool { return g == f })
 }
 
 // String returns the loop's state, for messages.

@@ -1,6 +1,8 @@
 package zmqio
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"sync"
 
@@ -19,6 +21,11 @@ type EventLoopPolicy interface {
 	// SetEventLoop makes a loop the calling goroutine's; with nil it has none. It
 	// stands for set_event_loop.
 	SetEventLoop(l *EventLoop) error
+	// ChildWatcher returns the watcher of child processes. It stands for
+	// get_child_watcher.
+	ChildWatcher() (ChildWatcher, error)
+	// SetChildWatcher replaces it. It stands for set_child_watcher.
+	SetChildWatcher(w ChildWatcher) error
 }
 
 // A Policy is the usual EventLoopPolicy, aiozmq's ZmqEventLoopPolicy: each goroutine
@@ -30,8 +37,9 @@ type EventLoopPolicy interface {
 type Policy struct {
 	cfg *LoopConfig
 
-	mu    sync.Mutex
-	loops map[int64]*EventLoop // by goroutine; nil where nil was set
+	mu      sync.Mutex
+	loops   map[int64]*EventLoop // by goroutine; nil where nil was set
+	watcher ChildWatcher         // nil until somebody asks for it
 }
 
 // mainGoroutine is the id of the goroutine that main runs on.
@@ -69,16 +77,71 @@ func (p *Policy) EventLoop() (*EventLoop, error) {
 // NewEventLoop returns a new loop, which is nobody's until SetEventLoop.
 func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg) }
 
-// SetEventLoop makes l the calling goroutine's loop; with nil it has none. The error
-// is ErrLoopClosed.
+// SetEventLoop makes l the calling goroutine's loop; with nil it has none. On the
+// main goroutine the child watcher, if there is one yet, goes along: l is attached
+// to it, and nil detaches it. A watcher that has been closed is dropped instead.
+//
+// The errors are ErrLoopClosed, which changes nothing, and what AttachLoop of a
+// watcher returns, when l has been set all the same.
 func (p *Policy) SetEventLoop(l *EventLoop) error {
+	id := goid.Get()
+	w, err := p.register(id, l)
+	if err != nil || w == nil || id != mainGoroutine {
+		return err
+	}
+	err = w.AttachLoop(l)
+	if !errors.Is(err, ErrWatcherClosed) {
+		return err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.watcher == w {
+		p.watcher = nil
+	}
+	return nil
+}
+
+// register makes l the loop of a goroutine, and returns the child watcher.
+func (p *Policy) register(goroutine int64, l *EventLoop) (ChildWatcher, error) {
 	p.mu.Lock() // before belongTo: a loop that is closed behind it is then forgotten
 	defer p.mu.Unlock()
 	if l != nil && !l.belongTo(p) {
-		return ErrLoopClosed
+		return nil, ErrLoopClosed
 	}
-	p.loops[goid.Get()] = l
-	return nil
+	p.loops[goroutine] = l
+	return p.watcher, nil
+}
+
+// ChildWatcher returns the watcher of child processes. If there is none it makes a
+// SafeChildWatcher, which is attached to the main goroutine's loop, if there is one
+// and the call comes from the main goroutine. Otherwise it has no loop until
+// SetEventLoop is called there or AttachLoop anywhere. The error is always nil.
+func (p *Policy) ChildWatcher() (ChildWatcher, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.watcher == nil {
+		w := NewSafeChildWatcher()
+		if goid.Get() == mainGoroutine {
+			_ = w.AttachLoop(p.loops[mainGoroutine]) // an error means that it is about to be forgotten
+		}
+		p.watcher = w
+	}
+	return p.watcher, nil
+}
+
+// SetChildWatcher makes w the watcher of child processes and closes the one that
+// was. It attaches no loop: the next SetEventLoop on the main goroutine does, or
+// AttachLoop. With nil, ChildWatcher will make a new one. The error is what Close of
+// the old one returns.
+func (p *Policy) SetChildWatcher(w ChildWatcher) error {
+	p.mu.Lock()
+	old := p.watcher
+	p.watcher = w
+	p.mu.Unlock()
+	if old == nil || old == w {
+		return nil
+	}
+	return old.Close()
 }
 
 // forget drops l from every goroutine, as if it had never been set.
@@ -146,4 +209,19 @@ func setRunningLoop(l *EventLoop) (unset func()) {
 	id := goid.Get()
 	running.Store(id, l)
 	return func() { running.Delete(id) }
+}
+
+type loopKey struct{}
+
+// NewContext returns a context that carries l, for code that passes its loop along
+// and does not ask which goroutine it is on.
+func NewContext(ctx context.Context, l *EventLoop) context.Context {
+	return context.WithValue(ctx, loopKey{}, l)
+}
+
+// FromContext returns the loop that NewContext put into ctx, and whether there is
+// one. It may have been closed since.
+func FromContext(ctx context.Context) (*EventLoop, bool) {
+	l, _ := ctx.Value(loopKey{}).(*EventLoop)
+	return l, l != nil
 }

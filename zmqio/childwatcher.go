@@ -1,0 +1,283 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"syscall"
+)
+
+// A ChildWatcher calls a function on an event loop when a child process has ended.
+// It stands for asyncio's AbstractChildWatcher. [SafeChildWatcher] works on every
+// Unix, PidfdChildWatcher on Linux.
+//
+// A watcher reaps the children that have a handler and touches no others, so other
+// parts of the program may go on to use os/exec for theirs. But each child can be
+// reaped only once: whoever gives a pid to a watcher must leave the waiting to it.
+// With os/exec that means
+//
+//   - start the child with Cmd.Start or os.StartProcess, pass Process.Pid to
+//     AddChildHandler and do not call Wait, Run, Output or CombinedOutput. What Wait
+//     gives is what the handler gets;
+//   - give Stdin, Stdout and Stderr as *os.File or leave them nil: the goroutines
+//     that copy for other readers and writers, and the pipes of StdinPipe and its
+//     likes, are ended by Wait;
+//   - do not use exec.CommandContext, which watches the context until Wait;
+//   - Process.Signal and Process.Kill may be used until the handler is called, and
+//     Process.Release when the Process is no longer needed.
+//
+// Where Wait is wanted all the same, call it in [Go] and use no watcher.
+//
+// All methods may be called from every goroutine, and from handlers.
+type ChildWatcher interface {
+	// AddChildHandler has fn called on the loop when the child pid has ended, once,
+	// with the exit status or, if a signal killed it, the signal's number negated.
+	// A second handler for a pid replaces the first. It stands for
+	// add_child_handler.
+	//
+	// The order of ending, adding and attaching does not matter: a child that has
+	// ended already is reported too, and a watcher without a loop keeps the
+	// handlers until it gets one. For a pid that is not a child of this process, or
+	// was reaped by somebody else, fn gets 255 and a warning is logged.
+	AddChildHandler(pid int, fn func(pid, code int)) error
+	// RemoveChildHandler reports whether there was a handler for pid. That handler
+	// will not be called, and the child is the caller's to wait for. It stands for
+	// remove_child_handler.
+	RemoveChildHandler(pid int) bool
+	// AttachLoop makes l the loop that the handlers are called on, in place of any
+	// other; with nil there is none. Handlers are kept, and a warning is logged if
+	// nil leaves some waiting. It stands for attach_loop.
+	AttachLoop(l *EventLoop) error
+	// IsActive reports whether the watcher has a loop that runs, so that handlers
+	// can be called. It stands for is_active.
+	IsActive() bool
+	// Close removes all handlers and detaches the loop, for good. It may be
+	// repeated.
+	Close() error
+}
+
+// unknownChild is the code of a child that the system knows nothing of.
+const unknownChild = 255
+
+// children is what the watchers have in common. Only the loop's goroutine reaps,
+// and at once calls the handler: nothing is lost on the way when the loop stops, is
+// closed or is replaced between the two.
+type children struct {
+	open   func(pid int) (child, error)
+	listen func(l *EventLoop) (stop func()) // tells l of deaths; nil if each child does
+
+	mu       sync.Mutex
+	closed   bool
+	loop     *EventLoop
+	stop     func() // ends listen
+	handlers map[int]*childHandler
+}
+
+// A child is a process that has a handler.
+type child interface {
+	// reap waits for the process, without blocking. An error that is ECHILD says
+	// that there is nothing to wait for.
+	reap() (code int, ended bool, err error)
+	// release lets go of what watching the child took.
+	release()
+}
+
+type childHandler struct {
+	child
+	fn func(pid, code int)
+}
+
+// AddChildHandler implements [ChildWatcher]. The errors are ErrInvalidArgument for
+// a pid that is not positive or a nil fn, and ErrWatcherClosed.
+func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
+	switch {
+	case pid <= 0: // to waitpid it would stand for any child at all
+		return invalid("process id %d", pid)
+	case fn == nil:
+		return invalid("nil function")
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrWatcherClosed
+	}
+	if h := c.handlers[pid]; h != nil {
+		h.fn = fn
+		return nil
+	}
+	ch, err := c.open(pid)
+	if err != nil {
+		return fmt.Errorf("zmqio: process %d: %w", pid, err)
+	}
+	c.handlers[pid] = &childHandler{ch, fn}
+	c.postLocked(pid) // it may have ended before
+	return nil
+}
+
+// RemoveChildHandler implements [ChildWatcher].
+func (c *children) RemoveChildHandler(pid int) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.removeLocked(pid)
+}
+
+func (c *children) removeLocked(pid int) bool {
+	h := c.handlers[pid]
+	if h == nil {
+		return false
+	}
+	delete(c.handlers, pid)
+	h.release()
+	return true
+}
+
+// AttachLoop implements [ChildWatcher]. The errors are ErrLoopClosed, which leaves
+// the watcher as it was, and ErrWatcherClosed. A loop that is closed detaches
+// itself.
+func (c *children) AttachLoop(l *EventLoop) error {
+	if l == nil {
+		c.detach(func(*EventLoop) bool { return true })
+		return nil
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch {
+	case l == c.loop:
+		return nil
+	case c.closed:
+		return ErrWatcherClosed
+	case !l.belongTo(c):
+		return ErrLoopClosed
+	}
+	c.detachLocked()
+	c.loop = l
+	if c.listen != nil {
+		c.stop = c.listen(l)
+	}
+	c.postLocked(slices.Sorted(maps.Keys(c.handlers))...) // what ended while nobody listened
+	return nil
+}
+
+// detach detaches the watcher from its loop, if it is one that goes.
+func (c *children) detach(goes func(*EventLoop) bool) {
+	c.mu.Lock()
+	l, pending := c.loop, len(c.handlers)
+	if l == nil || !goes(l) {
+		c.mu.Unlock()
+		return
+	}
+	c.detachLocked()
+	c.mu.Unlock()
+	if pending > 0 {
+		l.warn("event loop detached from a child watcher with pending handlers", "handlers", pending)
+	}
+}
+
+func (c *children) detachLocked() {
+	if c.loop == nil {
+		return
+	}
+	c.loop.leave(c)
+	c.loop = nil
+	if c.stop != nil {
+		c.stop()
+	}
+}
+
+// forget detaches l, which is being closed.
+func (c *children) forget(l *EventLoop) {
+	c.detach(func(attached *EventLoop) bool { return attached == l })
+}
+
+// IsActive implements [ChildWatcher].
+func (c *children) IsActive() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.loop != nil && c.loop.IsRunning()
+}
+
+// Close implements [ChildWatcher]. The error is always nil.
+func (c *children) Close() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for pid := range c.handlers {
+		c.removeLocked(pid)
+	}
+	c.detachLocked()
+	return nil
+}
+
+// post has pid checked on the loop.
+func (c *children) post(pid int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.postLocked(pid)
+}
+
+func (c *children) postLocked(pids ...int) {
+	if l := c.loop; l != nil && len(pids) > 0 {
+		_, _ = l.CallSoon(func() { c.check(l, pids) }) // an error means that l is about to be forgotten
+	}
+}
+
+// checkAll checks every child that has a handler.
+func (c *children) checkAll(l *EventLoop) {
+	c.mu.Lock()
+	pids := slices.Sorted(maps.Keys(c.handlers))
+	c.mu.Unlock()
+	c.check(l, pids)
+}
+
+// check calls the handlers of those children among pids that have ended. It runs
+// on l.
+func (c *children) check(l *EventLoop, pids []int) {
+	defer func() { // a handler called runtime.Goexit
+		if len(pids) > 0 {
+			_, _ = l.CallSoon(func() { c.check(l, pids) })
+		}
+	}()
+	for len(pids) > 0 {
+		pid := pids[0]
+		pids = pids[1:]
+		if fn, code := c.reap(l, pid); fn != nil {
+			l.protect(ExceptionContext{Message: "child handler panicked"}, func() { fn(pid, code) })
+		}
+	}
+}
+
+// reap returns the handler to call if pid has ended, and removes it. It does
+// nothing once the watcher has left l.
+func (c *children) reap(l *EventLoop, pid int) (fn func(pid, code int), code int) {
+	c.mu.Lock()
+	h := c.handlers[pid]
+	if h == nil || c.loop != l {
+		c.mu.Unlock()
+		return nil, 0
+	}
+	code, ended, err := h.reap()
+	unknown := errors.Is(err, syscall.ECHILD)
+	if ended || unknown {
+		fn = h.fn
+		c.removeLocked(pid)
+	}
+	c.mu.Unlock()
+	switch {
+	case unknown:
+		l.warn("unknown child process, its exit code will be 255", "pid", pid)
+		return fn, unknownChild
+	case err != nil:
+		l.CallExceptionHandler(ExceptionContext{
+			Message: "cannot wait for a child process",
+			Err:     fmt.Errorf("zmqio: process %d: %w", pid, err),
+		})
+	}
+	return fn, code
+}
+
+// warn logs what is worth a look but no error.
+func (l *EventLoop) warn(text string, args ...any) {
+	orDefault(l.logger).Warn("zmqio: "+text, args...)
+}

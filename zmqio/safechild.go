@@ -1,0 +1,76 @@
+package zmqio
+
+import (
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+)
+
+// A SafeChildWatcher is a [ChildWatcher] that asks the system about each of its
+// children, one by one, whenever SIGCHLD arrives. It stands for asyncio's
+// SafeChildWatcher, and needs time in proportion to the number of handlers.
+//
+// It listens to SIGCHLD through a channel of its own while it has a loop. Other
+// channels, other watchers and AddSignalHandler get the signal all the same; but
+// signal.Ignore and signal.Reset of SIGCHLD would take it from everybody.
+//
+// All methods may be called from every goroutine. Use [NewSafeChildWatcher].
+type SafeChildWatcher struct{ children }
+
+// NewSafeChildWatcher returns a watcher that has no loop yet.
+func NewSafeChildWatcher() *SafeChildWatcher {
+	w := &SafeChildWatcher{}
+	w.open = func(pid int) (child, error) { return process(pid), nil }
+	w.listen = w.listenToSIGCHLD
+	w.handlers = make(map[int]*childHandler)
+	return w
+}
+
+func (w *SafeChildWatcher) listenToSIGCHLD(l *EventLoop) (stop func()) {
+	sigchld := make(chan os.Signal, 1) // one is enough: a scan finds all that have ended
+	signal.Notify(sigchld, syscall.SIGCHLD)
+	go func() {
+		var queued atomic.Bool // a scan that has not begun will see this death too
+		for range sigchld {
+			if queued.Swap(true) {
+				continue
+			}
+			_, _ = l.CallSoon(func() { // an error means that l is about to be forgotten
+				queued.Store(false)
+				w.checkAll(l)
+			})
+		}
+	}()
+	return func() {
+		signal.Stop(sigchld)
+		close(sigchld)
+	}
+}
+
+// A process is a child that is known by its number alone.
+type process int
+
+func (p process) reap() (code int, ended bool, err error) {
+	for {
+		var status syscall.WaitStatus
+		pid, err := syscall.Wait4(int(p), &status, syscall.WNOHANG, nil)
+		if err != syscall.EINTR {
+			return exitCode(status), pid == int(p), os.NewSyscallError("wait4", err)
+		}
+	}
+}
+
+func (process) release() {}
+
+// exitCode is what a handler is told. A status that is neither an exit nor a death
+// by signal, as a debugger may cause, is passed on as it is.
+func exitCode(status syscall.WaitStatus) int {
+	switch {
+	case status.Exited():
+		return status.ExitStatus()
+	case status.Signaled():
+		return -int(status.Signal())
+	}
+	return int(status)
+}

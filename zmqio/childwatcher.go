@@ -171,7 +171,7 @@ func (c *children) detach(goes func(*EventLoop) bool) {
 	c.detachLocked()
 	c.mu.Unlock()
 	if pending > 0 {
-		l.warn("event loop detached from a child watcher with pending handlers", "handlers", pending)
+		orDefault(l.logger).Warn("zmqio: event loop detached from a child watcher with pending handlers", "handlers", pending)
 	}
 }
 
@@ -266,7 +266,7 @@ func (c *children) reap(l *EventLoop, pid int) (fn func(pid, code int), code int
 	c.mu.Unlock()
 	switch {
 	case unknown:
-		l.warn("unknown child process, its exit code will be 255", "pid", pid)
+		orDefault(l.logger).Warn("zmqio: unknown child process, its exit code will be 255", "pid", pid)
 		return fn, unknownChild
 	case err != nil:
 		l.CallExceptionHandler(ExceptionContext{
@@ -275,9 +275,4 @@ func (c *children) reap(l *EventLoop, pid int) (fn func(pid, code int), code int
 		})
 	}
 	return fn, code
-}
-
-// warn logs what is worth a look but no error.
-func (l *EventLoop) warn(text string, args ...any) {
-	orDefault(l.logger).Warn("zmqio: "+text, args...)
 }

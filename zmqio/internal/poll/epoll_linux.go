@@ -4,6 +4,7 @@ package poll
 
 import (
 	"os"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,6 +15,9 @@ type Poller struct {
 	fd     int
 	wake   *waker
 	events []unix.EpollEvent
+
+	mu     sync.Mutex
+	always map[int]Event // descriptors that epoll refuses: see ctl
 }
 
 // New returns a Poller, which holds two descriptors until it is closed.
@@ -22,7 +26,7 @@ func New() (*Poller, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("epoll_create1", err)
 	}
-	p := &Poller{fd: fd}
+	p := &Poller{fd: fd, always: make(map[int]Event)}
 	if p.wake, err = newWaker(); err == nil {
 		err = p.Add(p.wake.readFD(), Read, wakeToken)
 	}
@@ -46,9 +50,19 @@ func (p *Poller) Modify(fd int, in Interest, token uint64) error {
 // Remove stops watching fd, which must be done before it is closed. An event that
 // a Wait has already taken may still be reported.
 func (p *Poller) Remove(fd int) error {
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil))
+	p.mu.Lock()
+	_, always := p.always[fd]
+	delete(p.always, fd)
+	p.mu.Unlock()
+	err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
+	if always { // or the number of one, for another file by now
+		return nil
+	}
+	return os.NewSyscallError("epoll_ctl", err)
 }
 
+// ctl is epoll_ctl, which refuses regular files and directories with EPERM. As with
+// poll(2) these are always ready.
 func (p *Poller) ctl(op, fd int, in Interest, token uint64) error {
 	ev := unix.EpollEvent{Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
 	if in&Read != 0 {
@@ -57,7 +71,16 @@ func (p *Poller) ctl(op, fd int, in Interest, token uint64) error {
 	if in&Write != 0 {
 		ev.Events |= unix.EPOLLOUT
 	}
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(p.fd, op, fd, &ev))
+	err := unix.EpollCtl(p.fd, op, fd, &ev)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err == unix.EPERM {
+		p.always[fd] = Event{token, in}
+		p.wake.wake()
+		return nil
+	}
+	delete(p.always, fd)
+	return os.NewSyscallError("epoll_ctl", err)
 }
 
 // Wait waits until a descriptor is ready, Wake is called or timeout has passed
@@ -67,14 +90,17 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 	if len(p.events) < len(events) {
 		p.events = make([]unix.EpollEvent, len(events))
 	}
-	n, err := unix.EpollWait(p.fd, p.events[:len(events)], millis(timeout))
+	stored := p.takeAlways(events[:len(events)/2])
+	if stored > 0 {
+		timeout = 0
+	}
+	n, err := unix.EpollWait(p.fd, p.events[:len(events)-stored], millis(timeout))
 	if err == unix.EINTR {
-		return 0, nil
+		return stored, nil
 	}
 	if err != nil {
 		return 0, os.NewSyscallError("epoll_wait", err)
 	}
-	stored := 0
 	for _, ev := range p.events[:n] {
 		token := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
 		if token == wakeToken {
@@ -92,6 +118,21 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 		stored++
 	}
 	return stored, nil
+}
+
+// takeAlways stores events of descriptors that are always ready: where there are too
+// many, others each time, because a map has no order.
+func (p *Poller) takeAlways(events []Event) (stored int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, ev := range p.always {
+		if stored == len(events) {
+			break
+		}
+		events[stored] = ev
+		stored++
+	}
+	return stored
 }
 
 // Wake makes the Wait in progress return, or else the next one. It does nothing

@@ -18,7 +18,8 @@ const (
 )
 
 // An Event reports a descriptor that is ready. Errors and hang-ups are readiness
-// for whatever is of interest: the next call on the descriptor tells them.
+// for whatever is of interest: the next call on the descriptor tells them. A regular
+// file is always ready.
 type Event struct {
 	Token uint64 // as given to Add
 	Ready Interest

@@ -1,9 +1,12 @@
 package poll
 
 import (
+	"errors"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -192,6 +195,78 @@ func TestDescriptorsAreReleased(t *testing.T) {
 	if after := count(); after != before {
 		t.Errorf("%d descriptors, %d before", after, before)
 	}
+}
+
+func TestClosedDescriptor(t *testing.T) {
+	p := newPoller(t)
+	r, _ := pipe(t)
+	fd := int(r.Fd())
+	r.Close()
+	if err := p.Add(fd, Read, 1); !errors.Is(err, syscall.EBADF) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// Regular files are always ready, and neither keep one another waiting nor others.
+func TestRegularFiles(t *testing.T) {
+	p := newPoller(t)
+	waiting := make(map[uint64]bool)
+	for i := range 50 { // more than there is room for
+		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+		must(t, err)
+		defer f.Close()
+		waiting[uint64(i)] = true
+		must(t, p.Add(int(f.Fd()), Read, uint64(i)))
+		defer func() { must(t, p.Remove(int(f.Fd()))) }()
+	}
+	r, w := pipe(t)
+	must(t, p.Add(int(r.Fd()), Read, 50))
+	waiting[50] = true
+	if _, err := w.WriteString("x"); err != nil {
+		t.Fatal(err)
+	}
+	for tries := 0; len(waiting) > 0; tries++ {
+		if tries == 10_000 {
+			t.Fatalf("never ready: %v", waiting)
+		}
+		for _, ev := range now(t, p) {
+			delete(waiting, ev.Token)
+		}
+	}
+}
+
+func TestRegularFileChangesAndLeaves(t *testing.T) {
+	p := newPoller(t)
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	must(t, err)
+	defer f.Close()
+	fd := int(f.Fd())
+	must(t, p.Add(fd, Read, 1))
+	if got := wait(t, p); !slices.Equal(got, []Event{{1, Read}}) {
+		t.Errorf("got %v", got)
+	}
+	must(t, p.Modify(fd, Read|Write, 2))
+	if got := wait(t, p); !slices.Equal(got, []Event{{2, Read | Write}}) {
+		t.Errorf("got %v", got)
+	}
+	must(t, p.Remove(fd))
+	if got := now(t, p); len(got) != 0 {
+		t.Errorf("removed, and still ready: %v", got)
+	}
+}
+
+// A regular file that is added while a Wait is in progress ends it.
+func TestRegularFileEndsAWait(t *testing.T) {
+	p := newPoller(t)
+	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
+	must(t, err)
+	defer f.Close()
+	added := make(chan error)
+	go func() { added <- p.Add(int(f.Fd()), Write, 7) }()
+	if got := wait(t, p); !slices.Equal(got, []Event{{7, Write}}) {
+		t.Errorf("got %v", got)
+	}
+	must(t, <-added)
 }
 
 // Timeouts round up: one that rounded down would spin until the time had come.

@@ -46,8 +46,7 @@ func (p *Poller) Add(fd int, in Interest, token uint64) error {
 	if _, ok := p.watched[fd]; ok {
 		return fmt.Errorf("zmqio: poll: descriptor %d: %w", fd, os.ErrExist)
 	}
-	p.put(fd, watch{in, token})
-	return nil
+	return p.put(fd, watch{in, token})
 }
 
 // Modify changes what of fd is of interest.
@@ -57,15 +56,18 @@ func (p *Poller) Modify(fd int, in Interest, token uint64) error {
 	if _, ok := p.watched[fd]; !ok {
 		return fmt.Errorf("zmqio: poll: descriptor %d: %w", fd, os.ErrNotExist)
 	}
-	p.put(fd, watch{in, token})
-	return nil
+	return p.put(fd, watch{in, token})
 }
 
 // put changes the table, and wakes a Wait that still polls the old one.
-func (p *Poller) put(fd int, w watch) {
+func (p *Poller) put(fd int, w watch) error {
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
+		return os.NewSyscallError("fcntl", err) // poll(2) would find it ready for ever
+	}
 	p.watched[fd] = w
 	p.changed = true
 	p.wake.wake()
+	return nil
 }
 
 // Remove stops watching fd, which must be done before it is closed. An event that

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -20,9 +21,10 @@ const lingerGrace = 500 * time.Millisecond
 
 // Close closes the loop and all its transports for good. What their buffers hold
 // goes to libzmq as far as it takes it, the rest is dropped; every ConnectionLost
-// that is due is called before Close returns; callbacks in the queue and timers are
-// dropped. Then, if the context is the loop's own, Close waits for libzmq to send
-// what it has, up to LoopConfig.Linger in all.
+// that is due is called before Close returns; callbacks in the queue, timers,
+// readers, writers and signal handlers are dropped. Then, if the context is the
+// loop's own, Close waits for libzmq to send what it has, up to LoopConfig.Linger in
+// all.
 //
 // It returns ErrLoopRunning if the loop runs, ErrWouldDeadlock inside a
 // ConnectionMade that is called while nobody runs it, and nil if it is closed
@@ -45,13 +47,14 @@ func (l *EventLoop) Close() (err error) {
 	}
 	l.ready, l.timers = nil, nil
 	l.leak.Stop()
+	maps.DeleteFunc(l.watches, func(_ int, w *watch) bool { return !w.transport })
 	transports := make([]*Transport, 0, len(l.transports))
 	for _, t := range l.transports {
 		transports = append(transports, t)
 	}
 	followers := slices.Clone(l.followers)
 	l.mu.Unlock()
-	slices.SortFunc(transports, func(a, b *Transport) int { return int(a.token) - int(b.token) })
+	slices.SortFunc(transports, func(a, b *Transport) int { return int(a.id) - int(b.id) })
 	for _, f := range followers {
 		f.forget(l)
 	}

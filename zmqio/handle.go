@@ -20,10 +20,12 @@ const (
 )
 
 // Cancel keeps the callback from running if it has not started yet. It may be
-// called any number of times, and after the callback has run.
+// called any number of times, and after the callback has run. It takes a reader, a
+// writer or a signal handler, which an ExceptionContext may name, off the loop the
+// next time that it would be called.
 func (h *Handle) Cancel() {
 	old := h.state.Or(handleTaken | handleCancelled)
-	if old&handleTaken == 0 {
+	if old&handleTaken == 0 && !h.persistent {
 		h.fn = nil // let go of what it refers to
 	}
 }
@@ -52,6 +54,9 @@ func (h *Handle) describe() (s string) {
 // take returns the callback to run, or nil if it was cancelled.
 func (h *Handle) take() func() {
 	if h.persistent {
+		if h.Cancelled() {
+			return nil
+		}
 		return h.fn
 	}
 	if h.state.Or(handleTaken)&handleTaken != 0 {

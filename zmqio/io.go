@@ -7,9 +7,10 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// An ioHandle is the callback in which the loop serves a transport's socket. It is
-// in the ready queue at most once, and asking for it while it runs makes it run
-// again, so that whoever sees something to do can ask without any lock.
+// An ioHandle is the callback in which the loop serves a transport's socket, and the
+// one of a reader, a writer or a signal handler. It is in the ready queue at most
+// once. Asking for a transport's while it runs makes it run again, so that whoever
+// sees something to do can ask without any lock.
 type ioHandle struct {
 	Handle
 	phase atomic.Uint32

@@ -106,8 +106,10 @@ type EventLoop struct {
 	timerSeq   uint64
 	handler    ExceptionHandler
 	transports map[uint64]*Transport
-	lastToken  uint64
-	followers  []follower // to be told when the loop is closed
+	lastID     uint64         // of a transport
+	watches    map[int]*watch // by descriptor
+	changes    uint32         // of watches
+	followers  []follower     // to be told when the loop is closed
 	created    *trace
 	leak       runtime.Cleanup // in debug mode
 
@@ -138,6 +140,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		start:      time.Now(),
 		changed:    make(chan struct{}),
 		transports: make(map[uint64]*Transport),
+		watches:    make(map[int]*watch),
 		events:     make([]poll.Event, 256),
 		receiver:   sock.NewReceiver(),
 		created:    newTrace(),

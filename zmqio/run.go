@@ -129,10 +129,7 @@ func (l *EventLoop) runOnce(leave func() bool) error {
 	l.mu.Lock()
 	l.sleeping = false
 	for _, ev := range l.events[:n] {
-		// A token that is unknown belongs to a socket that has just been closed.
-		if t := l.transports[ev.Token]; t != nil && t.io.queue() {
-			l.ready = append(l.ready, &t.io.Handle)
-		}
+		l.queueReady(ev)
 	}
 	l.dueTimers()
 	batch := l.ready

@@ -12,7 +12,6 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
-	"github.com/zmqio/zmq/zmqio/internal/poll"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -23,7 +22,7 @@ type Transport struct {
 	loop   *EventLoop
 	typ    zmq.SocketType
 	traits traits
-	token  uint64
+	id     uint64 // on the loop, counting from 1
 	io     ioHandle
 	zsock  *zmq4.Socket
 
@@ -100,13 +99,7 @@ func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Sock
 	t.flow.init()
 	t.reading.Store(true)
 
-	l.mu.Lock()
-	l.lastToken++
-	t.token = l.lastToken
-	l.transports[t.token] = t
-	l.mu.Unlock()
-	if err := l.poller.Add(t.fd, poll.Read, t.token); err != nil {
-		l.forget(t)
+	if err := l.adopt(t); err != nil {
 		return nil, err
 	}
 	if created != nil {
@@ -117,10 +110,33 @@ func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Sock
 	return t, nil
 }
 
+// adopt makes t one of the loop's transports and watches its descriptor.
+func (l *EventLoop) adopt(t *Transport) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.watch(t.fd, watch{reader: &t.io, transport: true}); err != nil {
+		return err
+	}
+	l.lastID++
+	t.id = l.lastID
+	l.transports[t.id] = t
+	return nil
+}
+
+// abandon ends the watch of t's descriptor, unless the number is another's by now
+// because the socket was closed behind our back.
+func (l *EventLoop) abandon(t *Transport) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if w := l.watches[t.fd]; w != nil && w.reader == &t.io {
+		l.unwatch(t.fd)
+	}
+}
+
 func (l *EventLoop) forget(t *Transport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	delete(l.transports, t.token)
+	delete(l.transports, t.id)
 }
 
 // Loop returns the loop that the transport is on.
@@ -206,9 +222,8 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	post := !t.lostDue
 	t.mu.Unlock()
 	// Off the poller before it is closed, so that the descriptor's number cannot
-	// be another's while it is watched. That fails only for a socket which was
-	// closed behind our back.
-	_ = t.loop.poller.Remove(t.fd)
+	// be another's while it is watched.
+	t.loop.abandon(t)
 	how(t)
 	t.sock = nil
 	t.sockMu.Unlock()

@@ -48,6 +48,9 @@ func (l *EventLoop) Close() (err error) {
 	l.ready, l.timers = nil, nil
 	l.leak.Stop()
 	maps.DeleteFunc(l.watches, func(_ int, w *watch) bool { return !w.transport })
+	for sig, w := range l.signals {
+		l.dropSignal(sig, w)
+	}
 	transports := make([]*Transport, 0, len(l.transports))
 	for _, t := range l.transports {
 		transports = append(transports, t)

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/pebbe/zmq4"
@@ -109,7 +110,8 @@ type EventLoop struct {
 	lastID     uint64         // of a transport
 	watches    map[int]*watch // by descriptor
 	changes    uint32         // of watches
-	followers  []follower     // to be told when the loop is closed
+	signals    map[syscall.Signal]*signalWatch
+	followers  []follower // to be told when the loop is closed
 	created    *trace
 	leak       runtime.Cleanup // in debug mode
 
@@ -141,6 +143,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		changed:    make(chan struct{}),
 		transports: make(map[uint64]*Transport),
 		watches:    make(map[int]*watch),
+		signals:    make(map[syscall.Signal]*signalWatch),
 		events:     make([]poll.Event, 256),
 		receiver:   sock.NewReceiver(),
 		created:    newTrace(),

@@ -1,0 +1,136 @@
+package zmqio
+
+import (
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+)
+
+// AddSignalHandler arranges for fn to be called on the loop each time the process
+// gets the signal sig; those that come before the loop has called it count once. It
+// wakes the loop. It takes the place of the handler that the loop had for sig, which
+// is not called again; a signal that is due then is for fn. It stands for
+// add_signal_handler, but may be called from every goroutine.
+//
+// Until RemoveSignalHandler or Close, sig does not do what it does by default. Other
+// loops and channels that were given to signal.Notify get it as well. The runtime
+// sends SIGURG to itself, often.
+//
+// The errors are ErrLoopClosed, and ErrInvalidArgument for a nil fn and for what is
+// not a signal that a Go program can catch: SIGKILL, SIGSTOP and those that the C
+// library keeps for itself are not.
+func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
+	n, err := checkSignal(sig)
+	if err != nil {
+		return err
+	}
+	if fn == nil {
+		return invalid("nil function")
+	}
+	h := l.newCallback(fn)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrLoopClosed
+	}
+	if w := l.signals[n]; w != nil {
+		w.replace(n, h)
+		return nil
+	}
+	w := &signalWatch{caught: make(chan os.Signal, 1), handler: h}
+	l.signals[n] = w
+	signal.Notify(w.caught, n)
+	go func() {
+		for range w.caught {
+			l.handleSignal(n, w)
+		}
+	}()
+	return nil
+}
+
+// RemoveSignalHandler ends what AddSignalHandler began, and reports whether there was
+// a handler. It is not called again, not even for a signal that has come already; off
+// the loop, a call that is just starting there may still come. Unless somebody else
+// waits for it, the signal does again what it does by default. It stands for
+// remove_signal_handler.
+func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {
+	n, _ := sig.(syscall.Signal) // 0, which is no signal, for what is none
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.signals[n]
+	if w == nil {
+		return false
+	}
+	l.dropSignal(n, w)
+	return true
+}
+
+// A signalWatch is a signal that the loop handles. Its goroutine ends when caught is
+// closed.
+type signalWatch struct {
+	caught  chan os.Signal
+	handler *ioHandle // guarded by the loop's mu
+}
+
+// replace makes h the handler. A signal that the old one has not been called for yet
+// is h's. The loop's mu is held.
+func (w *signalWatch) replace(sig syscall.Signal, h *ioHandle) {
+	old := w.handler
+	w.handler = h
+	old.Cancel()
+	if old.phase.Load() == ioQueued {
+		select {
+		case w.caught <- sig:
+		default: // one has come already
+		}
+	}
+}
+
+// dropSignal ends a watch. mu is held.
+func (l *EventLoop) dropSignal(sig syscall.Signal, w *signalWatch) {
+	delete(l.signals, sig)
+	w.handler.Cancel()
+	signal.Stop(w.caught) // from here on nothing is sent to it
+	close(w.caught)
+}
+
+// handleSignal queues the handler of a signal that has been caught.
+func (l *EventLoop) handleSignal(sig syscall.Signal, w *signalWatch) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	switch h := w.handler; {
+	case l.signals[sig] != w: // removed meanwhile
+	case h.Cancelled(): // by an exception handler
+		l.dropSignal(sig, w)
+	case h.queue():
+		l.ready = append(l.ready, &h.Handle)
+		l.wakeLocked()
+	}
+}
+
+// checkSignal makes sure that sig can be caught. signal.Notify takes anything.
+func checkSignal(sig os.Signal) (syscall.Signal, error) {
+	n, ok := sig.(syscall.Signal)
+	switch {
+	case !ok || n < 1 || n > lastSignal():
+		return 0, invalid("%v is no signal", sig)
+	case n == syscall.SIGKILL || n == syscall.SIGSTOP || reserved(n):
+		return 0, invalid("signal %d (%v) cannot be caught", int(n), n)
+	}
+	return n, nil
+}
+
+// lastSignal is the highest number of a signal. Only Linux has real-time signals that
+// the runtime knows.
+func lastSignal() syscall.Signal {
+	if runtime.GOOS == "linux" {
+		return 64
+	}
+	return 31
+}
+
+// reserved reports whether the runtime leaves a signal to the C library.
+func reserved(sig syscall.Signal) bool {
+	return runtime.GOOS == "linux" && sig >= 32 && sig <= 34
+}

@@ -1,0 +1,50 @@
+package zmqio
+
+import (
+	"syscall"
+	"testing"
+)
+
+// A handler that is queued when it is replaced is not called, and its signal goes to
+// the new one.
+func TestSignalGoesToTheNewHandler(t *testing.T) {
+	l := newLoop(t)
+	must(t, l.AddSignalHandler(syscall.SIGUSR1, func() { t.Error("old handler called") }))
+	l.handleSignal(syscall.SIGUSR1, l.signals[syscall.SIGUSR1])
+	if len(l.ready) != 1 {
+		t.Fatal("not queued")
+	}
+	must(t, l.AddSignalHandler(syscall.SIGUSR1, l.Stop))
+	must(t, l.RunForever(bounded(t)))
+}
+
+func TestQueuedSignalHandlerIsRemoved(t *testing.T) {
+	l := newLoop(t)
+	must(t, l.AddSignalHandler(syscall.SIGUSR1, func() { t.Error("called after it was removed") }))
+	w := l.signals[syscall.SIGUSR1]
+	l.handleSignal(syscall.SIGUSR1, w)
+	l.handleSignal(syscall.SIGUSR1, w)
+	if len(l.ready) != 1 {
+		t.Fatalf("queued %d times", len(l.ready))
+	}
+	if !l.RemoveSignalHandler(syscall.SIGUSR1) {
+		t.Error("not removed")
+	}
+	l.handleSignal(syscall.SIGUSR1, w) // as its goroutine may
+	pass(t, l)
+	if len(l.signals) != 0 {
+		t.Error("still there")
+	}
+}
+
+func TestCancelledSignalHandlerIsRemoved(t *testing.T) {
+	l := newLoop(t)
+	must(t, l.AddSignalHandler(syscall.SIGUSR1, func() { t.Error("called after it was cancelled") }))
+	w := l.signals[syscall.SIGUSR1]
+	w.handler.Cancel()
+	l.handleSignal(syscall.SIGUSR1, w)
+	if l.RemoveSignalHandler(syscall.SIGUSR1) {
+		t.Error("still there")
+	}
+	pass(t, l)
+}

@@ -118,6 +118,7 @@ type EventLoop struct {
 	// What follows is for the owner alone.
 	spare      []*Handle // the ready queue that is not in use
 	events     []poll.Event
+	parks      bool // it waits without keeping its thread
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered
 }

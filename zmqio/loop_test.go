@@ -291,7 +291,7 @@ func TestGoexitLeavesTheLoopUsable(t *testing.T) {
 
 func TestCallSoonFromManyGoroutines(t *testing.T) {
 	l := newLoop(t)
-	const goroutines, calls = 100, 1000
+	const goroutines, calls = 100, 10_000
 	var next [goroutines]int
 	left := goroutines * calls
 	var group sync.WaitGroup

@@ -16,6 +16,8 @@ type Poller struct {
 	wake   *waker
 	events []unix.EpollEvent
 
+	parking parking
+
 	mu     sync.Mutex
 	always map[int]Event // descriptors that epoll refuses: see ctl
 }
@@ -85,22 +87,29 @@ func (p *Poller) ctl(op, fd int, in Interest, token uint64) error {
 
 // Wait waits until a descriptor is ready, Wake is called or timeout has passed
 // (negative: forever), and returns the number of events stored. It may return
-// early with none.
+// early with none. It keeps its thread.
 func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
+	stored, _, err := p.wait(events, timeout)
+	return stored, err
+}
+
+// wait is Wait, and says whether there was anything at all, a wake-up included.
+func (p *Poller) wait(events []Event, timeout time.Duration) (stored int, woken bool, err error) {
 	if len(p.events) < len(events) {
 		p.events = make([]unix.EpollEvent, len(events))
 	}
-	stored := p.takeAlways(events[:len(events)/2])
+	stored = p.takeAlways(events[:len(events)/2])
 	if stored > 0 {
 		timeout = 0
 	}
 	n, err := unix.EpollWait(p.fd, p.events[:len(events)-stored], millis(timeout))
 	if err == unix.EINTR {
-		return stored, nil
+		return stored, true, nil
 	}
 	if err != nil {
-		return 0, os.NewSyscallError("epoll_wait", err)
+		return 0, false, os.NewSyscallError("epoll_wait", err)
 	}
+	woken = stored+n > 0
 	for _, ev := range p.events[:n] {
 		token := uint64(uint32(ev.Fd)) | uint64(uint32(ev.Pad))<<32
 		if token == wakeToken {
@@ -117,7 +126,7 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 		events[stored] = Event{Token: token, Ready: ready}
 		stored++
 	}
-	return stored, nil
+	return stored, woken, nil
 }
 
 // takeAlways stores events of descriptors that are always ready: where there are too
@@ -144,5 +153,6 @@ func (p *Poller) Close() error {
 	if p.wake != nil {
 		p.wake.close()
 	}
+	p.parking.close()
 	return os.NewSyscallError("close", unix.Close(p.fd))
 }

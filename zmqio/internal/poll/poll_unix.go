@@ -147,6 +147,14 @@ func (p *Poller) rebuild() {
 	}
 }
 
+// KeepsThread says whether Park keeps its thread.
+const KeepsThread = true
+
+// Park is Wait: poll(2) keeps its thread in any case.
+func (p *Poller) Park(events []Event, timeout time.Duration) (int, error) {
+	return p.Wait(events, timeout)
+}
+
 // Wake makes the Wait in progress return, or else the next one. It does nothing
 // once the Poller is closed.
 func (p *Poller) Wake() { p.wake.wake() }

@@ -1,0 +1,84 @@
+//go:build linux && !zmqio_poll
+
+package poll
+
+import (
+	"errors"
+	"os"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// parking is what Park needs: the epoll descriptor as a file of the runtime's own
+// poller, made when it is first needed.
+type parking struct {
+	file     *os.File
+	conn     syscall.RawConn
+	deadline bool // one is set
+}
+
+// KeepsThread says whether Park keeps its thread.
+const KeepsThread = false
+
+// Park is Wait that keeps no thread: the goroutine waits in the runtime's poller for
+// the epoll descriptor itself to become readable. It takes longer to wake up.
+func (p *Poller) Park(events []Event, timeout time.Duration) (stored int, err error) {
+	if timeout == 0 {
+		return p.Wait(events, 0)
+	}
+	if err := p.parking.open(p.fd, timeout); err != nil {
+		return 0, err
+	}
+	var waitErr error
+	err = p.parking.conn.Read(func(uintptr) bool {
+		// Only what becomes ready after this look ends the wait.
+		var woken bool
+		stored, woken, waitErr = p.wait(events, 0)
+		return woken || waitErr != nil
+	})
+	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+		err = waitErr
+	}
+	return stored, err
+}
+
+// open prepares for a wait of timeout.
+func (k *parking) open(epoll int, timeout time.Duration) error {
+	if k.file == nil {
+		if err := k.openFile(epoll); err != nil {
+			return err
+		}
+	}
+	switch {
+	case timeout > 0:
+		k.deadline = true
+		return k.file.SetReadDeadline(time.Now().Add(min(timeout, maxWait)))
+	case k.deadline:
+		k.deadline = false
+		return k.file.SetReadDeadline(time.Time{})
+	}
+	return nil
+}
+
+// openFile opens a descriptor of its own, because a file closes what it is made of.
+func (k *parking) openFile(epoll int) error {
+	fd, err := unix.FcntlInt(uintptr(epoll), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return os.NewSyscallError("fcntl", err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil { // else it is no file to poll
+		unix.Close(fd)
+		return os.NewSyscallError("fcntl", err)
+	}
+	k.file = os.NewFile(uintptr(fd), "epoll")
+	k.conn, err = k.file.SyscallConn()
+	return err
+}
+
+func (k *parking) close() {
+	if k.file != nil {
+		_ = k.file.Close()
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +21,11 @@ import (
 func TestThousandLoops(t *testing.T) {
 	if poll.KeepsThread {
 		t.Skip("poll(2) waits on a thread")
+	}
+	var limit syscall.Rlimit
+	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
+	if limit.Cur < 4000 {
+		t.Skipf("the limit of %d descriptors is too low for a thousand loops", limit.Cur)
 	}
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,23 +42,7 @@ func (l *EventLoop) Close() (err error) {
 	defer l.release()
 	l.end()
 	deadline := time.Now().Add(l.linger)
-	l.mu.Lock()
-	for _, h := range l.timers {
-		h.index = -1
-	}
-	l.ready, l.timers = nil, nil
-	l.leak.Stop()
-	maps.DeleteFunc(l.watches, func(_ int, w *watch) bool { return !w.transport })
-	for sig, w := range l.signals {
-		l.dropSignal(sig, w)
-	}
-	transports := make([]*Transport, 0, len(l.transports))
-	for _, t := range l.transports {
-		transports = append(transports, t)
-	}
-	followers := slices.Clone(l.followers)
-	l.mu.Unlock()
-	slices.SortFunc(transports, func(a, b *Transport) int { return int(a.id) - int(b.id) })
+	transports, followers := l.dropCallbacks()
 	for _, f := range followers {
 		f.forget(l)
 	}
@@ -67,6 +52,24 @@ func (l *EventLoop) Close() (err error) {
 	}()
 	loseAll(transports, deadline)
 	return err
+}
+
+// dropCallbacks drops all that the loop would have called. It returns what it has
+// left: its transports, oldest first, and its followers.
+func (l *EventLoop) dropCallbacks() ([]*Transport, []follower) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, h := range l.timers {
+		h.index = -1
+	}
+	l.ready, l.timers = nil, nil
+	l.leak.Stop()
+	maps.DeleteFunc(l.watches, func(_ int, w *watch) bool { return !w.transport })
+	for sig, w := range l.signals {
+		l.dropSignal(sig, w)
+	}
+	transports := slices.SortedFunc(maps.Values(l.transports), func(a, b *Transport) int { return cmp.Compare(a.id, b.id) })
+	return transports, slices.Clone(l.followers)
 }
 
 // endAll ends the transports. It returns an error that counts what was left in
@@ -98,7 +101,7 @@ func loseAll(transports []*Transport, deadline time.Time) {
 
 // lingeringSocket is an ending: what libzmq has is sent within the loop's linger.
 func (l *EventLoop) lingeringSocket(t *Transport) {
-	opts := zmq.Sockopts{RawSockopts: rawSocket{t.sock}}
+	opts := rawSockopts(t.sock)
 	if d, err := opts.Linger(); err == nil && (d < 0 || d > l.linger) {
 		_ = opts.SetLinger(l.linger) // an error means that the context is gone
 	}

@@ -162,7 +162,7 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 	if err != nil {
 		return nil, err
 	}
-	is, err := zmq.Sockopts{RawSockopts: rawSocket{s}}.Type()
+	is, err := rawSockopts(s).Type()
 	if err == nil && is != typ {
 		err = fmt.Errorf("%w: the socket is a %v, not a %v", ErrSocketType, is, typ)
 	}
@@ -180,7 +180,7 @@ func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, s *so
 		}
 	}()
 	if cfg.Configure != nil {
-		if err := cfg.Configure(zmq.Sockopts{RawSockopts: rawSocket{s}}); err != nil {
+		if err := cfg.Configure(rawSockopts(s)); err != nil {
 			return nil, err
 		}
 	}

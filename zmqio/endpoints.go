@@ -68,7 +68,7 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	if err := do(endpoint); err != nil {
 		return "", about(endpoint, zmq.Translate(call, err))
 	}
-	actual, err := zmq.Sockopts{RawSockopts: rawSocket{t.sock}}.LastEndpoint()
+	actual, err := rawSockopts(t.sock).LastEndpoint()
 	if err != nil {
 		return "", about(endpoint, err)
 	}

@@ -253,9 +253,6 @@ func (l *EventLoop) wakeLocked() {
 // onLoop reports whether the calling goroutine is the one that callbacks run on.
 func (l *EventLoop) onLoop() bool { return l.owner.Load() == goid.Get() }
 
-// owned reports whether a goroutine runs, creates on or closes the loop.
-func (l *EventLoop) owned() bool { return l.owner.Load() != 0 }
-
 // A follower has the loop, and drops it when it is closed.
 type follower interface{ forget(l *EventLoop) }
 

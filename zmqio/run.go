@@ -218,7 +218,7 @@ func (l *EventLoop) acquire(ctx context.Context, why purpose) error {
 			l.mu.Unlock()
 			return ErrLoopClosed
 		}
-		if !l.owned() {
+		if l.owner.Load() == 0 {
 			l.owner.Store(goid.Get())
 			l.running.Store(why == forRunning)
 			l.closed = why == forClosing

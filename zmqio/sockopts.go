@@ -34,8 +34,11 @@ func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if err != nil {
 		return zmq.Sockopts{}, err
 	}
-	return zmq.Sockopts{RawSockopts: rawSocket{s}}, nil
+	return rawSockopts(s), nil
 }
+
+// rawSockopts returns the accessors for a socket that the caller alone uses.
+func rawSockopts(s *sock.Socket) zmq.Sockopts { return zmq.Sockopts{RawSockopts: rawSocket{s}} }
 
 // rawSocket is zmq.RawSockopts for a socket that nobody else uses.
 type rawSocket struct{ s *sock.Socket }

@@ -88,7 +88,7 @@ func traitsOf(typ zmq.SocketType) traits {
 
 // newTransport puts s, which is inside z, on the loop.
 func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Socket, p Protocol, created *trace) (*Transport, error) {
-	fd, err := zmq.Sockopts{RawSockopts: rawSocket{s}}.FD()
+	fd, err := rawSockopts(s).FD()
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ type ending func(*Transport)
 func closeSocket(t *Transport) { _ = t.zsock.Close() } // fails only if it is closed
 
 func abortSocket(t *Transport) {
-	_ = zmq.Sockopts{RawSockopts: rawSocket{t.sock}}.SetLinger(0) // or it has no time to linger anyway
+	_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
 	closeSocket(t)
 }
 

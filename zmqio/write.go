@@ -129,7 +129,7 @@ func (t *Transport) writeLater(msg [][]byte) {
 	full := t.out.frames >= batchFrames || t.out.bytes >= batchBytes
 	// A writable socket never pauses anyone: before that it is offered everything.
 	offer := full && !t.refused || t.flow.wouldPause(&t.out)
-	if !offer && !t.refused && !(t.inDelivery() && t.loop.delivering == t) {
+	if !offer && !t.refused && !(t.loop.onLoop() && t.loop.delivering == t) {
 		t.schedule()
 	}
 	// The loop may have stopped before it saw the message; then nobody else would.

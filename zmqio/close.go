@@ -68,8 +68,13 @@ func (l *EventLoop) dropCallbacks() ([]*Transport, []follower) {
 	for sig, w := range l.signals {
 		l.dropSignal(sig, w)
 	}
-	transports := slices.SortedFunc(maps.Values(l.transports), func(a, b *Transport) int { return cmp.Compare(a.id, b.id) })
-	return transports, slices.Clone(l.followers)
+	return l.transportsLocked(), slices.Clone(l.followers)
+}
+
+// transportsLocked returns the transports whose ConnectionLost has not returned, oldest
+// first. mu is held.
+func (l *EventLoop) transportsLocked() []*Transport {
+	return slices.SortedFunc(maps.Values(l.transports), func(a, b *Transport) int { return cmp.Compare(a.id, b.id) })
 }
 
 // endAll ends the transports. It returns an error that counts what was left in

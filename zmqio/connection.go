@@ -22,6 +22,10 @@ type ConnectionConfig struct {
 	// and closes it in the end; nobody else may use it any more. If no transport
 	// comes about, it stays the caller's, open.
 	Socket *zmq4.Socket
+	// MaxWriteBuffer is how many bytes of payload, and how many frames, the transport
+	// buffers at most; 0 is no limit. Write returns ErrBufferFull for what libzmq does
+	// not take and has no place here. What one Write sends is taken whole or not at all.
+	MaxWriteBuffer int
 	// Configure, if not nil, is called before the protocol's factory and before
 	// any bind or connect, the time for high-water marks, routing ids and keys.
 	// Its error fails the creation.
@@ -37,6 +41,9 @@ func (c ConnectionConfig) check() error {
 	}
 	if given != 1 {
 		return invalid("exactly one of Bind, Connect and Socket must be given, not %d", given)
+	}
+	if c.MaxWriteBuffer < 0 {
+		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
 	}
 	for _, endpoint := range c.Connect {
 		if err := checkConnect(endpoint); err != nil {
@@ -128,11 +135,12 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if err != nil {
 		return nil, err
 	}
-	p, err := l.prepare(factory, cfg, s)
+	t = &Transport{loop: l, typ: typ, zsock: z, sock: s, maxBuffer: cfg.MaxWriteBuffer, topics: make(topics), created: created}
+	p, err := l.prepare(factory, cfg, zmq.Sockopts{RawSockopts: rawSocket{s, t.topics}})
 	if err != nil {
 		return nil, err
 	}
-	if t, err = newTransport(l, typ, z, s, p, created); err != nil {
+	if err = t.start(p); err != nil {
 		return nil, err
 	}
 	owned = true
@@ -171,7 +179,7 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 
 // prepare calls Configure and the factory. A panic goes to the exception handler,
 // and fails the creation with a *PanicError.
-func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, s *sock.Socket) (p Protocol, err error) {
+func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, opts zmq.Sockopts) (p Protocol, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p := newPanicError(v)
@@ -180,7 +188,7 @@ func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, s *so
 		}
 	}()
 	if cfg.Configure != nil {
-		if err := cfg.Configure(rawSockopts(s)); err != nil {
+		if err := cfg.Configure(opts); err != nil {
 			return nil, err
 		}
 	}

@@ -34,8 +34,11 @@ var (
 	// ErrTransportClosed is returned by a transport after Close or Abort, or after
 	// it was lost. It is also net.ErrClosed.
 	ErrTransportClosed error = &sentinel{"zmqio: transport is closed", net.ErrClosed}
-	// ErrUndelivered is what EventLoop.Close returns when it dropped messages that
-	// Write had accepted.
+	// ErrBufferFull is returned by Write for a message that libzmq does not take and
+	// that is too much for ConnectionConfig.MaxWriteBuffer.
+	ErrBufferFull = errors.New("zmqio: write buffer is full")
+	// ErrUndelivered is what EventLoop.Close and Shutdown return when they dropped
+	// messages that Write had accepted.
 	ErrUndelivered = errors.New("zmqio: messages were not delivered")
 	// ErrAlreadyPaused is returned by PauseReading on a transport that is paused.
 	ErrAlreadyPaused = errors.New("zmqio: reading is already paused")

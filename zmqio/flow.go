@@ -73,6 +73,9 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 	}
 	t.mu.Lock()
 	t.flow.high, t.flow.low = h, l
+	if t.admit() {
+		t.schedule()
+	}
 	if t.flow.wouldPause(&t.out) {
 		t.mu.Unlock()
 		t.flush()
@@ -156,6 +159,9 @@ func (t *Transport) resume() {
 	}
 	f.paused = false
 	f.calling = callingResume
+	if t.admit() { // before the protocol, which may fill the buffer each time
+		t.schedule()
+	}
 	t.mu.Unlock()
 	defer func() {
 		t.mu.Lock()

@@ -35,12 +35,8 @@ var chunks = sync.Pool{New: func() any {
 
 func (o *outbox) empty() bool { return o.frames == 0 }
 
-// add copies msg, which has at least one frame, to the end.
-func (o *outbox) add(msg [][]byte) {
-	size := 0
-	for _, f := range msg {
-		size += len(f)
-	}
+// add copies msg, of at least one frame and size bytes in all, to the end.
+func (o *outbox) add(msg [][]byte, size int) {
 	c := o.room(size, len(msg))
 	for i, f := range msg {
 		c.buf = append(c.buf, f...)

@@ -38,10 +38,13 @@ func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 }
 
 // rawSockopts returns the accessors for a socket that the caller alone uses.
-func rawSockopts(s *sock.Socket) zmq.Sockopts { return zmq.Sockopts{RawSockopts: rawSocket{s}} }
+func rawSockopts(s *sock.Socket) zmq.Sockopts { return zmq.Sockopts{RawSockopts: rawSocket{s, nil}} }
 
 // rawSocket is zmq.RawSockopts for a socket that nobody else uses.
-type rawSocket struct{ s *sock.Socket }
+type rawSocket struct {
+	s      *sock.Socket
+	topics topics // to take note of; nil is fine
+}
 
 func (r rawSocket) GetRaw(opt zmq.Option, buf []byte) (int, error) {
 	n, errno := r.s.GetRaw(int(opt), buf)
@@ -49,14 +52,18 @@ func (r rawSocket) GetRaw(opt zmq.Option, buf []byte) (int, error) {
 }
 
 func (r rawSocket) SetRaw(opt zmq.Option, value []byte) error {
-	return translate("zmq_setsockopt", r.s.SetRaw(int(opt), value))
+	err := translate("zmq_setsockopt", r.s.SetRaw(int(opt), value))
+	if err == nil && r.topics != nil {
+		r.topics.follow(opt, value)
+	}
+	return err
 }
 
 // transportSockopts is zmq.RawSockopts for a transport's socket.
 type transportSockopts struct{ t *Transport }
 
 func (o transportSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error) {
-	err = o.with("zmq_getsockopt", func(r rawSocket) error {
+	err = o.t.with("zmq_getsockopt", func(r rawSocket) error {
 		n, err = r.GetRaw(opt, buf)
 		return err
 	})
@@ -64,16 +71,16 @@ func (o transportSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error)
 }
 
 func (o transportSockopts) SetRaw(opt zmq.Option, value []byte) error {
-	return o.with("zmq_setsockopt", func(r rawSocket) error { return r.SetRaw(opt, value) })
+	return o.t.with("zmq_setsockopt", func(r rawSocket) error { return r.SetRaw(opt, value) })
 }
 
-func (o transportSockopts) with(call string, fn func(rawSocket) error) error {
-	t := o.t
+// with calls fn while nobody else uses the socket.
+func (t *Transport) with(call string, fn func(rawSocket) error) error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
 	if t.sock == nil {
 		return fmt.Errorf("%s: %w", call, ErrTransportClosed)
 	}
 	defer t.schedule() // reading ZMQ_EVENTS, for one, consumes the signal on ZMQ_FD
-	return fn(rawSocket{t.sock})
+	return fn(rawSocket{t.sock, t.topics})
 }

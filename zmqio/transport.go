@@ -33,14 +33,17 @@ type Transport struct {
 	sockMu sync.Mutex
 	sock   *sock.Socket // nil when it has been closed
 	fd     int          // ZMQ_FD
+	topics topics
 
 	mu          sync.Mutex
 	state       transportState
 	protocol    atomic.Pointer[Protocol]
 	readPaused  bool
 	out         outbox
-	refused     bool // libzmq had no room; it will be offered again when it has
-	retrying    bool // a timer is set for that
+	maxBuffer   int       // of out, in bytes; 0 is no limit
+	waiters     []*waiter // for room in out, oldest first
+	refused     bool      // libzmq had no room; it will be offered again when it has
+	retrying    bool      // a timer is set for that
 	lastWrite   time.Duration
 	flow        flow
 	listeners   endpoints
@@ -86,28 +89,30 @@ func traitsOf(typ zmq.SocketType) traits {
 	return t
 }
 
-// newTransport puts s, which is inside z, on the loop.
-func newTransport(l *EventLoop, typ zmq.SocketType, z *zmq4.Socket, s *sock.Socket, p Protocol, created *trace) (*Transport, error) {
-	fd, err := rawSockopts(s).FD()
+// start puts t on its loop. What t is made of is set: loop, typ, zsock, sock, and
+// what the user configured.
+func (t *Transport) start(p Protocol) error {
+	fd, err := rawSockopts(t.sock).FD()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	t := &Transport{loop: l, typ: typ, traits: traitsOf(typ), zsock: z, sock: s, fd: int(fd), created: created}
+	t.fd = int(fd)
+	t.traits = traitsOf(t.typ)
 	t.protocol.Store(&p)
 	t.io.init(t.serve)
-	t.io.origin = &origin{transport: t, trace: created, method: "MsgReceived"}
+	t.io.origin = &origin{transport: t, trace: t.created, method: "MsgReceived"}
 	t.flow.init()
 	t.reading.Store(true)
 
-	if err := l.adopt(t); err != nil {
-		return nil, err
+	if err := t.loop.adopt(t); err != nil {
+		return err
 	}
-	if created != nil {
-		t.leak = warnIfCollected(t, l.logger, "transport", created, slog.String("type", typ.String()))
+	if t.created != nil {
+		t.leak = warnIfCollected(t, t.loop.logger, "transport", t.created, slog.String("type", t.typ.String()))
 	}
 	// The descriptor tells of changes only, and some may have been before.
 	t.schedule()
-	return t, nil
+	return nil
 }
 
 // adopt makes t one of the loop's transports and watches its descriptor.
@@ -137,6 +142,9 @@ func (l *EventLoop) forget(t *Transport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.transports, t.id)
+	if len(l.transports) == 0 {
+		l.notifyLocked()
+	}
 }
 
 // Loop returns the loop that the transport is on.
@@ -188,6 +196,7 @@ func (t *Transport) Close() error {
 	t.state = stateClosing
 	t.reading.Store(false)
 	t.discarding.Store(t.traits.eager)
+	t.turnAway()
 	t.mu.Unlock()
 	t.flush()
 	return nil
@@ -218,6 +227,7 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.lostErr = err
 	dropped = tally{t.out.messages(), t.out.bytes}
 	t.out.clear()
+	t.turnAway()
 	t.lostDue = t.flow.calling == callingPause
 	post := !t.lostDue
 	t.mu.Unlock()
@@ -255,7 +265,7 @@ func (t *Transport) lose() {
 	if t.lost.Swap(true) {
 		return
 	}
-	t.loop.forget(t)
+	defer t.loop.forget(t)
 	p := t.Protocol()
 	defer t.loop.recovered(ExceptionContext{Message: "ConnectionLost panicked", Transport: t, Protocol: p})
 	p.ConnectionLost(t.lostErr)

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"syscall"
@@ -26,7 +27,8 @@ const (
 
 // Write sends msg, a message of one frame or more; one without frames does nothing.
 // It does not block, and does not keep msg or its frames. What libzmq does not take
-// is buffered, with no limit; see SetWriteBufferLimits. It stands for write.
+// is buffered, up to ConnectionConfig.MaxWriteBuffer; see SetWriteBufferLimits and
+// WriteContext. It stands for write.
 //
 // A transport whose buffer is empty sends at once. Writes in quick succession, and
 // writes from MsgReceived, go out together; on REQ and REP each goes out at once.
@@ -35,44 +37,67 @@ const (
 // ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
 // full buffer, EHOSTUNREACH drops the message and tells the exception handler, and
 // others end the transport. After Close, ErrTransportClosed is returned.
-func (t *Transport) Write(msg [][]byte) error {
+func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }
+
+// write is WriteContext, and Write where there is no context to wait in.
+func (t *Transport) write(msg [][]byte, wait context.Context) error {
 	if len(msg) == 0 {
 		return nil
 	}
-	now := t.lockForWrite()
-	if t.state != stateOpen {
-		if now {
-			t.sockMu.Unlock()
+	size := payload(msg)
+	for offered := false; ; offered = true {
+		now := t.lockForWrite(size, offered)
+		switch {
+		case t.state != stateOpen:
+			if now {
+				t.sockMu.Unlock()
+			}
+			t.mu.Unlock()
+			return fmt.Errorf("write: %w", ErrTransportClosed)
+		case now:
+			return t.writeNow(msg, size)
+		case wait == nil && t.fits(size, len(msg)), wait != nil && len(t.waiters) == 0 && t.hasRoom(size, len(msg)):
+			t.writeLater(msg, size)
+			return nil
+		case !offered && (!t.refused || !t.loop.IsRunning()):
+			t.mu.Unlock()
+			t.flush() // a writable socket never keeps anyone waiting
+		case wait == nil || t.maxBuffer > 0 && size > t.maxBuffer:
+			t.mu.Unlock()
+			return t.bufferFull(size)
+		default:
+			return t.awaitRoom(wait, msg, size)
 		}
-		t.mu.Unlock()
-		return fmt.Errorf("write: %w", ErrTransportClosed)
 	}
-	if now {
-		return t.writeNow(msg)
-	}
-	t.writeLater(msg)
-	return nil
 }
 
-// lockForWrite takes mu and reports whether to send at once; then it holds sockMu
-// as well.
-func (t *Transport) lockForWrite() (now bool) {
-	if t.traits.eager {
+// payload returns the size of msg in bytes.
+func payload(msg [][]byte) (size int) {
+	for _, f := range msg {
+		size += len(f)
+	}
+	return size
+}
+
+// lockForWrite takes mu and reports whether to send a message of size bytes at once;
+// then it holds sockMu as well. With force that depends on the buffer alone.
+func (t *Transport) lockForWrite(size int, force bool) (now bool) {
+	if force || t.traits.eager {
 		t.sockMu.Lock() // before mu, as it must be where it may block
 		t.mu.Lock()
-		if t.out.empty() {
+		if t.out.empty() && (len(t.waiters) == 0 || t.traits.eager) {
 			return true
 		}
 		t.sockMu.Unlock()
 		return false
 	}
 	t.mu.Lock()
-	return t.idle() && t.sockMu.TryLock()
+	return t.idle(size) && t.sockMu.TryLock()
 }
 
 // idle reports whether a message may as well go out on its own. mu is held.
-func (t *Transport) idle() bool {
-	if !t.out.empty() || t.inDelivery() {
+func (t *Transport) idle(size int) bool {
+	if !t.out.empty() || len(t.waiters) > 0 || t.inDelivery() {
 		return false
 	}
 	if !t.loop.IsRunning() {
@@ -81,7 +106,7 @@ func (t *Transport) idle() bool {
 	now := t.loop.Time()
 	quick := now-t.lastWrite < quickly
 	t.lastWrite = now
-	return !quick
+	return !quick || size >= batchBytes // which would be a batch in itself
 }
 
 // inDelivery reports whether the caller is a callback that gets a batch of
@@ -89,26 +114,31 @@ func (t *Transport) idle() bool {
 func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.delivering != nil }
 
 // writeNow sends msg; the outbox is empty. Both locks are held, and released.
-func (t *Transport) writeNow(msg [][]byte) error {
+func (t *Transport) writeNow(msg [][]byte, size int) error {
 	var sent sock.Sent
+	fits := t.fits(size, len(msg))
 	if len(msg) == 1 {
 		table := [1]uint64{sock.Frame(len(msg[0]), false)}
-		if sent = t.send(msg[0], table[:]); sent.Errno == syscall.EAGAIN {
-			t.out.add(msg)
+		if sent = t.send(msg[0], table[:]); sent.Errno == syscall.EAGAIN && fits {
+			t.out.add(msg, size)
 		}
 	} else {
-		t.out.add(msg)
+		t.out.add(msg, size)
 		buf, table := t.out.front()
 		sent = t.send(buf, table)
-		if t.out.advance(sent.Frames, sent.Bytes); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
+		if t.out.advance(sent.Frames, sent.Bytes); sent.Errno != 0 && (sent.Errno != syscall.EAGAIN || !fits) {
 			t.out.dropFirst()
 		}
 	}
-	t.refused = sent.Errno == syscall.EAGAIN
+	t.refused = sent.Errno == syscall.EAGAIN && fits
 	t.sockMu.Unlock()
 	t.retryIfUnsure(sent)
 	if t.sees(sent) {
 		t.schedule()
+	}
+	if sent.Errno == syscall.EAGAIN && !fits {
+		t.mu.Unlock()
+		return t.bufferFull(size)
 	}
 	if !t.refused && sent.Errno != 0 {
 		t.mu.Unlock()
@@ -124,8 +154,8 @@ func (t *Transport) writeNow(msg [][]byte) error {
 
 // writeLater puts msg in the outbox and sees to it that it goes on from there. mu
 // is held, and released.
-func (t *Transport) writeLater(msg [][]byte) {
-	t.out.add(msg)
+func (t *Transport) writeLater(msg [][]byte, size int) {
+	t.out.add(msg, size)
 	full := t.out.frames >= batchFrames || t.out.bytes >= batchBytes
 	// A writable socket never pauses anyone: before that it is offered everything.
 	offer := full && !t.refused || t.flow.wouldPause(&t.out)
@@ -202,6 +232,7 @@ func (t *Transport) account(sent sock.Sent) error {
 	if unreachable {
 		t.out.dropFirst()
 	}
+	t.admit()
 	t.resumeIfUnder()
 	t.mu.Unlock()
 	switch {

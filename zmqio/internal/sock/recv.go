@@ -55,7 +55,7 @@ func (r *Receiver) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&r
 func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
 	r.msgs = r.msgs[:0]
 	for bytes := 0; ; {
-		C.zmqio_recv(s.handle, r.cmsg(),
+		C.zmqio_recv(s.handle(), r.cmsg(),
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(r.scratch))), scratchSize, maxCopy,
 			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(maxMessages-len(r.msgs)), &r.res)
 		runtime.KeepAlive(s.z)

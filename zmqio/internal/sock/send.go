@@ -55,7 +55,7 @@ func (s *Socket) Send(buf []byte, table []uint64, refusal Refusal, events bool) 
 		table = append([]uint64{Frame(0, true)}, table...)
 	}
 	var r C.zmqio_sent
-	C.zmqio_send(s.handle,
+	C.zmqio_send(s.handle(),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(buf))),
 		(*C.uint64_t)(unsafe.SliceData(table)), C.int64_t(len(table)),
 		C.int(refusal), flag(events), &r)

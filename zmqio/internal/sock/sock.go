@@ -36,8 +36,7 @@ import (
 // A Socket is the libzmq socket inside a *zmq4.Socket.
 type Socket struct {
 	z       *zmq4.Socket // kept reachable: its finalizer closes the socket
-	handle  C.uintptr_t
-	partial [][]byte // frames of a message whose last one has not been taken yet
+	partial [][]byte     // frames of a message whose last one has not been taken yet
 
 	headless bool // a REQ that will not start its next request by itself
 }
@@ -48,8 +47,14 @@ func New(z *zmq4.Socket) (*Socket, error) {
 	if errField != nil {
 		return nil, errField
 	}
-	handle := *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(z), handleOffset))
-	return &Socket{z: z, handle: C.uintptr_t(uintptr(handle))}, nil
+	return &Socket{z: z}, nil
+}
+
+// handle returns what libzmq knows the socket by. When somebody has closed it, that is
+// NULL, which libzmq answers with ENOTSOCK; of one kept from before the memory would
+// be gone.
+func (s *Socket) handle() C.uintptr_t {
+	return C.uintptr_t(uintptr(*(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(s.z), handleOffset))))
 }
 
 // handleOffset is where zmq4.Socket keeps its handle, a field with no accessor.
@@ -69,7 +74,7 @@ func findHandle(t reflect.Type) (uintptr, error) {
 // GetRaw reads a socket option into buf and returns its length.
 func (s *Socket) GetRaw(opt int, buf []byte) (int, syscall.Errno) {
 	n := C.size_t(len(buf))
-	errno := C.zmqio_getsockopt(s.handle, C.int(opt), unsafe.Pointer(unsafe.SliceData(buf)), &n)
+	errno := C.zmqio_getsockopt(s.handle(), C.int(opt), unsafe.Pointer(unsafe.SliceData(buf)), &n)
 	runtime.KeepAlive(s.z)
 	return int(n), syscall.Errno(errno)
 }
@@ -78,7 +83,7 @@ func (s *Socket) GetRaw(opt int, buf []byte) (int, syscall.Errno) {
 // for some options differs from an empty one.
 func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
 	p := unsafe.Pointer(unsafe.SliceData(value))
-	errno := C.zmqio_setsockopt(s.handle, C.int(opt), p, C.size_t(len(value)))
+	errno := C.zmqio_setsockopt(s.handle(), C.int(opt), p, C.size_t(len(value)))
 	runtime.KeepAlive(s.z)
 	return syscall.Errno(errno)
 }
@@ -87,7 +92,7 @@ func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
 // have told the socket and so clears ZMQ_FD.
 func (s *Socket) Events() (Events, syscall.Errno) {
 	var events C.int
-	errno := C.zmqio_events(s.handle, &events)
+	errno := C.zmqio_events(s.handle(), &events)
 	runtime.KeepAlive(s.z)
 	return Events(events), syscall.Errno(errno)
 }

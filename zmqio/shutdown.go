@@ -1,0 +1,66 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+)
+
+// Shutdown closes all transports, also those that come meanwhile, and waits until they
+// have sent what Write accepted and ConnectionLost has been called for each. While
+// nobody runs the loop, Shutdown runs it. The loop stays open; Close comes next.
+//
+// When ctx ends first, what is left in the transports' buffers is dropped, and so are
+// the transports. The error is then the cause of ctx and, if anything was dropped,
+// ErrUndelivered, which counts it transport by transport; ConnectionLost may come
+// later. Messages that libzmq has taken do not count: it goes on to send them for as
+// long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended.
+//
+// The other errors are ErrWouldDeadlock on the loop's own goroutine, ErrLoopRunning
+// on one that runs another loop, and ErrLoopClosed.
+func (l *EventLoop) Shutdown(ctx context.Context) error {
+	switch running := RunningLoop(); {
+	case l.IsClosed():
+		return ErrLoopClosed
+	case l.onLoop():
+		return ErrWouldDeadlock
+	case running != nil:
+		return ErrLoopRunning
+	}
+	done := func() bool { return l.closeTransports() == 0 || ctx.Err() != nil }
+	for {
+		changed := l.change()
+		if done() {
+			break
+		}
+		if _, err := l.runUntil(ctx, done); err == nil {
+			continue
+		} else if !errors.Is(err, ErrLoopRunning) {
+			return err
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+	}
+	left := l.openTransports()
+	if len(left) == 0 {
+		return nil
+	}
+	return errors.Join(context.Cause(ctx), l.endAll(left))
+}
+
+// closeTransports closes all transports, and returns how many are left.
+func (l *EventLoop) closeTransports() int {
+	left := l.openTransports()
+	for _, t := range left {
+		_ = t.Close() // is always nil
+	}
+	return len(left)
+}
+
+// openTransports returns the transports whose ConnectionLost has not returned.
+func (l *EventLoop) openTransports() []*Transport {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.transportsLocked()
+}

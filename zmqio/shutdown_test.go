@@ -1,0 +1,83 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/zmqio/zmq"
+)
+
+func TestShutdownFlushesToALatePeer(t *testing.T) {
+	for _, elsewhere := range []bool{false, true} {
+		leakCheck(t)
+		l, peer := newLoop(t), newLoop(t)
+		runAside(t, peer)
+		if elsewhere {
+			runAside(t, l)
+		}
+		p := &recorder{}
+		tr := blocked(t, l, p)
+		const n = 5000 // more than libzmq's own queues take
+		for range n {
+			must(t, tr.Write(msg("x")))
+		}
+		result := make(chan error, 1)
+		go func() { result <- l.Shutdown(bounded(t)) }()
+		endpoint := tr.Listeners()[0]
+		for !tr.IsClosing() {
+		}
+		got, all := 0, make(chan struct{})
+		create(t, peer, &recorder{onMsg: func([][]byte) {
+			if got++; got == n {
+				close(all)
+			}
+		}}, zmq.PULL, connectTo(endpoint))
+		<-all
+		must(t, <-result)
+		if got := strings.Join(p.got(), " "); got != "made lost" || p.err != nil {
+			t.Errorf("%s, %v", got, p.err)
+		}
+		must(t, l.Shutdown(bounded(t))) // there is nothing to do
+		create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort))
+	}
+}
+
+func TestShutdownSaysWhatIsLeft(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	tr := blocked(t, l, BaseProtocol{})
+	empty := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(anyPort))
+	name := strings.TrimSuffix(tr.String(), ">")
+	must(t, tr.Write(msg("12", "3")))
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	mine := errors.New("mine")
+	empty.SetProtocol(&recorder{onLost: func(error) { cancel(mine) }})
+	err := l.Shutdown(ctx)
+	if !errors.Is(err, mine) || !errors.Is(err, ErrUndelivered) || !strings.Contains(err.Error(), name) ||
+		!strings.Contains(err.Error(), "1 messages, 3 bytes") {
+		t.Error(err)
+	}
+	if !tr.IsClosing() {
+		t.Error("the transport is open")
+	}
+	must(t, l.Close())
+	if err := l.Shutdown(bounded(t)); !errors.Is(err, ErrLoopClosed) {
+		t.Error(err)
+	}
+}
+
+func TestShutdownOnTheLoop(t *testing.T) {
+	leakCheck(t)
+	l, other := newLoop(t), newLoop(t)
+	soon(t, l, func() {
+		if err := l.Shutdown(bounded(t)); !errors.Is(err, ErrWouldDeadlock) {
+			t.Error(err)
+		}
+		if err := other.Shutdown(bounded(t)); !errors.Is(err, ErrLoopRunning) {
+			t.Error(err)
+		}
+	})
+	pass(t, l)
+}

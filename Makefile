@@ -6,9 +6,12 @@ GO    ?= go
 TOOL  := $(GO) tool -modfile=tests/tools/go.mod
 DEPS  := ./tests/tools/deps.sh
 
-# What `make bench` runs, and how often; see `go help testflag`.
-BENCH ?= .
-COUNT ?= 1
+# What `make bench` runs: cases and peers by regular expression, rounds, and seconds a run.
+CASES  ?=
+PEERS  ?=
+ROUNDS ?= 5
+TIME   ?= 1
+OUT    ?= bench.out
 
 .DEFAULT_GOAL := help
 .PHONY: help run test race bench generate fmt ci fresh format tidy lint
@@ -23,14 +26,15 @@ run: ## install libzmq's headers if missing, then echo this README through zmqca
 test: ## install what is missing, then run all tests
 	@$(DEPS) peers
 	$(GO) test -count=1 ./...
+	$(GO) -C tests/bench test -count=1 ./...
 
 race: ## the same under the race detector
 	@$(DEPS) peers
 	$(GO) test -count=1 -race ./...
 
-bench: ## run the benchmarks: BENCH=regexp COUNT=n
-	@$(DEPS)
-	$(GO) test -run '^$$' -bench '$(BENCH)' -benchmem -count $(COUNT) ./zmqio/... ./tests/bench/... ./tests/bench
+bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir
+	@$(DEPS) peers
+	$(GO) -C tests/bench run . -cases '$(CASES)' -peers '$(PEERS)' -rounds $(ROUNDS) -time $(TIME)s -out '$(abspath $(OUT))'
 
 generate: ## write the generated Go files from spec/
 	$(GO) generate ./gen
@@ -43,6 +47,7 @@ ci: fresh format tidy lint ## everything that must hold before a change goes in
 	$(GO) test -count=1 -timeout 5m ./...
 	$(GO) test -count=1 -timeout 5m -tags zmqio_poll ./zmqio/... ./tests/conformance
 	$(GO) test -count=1 -timeout 8m -race ./...
+	$(GO) -C tests/bench test -count=1 -timeout 3m ./...
 
 # The parts of ci.
 
@@ -58,9 +63,12 @@ format:
 
 tidy:
 	$(GO) mod tidy -diff
+	$(GO) -C tests/bench mod tidy -diff
 	$(GO) -C tests/tools mod tidy -diff
 
 lint:
 	$(GO) vet ./...
 	$(TOOL) staticcheck ./...
+	$(GO) -C tests/bench vet ./...
+	$(GO) -C tests/bench tool -modfile=../tools/go.mod staticcheck ./...
 	$(GO) -C tests/tools build tool

@@ -1,0 +1,60 @@
+/*
+ * What the C programs of the benchmark share: parameters, the meter and messages.
+ */
+#ifndef BENCH_H
+#define BENCH_H
+
+#include <stddef.h>
+#include <zmq.h>
+
+/* What a process is asked for, as name=value arguments. */
+struct job {
+    const char *endpoint;
+    const char *how;
+    size_t size;  /* bytes in a frame */
+    int frames;   /* in a message */
+    int hwm;      /* of all sockets */
+    int keep;     /* how many messages a receiver keeps */
+    long lead;    /* messages before the warm-up, more than a sender can queue */
+    int stride;   /* messages between two looks at the clock */
+    int inflight; /* requests without a reply */
+    int sockets;
+    double warm, length; /* seconds before and on the clock; length 0: never ends */
+};
+
+/* Counts messages, and after the warm-up takes time and CPU time. */
+struct meter {
+    const struct job *job;
+    long n, from;
+    double start, begin, cpu;
+};
+
+/* Each counts a message, and ends the process with a result when time is up. */
+void meter_tick(struct meter *m);
+
+double now(void);
+double cpu_seconds(void);
+void die(const char *what);
+void *context(const struct job *job);
+void *open_socket(void *ctx, int type, const struct job *job);
+void bind_and_tell(void *socket, const char *endpoint);
+void connect_to(void *socket, const char *endpoint);
+void send_message(void *socket, const struct job *job, const char *payload);
+void run_on_thread(void *(*fn)(void *), void *arg);
+
+/* Says that the other end has counts[0..n) of what it received, of which the least is
+ * printed when standard input ends: so that a sender cannot claim what it did not send. */
+void tell_least(const volatile long *counts, int n);
+void print_least(void);
+
+/* The operations: none returns before the end. */
+void op_recv(const struct job *job);
+void op_send(const struct job *job);
+void op_sink(const struct job *job);
+void op_echo(const struct job *job);
+void op_roundtrip(const struct job *job);
+void op_pub(const struct job *job);
+void op_subs(const struct job *job);
+void op_memory(const struct job *job);
+
+#endif

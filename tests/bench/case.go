@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"math"
+)
+
+// A benchCase is one thing that several subjects do, or one does under several
+// conditions.
+type benchCase struct {
+	Name     string // kind/transport/size, for -cases
+	Title    string
+	Unit     unit
+	Base     string   // the subject that the others are compared with; none: ""
+	Env      []string // of all its processes
+	Params   []string // for all its processes, name=value
+	Where    string   // the endpoint, or its transport
+	Slow     bool     // to begin: it warms up longer
+	Subjects []subject
+	Goals    []goal
+}
+
+// A subject is what is measured: a process, with another at the other end.
+type subject struct {
+	Name   string
+	Test   process
+	Other  process // zero: none
+	Binds  bool    // the one that is measured binds
+	Params []string
+}
+
+// A process does one job with one library.
+type process struct {
+	Program string // c, go, aiozmq or pyzmq
+	Job     string
+}
+
+// A unit is how a result is expressed.
+type unit struct {
+	Name string
+	of   func(result) float64
+}
+
+// check refuses what measures nothing; doing nothing takes no time, though.
+func (u unit) check(r result) error {
+	v := u.of(r)
+	if v > 0 && !math.IsInf(v, 0) || v == 0 && u.Name == load.Name {
+		return nil
+	}
+	return fmt.Errorf("nothing was measured: %+v", r)
+}
+
+var (
+	rate      = unit{"M msg/s", func(r result) float64 { return float64(r.Messages) / r.Seconds / 1e6 }}
+	roundTrip = unit{"µs", func(r result) float64 { return r.Seconds / float64(r.Messages) * 1e6 }}
+	load      = unit{"CPU s/s", func(r result) float64 { return r.CPU / r.Seconds }}
+	memory    = unit{"KiB", func(r result) float64 { return float64(r.Bytes) / 1024 }}
+)
+
+// A goal is for the ratio of one subject to another, or for its value if To is "".
+// Just one of the bounds is set.
+type goal struct {
+	Of      string  `json:"of"`
+	To      string  `json:"to,omitempty"`
+	AtLeast float64 `json:"at_least,omitempty"`
+	AtMost  float64 `json:"at_most,omitempty"`
+}
+
+func (g goal) met(v float64) bool {
+	return (g.AtLeast == 0 || v >= g.AtLeast) && (g.AtMost == 0 || v <= g.AtMost)
+}
+
+func (g goal) String() string {
+	sign, bound := "≥", g.AtLeast
+	if g.AtMost > 0 {
+		sign, bound = "≤", g.AtMost
+	}
+	if g.To == "" {
+		return fmt.Sprintf("%s %s %v", g.Of, sign, bound)
+	}
+	return fmt.Sprintf("%s %s %v of %s", g.Of, sign, bound, g.To)
+}
+
+const (
+	kib = 1 << 10
+	mib = 1 << 20
+)
+
+func sizeName(n int) string {
+	switch {
+	case n >= mib:
+		return fmt.Sprintf("%dMiB", n/mib)
+	case n >= kib:
+		return fmt.Sprintf("%dKiB", n/kib)
+	}
+	return fmt.Sprintf("%dB", n)
+}
+
+// sized are the parameters that go with messages of n bytes. At most about 16 MiB
+// wait in a queue, and as much is kept by a receiver.
+func sized(n int) []string {
+	return []string{
+		fmt.Sprint("size=", n),
+		fmt.Sprint("hwm=", highWater(n)),
+		fmt.Sprint("keep=", min(256, max(16, 16*mib/n))),
+		fmt.Sprint("stride=", min(64, max(1, 64*kib/n))),
+	}
+}
+
+// leading are the parameters of a sender of messages of n bytes. Until its receiver is
+// connected it only fills its queue, so it counts that many messages first.
+func leading(n int) []string { return append(sized(n), fmt.Sprint("lead=", 2*highWater(n))) }
+
+// highWater is of all sockets.
+func highWater(n int) int { return min(1000, max(16, 16*mib/n)) }
+
+// gogc is the setting that goes with messages of n bytes: with large ones a
+// collection is due every few messages, and the default makes them all the more.
+func gogc(n int) []string {
+	if n >= 64*kib {
+		return []string{"GOGC=400"}
+	}
+	return []string{"GOGC=100"}
+}

@@ -1,0 +1,265 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+)
+
+// Names of subjects that goals and bases speak of.
+const (
+	inC          = "c"
+	inCNoCopy    = "c-no-copy"
+	zmqioBatched = "zmqio-batched"
+	ours         = "zmqio"
+	pebbe        = "pebbe"
+	reactor      = "pebbe-reactor"
+	goZeromq     = "go-zeromq"
+	aiozmq       = "aiozmq"
+	pyzmq        = "pyzmq"
+)
+
+var sizes = []int{16, 64, kib, 64 * kib, mib}
+
+// allCases is everything there is to run.
+func allCases() []benchCase {
+	var all []benchCase
+	for _, where := range []string{"tcp", "ipc", "inproc"} {
+		for _, size := range sizes {
+			all = append(all, receiving(where, size))
+		}
+	}
+	for _, where := range []string{"tcp", "ipc"} {
+		for _, size := range sizes {
+			all = append(all, sending(where, size))
+		}
+	}
+	all = append(all, threeFrames(receiving("tcp", 64)), threeFrames(sending("tcp", 64)))
+	all = append(all, oneInFlight(64), oneInFlight(kib), inFlight(100), inFlight(10_000))
+	for _, n := range []int{1, 10, 100} {
+		all = append(all, publishing(n))
+	}
+	return append(all, writers("write"), writers("context"), idle(), busy(), memoryOfSocket(), aiozmqOwn())
+}
+
+// receivers are the subjects of one-way cases in which the one that is measured
+// receives, from a C program.
+func receivers(names ...string) []subject {
+	jobs := map[string]subject{
+		inC:       {Test: process{"c", "recv"}, Params: []string{"how=copy"}},
+		inCNoCopy: {Test: process{"c", "recv"}},
+		ours:      {Test: process{"go", "zmqio-recv"}},
+		pebbe:     {Test: process{"go", "pebbe-recv"}},
+		reactor:   {Test: process{"go", "pebbe-reactor-recv"}},
+		goZeromq:  {Test: process{"go", "go-zeromq-recv"}},
+		aiozmq:    {Test: process{"aiozmq", "recv"}},
+		pyzmq:     {Test: process{"pyzmq", "recv"}},
+	}
+	return subjects(names, jobs, process{"c", "send"}, true)
+}
+
+// subjects picks from jobs by name, and completes them.
+func subjects(names []string, jobs map[string]subject, other process, binds bool) []subject {
+	var all []subject
+	for _, name := range names {
+		s := jobs[name]
+		s.Name, s.Other, s.Binds = name, other, binds
+		all = append(all, s)
+	}
+	return all
+}
+
+// receiveGoal is what a receiver of messages of n bytes is to reach, against a C
+// program that copies each as well.
+func receiveGoal(n int) goal {
+	bound := 0.9
+	switch {
+	case n >= mib:
+		bound = 0.6
+	case n >= 64*kib:
+		bound = 0.8
+	}
+	return goal{Of: ours, To: inC, AtLeast: bound}
+}
+
+func receiving(where string, size int) benchCase {
+	c := benchCase{
+		Name: fmt.Sprintf("recv/%s/%s", where, sizeName(size)), Unit: rate, Base: inC, Where: where,
+		Title:  fmt.Sprintf("PULL receives %s over %s from a PUSH in C", sizeName(size), where),
+		Params: sized(size), Env: gogc(size), Goals: []goal{receiveGoal(size)},
+	}
+	switch where {
+	case "tcp":
+		c.Subjects = receivers(inC, inCNoCopy, ours, pebbe, reactor, goZeromq, aiozmq, pyzmq)
+	case "ipc":
+		c.Subjects = receivers(inC, inCNoCopy, ours, pebbe, reactor)
+	case "inproc":
+		c.Title = fmt.Sprintf("PUSH to PULL, %s, in one process on two threads or loops", sizeName(size))
+		c.Subjects = receivers(inC, inCNoCopy, ours, pebbe)
+		for i := range c.Subjects {
+			c.Subjects[i].Other = process{}
+		}
+	}
+	if where == "tcp" && size == 64 {
+		c.Goals = append(c.Goals, goal{Of: ours, To: pebbe, AtLeast: 2.5}, goal{Of: ours, To: aiozmq, AtLeast: 25})
+	}
+	return c
+}
+
+func sending(where string, size int) benchCase {
+	jobs := map[string]subject{
+		inC:             {Test: process{"c", "send"}},
+		zmqioBatched:    {Test: process{"go", "zmqio-send"}, Params: []string{"how=batched"}},
+		"zmqio-write":   {Test: process{"go", "zmqio-send"}, Params: []string{"how=write", "writers=1"}},
+		"zmqio-context": {Test: process{"go", "zmqio-send"}, Params: []string{"how=context", "writers=1"}},
+		pebbe:           {Test: process{"go", "pebbe-send"}},
+		goZeromq:        {Test: process{"go", "go-zeromq-send"}},
+		aiozmq:          {Test: process{"aiozmq", "send"}},
+		pyzmq:           {Test: process{"pyzmq", "send"}},
+	}
+	names := []string{inC, zmqioBatched, "zmqio-write", "zmqio-context", pebbe}
+	if where == "tcp" {
+		names = append(names, goZeromq, aiozmq, pyzmq)
+	}
+	return benchCase{
+		Name: fmt.Sprintf("send/%s/%s", where, sizeName(size)), Unit: rate, Base: inC, Where: where,
+		Title:  fmt.Sprintf("PUSH sends %s over %s to a PULL in C", sizeName(size), where),
+		Params: leading(size), Env: gogc(size),
+		Subjects: subjects(names, jobs, process{"c", "sink"}, false),
+		Goals:    []goal{{Of: zmqioBatched, To: inC, AtLeast: 0.9}},
+	}
+}
+
+// threeFrames makes the messages of a case have three frames.
+func threeFrames(c benchCase) benchCase {
+	c.Name += "x3"
+	c.Title += ", three frames of that"
+	c.Params = append(slices.Clone(c.Params), "frames=3")
+	c.Goals = nil
+	return c
+}
+
+// requesters are the subjects that send requests to an echo server in C.
+func requesters(names ...string) []subject {
+	jobs := map[string]subject{
+		inC:      {Test: process{"c", "roundtrip"}},
+		ours:     {Test: process{"go", "zmqio-roundtrip"}},
+		pebbe:    {Test: process{"go", "pebbe-roundtrip"}},
+		reactor:  {Test: process{"go", "pebbe-reactor-roundtrip"}},
+		goZeromq: {Test: process{"go", "go-zeromq-roundtrip"}},
+		aiozmq:   {Test: process{"aiozmq", "roundtrip"}},
+		pyzmq:    {Test: process{"pyzmq", "roundtrip"}},
+	}
+	return subjects(names, jobs, process{"c", "echo"}, false)
+}
+
+func oneInFlight(size int) benchCase {
+	return benchCase{
+		Name: "roundtrip/tcp/" + sizeName(size), Unit: roundTrip, Base: inC, Where: "tcp",
+		Title:    fmt.Sprintf("DEALER to a ROUTER in C and back, %s, one in flight", sizeName(size)),
+		Params:   append(sized(size), "inflight=1", "stride=16"),
+		Env:      gogc(size),
+		Subjects: requesters(inC, ours, pebbe, reactor, goZeromq, aiozmq, pyzmq),
+		Goals:    []goal{{Of: ours, To: inC, AtMost: 1.2}},
+	}
+}
+
+func inFlight(n int) benchCase {
+	return benchCase{
+		Name: fmt.Sprintf("pipeline/tcp/%d", n), Unit: rate, Base: inC, Where: "tcp",
+		Title:    fmt.Sprintf("DEALER to a ROUTER in C and back, 64B, %d in flight", n),
+		Params:   append(sized(64), fmt.Sprint("inflight=", n), "hwm=20000"), // a ROUTER drops what is over
+		Env:      gogc(64),
+		Subjects: requesters(inC, ours, pebbe, reactor, goZeromq, aiozmq, pyzmq),
+	}
+}
+
+// publishing has no go-zeromq, whose PUB drops what its subscribers are too slow for.
+func publishing(n int) benchCase {
+	jobs := map[string]subject{
+		inC:    {Test: process{"c", "pub"}},
+		ours:   {Test: process{"go", "zmqio-pub"}},
+		pebbe:  {Test: process{"go", "pebbe-pub"}},
+		aiozmq: {Test: process{"aiozmq", "pub"}},
+	}
+	return benchCase{
+		Name: fmt.Sprintf("pub/tcp/%d", n), Unit: rate, Base: inC, Where: "tcp", Slow: true,
+		Title:    fmt.Sprintf("PUB with XPUB_NODROP sends 64B to SUBs in C: %d", n),
+		Params:   append(sized(64), fmt.Sprint("sockets=", n)),
+		Env:      gogc(64),
+		Subjects: subjects([]string{inC, ours, pebbe, aiozmq}, jobs, process{"c", "subs"}, true),
+	}
+}
+
+// scaled are the subjects of a case in which a number varies.
+func scaled(param string, s subject, numbers ...int) []subject {
+	var all []subject
+	for _, n := range numbers {
+		s.Name = fmt.Sprint(n)
+		one := s
+		one.Params = append(slices.Clone(s.Params), fmt.Sprint(param, "=", n))
+		all = append(all, one)
+	}
+	return all
+}
+
+func writers(how string) benchCase {
+	call := map[string]string{"write": "Write", "context": "WriteContext"}[how]
+	s := subject{Test: process{"go", "zmqio-send"}, Other: process{"c", "sink"}, Params: []string{"how=" + how}}
+	c := benchCase{
+		Name: "writers/" + how, Unit: rate, Base: "1", Where: "tcp",
+		Title:    fmt.Sprintf("zmqio: goroutines that %s 64B to one transport", call),
+		Params:   leading(64),
+		Env:      gogc(64),
+		Subjects: scaled("writers", s, 1, 10, 100, 1000),
+	}
+	for _, s := range c.Subjects[1:] {
+		c.Goals = append(c.Goals, goal{Of: s.Name, To: "1", AtLeast: 0.8})
+	}
+	return c
+}
+
+func idle() benchCase {
+	return benchCase{
+		Name: "sockets/idle", Unit: load, Where: "inproc",
+		Title:    "zmqio: transports on one loop that do nothing",
+		Params:   sized(64),
+		Subjects: scaled("sockets", subject{Test: process{"go", "zmqio-idle"}}, 1, 100, 1000, 10_000),
+		Goals:    []goal{{Of: "10000", AtMost: 0.01}},
+	}
+}
+
+func busy() benchCase {
+	s := subject{Test: process{"go", "zmqio-busy"}, Other: process{"c", "send"}, Binds: true}
+	return benchCase{
+		Name: "sockets/busy", Unit: rate, Base: "1", Where: "tcp",
+		Title:    "zmqio: one transport receives 64B, and the others on its loop do nothing",
+		Params:   sized(64),
+		Env:      gogc(64),
+		Subjects: scaled("sockets", s, 1, 100, 1000, 10_000),
+		Goals:    []goal{{Of: "10000", To: "1", AtLeast: 0.9}},
+	}
+}
+
+func memoryOfSocket() benchCase {
+	return benchCase{
+		Name: "sockets/memory", Unit: memory, Base: inC, Where: "inproc",
+		Title:  "resident memory that a socket adds, of 1,000, connected in pairs",
+		Params: append(sized(64), "sockets=1000"),
+		Subjects: []subject{
+			{Name: inC, Test: process{"c", "memory"}},
+			{Name: ours, Test: process{"go", "zmqio-memory"}},
+		},
+	}
+}
+
+func aiozmqOwn() benchCase {
+	return benchCase{
+		Name: "aiozmq/own", Unit: roundTrip, Base: aiozmq, Where: "tcp",
+		Title:  "aiozmq's own benchmark: DEALER and ROUTER on one loop, func and 200 bytes, one in flight",
+		Params: append(sized(200), "stride=16"),
+		Subjects: []subject{
+			{Name: aiozmq, Test: process{"aiozmq", "pair"}},
+			{Name: ours, Test: process{"go", "zmqio-pair"}},
+		},
+	}
+}

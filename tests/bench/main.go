@@ -1,0 +1,121 @@
+// Bench compares zmqio with libzmq in C and with what a user would take instead.
+//
+// Every figure comes from a process of its own. A round runs all peers of a case one
+// after the other, and a ratio is formed within a round, so that what else happens on
+// the machine does little to it. Run it with make bench; go run . -help lists the flags.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"regexp"
+	"time"
+
+	"github.com/zmqio/zmq/tests/bench/peers"
+)
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == peers.Role {
+		os.Exit(peers.Main(os.Args[2:]))
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, os.Args[1:]); err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// settings are the flags.
+type settings struct {
+	cases, peers *regexp.Regexp
+	rounds       int
+	time         time.Duration
+	out          string
+	list         bool
+}
+
+func parseFlags(args []string) (s settings, err error) {
+	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
+	cases := flags.String("cases", "", "run the cases whose name matches this `regexp`")
+	peers := flags.String("peers", "", "and in them the peers whose name matches this `regexp`")
+	flags.IntVar(&s.rounds, "rounds", 5, "rounds")
+	flags.DurationVar(&s.time, "time", time.Second, "what a run measures; it warms up for a third of that before")
+	flags.StringVar(&s.out, "out", "bench.out", "`directory` for results.json and chart.svg")
+	flags.BoolVar(&s.list, "list", false, "list the cases and do nothing else")
+	if err := flags.Parse(args); err != nil {
+		return s, err
+	}
+	if flags.NArg() > 0 || s.rounds < 1 || s.time <= 0 {
+		return s, fmt.Errorf("need no arguments, one round or more and a positive time; see -help")
+	}
+	if s.cases, err = regexp.Compile(*cases); err != nil {
+		return s, err
+	}
+	s.peers, err = regexp.Compile(*peers)
+	return s, err
+}
+
+func run(ctx context.Context, args []string) error {
+	s, err := parseFlags(args)
+	if err != nil {
+		return err
+	}
+	chosen := choose(allCases(), s)
+	switch {
+	case len(chosen) == 0:
+		return fmt.Errorf("no case matches; see -list")
+	case s.list:
+		for _, c := range chosen {
+			fmt.Printf("%-22s %s\n", c.Name, c.Title)
+		}
+		return nil
+	}
+	programs, err := preparePrograms()
+	if err != nil {
+		return err
+	}
+	defer programs.remove()
+	rep := report{Machine: thisMachine(), Rounds: s.rounds, Seconds: s.time.Seconds()}
+	rep.Machine.print(os.Stdout)
+	printPlan(os.Stdout, chosen, s)
+	r := runner{programs: programs, rounds: s.rounds, length: s.time, warm: max(s.time/3, 50*time.Millisecond)}
+	for _, c := range chosen {
+		results, err := r.measure(ctx, c)
+		if err != nil {
+			return err
+		}
+		rep.Cases = append(rep.Cases, results)
+		results.print(os.Stdout)
+	}
+	rep.printGoals(os.Stdout)
+	if err := rep.save(s.out); err != nil {
+		return err
+	}
+	fmt.Printf("\nwrote %s and %s\n", filepath.Join(s.out, resultsFile), filepath.Join(s.out, chartFile))
+	return rep.essentialFailure()
+}
+
+// choose leaves the cases and the peers that were asked for. The one that others are
+// compared with stays.
+func choose(cases []benchCase, s settings) (chosen []benchCase) {
+	for _, c := range cases {
+		if !s.cases.MatchString(c.Name) {
+			continue
+		}
+		var subjects []subject
+		for _, sub := range c.Subjects {
+			if s.peers.MatchString(sub.Name) || sub.Name == c.Base {
+				subjects = append(subjects, sub)
+			}
+		}
+		c.Subjects = subjects
+		chosen = append(chosen, c)
+	}
+	return chosen
+}

@@ -1,0 +1,118 @@
+// Package peers holds the programs in Go that the benchmark measures: the same few
+// jobs done with zmqio, pebbe/zmq4 and go-zeromq/zmq4. Each runs in a process of its
+// own, which prints what it finds as lines of JSON and ends when its standard input does.
+package peers
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Role as the first argument of the benchmark's binary makes it a peer: the second
+// names what to do, and the others are parameters, name=value.
+const Role = "role"
+
+// A job is what a process is asked to do.
+type job struct {
+	endpoint string
+	how      string
+	size     int // bytes in a frame
+	frames   int // in a message
+	hwm      int // of all sockets
+	keep     int // how many messages a receiver keeps
+	lead     int // messages before the warm-up, more than a sender can queue
+	stride   int // messages between two looks at the clock
+	inflight int // requests without a reply
+	sockets  int
+	writers  int
+	warm     time.Duration // before the clock starts
+	length   time.Duration // on the clock
+}
+
+var roles = map[string]func(job) error{
+	"zmqio-recv": zmqioRecv, "zmqio-send": zmqioSend, "zmqio-roundtrip": zmqioRoundTrip, "zmqio-pub": zmqioPub,
+	"zmqio-pair": zmqioPair, "zmqio-idle": zmqioIdle, "zmqio-busy": zmqioBusy, "zmqio-memory": zmqioMemory,
+	"pebbe-recv": pebbeRecv, "pebbe-send": pebbeSend, "pebbe-roundtrip": pebbeRoundTrip, "pebbe-pub": pebbePub,
+	"pebbe-reactor-recv": reactorRecv, "pebbe-reactor-roundtrip": reactorRoundTrip,
+	"go-zeromq-recv": goZeromqRecv, "go-zeromq-send": goZeromqSend, "go-zeromq-roundtrip": goZeromqRoundTrip,
+}
+
+// Main does what args say, those after Role, and returns an exit status.
+func Main(args []string) int {
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		os.Exit(0)
+	}()
+	if err := run(args); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
+}
+
+func run(args []string) error {
+	if len(args) == 0 || roles[args[0]] == nil {
+		return fmt.Errorf("no such role: %q", args)
+	}
+	j, err := parse(args[1:])
+	if err != nil {
+		return err
+	}
+	return roles[args[0]](j)
+}
+
+func parse(params []string) (j job, err error) {
+	j = job{frames: 1, hwm: 1000, keep: 1, stride: 1, inflight: 1, sockets: 1, writers: 1}
+	for _, param := range params {
+		name, value, _ := strings.Cut(param, "=")
+		if err := j.set(name, value); err != nil {
+			return j, fmt.Errorf("%s: %w", param, err)
+		}
+	}
+	return j, nil
+}
+
+func (j *job) set(name, value string) (err error) {
+	numbers := map[string]*int{
+		"size": &j.size, "frames": &j.frames, "hwm": &j.hwm, "keep": &j.keep, "lead": &j.lead, "stride": &j.stride,
+		"inflight": &j.inflight, "sockets": &j.sockets, "writers": &j.writers,
+	}
+	texts := map[string]*string{"endpoint": &j.endpoint, "how": &j.how}
+	seconds := map[string]*time.Duration{"warm": &j.warm, "length": &j.length}
+	switch {
+	case numbers[name] != nil:
+		*numbers[name], err = strconv.Atoi(value)
+	case texts[name] != nil:
+		*texts[name] = value
+	case seconds[name] != nil:
+		var s float64
+		s, err = strconv.ParseFloat(value, 64)
+		*seconds[name] = time.Duration(s * float64(time.Second))
+	default:
+		err = fmt.Errorf("no such parameter")
+	}
+	return err
+}
+
+// message is what the job sends.
+func (j job) message() [][]byte {
+	msg := make([][]byte, j.frames)
+	for i := range msg {
+		msg[i] = make([]byte, j.size)
+	}
+	return msg
+}
+
+// inproc reports whether both ends are to be in this process.
+func (j job) inproc() bool { return strings.HasPrefix(j.endpoint, "inproc:") }
+
+// tell prints one line of what was found.
+func tell(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
+
+// tellEndpoint tells whoever started the process what it has bound.
+func tellEndpoint(endpoint string) error { return tell(map[string]string{"endpoint": endpoint}) }

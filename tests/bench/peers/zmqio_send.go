@@ -1,0 +1,144 @@
+package peers
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// burst is how many messages a burster writes before it lets the loop do other things.
+const burst = 256
+
+// A burster writes from the loop's callbacks, as fast as it may.
+type burster struct {
+	zmqio.BaseProtocol
+	meter
+	t      *zmqio.Transport
+	msg    [][]byte
+	paused bool
+}
+
+func (b *burster) ConnectionMade(t *zmqio.Transport) { b.t = t }
+func (b *burster) PauseWriting()                     { b.paused = true }
+
+func (b *burster) ResumeWriting() {
+	b.paused = false
+	b.write()
+}
+
+func (b *burster) write() {
+	for range burst {
+		must(b.t.Write(b.msg))
+		if b.tick() {
+			b.t.Loop().Stop()
+			return
+		}
+		if b.paused {
+			return
+		}
+	}
+	_, err := b.t.Loop().CallSoon(b.write)
+	must(err)
+}
+
+// sendForever is the other end of inproc: a loop of its own, that counts nothing.
+func sendForever(ctx *zmq4.Context, j job) {
+	l := newLoop(zmqio.LoopConfig{Context: ctx})
+	b := &burster{meter: meter{job: j, done: false}, msg: j.message()}
+	b.length = 1 << 62
+	j.create(l, b, zmq.PUSH, connectTo(j.endpoint))
+	_, err := l.CallSoon(b.write)
+	must(err)
+	must(l.RunForever(context.Background()))
+}
+
+func runBurster(l *zmqio.EventLoop, b *burster) error {
+	if _, err := l.CallSoon(b.write); err != nil {
+		return err
+	}
+	return runMeasured(l, &b.meter)
+}
+
+// zmqioPub publishes as fast as the slowest subscriber takes it.
+func zmqioPub(j job) error {
+	l := newLoop(zmqio.LoopConfig{})
+	cfg := bindTo(j.endpoint)
+	cfg.Configure = j.configure(func(o zmq.Sockopts) error { return o.SetXPubNoDrop(true) })
+	b := &burster{meter: meter{job: j}, msg: j.message()}
+	t := j.create(l, b, zmq.PUB, cfg)
+	if err := tellEndpoint(t.Listeners()[0]); err != nil {
+		return err
+	}
+	return runBurster(l, b)
+}
+
+// zmqioSend sends from the loop's callbacks (how=batched), or from j.writers
+// goroutines with Write (how=write) or WriteContext (how=context).
+func zmqioSend(j job) error {
+	l := newLoop(zmqio.LoopConfig{})
+	if j.how == "batched" {
+		b := &burster{meter: meter{job: j}, msg: j.message()}
+		j.create(l, b, zmq.PUSH, connectTo(j.endpoint))
+		return runBurster(l, b)
+	}
+	g := new(gate)
+	t := j.create(l, g, zmq.PUSH, connectTo(j.endpoint))
+	var write func([][]byte) error
+	switch j.how {
+	case "write":
+		write = func(msg [][]byte) error {
+			g.pass()
+			return t.Write(msg)
+		}
+	case "context":
+		write = func(msg [][]byte) error { return t.WriteContext(context.Background(), msg) }
+	default:
+		return fmt.Errorf("how=%q", j.how)
+	}
+	go func() { must(l.RunForever(context.Background())) }()
+	return j.writeFromGoroutines(write)
+}
+
+func (j job) writeFromGoroutines(write func([][]byte) error) error {
+	tallies := make([]tally, j.writers)
+	for i := range tallies {
+		go func() {
+			for msg := j.message(); ; tallies[i].Add(1) {
+				must(write(msg))
+			}
+		}()
+	}
+	return tell(j.watch(tallies))
+}
+
+// A gate is a Protocol that makes goroutines wait while writing is paused, and lets
+// them go on one by one.
+type gate struct {
+	zmqio.BaseProtocol
+	paused atomic.Bool
+	shut   sync.Mutex // while writing is paused
+}
+
+func (g *gate) PauseWriting() {
+	g.shut.Lock()
+	g.paused.Store(true)
+}
+
+func (g *gate) ResumeWriting() {
+	g.paused.Store(false)
+	g.shut.Unlock()
+}
+
+// pass waits until writing is not paused.
+func (g *gate) pass() {
+	if g.paused.Load() {
+		g.shut.Lock()
+		defer g.shut.Unlock()
+	}
+}

@@ -39,6 +39,7 @@ type process struct {
 type unit struct {
 	Name string
 	of   func(result) float64
+	less bool // is better
 }
 
 // check refuses what measures nothing; doing nothing takes no time, though.
@@ -51,10 +52,10 @@ func (u unit) check(r result) error {
 }
 
 var (
-	rate      = unit{"M msg/s", func(r result) float64 { return float64(r.Messages) / r.Seconds / 1e6 }}
-	roundTrip = unit{"µs", func(r result) float64 { return r.Seconds / float64(r.Messages) * 1e6 }}
-	load      = unit{"CPU s/s", func(r result) float64 { return r.CPU / r.Seconds }}
-	memory    = unit{"KiB", func(r result) float64 { return float64(r.Bytes) / 1024 }}
+	rate      = unit{"M msg/s", func(r result) float64 { return float64(r.Messages) / r.Seconds / 1e6 }, false}
+	roundTrip = unit{"µs", func(r result) float64 { return r.Seconds / float64(r.Messages) * 1e6 }, true}
+	load      = unit{"CPU s/s", func(r result) float64 { return r.CPU / r.Seconds }, true}
+	memory    = unit{"KiB", func(r result) float64 { return float64(r.Bytes) / 1024 }, true}
 )
 
 // A goal is for the ratio of one subject to another, or for its value if To is "".

@@ -1,14 +1,18 @@
 package main
 
 import (
+	"errors"
 	"image/color"
+	"os"
 	"slices"
+	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/font"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
 )
 
 // A dot is a ratio in the chart.
@@ -25,7 +29,7 @@ var colours = []struct {
 	colour color.RGBA
 }{
 	{ours, color.RGBA{0xd6, 0x27, 0x28, 0xff}},
-	{zmqioBatched, color.RGBA{0xd6, 0x27, 0x28, 0xff}},
+	{zmqioBatched, color.RGBA{0x8c, 0x10, 0x2a, 0xff}},
 	{"zmqio-write", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
 	{"zmqio-context", color.RGBA{0xe3, 0x77, 0xc2, 0xff}},
 	{inC, color.RGBA{0x11, 0x11, 0x11, 0xff}},
@@ -60,7 +64,7 @@ func rowsAndDots(r *report) (rows []string, dots []dot) {
 			if len(rows) == 0 || rows[len(rows)-1] != row {
 				rows = append(rows, row)
 			}
-			dots = append(dots, dot{series, len(rows) - 1, *s.Ratio})
+			dots = append(dots, dot{series, len(rows) - 1, c.speed(s)})
 		}
 	}
 	for i := range dots { // the first row at the top
@@ -70,34 +74,83 @@ func rowsAndDots(r *report) (rows []string, dots []dot) {
 	return rows, dots
 }
 
-// drawChart draws all ratios, with their smallest and largest, into an SVG file. Without any
-// it draws an empty chart.
+// speed is the ratio of a subject, or its inverse where less is better.
+func (res *caseResult) speed(s *subjectResult) spread {
+	if res.benchCase.Unit.less {
+		return spread{1 / s.Ratio.Median, 1 / s.Ratio.Max, 1 / s.Ratio.Min}
+	}
+	return *s.Ratio
+}
+
+const (
+	chartWidth  = 880
+	legendWidth = 90
+	rowHeight   = 15
+)
+
+// drawChart draws all ratios, with their smallest and largest, into an SVG file. Without
+// any it draws an empty chart.
 func drawChart(r *report, file string) error {
 	rows, dots := rowsAndDots(r)
-	p := plot.New()
-	p.Title.Text = "Ratios, round by round: median, smallest and largest (log scale; times are better to the left)"
-	p.Title.TextStyle.Font.Size = font.Points(11)
-	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-	p.X.Min, p.X.Max = 0.5, 2
-	p.Legend.Top = true
-	p.Legend.XOffs = vg.Points(90)
-	grid := plotter.NewGrid()
-	grid.Horizontal.Color = color.Gray{0xe0}
-	p.Add(grid)
+	p := newPlot(rows)
+	legend := plot.NewLegend()
+	legend.Top = true
 	for _, c := range colours {
 		points := pointsOf(dots, c.name)
 		if len(points.XYs) == 0 {
 			continue
 		}
-		if err := addSeries(p, c.name, c.colour, points); err != nil {
+		glyphs, err := addSeries(p, c.colour, points)
+		if err != nil {
 			return err
 		}
+		legend.Add(c.name, glyphs)
 	}
+	height := vg.Points(70 + float64(len(rows))*rowHeight)
+	svg := vgsvg.New(vg.Points(chartWidth), height)
+	all := draw.New(svg)
+	all.SetColor(color.White)
+	all.Fill(all.Rectangle.Path())
+	legend.Draw(draw.Crop(all, vg.Points(chartWidth-legendWidth), -5, 0, -25))
+	p.Draw(draw.Crop(all, 5, -vg.Points(legendWidth+15), 5, -5))
+	return writeSVG(svg, file)
+}
+
+// newPlot makes the axes.
+func newPlot(rows []string) *plot.Plot {
+	p := plot.New()
+	p.Title.Text = "Speed relative to the base, to the right is better: median, smallest and largest of the rounds"
+	p.Title.TextStyle.Font.Size = font.Points(11)
+	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.ConstantTicks(ticks())
+	p.X.Min, p.X.Max = 0.5, 2 // or more
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xe0}, color.Gray{0xd0}
+	p.Add(grid)
 	if len(rows) > 0 {
 		p.NominalY(rows...)
 	}
 	p.Y.Min, p.Y.Max = -0.5, float64(len(rows))-0.5
-	return p.Save(vg.Points(860), vg.Points(100+float64(len(rows))*15), file)
+	return p
+}
+
+// ticks are 1, 2 and 5 times the powers of ten.
+func ticks() (all []plot.Tick) {
+	for _, power := range []float64{1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100} {
+		for _, digit := range []float64{1, 2, 5} {
+			v := digit * power
+			all = append(all, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 1, 64)})
+		}
+	}
+	return all
+}
+
+func writeSVG(svg *vgsvg.Canvas, file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	_, err = svg.WriteTo(f)
+	return errors.Join(err, f.Close())
 }
 
 // points are dots of one series as the plotters want them.
@@ -116,18 +169,18 @@ func pointsOf(dots []dot, series string) (p points) {
 	return p
 }
 
-func addSeries(p *plot.Plot, name string, colour color.Color, points points) error {
-	dots, err := plotter.NewScatter(points.XYs)
+// addSeries draws points, and returns what stands for them in the legend.
+func addSeries(p *plot.Plot, colour color.Color, points points) (*plotter.Scatter, error) {
+	glyphs, err := plotter.NewScatter(points.XYs)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	dots.GlyphStyle = draw.GlyphStyle{Color: colour, Radius: vg.Points(3), Shape: draw.CircleGlyph{}}
+	glyphs.GlyphStyle = draw.GlyphStyle{Color: colour, Radius: vg.Points(3), Shape: draw.CircleGlyph{}}
 	bars, err := plotter.NewXErrorBars(points)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	bars.Color = colour
-	p.Add(bars, dots)
-	p.Legend.Add(name, dots)
-	return nil
+	p.Add(bars, glyphs)
+	return glyphs, nil
 }

@@ -13,11 +13,16 @@ ROUNDS ?= 5
 TIME   ?= 1
 OUT    ?= bench.out
 
+# What `make bench-compare` compares with, which micro-benchmarks, and how often.
+REF   ?= main
+BENCH ?= .
+COUNT ?= 6
+
 .DEFAULT_GOAL := help
-.PHONY: help run test race bench generate fmt ci fresh format tidy lint
+.PHONY: help run test race bench bench-compare generate fmt ci fresh format tidy lint
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## install libzmq's headers if missing, then echo this README through zmqcat
 	@$(DEPS)
@@ -35,6 +40,10 @@ race: ## the same under the race detector
 bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir
 	@$(DEPS) peers
 	$(GO) -C tests/bench run . -cases '$(CASES)' -peers '$(PEERS)' -rounds $(ROUNDS) -time $(TIME)s -out '$(abspath $(OUT))'
+
+bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n
+	@$(DEPS)
+	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(BENCH)' '$(COUNT)'
 
 generate: ## write the generated Go files from spec/
 	$(GO) generate ./gen

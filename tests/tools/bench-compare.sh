@@ -1,0 +1,37 @@
+#!/bin/sh
+# Compares package zmqio here with another commit, by the micro-benchmarks that are
+# here: both test programs are built, run in turn, and given to benchstat.
+#
+# Usage: bench-compare.sh REF [BENCH [COUNT]]
+#
+# REF is any commit, BENCH a regular expression for -test.bench and COUNT how many
+# times each program runs.
+set -eu
+
+ref=${1:?usage: bench-compare.sh REF [BENCH [COUNT]]} bench=${2:-.} count=${3:-6}
+cd "$(dirname "$0")/../.."
+go=${GO:-go}
+suite=zmqio/bench_test.go
+
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"; git worktree prune' EXIT
+trap 'exit 130' INT TERM
+git worktree add --quiet --detach "$dir/ref" "$ref"
+cp "$suite" "$dir/ref/$suite"
+
+"$go" -C "$dir/ref" test -c -o "$dir/ref.test" ./zmqio
+"$go" test -c -o "$dir/here.test" ./zmqio
+
+i=0
+while [ "$i" -lt "$count" ]; do
+	i=$((i + 1))
+	for side in ref here; do
+		echo "bench-compare: $i of $count, $side" >&2
+		if ! "$dir/$side.test" -test.run '^$' -test.bench "$bench" -test.benchmem >"$dir/out"; then
+			cat "$dir/out" >&2
+			exit 1
+		fi
+		cat "$dir/out" >>"$dir/$side.txt"
+	done
+done
+"$go" tool -modfile=tests/tools/go.mod benchstat "$ref=$dir/ref.txt" "here=$dir/here.txt"

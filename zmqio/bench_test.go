@@ -1,0 +1,306 @@
+package zmqio_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// What a call costs inside the process; tests/bench measures messages between processes.
+// The benchmarks use public names alone, because make bench-compare runs them on other
+// commits as well.
+
+func check(b *testing.B, err error) {
+	b.Helper()
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+func benchLoop(b *testing.B) *zmqio.EventLoop {
+	b.Helper()
+	l, err := zmqio.NewEventLoop(nil)
+	check(b, err)
+	b.Cleanup(func() { check(b, l.Close()) })
+	b.ReportAllocs()
+	return l
+}
+
+// onLoop calls fn on the loop and runs that until fn, or what it left, calls Stop.
+func onLoop(b *testing.B, l *zmqio.EventLoop, fn func()) {
+	b.Helper()
+	_, err := l.CallSoon(fn)
+	check(b, err)
+	check(b, l.RunForever(b.Context()))
+}
+
+// beside runs the loop, and fn on a goroutine of its own.
+func beside(b *testing.B, l *zmqio.EventLoop, fn func()) {
+	b.Helper()
+	check(b, l.Run(b.Context(), func(context.Context) error {
+		fn()
+		return nil
+	}))
+}
+
+// publisher is a transport that libzmq takes everything from at once: a PUB without
+// subscribers.
+func publisher(b *testing.B, l *zmqio.EventLoop) *zmqio.Transport {
+	b.Helper()
+	t, _, err := zmqio.CreateZmqConnection(b.Context(), l, func() zmqio.BaseProtocol { return zmqio.BaseProtocol{} }, zmq.PUB,
+		zmqio.ConnectionConfig{Bind: []string{}})
+	check(b, err)
+	return t
+}
+
+var benchMessages = []struct {
+	name string
+	msg  [][]byte
+}{
+	{"64B", [][]byte{make([]byte, 64)}},
+	{"3x64B", [][]byte{make([]byte, 64), make([]byte, 64), make([]byte, 64)}},
+	{"64KiB", [][]byte{make([]byte, 64<<10)}},
+}
+
+// Each message goes out on its own, because nobody runs the loop.
+func BenchmarkWriteNow(b *testing.B) {
+	for _, m := range benchMessages {
+		b.Run(m.name, func(b *testing.B) {
+			t := publisher(b, benchLoop(b))
+			for b.Loop() {
+				check(b, t.Write(m.msg))
+			}
+		})
+	}
+}
+
+// Messages in quick succession go out in batches.
+func BenchmarkWriteBatched(b *testing.B) {
+	for _, m := range benchMessages {
+		b.Run(m.name, func(b *testing.B) {
+			l := benchLoop(b)
+			t := publisher(b, l)
+			beside(b, l, func() {
+				for b.Loop() {
+					check(b, t.Write(m.msg))
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkWriteOnLoop(b *testing.B) {
+	for _, m := range benchMessages {
+		b.Run(m.name, func(b *testing.B) {
+			l := benchLoop(b)
+			t := publisher(b, l)
+			onLoop(b, l, func() {
+				defer l.Stop()
+				for b.Loop() {
+					check(b, t.Write(m.msg))
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkWriteContext(b *testing.B) {
+	for _, m := range benchMessages {
+		b.Run(m.name, func(b *testing.B) {
+			l := benchLoop(b)
+			t := publisher(b, l)
+			beside(b, l, func() {
+				for b.Loop() {
+					check(b, t.WriteContext(b.Context(), m.msg))
+				}
+			})
+		})
+	}
+}
+
+func BenchmarkWriteParallel(b *testing.B) {
+	l := benchLoop(b)
+	t := publisher(b, l)
+	beside(b, l, func() {
+		b.RunParallel(func(pb *testing.PB) {
+			for msg := benchMessages[0].msg; pb.Next(); {
+				if err := t.Write(msg); err != nil {
+					b.Error(err)
+				}
+			}
+		})
+	})
+}
+
+// A countdown stops the loop after so many messages.
+type countdown struct {
+	zmqio.BaseProtocol
+	loop *zmqio.EventLoop
+	left int
+}
+
+func (c *countdown) MsgReceived([][]byte) {
+	if c.left--; c.left == 0 {
+		c.loop.Stop()
+	}
+}
+
+// Messages from a socket in the same process, which sends as fast as it can on a thread
+// of its own.
+func BenchmarkDelivery(b *testing.B) {
+	for _, m := range benchMessages {
+		b.Run(m.name, func(b *testing.B) {
+			ctx, err := zmq4.NewContext()
+			check(b, err)
+			b.Cleanup(func() { check(b, ctx.Term()) })
+			l, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Context: ctx})
+			check(b, err)
+			b.Cleanup(func() { check(b, l.Close()) })
+			b.ReportAllocs()
+			c := &countdown{loop: l, left: b.N}
+			_, _, err = zmqio.CreateZmqConnection(b.Context(), l, func() *countdown { return c }, zmq.PULL,
+				zmqio.ConnectionConfig{Bind: []string{"inproc://delivery"}})
+			check(b, err)
+			s, err := ctx.NewSocket(zmq4.PUSH)
+			check(b, err)
+			check(b, s.Connect("inproc://delivery"))
+			sent := make(chan error, 1)
+			b.ResetTimer()
+			go func() { sent <- sendAll(s, m.msg, b.N) }()
+			check(b, l.RunForever(b.Context()))
+			b.StopTimer()
+			check(b, <-sent)
+			check(b, s.Close())
+		})
+	}
+}
+
+func sendAll(s *zmq4.Socket, msg [][]byte, n int) error {
+	for range n {
+		for i, frame := range msg {
+			flag := zmq4.SNDMORE
+			if i == len(msg)-1 {
+				flag = 0
+			}
+			if _, err := s.SendBytes(frame, flag); err != nil {
+				return fmt.Errorf("send: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
+// A callback that has the next one called.
+func BenchmarkCallSoon(b *testing.B) {
+	l := benchLoop(b)
+	left := b.N
+	var next func()
+	next = func() {
+		if left--; left == 0 {
+			l.Stop()
+			return
+		}
+		if _, err := l.CallSoon(next); err != nil {
+			b.Error(err)
+		}
+	}
+	onLoop(b, l, next)
+}
+
+// Callbacks from another goroutine, many at a time.
+func BenchmarkCallSoonThreadsafe(b *testing.B) {
+	l := benchLoop(b)
+	called := make(chan struct{}, 1)
+	beside(b, l, func() {
+		for n := 0; b.Loop(); n++ {
+			fn := func() {}
+			if n%100 == 99 { // the queue stays short
+				fn = func() { called <- struct{}{} }
+			}
+			_, err := l.CallSoonThreadsafe(fn)
+			check(b, err)
+			if n%100 == 99 {
+				<-called
+			}
+		}
+	})
+}
+
+// There and back between a goroutine and the loop, which waits in between.
+func BenchmarkWakeUp(b *testing.B) {
+	l := benchLoop(b)
+	called := make(chan struct{})
+	beside(b, l, func() {
+		for b.Loop() {
+			_, err := l.CallSoonThreadsafe(func() { called <- struct{}{} })
+			check(b, err)
+			<-called
+		}
+	})
+}
+
+// A timer that is due sets the next one.
+func BenchmarkCallLater(b *testing.B) {
+	l := benchLoop(b)
+	left := b.N
+	var next func()
+	next = func() {
+		if left--; left == 0 {
+			l.Stop()
+			return
+		}
+		if _, err := l.CallLater(0, next); err != nil {
+			b.Error(err)
+		}
+	}
+	onLoop(b, l, next)
+}
+
+// A timer that is cancelled, as most timeouts are.
+func BenchmarkCallLaterCancel(b *testing.B) {
+	l := benchLoop(b)
+	onLoop(b, l, func() {
+		defer l.Stop()
+		for b.Loop() {
+			h, err := l.CallLater(time.Hour, func() {})
+			check(b, err)
+			h.Cancel()
+		}
+	})
+}
+
+func BenchmarkSockopts(b *testing.B) {
+	t := publisher(b, benchLoop(b))
+	b.Run("get", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := t.Sockopts().SndHWM()
+			check(b, err)
+		}
+	})
+	b.Run("set", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			check(b, t.Sockopts().SetSndHWM(1000))
+		}
+	})
+	b.Run("getAny", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			_, err := t.Getsockopt(zmq.SNDHWM)
+			check(b, err)
+		}
+	})
+	b.Run("setAny", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			check(b, t.Setsockopt(zmq.SNDHWM, 1000))
+		}
+	})
+}

@@ -98,7 +98,7 @@ func samples(name string, seconds ...float64) *subjectResult {
 
 func TestRatiosAreRoundByRound(t *testing.T) {
 	res := newCaseResult(benchCase{Unit: rate, Base: "a", Goals: []goal{
-		{Of: "b", To: "a", AtLeast: 0.5}, {Of: "b", To: "a", AtMost: 0.4}, {Of: "b", AtLeast: 0.4}, {Of: "gone", To: "a", AtLeast: 0},
+		{Of: "b", To: "a", AtLeast: 0.5}, {Of: "b", To: "a", AtMost: 0.4}, {Of: "b", AtLeast: 400}, {Of: "gone", To: "a", AtLeast: 0},
 	}})
 	res.Subjects = []*subjectResult{
 		samples("a", 1, 2, 4), samples("b", 2, 4, 4),
@@ -106,7 +106,7 @@ func TestRatiosAreRoundByRound(t *testing.T) {
 	}
 	res.sumUp()
 	b := res.Subjects[1]
-	if *b.Value != (spread{0.25, 0.25, 0.5}) || *b.CPU != (spread{8, 4, 8}) || *b.Ratio != (spread{0.5, 0.5, 1}) {
+	if *b.Value != (spread{250, 250, 500}) || *b.CPU != (spread{8, 4, 8}) || *b.Ratio != (spread{0.5, 0.5, 1}) {
 		t.Errorf("value %v, CPU %v, ratio %v", b.Value, b.CPU, b.Ratio)
 	}
 	if a := res.Subjects[0]; a.Ratio != nil {
@@ -121,7 +121,7 @@ func TestRatiosAreRoundByRound(t *testing.T) {
 	}
 	var out strings.Builder
 	res.print(&out)
-	for _, want := range []string{"gone is left out: it is", "goal b ≥ 0.5 of a: met with 0.500 (0.500 to 1.00)", "gone ≥ 0 of a: not measured"} {
+	for _, want := range []string{"gone is left out: it is", "goal b ≥ 0.5 of a: met with 0.5 (0.5 to 1.00)", "gone ≥ 0 of a: not measured"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}

@@ -86,10 +86,10 @@ func figure(v float64) string {
 		return fmt.Sprintf("%.0f", v)
 	case v >= 10:
 		return fmt.Sprintf("%.1f", v)
-	case v >= 1:
+	case v >= 1 || v == 0:
 		return fmt.Sprintf("%.2f", v)
 	}
-	return fmt.Sprintf("%.3f", v)
+	return fmt.Sprintf("%.3g", v)
 }
 
 func (g goalResult) String() string {

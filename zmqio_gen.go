@@ -4158,6 +4158,151 @@ var enumTypes = map[string]enumType{
 	"ProtocolError":  enumOf("protocol error", namesOfProtocolError),
 	"Limit":          enumOf("limit", namesOfLimit),
 }
+var monitorTable = []monitorEntry{
+	{EVENT_CONNECTED, "fd", Version{3, 2, 1}},
+	{EVENT_CONNECT_DELAYED, "errno", Version{3, 2, 1}},
+	{EVENT_CONNECT_RETRIED, "interval", Version{3, 2, 1}},
+	{EVENT_LISTENING, "fd", Version{3, 2, 1}},
+	{EVENT_BIND_FAILED, "errno", Version{3, 2, 1}},
+	{EVENT_ACCEPTED, "fd", Version{3, 2, 1}},
+	{EVENT_ACCEPT_FAILED, "errno", Version{3, 2, 1}},
+	{EVENT_CLOSED, "fd", Version{3, 2, 1}},
+	{EVENT_CLOSE_FAILED, "errno", Version{3, 2, 1}},
+	{EVENT_DISCONNECTED, "fd", Version{3, 2, 1}},
+	{EVENT_MONITOR_STOPPED, "nothing", Version{4, 0, 0}},
+	{EVENT_HANDSHAKE_FAILED_NO_DETAIL, "errno", Version{4, 3, 0}},
+	{EVENT_HANDSHAKE_SUCCEEDED, "nothing", Version{4, 3, 0}},
+	{EVENT_HANDSHAKE_FAILED_PROTOCOL, "protocol_error", Version{4, 3, 0}},
+	{EVENT_HANDSHAKE_FAILED_AUTH, "zap_status", Version{4, 3, 0}},
+	{EVENT_PIPES_STATS, "counts", Version{4, 3, 2}},
+}
+
+// A MonitorEvent is what the monitor of a socket reports. What its value stands for
+// depends on the event: FD, Interval and Err give it by its meaning.
+type MonitorEvent struct {
+	Event Event
+	// Value is the number as it came from libzmq.
+	Value int32
+	// Endpoint is what the event is about: where the socket is bound or connected,
+	// as libzmq writes it. It is empty where there is none.
+	Endpoint string
+}
+
+type monitorEntry struct {
+	event   Event
+	carries string
+	since   Version
+}
+
+// monitorValueSize is the size of the frame that holds the event and its value.
+const monitorValueSize = 6
+
+// ParseMonitorEvent reads an event from the message that a monitor of version 1 sends
+// over its PAIR: a frame with the event, 16 bits, and its value, 32 bits, in the order of
+// the machine, and a frame with the endpoint. The error for any other message is ErrValue.
+func ParseMonitorEvent(msg [][]byte) (MonitorEvent, error) {
+	switch {
+	case len(msg) != 2:
+		return MonitorEvent{}, fmt.Errorf("a monitor event has 2 frames, not %d: %w", len(msg), ErrValue)
+	case len(msg[0]) != monitorValueSize:
+		return MonitorEvent{}, fmt.Errorf("the first frame of a monitor event has %d bytes, not %d: %w", len(msg[0]), monitorValueSize, ErrValue)
+	}
+	return MonitorEvent{
+		Event:    Event(binary.NativeEndian.Uint16(msg[0])),
+		Value:    int32(binary.NativeEndian.Uint32(msg[0][2:])),
+		Endpoint: string(msg[1]),
+	}, nil
+}
+
+// carries says what the event's value is, in the word that the spec has for it.
+func (e MonitorEvent) carries() string {
+	i := slices.IndexFunc(monitorTable, func(entry monitorEntry) bool { return entry.event == e.Event })
+	if i < 0 {
+		return ""
+	}
+	return monitorTable[i].carries
+}
+
+// FD returns the file descriptor of the connection or of the listener that the event is
+// about, and -1 for an event that has none. It is for telling connections apart alone:
+// libzmq owns it, and may have closed it by now, and the number be another's.
+func (e MonitorEvent) FD() int {
+	if e.carries() != "fd" {
+		return -1
+	}
+	return int(e.Value)
+}
+
+// Interval returns how long it is until a connection is tried again, and 0 for an event
+// that does not tell.
+func (e MonitorEvent) Interval() time.Duration {
+	if e.carries() != "interval" {
+		return 0
+	}
+	return time.Duration(e.Value) * time.Millisecond
+}
+
+// Err returns why something failed, or is delayed: an Errno, a ProtocolError or a
+// ZAPStatus, whichever comes with the event. It is nil for an event that has no such
+// value. The Errno of a failed handshake is what libzmq happened to have, at times 0.
+func (e MonitorEvent) Err() error {
+	switch e.carries() {
+	case "errno":
+		return Errno(e.Value)
+	case "protocol_error":
+		return ProtocolError(e.Value)
+	case "zap_status":
+		return ZAPStatus(e.Value)
+	}
+	return nil
+}
+
+// String returns the event, its endpoint and its value, as in
+// "EVENT_CONNECTED tcp://127.0.0.1:5555 fd 12".
+func (e MonitorEvent) String() string {
+	s := e.Event.String()
+	if e.Endpoint != "" {
+		s += " " + e.Endpoint
+	}
+	switch carries := e.carries(); {
+	case e.Err() != nil:
+		s += ": " + e.Err().Error()
+	case carries == "fd":
+		s += fmt.Sprintf(" fd %d", e.FD())
+	case carries == "interval":
+		s += fmt.Sprintf(" in %v", e.Interval())
+	case carries != "nothing":
+		s += fmt.Sprintf(" value %d", e.Value)
+	}
+	return s
+}
+
+// Error makes a ProtocolError an error, the one of a failed handshake.
+func (v ProtocolError) Error() string { return "protocol error " + v.String() }
+
+// A ZAPStatus is what a ZAP handler says of a peer that it does not let in: 300 is a
+// failure that may pass, 400 a refusal and 500 an error of its own.
+type ZAPStatus int
+
+// Error tells the status.
+func (s ZAPStatus) Error() string {
+	return fmt.Sprintf("refused by the ZAP handler with status %d", int(s))
+}
+
+// Require returns nil when the running libzmq has all the events of the set. Otherwise the
+// error is errors.ErrUnsupported and says what is needed and what is running: libzmq itself
+// takes any set, and stays silent.
+func (v Event) Require() error {
+	for _, entry := range monitorTable {
+		if v&entry.event == 0 {
+			continue
+		}
+		if why := (requirement{since: entry.since}).unmet(); why != "" {
+			return fmt.Errorf("%v: %w: %s", entry.event, errors.ErrUnsupported, why)
+		}
+	}
+	return nil
+}
 
 // A MessageProperty is the name of a property that the peer, or the ZAP handler, gave
 // the connection that a message came by. Every name also works in builds without

@@ -44,6 +44,38 @@ var namesOfTrait = []name[Trait]{{"TALL", TALL}, {"WIDE", WIDE}}
 
 func (v Trait) String() string { return flagNames(namesOfTrait, v) }
 
+type Event uint64
+
+const (
+	OPENED  Event = 1
+	FAILED  Event = 2
+	WAITS   Event = 4
+	BROKEN  Event = 8
+	REFUSED Event = 16
+	OVER    Event = 32
+)
+
+func (v Event) String() string {
+	return flagNames([]name[Event]{{"OPENED", OPENED}, {"FAILED", FAILED}, {"OVER", OVER}}, v)
+}
+
+var monitorTable = []monitorEntry{
+	{OPENED, "fd", Version{4, 1, 0}},
+	{FAILED, "errno", Version{4, 1, 0}},
+	{WAITS, "interval", Version{4, 1, 0}},
+	{BROKEN, "protocol_error", Version{4, 1, 0}},
+	{REFUSED, "zap_status", Version{4, 1, 0}},
+	{OVER, "nothing", Version{99, 1, 0}},
+}
+
+type ProtocolError int
+
+const RUDE ProtocolError = 7
+
+func (v ProtocolError) String() string {
+	return nameOf([]name[ProtocolError]{{"RUDE", RUDE}}, "ProtocolError", v)
+}
+
 var enumTypes = map[string]enumType{
 	"SocketType": enumOf("socket type", socketTypeNames),
 	"Trait":      flagsOf("trait", namesOfTrait),

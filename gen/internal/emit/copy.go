@@ -46,7 +46,7 @@ func copyFile(to *jen.File, dir fs.FS, name string) error {
 
 // copied are the files of gen/runtime that go into the generated ones.
 var copied = []string{
-	"sockettype.go", "option.go", "sockopts.go", "codec.go", "curvekey.go", "names.go",
+	"sockettype.go", "option.go", "sockopts.go", "codec.go", "curvekey.go", "names.go", "monitor.go",
 	"capability.go", "version.go", "errno.go", "translate.go",
 }
 

@@ -22,6 +22,7 @@ var readmeTemplate = template.Must(template.New("README.md").Funcs(template.Func
 	"on":      docSockets,
 	"access":  docAccess,
 	"number":  docNumber,
+	"hex":     func(v *int64) string { return fmt.Sprintf("%#x", *v) },
 }).Parse(readme))
 
 // Docs makes spec/README.md: how to extend the spec, and tables of what it has.

@@ -35,6 +35,8 @@ func Files(s *spec.Spec, runtime fs.FS) ([]File, error) {
 	g.accessors(main)
 	g.copy(main, "codec.go", "curvekey.go")
 	g.enums(main)
+	g.monitorEvents(main)
+	g.copy(main, "monitor.go")
 	g.strings(main)
 	g.contexts(main)
 	g.copy(main, "names.go")

@@ -24,6 +24,20 @@ func (g *generator) enums(f *jen.File) {
 	})
 }
 
+// monitorEvents makes the table of what a monitor reports.
+func (g *generator) monitorEvents(f *jen.File) {
+	f.Var().Id("monitorTable").Op("=").Index().Id("monitorEntry").ValuesFunc(func(v *jen.Group) {
+		for _, e := range g.MonitorEvents() {
+			since := e.Since
+			if e.Draft() {
+				since = e.DraftSince
+			}
+			v.Line().Values(jen.Id(e.GoName()), jen.Lit(e.Carries), version(since))
+		}
+		v.Line()
+	})
+}
+
 func enumType(f *jen.File, e spec.Enum) {
 	base := e.Base
 	if base == "" {

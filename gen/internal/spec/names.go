@@ -8,6 +8,19 @@ func (v Value) GoName() string {
 	return v.Name
 }
 
+// MonitorEvents are the values of all enumerations that a monitor reports one by one.
+func (s *Spec) MonitorEvents() []Value {
+	var events []Value
+	for _, e := range s.Enums {
+		for _, v := range e.Values {
+			if v.Carries != "" {
+				events = append(events, v)
+			}
+		}
+	}
+	return events
+}
+
 // GoName is the name of the option's constant.
 func (c Context) GoName() string {
 	if c.Go != "" {

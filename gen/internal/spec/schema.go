@@ -125,6 +125,7 @@ type Value struct {
 	Go      string   `yaml:"go"` // the constant, where the name will not do
 	Value   *int64   `yaml:"value"`
 	History []Change `yaml:"history"` // instead of value, where releases differ
+	Carries string   `yaml:"carries"` // what comes with it, for a monitor event
 	Doc     string   `yaml:"doc"`
 }
 

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -24,6 +25,23 @@ func (v validator) checkEnums() {
 				names.add(x.Mark, "name", x.Name, x.Name)
 			}
 			v.checkHistory(x)
+		}
+		v.checkCarried(e)
+	}
+}
+
+// checkCarried checks what the values of monitor events are. Where one event tells, all
+// must, so that none is forgotten.
+func (v validator) checkCarried(e Enum) {
+	monitored := slices.ContainsFunc(e.Values, func(x Value) bool { return x.Has("carries") })
+	for _, x := range e.Values {
+		v.oneOf(x.Mark, "carries", x.Carries, "fd", "errno", "interval", "protocol_error", "zap_status", "counts", "nothing")
+		single := x.Value != nil && bits.OnesCount64(uint64(*x.Value)) == 1
+		switch {
+		case monitored && single && !x.Has("carries"):
+			v.add(x.pos, "key \"carries\" is missing: %s is a monitor event", x.Name)
+		case x.Has("carries") && !single:
+			v.add(x.At("carries"), "%s is not a single event, so nothing comes with it", x.Name)
 		}
 	}
 }

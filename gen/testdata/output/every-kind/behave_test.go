@@ -269,3 +269,30 @@ func TestNames(t *testing.T) {
 		t.Errorf("default: %v, %v", v, ok)
 	}
 }
+
+func TestMonitorEvents(t *testing.T) {
+	for _, c := range []struct {
+		event zmq.Event
+		text  string
+	}{
+		{zmq.EVENT_OPENED, "EVENT_OPENED fd 3"},
+		{zmq.EVENT_FAILED, "EVENT_FAILED: " + zmq.Errno(3).Error()},
+		{zmq.EVENT_WAITS, "EVENT_WAITS in 3ms"},
+		{zmq.EVENT_BROKEN, "EVENT_BROKEN: protocol error ProtocolError(3)"},
+		{zmq.EVENT_REFUSED, "EVENT_REFUSED: refused by the ZAP handler with status 3"},
+		{zmq.EVENT_COUNTED, "EVENT_COUNTED value 3"},
+		{zmq.EVENT_OVER, "EVENT_OVER"},
+	} {
+		if got := (zmq.MonitorEvent{Event: c.event, Value: 3}).String(); got != c.text {
+			t.Errorf("%s, want %s", got, c.text)
+		}
+	}
+	if err := zmq.EVENT_WAITS.Require(); err != nil {
+		t.Error(err)
+	}
+	for _, later := range []zmq.Event{zmq.EVENT_OVER, zmq.EVENT_COUNTED} {
+		if err := later.Require(); !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%v: %v", later, err)
+		}
+	}
+}

@@ -140,6 +140,11 @@ func methodEntry(p Protocol, name string) uintptr {
 		m, _ = typ.MethodByName("ConnectionLost")
 	case "ResumeWriting":
 		m, _ = typ.MethodByName("ResumeWriting")
+	case "EventReceived":
+		m, _ = typ.MethodByName("EventReceived")
+	}
+	if !m.Func.IsValid() { // a protocol without it has taken the place of one with
+		return 0
 	}
 	return m.Func.Pointer()
 }

@@ -66,7 +66,11 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	}
 	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
 	if err := do(endpoint); err != nil {
-		return "", about(endpoint, zmq.Translate(call, err))
+		err = zmq.Translate(call, err)
+		if set == &t.listeners {
+			t.bindFailed(endpoint, err)
+		}
+		return "", about(endpoint, err)
 	}
 	actual, err := rawSockopts(t.sock).LastEndpoint()
 	if err != nil {

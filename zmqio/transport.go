@@ -35,6 +35,9 @@ type Transport struct {
 	fd     int          // ZMQ_FD
 	topics topics
 
+	monitor   *monitor   // under sockMu; nil while there is none
+	monitorOf *Transport // of a monitor's PAIR: the transport that it is about
+
 	mu          sync.Mutex
 	state       transportState
 	protocol    atomic.Pointer[Protocol]
@@ -101,6 +104,9 @@ func (t *Transport) start(p Protocol) error {
 	t.protocol.Store(&p)
 	t.io.init(t.serve)
 	t.io.origin = &origin{transport: t, trace: t.created, method: "MsgReceived"}
+	if of := t.monitorOf; of != nil {
+		t.io.origin = &origin{transport: of, trace: of.created, method: "EventReceived"}
+	}
 	t.flow.init()
 	t.reading.Store(true)
 
@@ -115,16 +121,19 @@ func (t *Transport) start(p Protocol) error {
 	return nil
 }
 
-// adopt makes t one of the loop's transports and watches its descriptor.
+// adopt makes t one of the loop's transports, unless it is a part of another one, and
+// watches its descriptor.
 func (l *EventLoop) adopt(t *Transport) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if err := l.watch(t.fd, watch{reader: &t.io, transport: true}); err != nil {
 		return err
 	}
-	l.lastID++
-	t.id = l.lastID
-	l.transports[t.id] = t
+	if t.monitorOf == nil {
+		l.lastID++
+		t.id = l.lastID
+		l.transports[t.id] = t
+	}
 	return nil
 }
 
@@ -198,6 +207,7 @@ func (t *Transport) Close() error {
 	t.discarding.Store(t.traits.eager)
 	t.turnAway()
 	t.mu.Unlock()
+	_ = t.DisableMonitor() // fails only if the socket is gone
 	t.flush()
 	return nil
 }
@@ -234,6 +244,7 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	// Off the poller before it is closed, so that the descriptor's number cannot
 	// be another's while it is watched.
 	t.loop.abandon(t)
+	_ = t.endMonitor() // fails only if the socket is gone
 	how(t)
 	t.sock = nil
 	t.sockMu.Unlock()
@@ -273,6 +284,9 @@ func (t *Transport) lose() {
 
 // fatal ends the transport for an error that no caller can be told.
 func (t *Transport) fatal(err error) {
+	if t.monitorOf != nil { // the context that both are of is gone
+		t = t.monitorOf
+	}
 	t.complain("fatal error on a transport", err)
 	t.finish(err, closeSocket)
 }

@@ -116,7 +116,9 @@ func (v ProtocolError) Error() string { return "protocol error " + v.String() }
 type ZAPStatus int
 
 // Error tells the status.
-func (s ZAPStatus) Error() string { return fmt.Sprintf("refused by the ZAP handler with status %d", int(s)) }
+func (s ZAPStatus) Error() string {
+	return fmt.Sprintf("refused by the ZAP handler with status %d", int(s))
+}
 
 // Require returns nil when the running libzmq has all the events of the set. Otherwise the
 // error is errors.ErrUnsupported and says what is needed and what is running: libzmq itself

@@ -73,9 +73,7 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 	}
 	t.mu.Lock()
 	t.flow.high, t.flow.low = h, l
-	if t.admit() {
-		t.schedule()
-	}
+	t.nextTurn()
 	if t.flow.wouldPause(&t.out) {
 		t.mu.Unlock()
 		t.flush()
@@ -159,9 +157,7 @@ func (t *Transport) resume() {
 	}
 	f.paused = false
 	f.calling = callingResume
-	if t.admit() { // before the protocol, which may fill the buffer each time
-		t.schedule()
-	}
+	t.nextTurn() // before the protocol, which may fill the buffer each time
 	t.mu.Unlock()
 	defer func() {
 		t.mu.Lock()

@@ -11,7 +11,8 @@ import (
 // the buffer, with msg, is at or below the high-water mark, and the protocol is not
 // paused. An empty buffer has room for any message, so that no more than the mark or
 // one message is ever buffered. Those who wait get their turn in the order in which
-// they came; what Write sends meanwhile does not wait for them.
+// they came. A newcomer that finds room goes first, because a goroutine that runs costs
+// less than one that has to be woken; but nobody is passed over so a second time.
 //
 // Beside the errors of Write it returns the cause of ctx when that ends first,
 // ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
@@ -24,15 +25,14 @@ func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	return t.write(msg, ctx)
 }
 
-// A waiter is a message that waits for room.
+// A waiter is a goroutine that waits for room. It keeps its message to itself, so that
+// the slices that Write is given need not be on the heap.
 type waiter struct {
-	msg   [][]byte
-	size  int
-	over  bool // it went over the high-water mark by itself
-	ready chan error
+	size, frames int
+	turn         chan error // nil: it is this one's turn
 }
 
-var waiters = sync.Pool{New: func() any { return &waiter{ready: make(chan error, 1)} }}
+var waiters = sync.Pool{New: func() any { return &waiter{turn: make(chan error, 1)} }}
 
 // fits reports whether the buffer may take a message at all. Its frames are counted
 // too, because empty ones need memory as well. mu is held.
@@ -44,77 +44,86 @@ func (t *Transport) bufferFull(size int) error {
 	return fmt.Errorf("write: a message of %d bytes: %w", size, ErrBufferFull)
 }
 
-// hasRoom reports whether WriteContext need not wait, if nobody waits. mu is held.
+// hasRoom reports whether a message is at or below the high-water mark. mu is held.
 func (t *Transport) hasRoom(size, frames int) bool {
 	return !t.flow.paused && t.fits(size, frames) && (t.out.empty() || t.out.bytes+size <= t.flow.high)
 }
 
-// awaitRoom waits until msg is in the outbox. mu is held, and released.
-func (t *Transport) awaitRoom(ctx context.Context, msg [][]byte, size int) error {
+// awaitRoom waits in the queue until there is room for a message. mu is held, and when that fails released; meanwhile others can have it.
+func (t *Transport) awaitRoom(ctx context.Context, size, frames int) error {
 	if t.loop.onLoop() {
 		t.mu.Unlock()
 		return fmt.Errorf("write: %w", ErrWouldDeadlock)
 	}
 	w := waiters.Get().(*waiter)
-	w.msg, w.size, w.over = msg, size, false
+	defer waiters.Put(w)
+	w.size, w.frames = size, frames
 	t.waiters = append(t.waiters, w)
-	t.mu.Unlock()
-	var err error
-	select {
-	case err = <-w.ready:
-	case <-ctx.Done():
-		if t.leaveQueue(w) {
-			err = context.Cause(ctx)
-		} else {
-			err = <-w.ready
+	for {
+		t.mu.Unlock()
+		err := t.awaitTurn(ctx, w)
+		if err != nil {
+			return err
 		}
-	}
-	if w.over {
 		t.mu.Lock()
-		t.pauseIfOver()
+		t.turnTaken = false
+		switch {
+		case t.state != stateOpen:
+			t.mu.Unlock()
+			return errClosedForWrite()
+		case t.hasRoom(size, frames):
+			t.passedOver = false
+			return nil
+		}
+		t.passedOver = true
+		t.waiters = slices.Insert(t.waiters, 0, w)
 	}
-	w.msg = nil
-	waiters.Put(w)
-	return err
 }
 
-// leaveQueue reports whether w waited still.
-func (t *Transport) leaveQueue(w *waiter) bool {
+// awaitTurn waits until it is w's turn or ctx ends.
+func (t *Transport) awaitTurn(ctx context.Context, w *waiter) error {
+	select {
+	case err := <-w.turn:
+		return err
+	case <-ctx.Done():
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	i := slices.Index(t.waiters, w)
-	if i < 0 {
-		return false
+	if i := slices.Index(t.waiters, w); i >= 0 {
+		t.waiters = slices.Delete(t.waiters, i, i+1)
+		t.passedOver = t.passedOver && i > 0
+	} else if err := <-w.turn; err != nil {
+		return err
+	} else {
+		t.turnTaken = false
 	}
-	t.waiters = slices.Delete(t.waiters, i, i+1)
-	if t.admit() { // the next may be smaller
-		t.schedule()
-	}
-	return true
+	t.nextTurn() // the next message may be smaller
+	return context.Cause(ctx)
 }
 
-// admit puts the messages that wait in the outbox as long as there is room, and
-// wakes their writers: one after the other, because of a crowd that is woken at once
-// all but one would go back to sleep. It reports whether there was any. mu is held.
-func (t *Transport) admit() (any bool) {
-	n := 0
-	for _, w := range t.waiters {
-		if !t.hasRoom(w.size, len(w.msg)) {
-			break
-		}
-		t.out.add(w.msg, w.size)
-		w.over = t.flow.wouldPause(&t.out)
-		w.ready <- nil
-		n++
+// nextTurn wakes the one who has waited longest if there is room for its message. It
+// is called when there may be more room, and by whoever had the turn before: so they
+// wake one another, one at a time. Of a crowd that is woken at once, all but one would
+// go back to sleep. mu is held.
+func (t *Transport) nextTurn() {
+	if t.turnTaken || len(t.waiters) == 0 {
+		return
 	}
-	t.waiters = slices.Delete(t.waiters, 0, n)
-	return n > 0
+	w := t.waiters[0]
+	if !t.hasRoom(w.size, w.frames) {
+		return
+	}
+	t.waiters = slices.Delete(t.waiters, 0, 1)
+	t.turnTaken = true
+	w.turn <- nil
 }
 
 // turnAway ends the waiting because the transport is closed. mu is held.
 func (t *Transport) turnAway() {
 	for _, w := range t.waiters {
-		w.ready <- fmt.Errorf("write: %w", ErrTransportClosed)
+		w.turn <- errClosedForWrite()
 	}
 	t.waiters = nil
 }
+
+func errClosedForWrite() error { return fmt.Errorf("write: %w", ErrTransportClosed) }

@@ -45,6 +45,8 @@ type Transport struct {
 	out         outbox
 	maxBuffer   int       // of out, in bytes; 0 is no limit
 	waiters     []*waiter // for room in out, oldest first
+	turnTaken   bool      // one of them has been woken and has not written yet
+	passedOver  bool      // the first of them has been woken, and found no room
 	refused     bool      // libzmq had no room; it will be offered again when it has
 	retrying    bool      // a timer is set for that
 	lastWrite   time.Duration

@@ -3,7 +3,6 @@ package zmqio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"syscall"
 	"time"
 
@@ -53,10 +52,10 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 				t.sockMu.Unlock()
 			}
 			t.mu.Unlock()
-			return fmt.Errorf("write: %w", ErrTransportClosed)
+			return errClosedForWrite()
 		case now:
 			return t.writeNow(msg, size)
-		case wait == nil && t.fits(size, len(msg)), wait != nil && len(t.waiters) == 0 && t.hasRoom(size, len(msg)):
+		case wait == nil && t.fits(size, len(msg)), wait != nil && !t.passedOver && t.hasRoom(size, len(msg)):
 			t.writeLater(msg, size)
 			return nil
 		case !offered && (!t.refused || !t.loop.IsRunning()):
@@ -66,7 +65,11 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 			t.mu.Unlock()
 			return t.bufferFull(size)
 		default:
-			return t.awaitRoom(wait, msg, size)
+			if err := t.awaitRoom(wait, size, len(msg)); err != nil {
+				return err
+			}
+			t.writeLater(msg, size)
+			return nil
 		}
 	}
 }
@@ -85,7 +88,7 @@ func (t *Transport) lockForWrite(size int, force bool) (now bool) {
 	if force || t.traits.eager {
 		t.sockMu.Lock() // before mu, as it must be where it may block
 		t.mu.Lock()
-		if t.out.empty() && (len(t.waiters) == 0 || t.traits.eager) {
+		if t.out.empty() && (!t.passedOver || t.traits.eager) {
 			return true
 		}
 		t.sockMu.Unlock()
@@ -97,7 +100,7 @@ func (t *Transport) lockForWrite(size int, force bool) (now bool) {
 
 // idle reports whether a message may as well go out on its own. mu is held.
 func (t *Transport) idle(size int) bool {
-	if !t.out.empty() || len(t.waiters) > 0 || t.inDelivery() {
+	if !t.out.empty() || t.passedOver || t.inDelivery() {
 		return false
 	}
 	if !t.loop.IsRunning() {
@@ -156,6 +159,7 @@ func (t *Transport) writeNow(msg [][]byte, size int) error {
 // is held, and released.
 func (t *Transport) writeLater(msg [][]byte, size int) {
 	t.out.add(msg, size)
+	t.nextTurn()
 	full := t.out.frames >= batchFrames || t.out.bytes >= batchBytes
 	// A writable socket never pauses anyone: before that it is offered everything.
 	offer := full && !t.refused || t.flow.wouldPause(&t.out)
@@ -232,7 +236,7 @@ func (t *Transport) account(sent sock.Sent) error {
 	if unreachable {
 		t.out.dropFirst()
 	}
-	t.admit()
+	t.nextTurn()
 	t.resumeIfUnder()
 	t.mu.Unlock()
 	switch {

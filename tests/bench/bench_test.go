@@ -121,7 +121,7 @@ func TestRatiosAreRoundByRound(t *testing.T) {
 	}
 	var out strings.Builder
 	res.print(&out)
-	for _, want := range []string{"gone is left out: it is", "goal b ≥ 0.5 of a: met with 0.5 (0.5 to 1.00)", "gone ≥ 0 of a: not measured"} {
+	for _, want := range []string{"gone is left out: it is", "goal b ≥ 0.5 of a: met with 0.500 (0.500 to 1.00)", "gone ≥ 0 of a: not measured"} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
@@ -180,6 +180,37 @@ func TestMissingPeer(t *testing.T) {
 	}
 }
 
+// Flags leave the cases and the peers that are asked for, the base, and the goals of both.
+func TestChoose(t *testing.T) {
+	s, err := parseFlags([]string{"-cases", "recv/tcp/64B$", "-peers", "^(zmqio|aiozmq)$"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen := choose(allCases(), s)
+	if len(chosen) != 1 {
+		t.Fatalf("%d cases", len(chosen))
+	}
+	var names []string
+	for _, s := range chosen[0].Subjects {
+		names = append(names, s.Name)
+	}
+	if want := []string{inC, ours, aiozmq}; !slices.Equal(names, want) {
+		t.Errorf("subjects %v, want %v", names, want)
+	}
+	want := []goal{{Of: ours, To: inC, AtLeast: 0.9}, {Of: ours, To: aiozmq, AtLeast: 25}}
+	if !slices.Equal(chosen[0].Goals, want) {
+		t.Errorf("goals %v, want %v", chosen[0].Goals, want)
+	}
+	for _, args := range [][]string{{"-rounds", "0"}, {"-time", "0s"}, {"-cases", "("}, {"-peers", "("}, {"all"}} {
+		if _, err := parseFlags(args); err == nil {
+			t.Errorf("%q are fine", args)
+		}
+	}
+	if err := run(t.Context(), []string{"-cases", "nothing"}); err == nil {
+		t.Error("no case is fine")
+	}
+}
+
 // Every case has its base and its goals among its subjects, and a name of its own.
 func TestCases(t *testing.T) {
 	names := map[string]bool{"": true}
@@ -188,18 +219,16 @@ func TestCases(t *testing.T) {
 			t.Errorf("two cases %q", c.Name)
 		}
 		names[c.Name] = true
-		subjects := map[string]bool{"": true}
 		for _, s := range c.Subjects {
-			subjects[s.Name] = true
 			if !known(s.Name) && strings.ContainsFunc(s.Name, func(r rune) bool { return r < '0' || r > '9' }) {
 				t.Errorf("%s: %s has no colour", c.Name, s.Name)
 			}
 		}
-		if !subjects[c.Base] {
+		if c.Base != "" && !c.has(c.Base) {
 			t.Errorf("%s: no base %s", c.Name, c.Base)
 		}
 		for _, g := range c.Goals {
-			if !subjects[g.Of] || !subjects[g.To] {
+			if !c.has(g.Of) || g.To != "" && !c.has(g.To) {
 				t.Errorf("%s: goal %v is about nobody", c.Name, g)
 			}
 		}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 )
 
 // A benchCase is one thing that several subjects do, or one does under several
@@ -18,6 +19,11 @@ type benchCase struct {
 	Slow     bool     // to begin: it warms up longer
 	Subjects []subject
 	Goals    []goal
+}
+
+// has reports whether there is a subject of that name.
+func (c benchCase) has(name string) bool {
+	return slices.ContainsFunc(c.Subjects, func(s subject) bool { return s.Name == name })
 }
 
 // A subject is what is measured: a process, with another at the other end.

@@ -89,7 +89,7 @@ func figure(v float64) string {
 	case v >= 1 || v == 0:
 		return fmt.Sprintf("%.2f", v)
 	}
-	return fmt.Sprintf("%.3g", v)
+	return fmt.Sprintf("%#.3g", v)
 }
 
 func (g goalResult) String() string {

@@ -27,10 +27,11 @@ static void *exit_at_end_of_input(void *unused)
     return unused;
 }
 
+/* The last of several wins, as with the other programs. */
 static const char *value(int argc, char **argv, const char *name, const char *otherwise)
 {
     size_t n = strlen(name);
-    for (int i = 2; i < argc; i++)
+    for (int i = argc - 1; i > 1; i--)
         if (strncmp(argv[i], name, n) == 0 && argv[i][n] == '=')
             return argv[i] + n + 1;
     return otherwise;

@@ -97,9 +97,9 @@ func run(ctx context.Context, args []string) error {
 	printPlan(os.Stdout, chosen, s)
 	r := runner{programs: programs, rounds: s.rounds, length: s.time, warm: max(s.time/3, 50*time.Millisecond)}
 	for _, c := range chosen {
-		results, err := r.measure(ctx, c)
-		if err != nil {
-			return err
+		var results *caseResult
+		if results, err = r.measure(ctx, c); err != nil {
+			break // interrupted: what there is is worth keeping
 		}
 		rep.Cases = append(rep.Cases, results)
 		results.print(os.Stdout)
@@ -109,7 +109,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	fmt.Printf("\nwrote %s and %s\n", filepath.Join(s.out, resultsFile), filepath.Join(s.out, chartFile))
-	return rep.essentialFailure()
+	return errors.Join(err, rep.essentialFailure())
 }
 
 // choose leaves the cases and the peers that were asked for. The one that others are
@@ -124,6 +124,9 @@ func choose(cases []benchCase, s settings) (chosen []benchCase) {
 			if s.peers.MatchString(sub.Name) || sub.Name == c.Base {
 				subjects = append(subjects, sub)
 			}
+		}
+		if len(subjects) == 0 {
+			continue
 		}
 		c.Subjects = subjects
 		c.Goals = slices.DeleteFunc(c.Goals, func(g goal) bool { return !c.has(g.Of) || g.To != "" && !c.has(g.To) })

@@ -333,15 +333,16 @@ func (a *alternator) PauseWriting()        { a.turn(true) }
 func (a *alternator) ResumeWriting()       { a.turn(false) }
 func (a *alternator) ConnectionLost(error) { close(a.lost) }
 
-// manyWriters has 100 goroutines write with write to a peer that has little room, and
-// checks that pause and resume alternate, and that each writer's order is kept.
-func manyWriters(t *testing.T, write func(context.Context, *zmqio.Transport, [][]byte) error) {
+// manyWriters has 100 goroutines write with write, which gets the writer's number, to a
+// peer that has little room. It checks that pause and resume alternate, and that each
+// writer's order is kept.
+func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio.Transport, int, [][]byte) error) {
 	l := newLoop(t, nil)
 	a := &alternator{t: t, lost: make(chan struct{})}
 	tr := create(t, l, a, zmq.PUSH, zmqio.ConnectionConfig{
 		Bind: []string{"inproc://writers"}, Configure: func(o zmq.Sockopts) error { return o.SetSndHWM(10) },
 	})
-	must(t, tr.SetWriteBufferLimits(50, 10))
+	must(t, tr.SetWriteBufferLimits(high, low))
 	const writers, each = 100, 50
 	next := make(map[string]int)
 	n, all := 0, make(chan struct{})
@@ -360,7 +361,7 @@ func manyWriters(t *testing.T, write func(context.Context, *zmqio.Transport, [][
 		for w := range writers {
 			go func() {
 				for i := range each {
-					if err := write(ctx, tr, msg(numbersUpTo[w], numbersUpTo[i], "padding")); err != nil {
+					if err := write(ctx, tr, w, msg(numbersUpTo[w], numbersUpTo[i], "padding")); err != nil {
 						t.Error(err)
 					}
 				}
@@ -384,5 +385,5 @@ func manyWriters(t *testing.T, write func(context.Context, *zmqio.Transport, [][
 }
 
 func TestPairingOfManyWriters(t *testing.T) {
-	manyWriters(t, func(_ context.Context, tr *zmqio.Transport, m [][]byte) error { return tr.Write(m) })
+	manyWriters(t, 50, 10, func(_ context.Context, tr *zmqio.Transport, _ int, m [][]byte) error { return tr.Write(m) })
 }

@@ -218,3 +218,52 @@ func TestHostUnreachableLater(t *testing.T) {
 		}
 	}
 }
+
+// What waits in the buffer is dropped when libzmq cannot take it any more, and the
+// transport ends with the reason. It may be closing already.
+func TestBadPendingWrite(t *testing.T) {
+	for name, look := range map[string]func(*zmqio.Transport) error{
+		"Write": func(tr *zmqio.Transport) error { return tr.Write(msg("more")) },
+		"Close": (*zmqio.Transport).Close,
+		"limits": func(tr *zmqio.Transport) error {
+			return tr.SetWriteBufferLimits(0, 0) // offers everything before it pauses
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLoop(t, nil)
+			reported := caught(l)
+			p := &recorder{}
+			tr := blocked(t, l, p)
+			writeAll(t, tr, "data")
+			must(t, tr.ExtraInfo("zmq_socket", nil).(*zmq4.Socket).Close())
+			must(t, look(tr))
+			if n := tr.WriteBufferSize(); n != 0 || !tr.IsClosing() {
+				t.Errorf("%d bytes, closing %t", n, tr.IsClosing())
+			}
+			await(t, l, p.did("lost"))
+			p.wants(t, "made lost")
+			wantNumber(t, p.err, zmq.ENOTSOCK)
+			if len(*reported) != 1 {
+				t.Errorf("reported %v", *reported)
+			}
+		})
+	}
+}
+
+// So it is with reading, once the loop looks at the socket.
+func TestBadRead(t *testing.T) {
+	l := newLoop(t, nil)
+	reported := caught(l)
+	p := &recorder{}
+	tr := create(t, l, p, zmq.PULL, bindTo(anyPort))
+	must(t, tr.PauseReading())
+	pass(t, l)
+	must(t, tr.ExtraInfo("zmq_socket", nil).(*zmq4.Socket).Close())
+	must(t, tr.ResumeReading())
+	await(t, l, p.did("lost"))
+	p.wants(t, "made lost")
+	wantNumber(t, p.err, zmq.ENOTSOCK)
+	if len(*reported) != 1 || !tr.IsClosing() {
+		t.Errorf("reported %v", *reported)
+	}
+}

@@ -224,3 +224,42 @@ func TestExtraInfo(t *testing.T) {
 		}
 	}
 }
+
+// A socket that always has another message keeps neither other sockets waiting nor
+// timers nor callbacks.
+func TestHotSocketStarvesNobody(t *testing.T) {
+	l := newLoop(t, nil)
+	hot := create(t, l, &recorder{}, zmq.PAIR, bindTo("inproc://hot"))
+	var tr *zmqio.Transport
+	n := 0
+	tr = create(t, l, receiver{received: func(m [][]byte) {
+		n++
+		if err := tr.Write(m); err != nil && !errors.Is(err, zmqio.ErrTransportClosed) {
+			t.Error(err)
+		}
+	}}, zmq.PAIR, connectTo("inproc://hot"))
+	hot.SetProtocol(receiver{received: func(m [][]byte) {
+		if err := hot.Write(m); err != nil && !errors.Is(err, zmqio.ErrTransportClosed) {
+			t.Error(err)
+		}
+	}})
+	for range 2000 { // go to and fro for ever
+		must(t, hot.Write(msg("hot")))
+	}
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	pull := pullFrom(t, l, push)
+	for i := range 20 {
+		before := n
+		writeAll(t, push, "cool")
+		await(t, l, pull.has(i+1))
+		fired := false
+		later(t, l, 0, func() { soon(t, l, func() { fired = true; l.Stop() }) })
+		await(t, l, func() bool { return fired })
+		await(t, l, func() bool {
+			soon(t, l, l.Stop)
+			return n > before // the hot one goes on as well
+		})
+	}
+	must(t, hot.Abort())
+	must(t, tr.Abort())
+}

@@ -162,6 +162,33 @@ func TestOutOfTurn(t *testing.T) {
 	}
 }
 
+// Requests that were buffered, because nobody was there to take the first, go out each
+// after the reply to the one before, also when the transport is closing.
+func TestRequestsWaitForReplies(t *testing.T) {
+	for _, closing := range []bool{false, true} {
+		l := newLoop(t, nil)
+		client, server := &recorder{}, &recorder{}
+		req := create(t, l, client, zmq.REQ, bindTo("inproc://requests"))
+		all := numbers(5)
+		writeAll(t, req, all...)
+		if closing {
+			must(t, req.Close())
+		}
+		var rep *zmqio.Transport
+		server.onMsg = func(m [][]byte) { must(t, rep.Write(m)) }
+		rep = create(t, l, server, zmq.REP, connectTo("inproc://requests"))
+		if closing {
+			await(t, l, func() bool { return client.did("lost")() && server.has(len(all))() })
+			client.wants(t, "made lost")
+		} else {
+			await(t, l, client.has(len(all)))
+			client.wants(t, "made", all...)
+		}
+		server.wants(t, "made", all...)
+		must(t, l.Close())
+	}
+}
+
 // A mandatory router refuses a message to nobody, when that shows inside Write. A message
 // to somebody goes out as before.
 func TestHostUnreachable(t *testing.T) {

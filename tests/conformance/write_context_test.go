@@ -1,9 +1,11 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -23,6 +25,28 @@ func narrow(t testing.TB, l *zmqio.EventLoop, pushing, pulling zmqio.Protocol) (
 		Connect: []string{"inproc://narrow"}, Configure: func(o zmq.Sockopts) error { return o.SetRcvHWM(2) },
 	})
 	return push, pull
+}
+
+// untilWaiting waits until n goroutines wait in WriteContext. Nothing tells of that but
+// their stacks.
+func untilWaiting(ctx context.Context, n int) error {
+	buf := make([]byte, 1<<22)
+	for {
+		waiting := 0
+		for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+			state, _, _ := bytes.Cut(stack, []byte("\n"))
+			if bytes.Contains(state, []byte("[select")) && bytes.Contains(stack, []byte("(*Transport).WriteContext(")) {
+				waiting++
+			}
+		}
+		switch {
+		case waiting == n:
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("%d wait, not %d: %w", waiting, n, context.Cause(ctx))
+		}
+		runtime.Gosched()
+	}
 }
 
 // With room WriteContext is Write, with its errors.
@@ -84,6 +108,7 @@ func TestWriteContextEnds(t *testing.T) {
 	r := &recorder{live: true}
 	must(t, l.Run(bounded(t), func(ctx context.Context) error {
 		ended, cancel := context.WithCancelCause(ctx)
+		defer cancel(nil)
 		var given, others sync.WaitGroup
 		for range 20 {
 			given.Go(func() { wants(t, push.WriteContext(ended, msg("given up")), mine) })
@@ -92,6 +117,9 @@ func TestWriteContextEnds(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+		if err := untilWaiting(ctx, 40); err != nil {
+			return err
 		}
 		cancel(mine)
 		given.Wait()
@@ -115,12 +143,48 @@ func TestWriteContextEnds(t *testing.T) {
 	r.wants(t, "made", append(append([]string{"first"}, slices.Repeat([]string{"other"}, 20)...), "last")...)
 }
 
+// Those who wait are served in the order in which they came, with large messages and
+// small ones.
+func TestWriteContextInTurn(t *testing.T) {
+	l := newLoop(t, nil)
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	must(t, push.SetWriteBufferLimits(50, 40))
+	writeAll(t, push, strings.Repeat("x", 50)) // no room is left, so that nobody is passed over
+	var want []string
+	r := &recorder{live: true}
+	must(t, l.Run(bounded(t), func(ctx context.Context) error {
+		var writers sync.WaitGroup
+		for i := range 20 {
+			m := strings.Repeat(numbersUpTo[i%10], 1+i*7%20)
+			want = append(want, m)
+			writers.Go(func() {
+				if err := push.WriteContext(ctx, msg(m)); err != nil {
+					t.Error(err)
+				}
+			})
+			if err := untilWaiting(ctx, i+1); err != nil {
+				return err
+			}
+		}
+		_, _, err := l.CreateZmqConnection(ctx, func() zmqio.Protocol { return r }, zmq.PULL, connectTo(push.Listeners()...))
+		if err != nil {
+			return err
+		}
+		writers.Wait()
+		return r.until(ctx, r.has(len(want)+1))
+	}))
+	if got := r.got(); !slices.Equal(got[1:], want) {
+		t.Errorf("received %q, want %q", got[1:], want)
+	}
+}
+
 // A thousand that wait are all served, and whoever gives up among them is not sent.
 func TestWriteContextThousandWaiters(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
 	must(t, push.SetWriteBufferLimits(100, 10))
 	const n = 1000
+	writeAll(t, push, strings.Repeat("x", 100)) // no room is left
 	r := &recorder{live: true}
 	var sent []string
 	var mu sync.Mutex
@@ -144,18 +208,21 @@ func TestWriteContextThousandWaiters(t *testing.T) {
 				}
 			})
 		}
+		if err := untilWaiting(ctx, n); err != nil {
+			return err
+		}
 		_, _, err := l.CreateZmqConnection(ctx, func() zmqio.Protocol { return r }, zmq.PULL, connectTo(push.Listeners()...))
 		if err != nil {
 			return err
 		}
 		cancel()
 		writers.Wait()
-		return r.until(ctx, r.has(len(sent)))
+		return r.until(ctx, r.has(len(sent)+1))
 	}))
 	if len(sent) < n*9/10 {
 		t.Errorf("%d were sent", len(sent))
 	}
-	got := r.got()
+	got := r.got()[1:]
 	slices.Sort(got)
 	slices.Sort(sent)
 	if !slices.Equal(got, sent) {
@@ -179,6 +246,9 @@ func TestWriteContextClosed(t *testing.T) {
 				var writers sync.WaitGroup
 				for range 50 {
 					writers.Go(func() { wants(t, push.WriteContext(ctx, msg("waiting")), zmqio.ErrTransportClosed) })
+				}
+				if err := untilWaiting(ctx, 50); err != nil {
+					return err
 				}
 				shutDown(t, push, order)
 				writers.Wait()

@@ -237,7 +237,9 @@ func (t *Transport) account(sent sock.Sent) error {
 		t.out.dropFirst()
 	}
 	t.nextTurn()
-	t.resumeIfUnder()
+	if sent.Frames > 0 || unreachable { // marks that were raised alone do not resume
+		t.resumeIfUnder()
+	}
 	t.mu.Unlock()
 	switch {
 	case waits(sent.Errno):

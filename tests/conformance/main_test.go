@@ -18,6 +18,12 @@ func TestMain(m *testing.M) {
 	signal.Notify(c, syscall.SIGCHLD)
 	signal.Stop(c)
 
+	// So it is with the descriptors of the runtime's poller, which comes with the first
+	// pipe.
+	if r, w, err := os.Pipe(); err == nil {
+		_, _ = r.Close(), w.Close()
+	}
+
 	code := make(chan int)
 	go func() { code <- m.Run() }()
 	for {

@@ -46,6 +46,7 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 	size := payload(msg)
 	for offered := false; ; offered = true {
 		now := t.lockForWrite(size, offered)
+		room := wait == nil && t.fits(size, len(msg)) || wait != nil && !t.passedOver && t.hasRoom(size, len(msg))
 		switch {
 		case t.state != stateOpen:
 			if now {
@@ -55,12 +56,14 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 			return errClosedForWrite()
 		case now:
 			return t.writeNow(msg, size)
-		case wait == nil && t.fits(size, len(msg)), wait != nil && !t.passedOver && t.hasRoom(size, len(msg)):
+		case room && (size < batchBytes || offered || t.refused):
 			t.writeLater(msg, size)
 			return nil
 		case !offered && (!t.refused || !t.loop.IsRunning()):
+			// A writable socket never keeps anyone waiting, and a large message
+			// is not copied to the buffer if it can be helped.
 			t.mu.Unlock()
-			t.flush() // a writable socket never keeps anyone waiting
+			t.flush()
 		case wait == nil || t.maxBuffer > 0 && size > t.maxBuffer:
 			t.mu.Unlock()
 			return t.bufferFull(size)
@@ -100,16 +103,20 @@ func (t *Transport) lockForWrite(size int, force bool) (now bool) {
 
 // idle reports whether a message may as well go out on its own. mu is held.
 func (t *Transport) idle(size int) bool {
-	if !t.out.empty() || t.passedOver || t.inDelivery() {
+	switch {
+	case !t.out.empty() || t.passedOver:
 		return false
-	}
-	if !t.loop.IsRunning() {
+	case size >= batchBytes: // it is a batch in itself
+		return true
+	case t.inDelivery():
+		return false
+	case !t.loop.IsRunning():
 		return true
 	}
 	now := t.loop.Time()
 	quick := now-t.lastWrite < quickly
 	t.lastWrite = now
-	return !quick || size >= batchBytes // which would be a batch in itself
+	return !quick
 }
 
 // inDelivery reports whether the caller is a callback that gets a batch of
@@ -120,18 +127,19 @@ func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.deliver
 func (t *Transport) writeNow(msg [][]byte, size int) error {
 	var sent sock.Sent
 	fits := t.fits(size, len(msg))
-	if len(msg) == 1 {
-		table := [1]uint64{sock.Frame(len(msg[0]), false)}
-		if sent = t.send(msg[0], table[:]); sent.Errno == syscall.EAGAIN && fits {
-			t.out.add(msg, size)
-		}
-	} else {
+	switch {
+	case len(msg) == 1:
+		table := [1]uint64{sock.Frame(size, false)}
+		sent = t.send(msg[0], table[:])
+	case size >= batchBytes:
+		sent = t.sock.SendMessage(msg, t.traits.refusal, t.traits.receives)
+	default: // C wants the frames in one buffer
 		t.out.add(msg, size)
-		buf, table := t.out.front()
-		sent = t.send(buf, table)
-		if t.out.advance(sent.Frames, sent.Bytes); sent.Errno != 0 && (sent.Errno != syscall.EAGAIN || !fits) {
-			t.out.dropFirst()
-		}
+		sent = t.send(t.out.front())
+		t.out.dropFirst()
+	}
+	if sent.Errno == syscall.EAGAIN && fits {
+		t.out.add(msg, size)
 	}
 	t.refused = sent.Errno == syscall.EAGAIN && fits
 	t.sockMu.Unlock()

@@ -58,7 +58,7 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
     }
 }
 
-static int send_frame(uintptr_t sock, const char *p, uint64_t entry)
+int zmqio_send_frame(uintptr_t sock, const char *p, uint64_t entry)
 {
     const int flags = ZMQ_DONTWAIT | (entry & 1 ? ZMQ_SNDMORE : 0);
     int err;
@@ -68,7 +68,7 @@ static int send_frame(uintptr_t sock, const char *p, uint64_t entry)
     return err;
 }
 
-void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t n,
+void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t from, int64_t n,
                 int refusal, int want_events, zmqio_sent *r)
 {
     int64_t i = 0;        /* the next frame, and where its payload is */
@@ -76,9 +76,11 @@ void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t 
     int refused = 0;      /* EAGAINs since a message was last taken */
     memset(r, 0, sizeof *r);
     r->events = -1;
+    while (i < from)
+        p += table[i++] >> 1;
 
     while (i < n) {
-        r->err = send_frame(sock, p, table[i]);
+        r->err = zmqio_send_frame(sock, p, table[i]);
         if (r->err == 0) {
             p += table[i] >> 1;
             if (!(table[i++] & 1)) {
@@ -99,12 +101,13 @@ void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t 
         if (i > r->frames && refusal != ZMQIO_FORGETS && table[i] & 1) {
             do {
                 p += table[i++] >> 1;
-                send_frame(sock, p, table[i]);
+                zmqio_send_frame(sock, p, table[i]);
             } while (table[i] & 1);
             if (refusal == ZMQIO_REQ) {
                 p += table[i++] >> 1;
                 r->frames = i;
                 r->bytes = p - buf;
+                r->err = 0;
                 continue;
             }
         }

@@ -56,14 +56,18 @@ enum {
     ZMQIO_REQ           /* so does REQ, and takes the request for sent */
 };
 
+/* Sends a frame without waiting; entry is what a table has. */
+int zmqio_send_frame(uintptr_t sock, const char *p, uint64_t entry);
+
 /*
- * Sends the n frames of the table, which end with a whole message, without
- * waiting. A message that is refused in the middle is not taken, so that it can be
+ * Sends the frames of the table, which are n and end with a whole message, without
+ * waiting. The first message can have been begun: its first frames, from of them, have
+ * been sent. A message that is refused in the middle is not taken, so that it can be
  * sent again from its beginning; a REQ must be left to take it for sent, and its
  * reply for lost, if frames were to follow the refused one. ZMQ_EVENTS is read
  * after EAGAIN, and at the end when want_events is set.
  */
-void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t n,
+void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t from, int64_t n,
                 int refusal, int want_events, zmqio_sent *r);
 
 #endif

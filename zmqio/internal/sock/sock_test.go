@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"reflect"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"syscall"
@@ -279,7 +280,11 @@ func sendNumbered(s *Socket, number uint32, frames int, stop *atomic.Bool) {
 		msg[i] = binary.BigEndian.AppendUint32(binary.BigEndian.AppendUint32(nil, number), uint32(i))
 	}
 	buf, table := encode(msg)
-	for s.Send(buf, table, Discards, false).Errno == syscall.EAGAIN && !stop.Load() {
+	send := func() Sent { return s.Send(buf, table, Discards, false) }
+	if number%2 == 0 {
+		send = func() Sent { return s.SendMessage(msg, Discards, false) }
+	}
+	for send().Errno == syscall.EAGAIN && !stop.Load() {
 	}
 }
 
@@ -329,6 +334,29 @@ func TestEventsComeWithTheSend(t *testing.T) {
 	}
 	if e, errno := r.Events(); errno != 0 || !e.Readable() {
 		t.Errorf("Events: %v %v", e, errno)
+	}
+}
+
+func TestSendMessage(t *testing.T) {
+	s, r := pair(t, zmq4.DEALER, zmq4.DEALER)
+	want := [][]byte{[]byte("one"), {}, []byte("three")}
+	sent := s.SendMessage(want, Discards, false)
+	if sent != (Sent{Frames: 3, Bytes: 8}) {
+		t.Errorf("%+v", sent)
+	}
+	if got := recvAll(t, r); len(got) != 1 || !slices.EqualFunc(got[0], want, bytes.Equal) {
+		t.Errorf("got %q", got)
+	}
+	if sent := r.SendMessage(want[:1], Discards, true); !sent.Known || !sent.Events.Writable() {
+		t.Errorf("%+v, want writable", sent)
+	}
+	_, alone := open(t, newContext(t), zmq4.PUSH)
+	if sent = alone.SendMessage(want, Discards, false); sent.Errno != syscall.EAGAIN || sent.Frames != 0 || !sent.Known || sent.Events.Writable() {
+		t.Errorf("refused: %+v", sent)
+	}
+	_, pull := open(t, newContext(t), zmq4.PULL)
+	if sent := pull.SendMessage(want, Forgets, false); sent.Errno != syscall.ENOTSUP || sent.Frames != 0 {
+		t.Errorf("a send on PULL: %+v", sent)
 	}
 }
 
@@ -406,17 +434,25 @@ func TestChangedPebbeIsNoticed(t *testing.T) {
 // A REQ whose pipe dies before the last frame of a request must be able to make the
 // request again. The frame is large, so that the death is noticed before it.
 func TestRequestCutByADyingPipe(t *testing.T) {
-	buf, table := encode([][]byte{[]byte("head"), make([]byte, 16<<20)})
-	for try := range 30 {
-		if cutRequest(t, fmt.Sprintf("inproc://cut%d", try), buf, table) {
-			return
-		}
+	request := [][]byte{[]byte("head"), make([]byte, 16<<20)}
+	buf, table := encode(request)
+	for name, send := range map[string]func(*Socket) Sent{
+		"Send":        func(s *Socket) Sent { return s.Send(buf, table, Requests, true) },
+		"SendMessage": func(s *Socket) Sent { return s.SendMessage(request, Requests, true) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			for try := range 30 {
+				if cutRequest(t, fmt.Sprintf("inproc://cut%d", try), send, len(buf)) {
+					return
+				}
+			}
+			t.Skip("the pipe never died between the two frames")
+		})
 	}
-	t.Skip("the pipe never died between the two frames")
 }
 
 // cutRequest reports whether the request was cut.
-func cutRequest(t *testing.T, endpoint string, buf []byte, table []uint64) bool {
+func cutRequest(t *testing.T, endpoint string, send func(*Socket) Sent, size int) bool {
 	ctx := newContext(t)
 	z, s := open(t, ctx, zmq4.REQ)
 	must(t, z.Bind(endpoint))
@@ -428,7 +464,7 @@ func cutRequest(t *testing.T, endpoint string, buf []byte, table []uint64) bool 
 		zr.SetLinger(0)
 		zr.Close()
 	}()
-	sent := s.Send(buf, table, Requests, true)
+	sent := send(s)
 	<-closed
 	if sent.Frames > 0 || !s.headless {
 		return false
@@ -436,12 +472,12 @@ func cutRequest(t *testing.T, endpoint string, buf []byte, table []uint64) bool 
 	zr2, r := open(t, ctx, zmq4.ROUTER)
 	must(t, zr2.Connect(endpoint))
 	for sent.Frames == 0 {
-		if sent = s.Send(buf, table, Requests, true); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
+		if sent = send(s); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
 			t.Fatal(sent.Errno)
 		}
 	}
 	got := recvAll(t, r)
-	if len(got) != 1 || len(got[0]) != 4 || len(got[0][1]) != 0 || sent.Frames != 2 || sent.Bytes != len(buf) {
+	if len(got) != 1 || len(got[0]) != 4 || len(got[0][1]) != 0 || sent.Frames != 2 || sent.Bytes != size {
 		t.Errorf("the ROUTER got %d messages; %+v", len(got), sent)
 	}
 	return true

@@ -21,9 +21,54 @@
 // # The life of a message
 //
 // A message that is sent goes through write.go (Write takes it, at once or through
-// outbox.go) to libzmq; flow.go pauses and resumes the writer. One that is received
-// comes through read.go, a batch at a time, to MsgReceived. Which goroutine does it
-// and when is in run.go.
+// outbox.go) to libzmq; flow.go pauses and resumes the writer, room.go lets it wait. One
+// that is received comes through read.go, a batch at a time, to MsgReceived. Which
+// goroutine does it and when is in run.go.
+//
+// # What it costs
+//
+// A call into C takes some 60 ns, of the order of what libzmq itself needs for a small
+// message, and an allocation for each message would take as much again. So both
+// directions go in batches.
+//
+// To receive, one C call takes up to 256 messages out of libzmq, as far as they are
+// there, into a buffer of 64 KiB that belongs to the loop. Two allocations then hold the
+// payload of all and the slices of all; a frame is a part of the first. Frames of more
+// than 8 KiB go from libzmq straight to memory of their own. The call ends when the
+// socket is empty, which is also what the loop has to know before it may wait, or after
+// a batch, when others have their turn.
+//
+// To send, a transport whose buffer is empty calls libzmq from inside Write, on the
+// writer's goroutine. A write that follows within 20 µs, and one from MsgReceived, is
+// copied to the buffer instead. The loop is told once, and sends what it finds: after the
+// batch that is being delivered, or in its next iteration. A writer that has gathered
+// 256 frames or 32 KiB sends them itself. The buffer's pieces are used again; nothing is
+// allocated. A message of 32 KiB and more is never gathered: it goes to libzmq from where
+// it is, and is copied only when libzmq has no room.
+//
+// On a socket that can also receive, a send reads ZMQ_EVENTS in the same C call, because
+// it may have taken the one sign that a message has come. Sockets on which nothing
+// happens cost nothing: the loop looks only at those that the system says are ready.
+//
+// What a user can choose:
+//
+//   - Keeping frames. A frame that is kept keeps the batch that it came in, up to 64 KiB.
+//     Clone what is small and lives long. What MsgReceived does not keep is garbage soon:
+//     with a small heap the collector runs often, and at sizes from 1 KiB on GOGC=400
+//     receives a good deal faster than the default.
+//   - Batch sizes. Whoever has several messages should write them one after the other,
+//     best from a callback: those are copied once and sent in one call. A pause of 20 µs
+//     between writes makes each go out alone, with less delay and at more cost.
+//   - Inline or queued. Writes from the loop's callbacks never wait for another goroutine.
+//     Writes from other goroutines share the socket with the loop. Write takes what it is
+//     given and buffers it; WriteContext waits for room, and with the default marks of 64
+//     KiB and 16 KiB a small message waits for about a thousand others. Higher marks mean
+//     fewer pauses and more memory; ZMQ_SNDHWM and ZMQ_RCVHWM count messages, in libzmq.
+//   - Loops. All callbacks of a loop share one goroutine. Transports that are busy are
+//     faster on a loop each, in one context or with IOThreads of their own.
+//   - Waiting. The first GOMAXPROCS loops that run block in the system call that waits,
+//     and keep a thread for that; the others park as goroutines do, which takes a fifth
+//     longer to wake up.
 //
 // # Child processes
 //

@@ -1,0 +1,34 @@
+package fault
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+)
+
+// alone makes a test that measures memory run in a process of its own, and reports
+// whether this is it. There glibc keeps one arena instead of eight for each processor,
+// which would each grow to what a round needs, and no other test has left anything.
+func alone(t *testing.T) bool {
+	t.Helper()
+	const variable = "MALLOC_ARENA_MAX=1"
+	if os.Getenv(jobVariable) == t.Name() {
+		return true
+	}
+	self, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", fmt.Sprintf("-long=%t", *long))
+	cmd.Env = append(os.Environ(), variable, jobVariable+"="+t.Name())
+	out, err := cmd.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		if err != nil || strings.Contains(line, ".go:") {
+			t.Log(strings.TrimSpace(line))
+		}
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return false
+}

@@ -1,0 +1,35 @@
+package fault
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+)
+
+var (
+	long = flag.Bool("long", false, "run the long form of the tests")
+	seed = flag.Uint64("seed", 0, "of the test that does everything at random; 0 takes one from the clock")
+)
+
+// TestMain runs the tests, or, in a process that one of them started, the role that
+// it was started for.
+func TestMain(m *testing.M) {
+	if j, ok := jobOfProcess(); ok {
+		if err := roles[j.Role](j, os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintf(os.Stderr, "%s: %v\n", j.Role, err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	flag.Parse()
+	os.Exit(m.Run())
+}
+
+// form returns what the short or the long form of a test is to use.
+func form[T any](inShort, inLong T) T {
+	if *long {
+		return inLong
+	}
+	return inShort
+}

@@ -1,0 +1,280 @@
+package fault
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A job is what a process that a test starts is to do. It goes on until its standard
+// input ends, then comes to an end in good order.
+type job struct {
+	Role     string
+	Endpoint string
+	Bind     bool
+	HWM      int // both
+	Buffer   int // SNDBUF and RCVBUF, bytes
+	Size     int // of a frame
+	Name     uint64
+	First    uint64        // the number to start with
+	Pace     time.Duration // of a sender: between two lots of ten messages; 0 is WriteContext as fast as it goes
+
+	Heartbeat time.Duration // its interval; it times out after three
+}
+
+// roles are what a process can do: this test binary, run again.
+var roles = map[string]func(j job, in io.Reader, out io.Writer) error{
+	"receive": receiveStream,
+	"send":    sendStream,
+}
+
+// jobVariable tells a process its job, or the name of the only test that it is to run.
+const jobVariable = "ZMQIO_FAULT_JOB"
+
+// jobOfProcess returns what this process was started for, if by a test.
+func jobOfProcess() (job, bool) {
+	var j job
+	err := json.Unmarshal([]byte(os.Getenv(jobVariable)), &j)
+	return j, err == nil
+}
+
+func (j job) config() zmqio.ConnectionConfig {
+	cfg := zmqio.ConnectionConfig{Configure: j.configure}
+	if j.Bind {
+		cfg.Bind = []string{j.Endpoint}
+	} else {
+		cfg.Connect = []string{j.Endpoint}
+	}
+	return cfg
+}
+
+func (j job) configure(s zmq.Sockopts) error {
+	errs := []error{
+		s.SetSndHWM(j.HWM), s.SetRcvHWM(j.HWM), s.SetReconnectInterval(10 * time.Millisecond),
+		s.SetSndBuf(j.Buffer), s.SetRcvBuf(j.Buffer),
+	}
+	if j.Heartbeat > 0 {
+		errs = append(errs, s.SetHeartbeatInterval(j.Heartbeat), s.SetHeartbeatTimeout(3*j.Heartbeat),
+			s.SetConnectTimeout(10*j.Heartbeat))
+	}
+	return errors.Join(errs...)
+}
+
+// receiveStream writes a line for each message, in a write(2) of its own, so that
+// what was received is known when the process is killed.
+func receiveStream(j job, in io.Reader, out io.Writer) error {
+	return perform(j, zmq.PULL, in, out, func(msg [][]byte) {
+		name, number, err := stream{size: j.Size}.parseMessage(msg)
+		if err != nil {
+			fmt.Fprintf(out, "wrong %v\n", err)
+			return
+		}
+		fmt.Fprintf(out, "got %d %d\n", name, number)
+	}, nil)
+}
+
+// sendStream writes a line for each message that Write has taken.
+func sendStream(j job, in io.Reader, out io.Writer) error {
+	return perform(j, zmq.PUSH, in, out, nil, func(ctx context.Context, t *zmqio.Transport) error {
+		s := stream{j.Name, j.Size}
+		for number := j.First; ctx.Err() == nil; number++ {
+			if err := j.write(ctx, t, s.frame(number), number%10 == 0); err != nil {
+				if errors.Is(err, context.Canceled) {
+					break
+				}
+				return err
+			}
+			fmt.Fprintf(out, "got %d %d\n", j.Name, number)
+		}
+		return nil
+	})
+}
+
+func (j job) write(ctx context.Context, t *zmqio.Transport, frame []byte, rest bool) error {
+	if j.Pace == 0 {
+		return t.WriteContext(ctx, [][]byte{frame})
+	}
+	if rest {
+		select {
+		case <-time.After(j.Pace):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return t.Write([][]byte{frame})
+}
+
+// perform makes a transport and closes it when in has ended, and work, which is told
+// so by its context.
+func perform(j job, typ zmq.SocketType, in io.Reader, out io.Writer, received func([][]byte),
+	work func(context.Context, *zmqio.Transport) error,
+) error {
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: 20 * time.Second})
+	if err != nil {
+		return err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go func() {
+		defer cancel()
+		_, _ = io.Copy(io.Discard, in)
+	}()
+	err = loop.Run(context.Background(), func(context.Context) error {
+		p := newPeer(received)
+		t, _, err := loop.CreateZmqConnection(context.Background(), func() zmqio.Protocol { return p }, typ, j.config())
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(out, "ready")
+		if work != nil {
+			err = work(ctx, t)
+		}
+		<-ctx.Done()
+		t.Close()
+		return errors.Join(err, <-p.lost)
+	})
+	return errors.Join(err, loop.Close())
+}
+
+// A process is one that a test started, with what it has told of the stream.
+type process struct {
+	condition
+	t      *testing.T
+	cmd    *exec.Cmd
+	in     io.Closer
+	stderr bytes.Buffer
+	done   chan struct{} // closed when it has told everything
+
+	ready bool
+	wrong error
+	tracks map[uint64]*track // by the stream's name
+}
+
+// start starts a process, with the words of a command before its own, and waits until
+// it is ready. It does not outlive the test.
+func start(t *testing.T, j job, before ...string) *process {
+	t.Helper()
+	p := &process{t: t, done: make(chan struct{}), tracks: make(map[uint64]*track)}
+	self, err := os.Executable()
+	must(t, err)
+	words := append(before, self)
+	p.cmd = exec.Command(words[0], words[1:]...)
+	text, err := json.Marshal(j)
+	must(t, err)
+	p.cmd.Env = append(os.Environ(), jobVariable+"="+string(text))
+	p.cmd.Stderr = &p.stderr
+	p.in, err = p.cmd.StdinPipe()
+	must(t, err)
+	out, err := p.cmd.StdoutPipe()
+	must(t, err)
+	must(t, p.cmd.Start())
+	go p.read(out)
+	t.Cleanup(p.kill)
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if p.until(ctx, func() bool { return p.ready || p.wrong != nil }) != nil || p.wrong != nil {
+		p.kill()
+		t.Fatalf("the process did not start: %v; standard error: %s", p.wrong, &p.stderr)
+	}
+	return p
+}
+
+// read takes note of what the process writes.
+func (p *process) read(out io.Reader) {
+	defer close(p.done)
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		p.change(func() {
+			if err := p.note(lines.Text()); err != nil && p.wrong == nil {
+				p.wrong = err
+			}
+		})
+	}
+	p.change(func() {
+		if !p.ready && p.wrong == nil {
+			p.wrong = io.ErrUnexpectedEOF
+		}
+	})
+}
+
+func (p *process) note(line string) error {
+	switch word, rest, _ := strings.Cut(line, " "); word {
+	case "ready":
+		p.ready = true
+		return nil
+	case "got":
+		var name, number uint64
+		if _, err := fmt.Sscan(rest, &name, &number); err != nil {
+			return fmt.Errorf("%q: %w", line, err)
+		}
+		r := p.tracks[name]
+		if r == nil {
+			r = &track{last: number - 1}
+			p.tracks[name] = r
+		}
+		return r.add(number)
+	}
+	return errors.New(line)
+}
+
+// reach waits until number of stream name has come.
+func (p *process) reach(ctx context.Context, name, number uint64) {
+	p.t.Helper()
+	err := p.until(ctx, func() bool {
+		return p.wrong != nil || p.tracks[name] != nil && p.tracks[name].last >= number
+	})
+	p.check()
+	if err != nil {
+		p.t.Fatalf("waiting for message %d of stream %d, at %+v: %v", number, name, p.track(name), err)
+	}
+}
+
+// track returns what the process has told of a stream so far.
+func (p *process) track(name uint64) track {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if r := p.tracks[name]; r != nil {
+		return *r
+	}
+	return track{}
+}
+
+// check fails the test if the process has told of something that must not be.
+func (p *process) check() {
+	p.t.Helper()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.wrong != nil {
+		p.t.Fatal(p.wrong)
+	}
+}
+
+// kill ends the process with SIGKILL. Afterwards what it told is complete.
+func (p *process) kill() {
+	_ = p.cmd.Process.Kill()
+	<-p.done
+	_ = p.cmd.Wait()
+}
+
+// finish ends the process in good order.
+func (p *process) finish() {
+	p.t.Helper()
+	p.in.Close()
+	<-p.done
+	if err := p.cmd.Wait(); err != nil {
+		p.t.Fatalf("the process ended with %v: %s", err, &p.stderr)
+	}
+	p.check()
+}

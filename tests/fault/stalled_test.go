@@ -1,0 +1,99 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+// A peer that reads nothing stops a writer that waits for room, and memory stays what
+// it is. When it goes on, everything is there, in order.
+func TestStalledPeer(t *testing.T) {
+	if !alone(t) {
+		return
+	}
+	const size, hwm, high, stalls = 64 * kib, 8, 256 * kib, 5
+	messages := uint64(form(128*mib, 1024*mib) / size)
+	checkLeaks(t)
+	ctx := bounded(t, form(time.Minute, 5*time.Minute))
+	begin := time.Now()
+	j := job{Endpoint: freeEndpoint(t, "tcp"), Bind: true, HWM: hwm, Buffer: 64 * kib}
+
+	// The peer stops again and again, at first before anything has come.
+	var got track
+	var wrong error
+	done := make(chan struct{})
+	reader := newPeer(nil)
+	pull := create(t, newLoop(t, nil), reader, zmq.PULL, j.config())
+	must(t, pull.PauseReading())
+	reader.received = func(msg [][]byte) {
+		_, number, err := stream{size: size}.parseMessage(msg)
+		if err == nil {
+			err = got.add(number)
+		}
+		wrong = errors.Join(wrong, err)
+		if step := messages / stalls; number%step == 0 && number/step < stalls {
+			wrong = errors.Join(wrong, pull.PauseReading())
+		}
+		if number == messages {
+			close(done)
+		}
+	}
+
+	j.Bind = false
+	writer := newPeer(nil)
+	push := create(t, newLoop(t, nil), writer, zmq.PUSH, j.config())
+	must(t, push.SetWriteBufferLimits(high, high/4))
+	s, waited, before, peak, buffered := stream{1, size}, 0, 0, 0, 0
+	for number := uint64(1); number <= messages; number++ {
+		frame := s.frame(number)
+		for {
+			// A message that is not taken in time is offered again; were it taken
+			// all the same, it would come twice.
+			try, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
+			err := push.WriteContext(try, [][]byte{frame})
+			cancel()
+			buffered = max(buffered, push.WriteBufferSize())
+			if err == nil {
+				break
+			}
+			if must(t, context.Cause(ctx)); !errors.Is(err, context.DeadlineExceeded) {
+				t.Fatal(err)
+			}
+			if waited++; before == 0 {
+				before = rss() // with all buffers full for the first time
+			}
+			_ = pull.ResumeReading() // or the writer waited for no reason but a slow machine
+		}
+		if number%64 == 0 {
+			peak = max(peak, rss())
+		}
+	}
+	select {
+	case <-done:
+	case <-ctx.Done():
+		t.Fatal(context.Cause(ctx))
+	}
+	must(t, push.Close())
+	must(t, writer.ended(ctx))
+	must(t, pull.Close())
+	must(t, reader.ended(ctx))
+	must(t, wrong)
+	t.Logf("%s in %v; the writer waited %d times; the buffer held up to %d bytes; resident memory was %s at the first stall and %s at most",
+		quantity(int(messages)*size), time.Since(begin).Round(time.Millisecond), waited, buffered, quantity(before), quantity(peak))
+	if got.count != messages || got.lost != 0 {
+		t.Errorf("got %d of %d messages", got.count, messages)
+	}
+	if waited < stalls {
+		t.Errorf("the writer waited %d times, and the peer stalled %d times", waited, stalls)
+	}
+	if buffered > high {
+		t.Errorf("the buffer held %d bytes, over its high-water mark of %d", buffered, high)
+	}
+	if allowed := 16 * mib; peak > before+allowed {
+		t.Errorf("resident memory grew from %s to %s", quantity(before), quantity(peak))
+	}
+}

@@ -120,7 +120,9 @@ type peer struct {
 	lost     chan error
 }
 
-func newPeer(received func([][]byte)) *peer { return &peer{received: received, lost: make(chan error, 1)} }
+func newPeer(received func([][]byte)) *peer {
+	return &peer{received: received, lost: make(chan error, 1)}
+}
 
 func (p *peer) ConnectionLost(err error) { p.lost <- err }
 

@@ -66,8 +66,10 @@ func (j job) configure(s zmq.Sockopts) error {
 		s.SetSndBuf(j.Buffer), s.SetRcvBuf(j.Buffer),
 	}
 	if j.Heartbeat > 0 {
+		// A sender that cannot send cannot send heartbeats either: to it the lack of
+		// those of its peer must tell.
 		errs = append(errs, s.SetHeartbeatInterval(j.Heartbeat), s.SetHeartbeatTimeout(3*j.Heartbeat),
-			s.SetConnectTimeout(10*j.Heartbeat))
+			s.SetHeartbeatTTL(3*j.Heartbeat), s.SetConnectTimeout(3*j.Heartbeat))
 	}
 	return errors.Join(errs...)
 }
@@ -157,8 +159,8 @@ type process struct {
 	stderr bytes.Buffer
 	done   chan struct{} // closed when it has told everything
 
-	ready bool
-	wrong error
+	ready  bool
+	wrong  error
 	tracks map[uint64]*track // by the stream's name
 }
 

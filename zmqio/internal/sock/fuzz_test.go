@@ -1,0 +1,71 @@
+package sock
+
+import (
+	"bytes"
+	"syscall"
+	"testing"
+
+	"github.com/pebbe/zmq4"
+)
+
+// FuzzFraming sends any messages in batches of any size, and they arrive as they were.
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte{}, byte(0))
+	f.Add([]byte{1, 0, 5}, byte(1))
+	f.Add([]byte{0, 1, 0, 1, 0, 1, 33, 0, 255, 254}, byte(2))
+	f.Add(bytes.Repeat([]byte{1}, maxFrames+1), byte(0))
+	f.Add(bytes.Repeat([]byte{250, 3}, 3*maxMessages), byte(7))
+	f.Fuzz(func(t *testing.T, plan []byte, batch byte) {
+		msgs := planned(plan)
+		s, r := pair(t, zmq4.PAIR, zmq4.PAIR)
+		var got [][][]byte
+		for next := 0; next < len(msgs); {
+			end := min(next+1+int(batch), len(msgs))
+			buf, table := encode(msgs[next:end]...)
+			for len(table) > 0 {
+				sent := s.Send(buf, table, Forgets, false)
+				if sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
+					t.Fatal(sent.Errno)
+				}
+				buf, table = buf[sent.Bytes:], table[sent.Frames:]
+				got = append(got, recvAll(t, r)...)
+			}
+			if len(buf) != 0 {
+				t.Fatalf("%d bytes are left of a batch that was taken", len(buf))
+			}
+			next = end
+		}
+		if len(got) != len(msgs) {
+			t.Fatalf("got %d messages, want %d", len(got), len(msgs))
+		}
+		for i, msg := range msgs {
+			if len(got[i]) != len(msg) {
+				t.Fatalf("message %d has %d frames, want %d", i, len(got[i]), len(msg))
+			}
+			for j, f := range msg {
+				if !bytes.Equal(got[i][j], f) {
+					t.Fatalf("message %d: frame %d has %d bytes, want %d", i, j, len(got[i][j]), len(f))
+				}
+			}
+		}
+	})
+}
+
+// planned makes messages of a plan: each byte is a frame, the lowest bit says that the
+// message goes on, and the rest is the size: in bytes, and for the highest of them such
+// as are not copied through the scratch buffer.
+func planned(plan []byte) (msgs [][][]byte) {
+	var msg [][]byte
+	for i, b := range plan {
+		size := int(b >> 1)
+		if size >= 120 {
+			size = maxCopy + 122 - size // around the limit
+		}
+		msg = append(msg, bytes.Repeat([]byte{byte(i)}, size))
+		if b&1 == 0 || i == len(plan)-1 {
+			msgs = append(msgs, msg)
+			msg = nil
+		}
+	}
+	return msgs
+}

@@ -19,7 +19,7 @@ BENCH ?= .
 COUNT ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race bench bench-compare generate fmt ci fresh format tidy lint
+.PHONY: help run test race test-fault bench bench-compare generate fmt ci fresh format tidy lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ test: ## install what is missing, then run all tests
 race: ## the same under the race detector
 	@$(DEPS) peers
 	$(GO) test -count=1 -race ./...
+
+test-fault: ## the long form of tests/fault under the race detector, and the fuzz targets
+	@$(DEPS) net
+	$(GO) test -count=1 -race -v -timeout 20m ./tests/fault -args -long
+	$(GO) test -run '^$$' -fuzz FuzzEndpoint -fuzztime 20s ./zmqio
+	$(GO) test -run '^$$' -fuzz FuzzFraming -fuzztime 20s ./zmqio/internal/sock
 
 bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir
 	@$(DEPS) peers

@@ -45,11 +45,11 @@ test-fault: ## the long form of tests/fault under the race detector, and the fuz
 
 bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir
 	@$(DEPS) peers
-	$(GO) -C tests/bench run . -cases '$(CASES)' -peers '$(PEERS)' -rounds $(ROUNDS) -time $(TIME)s -out '$(abspath $(OUT))'
+	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s -out '$(abspath $(OUT))'
 
 bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n
 	@$(DEPS)
-	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(BENCH)' '$(COUNT)'
+	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(value BENCH)' '$(COUNT)'
 
 generate: ## write the generated Go files from spec/
 	$(GO) generate ./gen

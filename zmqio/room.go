@@ -91,11 +91,11 @@ func (t *Transport) awaitTurn(ctx context.Context, w *waiter) error {
 	defer t.mu.Unlock()
 	if i := slices.Index(t.waiters, w); i >= 0 {
 		t.waiters = slices.Delete(t.waiters, i, i+1)
-		t.passedOver = t.passedOver && i > 0
+		t.passedOver = t.passedOver && (i > 0 || t.turnTaken) // by another one
 	} else if err := <-w.turn; err != nil {
 		return err
 	} else {
-		t.turnTaken = false
+		t.turnTaken, t.passedOver = false, false
 	}
 	t.nextTurn() // the next message may be smaller
 	return context.Cause(ctx)

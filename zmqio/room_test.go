@@ -256,3 +256,41 @@ func TestSocketClosedElsewhere(t *testing.T) {
 		t.Errorf("lost with %v, told %v", p.err, told)
 	}
 }
+
+// Whoever gives up when its turn has just come, after having been passed over, leaves
+// the way free for others.
+func TestWriteContextGivesUpItsTurn(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	tr := blocked(t, l, BaseProtocol{})
+	for range 20 {
+		tr.mu.Lock()
+		tr.flow.high = 1
+		tr.mu.Unlock()
+		must(t, tr.Write(msg("x")))
+		ctx, cancel := context.WithCancel(context.Background())
+		w := waiting(ctx, tr, msg("y"))
+		turn := func(before func()) { // the turn comes, but the room is gone again
+			tr.mu.Lock()
+			defer tr.mu.Unlock()
+			before()
+			tr.flow.high = 100
+			tr.nextTurn()
+			tr.flow.high = 1
+		}
+		turn(func() {})
+		for countWaiters(tr) == 0 {
+			runtime.Gosched()
+		}
+		turn(cancel)
+		if err := <-w; err == nil {
+			t.Fatal("the message had no room")
+		}
+		tr.mu.Lock()
+		passedOver, turnTaken, n := tr.passedOver, tr.turnTaken, len(tr.waiters)
+		tr.mu.Unlock()
+		if passedOver || turnTaken || n > 0 {
+			t.Fatalf("left behind: passed over %v, turn taken %v, %d waiters", passedOver, turnTaken, n)
+		}
+	}
+}

@@ -32,7 +32,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		if done() {
 			break
 		}
-		if _, err := l.runUntil(ctx, done); err == nil {
+		if _, err := l.runUntil(ctx, done); err == nil || ctx.Err() != nil {
 			continue
 		} else if !errors.Is(err, ErrLoopRunning) {
 			return err

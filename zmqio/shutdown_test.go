@@ -3,6 +3,7 @@ package zmqio
 import (
 	"context"
 	"errors"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -80,4 +81,36 @@ func TestShutdownOnTheLoop(t *testing.T) {
 		}
 	})
 	pass(t, l)
+}
+
+// Who creates a transport on an idle loop cannot keep Shutdown beyond its time, nor the
+// transports from being closed.
+func TestShutdownWhileCreating(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	tr := blocked(t, l, BaseProtocol{})
+	must(t, tr.Write(msg("x")))
+	made, leave := make(chan struct{}), make(chan struct{})
+	created := make(chan error, 1)
+	go func() {
+		_, _, err := l.CreateZmqConnection(bounded(t), func() Protocol {
+			return &recorder{onMade: func(*Transport) { close(made); <-leave }}
+		}, zmq.PULL, ConnectionConfig{Bind: []string{}})
+		created <- err
+	}()
+	<-made
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	mine := errors.New("mine")
+	result := make(chan error, 1)
+	go func() { result <- l.Shutdown(ctx) }()
+	for !tr.IsClosing() {
+		runtime.Gosched()
+	}
+	cancel(mine)
+	err := <-result
+	if !errors.Is(err, mine) || !errors.Is(err, ErrUndelivered) {
+		t.Error(err)
+	}
+	close(leave)
+	<-created
 }

@@ -101,7 +101,7 @@ type EventLoop struct {
 	closed     bool
 	stopping   bool
 	sleeping   bool          // the poller waits, or is about to; a wake-up is owed
-	changed    chan struct{} // closed, and made anew, when owner or closed changes, and when the last transport goes
+	changed    chan struct{} // closed, and made anew, when owner or closed changes, a transport comes, or the last one goes
 	ready      []*Handle
 	timers     timerHeap
 	timerSeq   uint64

@@ -26,17 +26,23 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	case running != nil:
 		return ErrLoopRunning
 	}
-	done := func() bool { return l.closeTransports() == 0 || ctx.Err() != nil }
+	done := func() bool { return len(l.openTransports()) == 0 || ctx.Err() != nil }
 	for {
 		changed := l.change()
 		if done() {
 			break
 		}
-		if _, err := l.runUntil(ctx, done); err == nil || ctx.Err() != nil {
+		_, err := l.runUntil(ctx, func() bool {
+			l.closeTransports() // here, where none is being made
+			return done()
+		})
+		switch {
+		case err == nil, ctx.Err() != nil:
 			continue
-		} else if !errors.Is(err, ErrLoopRunning) {
+		case !errors.Is(err, ErrLoopRunning):
 			return err
 		}
+		_, _ = l.CallSoon(l.closeTransports) // that the loop is closed shows next time
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -49,13 +55,11 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	return errors.Join(context.Cause(ctx), l.endAll(left))
 }
 
-// closeTransports closes all transports, and returns how many are left.
-func (l *EventLoop) closeTransports() int {
-	left := l.openTransports()
-	for _, t := range left {
+// closeTransports closes all transports.
+func (l *EventLoop) closeTransports() {
+	for _, t := range l.openTransports() {
 		_ = t.Close() // is always nil
 	}
-	return len(left)
 }
 
 // openTransports returns the transports whose ConnectionLost has not returned.

@@ -3,7 +3,6 @@ package zmqio
 import (
 	"context"
 	"errors"
-	"runtime"
 	"strings"
 	"testing"
 
@@ -83,6 +82,22 @@ func TestShutdownOnTheLoop(t *testing.T) {
 	pass(t, l)
 }
 
+// A protocol that connects again when it is lost does not outlive the loop's transports.
+func TestShutdownClosesWhatComesMeanwhile(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	runAside(t, l)
+	var second *recorder
+	create(t, l, &recorder{onLost: func(error) {
+		second = &recorder{}
+		create(t, l, second, zmq.PULL, bindTo(anyPort))
+	}}, zmq.PULL, bindTo(anyPort))
+	must(t, l.Shutdown(bounded(t)))
+	if got := strings.Join(second.got(), " "); got != "made lost" {
+		t.Error(got)
+	}
+}
+
 // Who creates a transport on an idle loop cannot keep Shutdown beyond its time, nor the
 // transports from being closed.
 func TestShutdownWhileCreating(t *testing.T) {
@@ -102,10 +117,9 @@ func TestShutdownWhileCreating(t *testing.T) {
 	ctx, cancel := context.WithCancelCause(bounded(t))
 	mine := errors.New("mine")
 	result := make(chan error, 1)
-	go func() { result <- l.Shutdown(ctx) }()
-	for !tr.IsClosing() {
-		runtime.Gosched()
-	}
+	asked := asked{ctx, make(chan struct{}, 1)}
+	go func() { result <- l.Shutdown(asked) }()
+	<-asked.done // it waits for whoever creates
 	cancel(mine)
 	err := <-result
 	if !errors.Is(err, mine) || !errors.Is(err, ErrUndelivered) {
@@ -113,4 +127,18 @@ func TestShutdownWhileCreating(t *testing.T) {
 	}
 	close(leave)
 	<-created
+}
+
+// asked is a context that tells when somebody waits for its end.
+type asked struct {
+	context.Context
+	done chan struct{}
+}
+
+func (c asked) Done() <-chan struct{} {
+	select {
+	case c.done <- struct{}{}:
+	default:
+	}
+	return c.Context.Done()
 }

@@ -135,6 +135,7 @@ func (l *EventLoop) adopt(t *Transport) error {
 		l.lastID++
 		t.id = l.lastID
 		l.transports[t.id] = t
+		l.notifyLocked() // Shutdown, which closes it
 	}
 	return nil
 }

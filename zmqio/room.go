@@ -11,8 +11,9 @@ import (
 // the buffer, with msg, is at or below the high-water mark, and the protocol is not
 // paused. An empty buffer has room for any message, so that no more than the mark or
 // one message is ever buffered. Those who wait get their turn in the order in which
-// they came. A newcomer that finds room goes first, because a goroutine that runs costs
-// less than one that has to be woken; but nobody is passed over so a second time.
+// they came. While the first of them is being woken, a newcomer that finds room goes
+// before it, because a goroutine that runs costs less than one that has to be woken;
+// but nobody is passed over so a second time.
 //
 // Beside the errors of Write it returns the cause of ctx when that ends first,
 // ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
@@ -49,7 +50,14 @@ func (t *Transport) hasRoom(size, frames int) bool {
 	return !t.flow.paused && t.fits(size, frames) && (t.out.empty() || t.out.bytes+size <= t.flow.high)
 }
 
-// awaitRoom waits in the queue until there is room for a message. mu is held, and when that fails released; meanwhile others can have it.
+// mustQueue reports whether a newcomer has to wait behind others: behind one who has
+// been passed over, or for whom there is no room. mu is held.
+func (t *Transport) mustQueue() bool {
+	return t.passedOver || len(t.waiters) > 0 && !t.turnTaken
+}
+
+// awaitRoom waits in the queue until there is room for a message. mu is held, and
+// released when that fails; meanwhile others can have it.
 func (t *Transport) awaitRoom(ctx context.Context, size, frames int) error {
 	if t.loop.onLoop() {
 		t.mu.Unlock()

@@ -294,3 +294,31 @@ func TestWriteContextGivesUpItsTurn(t *testing.T) {
 		}
 	}
 }
+
+// Small messages that find room do not keep a large one waiting for ever.
+func TestWriteContextIsPassedOverOnce(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	runAside(t, l)
+	tr := blocked(t, l, BaseProtocol{})
+	must(t, tr.SetWriteBufferLimits(10, 10))
+	must(t, tr.Write(msg("1")))
+	large := waiting(bounded(t), tr, msg("1234567890"))
+	small := waiting(bounded(t), tr, msg("2")) // has room, but so it would be for ever
+	if len(small) > 0 {
+		t.Error("a small message went first")
+	}
+	var got []string
+	all := make(chan struct{})
+	drain(t, l, tr, func(m [][]byte) {
+		if got = append(got, text(m)); len(got) == 3 {
+			close(all)
+		}
+	})
+	must(t, <-large)
+	must(t, <-small)
+	<-all
+	if !slices.Equal(got, []string{"1", "1234567890", "2"}) {
+		t.Errorf("got %q", got)
+	}
+}

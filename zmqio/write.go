@@ -45,8 +45,8 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 	}
 	size := payload(msg)
 	for offered := false; ; offered = true {
-		now := t.lockForWrite(size, offered)
-		room := wait == nil && t.fits(size, len(msg)) || wait != nil && !t.passedOver && t.hasRoom(size, len(msg))
+		now := t.lockForWrite(size, wait != nil, offered)
+		room := wait == nil && t.fits(size, len(msg)) || wait != nil && !t.mustQueue() && t.hasRoom(size, len(msg))
 		switch {
 		case t.state != stateOpen:
 			if now {
@@ -86,25 +86,26 @@ func payload(msg [][]byte) (size int) {
 }
 
 // lockForWrite takes mu and reports whether to send a message of size bytes at once;
-// then it holds sockMu as well. With force that depends on the buffer alone.
-func (t *Transport) lockForWrite(size int, force bool) (now bool) {
+// then it holds sockMu as well. With force that depends on the buffer alone, and on
+// those who wait if the caller can wait too.
+func (t *Transport) lockForWrite(size int, canWait, force bool) (now bool) {
 	if force || t.traits.eager {
 		t.sockMu.Lock() // before mu, as it must be where it may block
 		t.mu.Lock()
-		if t.out.empty() && (!t.passedOver || t.traits.eager) {
+		if t.out.empty() && (t.traits.eager || !canWait || !t.mustQueue()) {
 			return true
 		}
 		t.sockMu.Unlock()
 		return false
 	}
 	t.mu.Lock()
-	return t.idle(size) && t.sockMu.TryLock()
+	return (!canWait || !t.mustQueue()) && t.idle(size) && t.sockMu.TryLock()
 }
 
 // idle reports whether a message may as well go out on its own. mu is held.
 func (t *Transport) idle(size int) bool {
 	switch {
-	case !t.out.empty() || t.passedOver:
+	case !t.out.empty():
 		return false
 	case size >= batchBytes: // it is a batch in itself
 		return true

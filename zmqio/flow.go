@@ -46,6 +46,9 @@ func (f *flow) under(o *outbox) bool { return o.bytes <= f.low && (f.low > 0 || 
 
 func (f *flow) wouldPause(o *outbox) bool { return !f.paused && f.over(o) }
 
+// inPause reports whether the caller is the PauseWriting that runs.
+func (f *flow) inPause() bool { return f.returned != nil && f.pauser == goid.Get() }
+
 // SetWriteBufferLimits sets the marks, in bytes of payload, at which the protocol
 // is paused and resumed. DefaultLimit for one of them makes it a default that goes
 // with the other: low is a quarter of high, which by default is 64 KiB. High 0

@@ -17,8 +17,8 @@ import (
 //
 // Beside the errors of Write it returns the cause of ctx when that ends first,
 // ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
-// would have to wait on the loop's own goroutine; msg is not sent then. While nobody
-// runs the loop, it waits for that. aiozmq's streams have drain for it.
+// would have to wait on the loop's own goroutine or in the transport's own PauseWriting;
+// msg is not sent then. While nobody runs the loop, it waits for that. aiozmq's streams have drain for it.
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -59,7 +59,7 @@ func (t *Transport) mustQueue() bool {
 // awaitRoom waits in the queue until there is room for a message. mu is held, and
 // released when that fails; meanwhile others can have it.
 func (t *Transport) awaitRoom(ctx context.Context, size, frames int) error {
-	if t.loop.onLoop() {
+	if t.loop.onLoop() || t.flow.inPause() {
 		t.mu.Unlock()
 		return fmt.Errorf("write: %w", ErrWouldDeadlock)
 	}

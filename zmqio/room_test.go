@@ -322,3 +322,26 @@ func TestWriteContextIsPassedOverOnce(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// In PauseWriting there is nobody to wait for but itself.
+func TestWriteContextInPauseWriting(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	runAside(t, l)
+	var tr *Transport
+	var err error
+	tr = blocked(t, l, &pauseFunc{fn: func() { err = tr.WriteContext(bounded(t), msg("y")) }})
+	must(t, tr.SetWriteBufferLimits(0, 0))
+	must(t, tr.Write(msg("x")))
+	if !errors.Is(err, ErrWouldDeadlock) {
+		t.Error(err)
+	}
+}
+
+// A pauseFunc is a protocol that calls fn when it is paused.
+type pauseFunc struct {
+	BaseProtocol
+	fn func()
+}
+
+func (p *pauseFunc) PauseWriting() { p.fn() }

@@ -32,17 +32,16 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		if done() {
 			break
 		}
-		_, err := l.runUntil(ctx, func() bool {
-			l.closeTransports() // here, where none is being made
-			return done()
-		})
+		err := l.await(ctx, l.closeTransports) // not while one is being made
+		if err == nil {
+			_, err = l.runUntil(ctx, func() bool { return l.closeTransports() != nil || done() })
+		}
 		switch {
 		case err == nil, ctx.Err() != nil:
 			continue
 		case !errors.Is(err, ErrLoopRunning):
 			return err
 		}
-		_, _ = l.CallSoon(l.closeTransports) // that the loop is closed shows next time
 		select {
 		case <-changed:
 		case <-ctx.Done():
@@ -55,11 +54,12 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	return errors.Join(context.Cause(ctx), l.endAll(left))
 }
 
-// closeTransports closes all transports.
-func (l *EventLoop) closeTransports() {
+// closeTransports closes all transports. It returns nil.
+func (l *EventLoop) closeTransports() error {
 	for _, t := range l.openTransports() {
 		_ = t.Close() // is always nil
 	}
+	return nil
 }
 
 // openTransports returns the transports whose ConnectionLost has not returned.

@@ -119,6 +119,22 @@ func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
 	must(t, other.RunForever(bounded(t)))
 }
 
+// Two goroutines may meet the error that ends a transport at the same time.
+func TestFatalErrorIsToldOnce(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	told := 0
+	l.SetExceptionHandler(func(*EventLoop, ExceptionContext) { told++ })
+	p := &recorder{}
+	tr := create(t, l, p, zmq.PULL, bindTo(anyPort))
+	tr.fatal(zmq.ENOTSOCK)
+	tr.fatal(zmq.ETERM)
+	pass(t, l)
+	if told != 1 || p.err != zmq.ENOTSOCK {
+		t.Errorf("told %d times, lost with %v", told, p.err)
+	}
+}
+
 func TestContextTerminatedElsewhere(t *testing.T) {
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()

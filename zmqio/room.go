@@ -18,7 +18,9 @@ import (
 // Beside the errors of Write it returns the cause of ctx when that ends first,
 // ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
 // would have to wait on the loop's own goroutine or in the transport's own PauseWriting;
-// msg is not sent then. While nobody runs the loop, it waits for that. aiozmq's streams have drain for it.
+// msg is not sent then. A message that is larger than ConnectionConfig.MaxWriteBuffer
+// does not wait: it is ErrBufferFull unless libzmq takes it. While nobody runs the loop,
+// WriteContext waits for that. asyncio's streams have drain for it.
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)

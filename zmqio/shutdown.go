@@ -15,6 +15,9 @@ import (
 // later. Messages that libzmq has taken do not count: it goes on to send them for as
 // long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended.
 //
+// Callbacks go on meanwhile, and one that does not return keeps Shutdown, or the closing,
+// waiting for it.
+//
 // The other errors are ErrWouldDeadlock on the loop's own goroutine, ErrLoopRunning
 // on one that runs another loop, and ErrLoopClosed.
 func (l *EventLoop) Shutdown(ctx context.Context) error {

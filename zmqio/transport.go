@@ -58,6 +58,7 @@ type Transport struct {
 
 	reading    atomic.Bool // open and not paused: MsgReceived may be called
 	discarding atomic.Bool // closing, and what is received is dropped
+	failed     atomic.Bool // the exception handler has been told of what ended it
 	lost       atomic.Bool // ConnectionLost has been called
 
 	inbox [][][]byte // for the loop: taken from libzmq, to be delivered first
@@ -290,7 +291,9 @@ func (t *Transport) fatal(err error) {
 	if t.monitorOf != nil { // the context that both are of is gone
 		t = t.monitorOf
 	}
-	t.complain("fatal error on a transport", err)
+	if !t.failed.Swap(true) { // several goroutines may meet the same error
+		t.complain("fatal error on a transport", err)
+	}
 	t.finish(err, closeSocket)
 }
 

@@ -1145,6 +1145,9 @@ func (s Sockopts) SetMaxMsgSize(v int64) error {
 //
 // Before 4.2.0 connections that exist keep the mark they were made with.
 //
+// Changing it while a connection ends has crashed libzmq 4.3.4; set it before the
+// first bind or connect.
+//
 // It is a guide, not an exact bound.
 func (s Sockopts) SndHWM() (int, error) {
 	return get[int](s, SNDHWM)
@@ -1163,6 +1166,9 @@ func (s Sockopts) SndHWM() (int, error) {
 //
 // Before 4.2.0 connections that exist keep the mark they were made with.
 //
+// Changing it while a connection ends has crashed libzmq 4.3.4; set it before the
+// first bind or connect.
+//
 // It is a guide, not an exact bound.
 func (s Sockopts) SetSndHWM(v int) error {
 	return s.Set(SNDHWM, v)
@@ -1177,6 +1183,9 @@ func (s Sockopts) SetSndHWM(v int) error {
 //   - since libzmq 3.1.0
 //
 // Before 4.2.0 connections that exist keep the mark they were made with.
+//
+// Changing it while a connection ends has crashed libzmq 4.3.4; set it before the
+// first bind or connect.
 //
 // It is a guide, not an exact bound.
 func (s Sockopts) RcvHWM() (int, error) {
@@ -1194,6 +1203,9 @@ func (s Sockopts) RcvHWM() (int, error) {
 //   - since libzmq 3.1.0
 //
 // Before 4.2.0 connections that exist keep the mark they were made with.
+//
+// Changing it while a connection ends has crashed libzmq 4.3.4; set it before the
+// first bind or connect.
 //
 // It is a guide, not an exact bound.
 func (s Sockopts) SetRcvHWM(v int) error {
@@ -4958,7 +4970,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{3, 1, 0},
 		Served:     Version{3, 1, 0},
 		Doc:        "is the high-water mark of outgoing messages for each peer: beyond it a send blocks or drops, as the type of the socket has it. 0 is no limit.",
-		Traps:      []string{"Before 4.2.0 connections that exist keep the mark they were made with.", "It is a guide, not an exact bound."},
+		Traps:      []string{"Before 4.2.0 connections that exist keep the mark they were made with.", "Changing it while a connection ends has crashed libzmq 4.3.4; set it before the first bind or connect.", "It is a guide, not an exact bound."},
 	},
 	{
 		Option:     RCVHWM,
@@ -4976,7 +4988,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{3, 1, 0},
 		Served:     Version{3, 1, 0},
 		Doc:        "is the high-water mark of incoming messages for each peer. 0 is no limit.",
-		Traps:      []string{"Before 4.2.0 connections that exist keep the mark they were made with.", "It is a guide, not an exact bound."},
+		Traps:      []string{"Before 4.2.0 connections that exist keep the mark they were made with.", "Changing it while a connection ends has crashed libzmq 4.3.4; set it before the first bind or connect.", "It is a guide, not an exact bound."},
 	},
 	{
 		Option:     MULTICAST_HOPS,

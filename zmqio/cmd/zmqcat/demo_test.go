@@ -88,7 +88,7 @@ func TestDemoDifferences(t *testing.T) {
 		},
 		{
 			"lost", func([][]byte) [][]byte { return nil },
-			"4 lines, 4 bytes", "nothing came back for 50ms\nthe echo is not what was sent: 3 mismatches, 1 missing",
+			"4 lines, 4 bytes", "nothing came back for 500ms\nthe echo is not what was sent: 3 mismatches, 1 missing",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -96,7 +96,7 @@ func TestDemoDifferences(t *testing.T) {
 			loop, err := zmqio.NewEventLoop(nil)
 			must(t, err)
 			d := newDemo(loop)
-			d.patience = 50 * time.Millisecond
+			d.patience = 500 * time.Millisecond
 			service := &liar{echo{failed: d.finish}, 2, test.change}
 			var summary strings.Builder
 			err = d.run(context.Background(), service, strings.NewReader(numbers(5)), &summary)

@@ -27,6 +27,10 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
+	// The descriptors of the runtime's poller, which comes with the first pipe, are no leak.
+	if r, w, err := os.Pipe(); err == nil {
+		_, _ = r.Close(), w.Close()
+	}
 	os.Exit(m.Run())
 }
 
@@ -42,10 +46,20 @@ func leakCheck(t *testing.T) {
 	t.Helper()
 	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
 	t.Cleanup(func() {
+		t.Cleanup(func() {
+			if t.Failed() {
+				t.Logf("%d goroutines before, %d descriptors before and %d now\n%s", goroutines, fds, countFDs(t), stacks())
+			}
+		})
 		eventually(t, "goroutines and descriptors to end", func() bool {
 			return runtime.NumGoroutine() <= goroutines && countFDs(t) <= fds
 		})
 	})
+}
+
+func stacks() []byte {
+	buf := make([]byte, 1<<20)
+	return buf[:runtime.Stack(buf, true)]
 }
 
 func countFDs(t *testing.T) int {

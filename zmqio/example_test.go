@@ -14,12 +14,15 @@ import (
 // A worker prints what it gets, and says when it has enough.
 type worker struct {
 	zmqio.BaseProtocol
-	left int
-	done chan struct{}
+	left  int
+	quiet bool
+	done  chan struct{}
 }
 
 func (w *worker) MsgReceived(msg [][]byte) {
-	fmt.Printf("%s %s\n", msg[0], msg[1])
+	if !w.quiet {
+		fmt.Printf("%s %s\n", msg[0], msg[1])
+	}
 	if w.left--; w.left == 0 {
 		close(w.done)
 	}

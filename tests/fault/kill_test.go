@@ -194,7 +194,7 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 
 	var told []track // what each process said it wrote
 	var messages uint64
-	for n := uint64(0); n < form[uint64](6, 62); n++ {
+	for n := uint64(0); n < form[uint64](6, 63); n++ {
 		sender.Name = n
 		proc := start(t, sender)
 		got.reach(ctx, t, n, 100+rand.Uint64N(1000))

@@ -27,8 +27,12 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	}
 	check("one frame, at once", func() { must(t, tr.Write([][]byte{frame})) })
 	check("three frames, at once", func() { must(t, tr.Write([][]byte{frame, frame[:0], frame})) })
+	large := make([]byte, 2*batchBytes)
+	check("large, at once", func() { must(t, tr.Write([][]byte{large})) })
+	check("large frames, at once", func() { must(t, tr.Write([][]byte{large, large})) })
 	soon(t, l, func() { // one shortly after the other, so they gather in the buffer
 		check("Write", func() { must(t, tr.Write([][]byte{frame})) })
+		check("large", func() { must(t, tr.Write([][]byte{large})) })
 		check("WriteContext", func() { must(t, tr.WriteContext(t.Context(), [][]byte{frame})) })
 	})
 	pass(t, l)

@@ -17,64 +17,87 @@ type outbox struct {
 const (
 	chunkBytes  = 32 << 10 // payload of a chunk that is reused; a larger message gets its own
 	chunkFrames = 512
+	// A large message of frames that are on average smaller is not worth to be held:
+	// each would be an allocation and a call.
+	heldFrame = 1 << 10
 )
 
 // A chunk is a run of whole messages: the payloads one behind the other, and the
-// frame table that package sock wants beside them.
+// frame table that package sock wants beside them. Or it is one large message, whose
+// payload libzmq holds.
 type chunk struct {
 	next       *chunk
 	buf        []byte
+	held       sock.Held
 	table      []uint64
 	sentBytes  int
 	sentFrames int
 }
 
-var chunks = sync.Pool{New: func() any {
-	return &chunk{buf: make([]byte, 0, chunkBytes), table: make([]uint64, 0, chunkFrames)}
-}}
+// Chunks that are used again: those for any messages, and those that hold one.
+var (
+	chunks = sync.Pool{New: func() any {
+		return &chunk{buf: make([]byte, 0, chunkBytes), table: make([]uint64, 0, chunkFrames)}
+	}}
+	holders = sync.Pool{New: func() any { return new(chunk) }}
+)
+
+// isLarge reports whether a message is a batch in itself, which is not copied twice.
+func isLarge(size, frames int) bool { return size >= batchBytes && size/frames >= heldFrame }
 
 func (o *outbox) empty() bool { return o.frames == 0 }
 
 // add copies msg, of at least one frame and size bytes in all, to the end.
 func (o *outbox) add(msg [][]byte, size int) {
-	c := o.room(size, len(msg))
+	c := o.last
+	if c == nil || !c.hasRoom(msg, size) {
+		c = newChunk(msg, size)
+		if o.last == nil {
+			o.first = c
+		} else {
+			o.last.next = c
+		}
+		o.last = c
+	}
 	for i, f := range msg {
-		c.buf = append(c.buf, f...)
+		if len(c.held) == 0 {
+			c.buf = append(c.buf, f...)
+		}
 		c.table = append(c.table, sock.Frame(len(f), i < len(msg)-1))
 	}
 	o.bytes += size
 	o.frames += len(msg)
 }
 
-// room returns the chunk that a message goes to.
-func (o *outbox) room(size, frames int) *chunk {
-	if c := o.last; c != nil && len(c.buf)+size <= cap(c.buf) && len(c.table)+frames <= cap(c.table) {
-		return c
-	}
-	var c *chunk
-	if size <= chunkBytes && frames <= chunkFrames {
-		c = chunks.Get().(*chunk)
-	} else {
-		c = &chunk{buf: make([]byte, 0, size), table: make([]uint64, 0, frames)}
-	}
-	if o.last == nil {
-		o.first = c
-	} else {
-		o.last.next = c
-	}
-	o.last = c
-	return c
+func (c *chunk) hasRoom(msg [][]byte, size int) bool {
+	return len(c.held) == 0 && len(c.buf)+size <= cap(c.buf) && len(c.table)+len(msg) <= cap(c.table) && !isLarge(size, len(msg))
 }
 
-// front returns the payload and the frame table of what goes out next, or nothing.
-// They stay as they are until advance: what is added meanwhile goes behind them, and
-// never moves them.
-func (o *outbox) front() ([]byte, []uint64) {
+// newChunk returns a chunk that msg can be added to. If it is large, the chunk holds it
+// already.
+func newChunk(msg [][]byte, size int) *chunk {
+	frames := len(msg)
+	if isLarge(size, frames) {
+		c := holders.Get().(*chunk)
+		if held, errno := c.held.Hold(msg); errno == 0 { // else our own memory may do
+			c.held = held
+			return c
+		}
+	}
+	if size <= chunkBytes && frames <= chunkFrames {
+		return chunks.Get().(*chunk)
+	}
+	return &chunk{buf: make([]byte, 0, size), table: make([]uint64, 0, frames)}
+}
+
+// front returns what goes out next, or nothing. It stays as it is until advance: what is
+// added meanwhile goes behind it, and never moves it.
+func (o *outbox) front() sock.Batch {
 	c := o.first
 	if c == nil {
-		return nil, nil
+		return sock.Batch{}
 	}
-	return c.buf[c.sentBytes:], c.table[c.sentFrames:]
+	return sock.Batch{Buf: c.buf[c.sentBytes:], Held: c.held, Table: c.table[c.sentFrames:]}
 }
 
 // advance drops what libzmq has taken from the front.
@@ -93,15 +116,25 @@ func (o *outbox) advance(frames, bytes int) {
 	if o.first = c.next; o.first == nil {
 		o.last = nil
 	}
-	if cap(c.buf) == chunkBytes && cap(c.table) == chunkFrames {
+	c.recycle()
+}
+
+// recycle lets c be used again, unless it is one of a size that is rarely needed.
+func (c *chunk) recycle() {
+	c.held.Close()
+	switch {
+	case cap(c.buf) == chunkBytes && cap(c.table) == chunkFrames:
 		*c = chunk{buf: c.buf[:0], table: c.table[:0]}
 		chunks.Put(c)
+	case len(c.held) > 0 && len(c.held) <= chunkFrames:
+		*c = chunk{held: c.held[:0], table: c.table[:0]}
+		holders.Put(c)
 	}
 }
 
 // dropFirst drops the first message.
 func (o *outbox) dropFirst() {
-	_, table := o.front()
+	table := o.front().Table
 	for bytes, i := 0, 0; i < len(table); i++ {
 		bytes += int(table[i] >> 1)
 		if table[i]&1 == 0 {
@@ -124,5 +157,10 @@ func (o *outbox) messages() int {
 	return n
 }
 
-// clear drops everything. What is in a C call stays valid there.
-func (o *outbox) clear() { *o = outbox{} }
+// clear drops everything. Nothing of it may be in a C call.
+func (o *outbox) clear() {
+	for c := o.first; c != nil; c = c.next {
+		c.held.Close()
+	}
+	*o = outbox{}
+}

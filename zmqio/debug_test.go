@@ -83,3 +83,26 @@ func TestUnclosed(t *testing.T) {
 		}
 	}
 }
+
+// panicking is a slog.Handler that does.
+type panicking struct{ slog.Handler }
+
+func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
+func (panicking) Handle(context.Context, slog.Record) error { panic("logger") }
+
+func TestLoggerThatPanics(t *testing.T) {
+	leakCheck(t)
+	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(panicking{})})
+	must(t, err)
+	l.SetDebug(true)
+	l.SetSlowCallbackDuration(-1) // every callback is logged
+	ran := false
+	soon(t, l, func() {})
+	soon(t, l, func() { ran = true })
+	pass(t, l)
+	if !ran {
+		t.Error("it stopped the loop")
+	}
+	l.SetDebug(false)
+	must(t, l.Close())
+}

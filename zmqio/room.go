@@ -9,11 +9,11 @@ import (
 
 // WriteContext is Write that waits for room instead of buffering more and more: until
 // the buffer, with msg, is at or below the high-water mark, and the protocol is not
-// paused. An empty buffer has room for any message, so that no more than the mark or
-// one message is ever buffered. Those who wait get their turn in the order in which
-// they came. While the first of them is being woken, a newcomer that finds room goes
-// before it, because a goroutine that runs costs less than one that has to be woken;
-// but nobody is passed over so a second time.
+// paused. An empty buffer has room for any message. Those who wait get their turn in the
+// order in which they came. While the first of them is being woken, others who find room
+// go before it, because a goroutine that runs costs less than one that has to be woken;
+// but nobody is passed over so a second time: then its message goes in all the same, so
+// that the mark and one message is the most that is ever buffered.
 //
 // Beside the errors of Write it returns the cause of ctx when that ends first,
 // ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
@@ -69,7 +69,7 @@ func (t *Transport) awaitRoom(ctx context.Context, size, frames int) error {
 	defer waiters.Put(w)
 	w.size, w.frames = size, frames
 	t.waiters = append(t.waiters, w)
-	for {
+	for second := false; ; second = true {
 		t.mu.Unlock()
 		err := t.awaitTurn(ctx, w)
 		if err != nil {
@@ -81,7 +81,7 @@ func (t *Transport) awaitRoom(ctx context.Context, size, frames int) error {
 		case t.state != stateOpen:
 			t.mu.Unlock()
 			return errClosedForWrite()
-		case t.hasRoom(size, frames):
+		case t.hasRoom(size, frames), second && t.fits(size, frames):
 			t.passedOver = false
 			return nil
 		}
@@ -97,6 +97,15 @@ func (t *Transport) awaitTurn(ctx context.Context, w *waiter) error {
 		return err
 	case <-ctx.Done():
 	}
+	if err := t.giveUp(w); err != nil {
+		return err
+	}
+	return context.Cause(ctx) // without mu: it calls a method of the user's
+}
+
+// giveUp takes w, which no longer waits, out of the queue. The error is that of w's turn
+// if it has come to that.
+func (t *Transport) giveUp(w *waiter) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if i := slices.Index(t.waiters, w); i >= 0 {
@@ -108,7 +117,7 @@ func (t *Transport) awaitTurn(ctx context.Context, w *waiter) error {
 		t.turnTaken, t.passedOver = false, false
 	}
 	t.nextTurn() // the next message may be smaller
-	return context.Cause(ctx)
+	return nil
 }
 
 // nextTurn wakes the one who has waited longest if there is room for its message. It

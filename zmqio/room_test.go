@@ -257,6 +257,20 @@ func TestSocketClosedElsewhere(t *testing.T) {
 	}
 }
 
+// turnWithoutRoom waits until somebody waits, and lets the turn come, but the room is
+// gone again: the message is of one byte, as is what the buffer has and its mark.
+func turnWithoutRoom(tr *Transport, before func()) {
+	for countWaiters(tr) == 0 {
+		runtime.Gosched()
+	}
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	before()
+	tr.flow.high = 100
+	tr.nextTurn()
+	tr.flow.high = 1
+}
+
 // Whoever gives up when its turn has just come, after having been passed over, leaves
 // the way free for others.
 func TestWriteContextGivesUpItsTurn(t *testing.T) {
@@ -270,19 +284,8 @@ func TestWriteContextGivesUpItsTurn(t *testing.T) {
 		must(t, tr.Write(msg("x")))
 		ctx, cancel := context.WithCancel(context.Background())
 		w := waiting(ctx, tr, msg("y"))
-		turn := func(before func()) { // the turn comes, but the room is gone again
-			tr.mu.Lock()
-			defer tr.mu.Unlock()
-			before()
-			tr.flow.high = 100
-			tr.nextTurn()
-			tr.flow.high = 1
-		}
-		turn(func() {})
-		for countWaiters(tr) == 0 {
-			runtime.Gosched()
-		}
-		turn(cancel)
+		turnWithoutRoom(tr, func() {})
+		turnWithoutRoom(tr, cancel)
 		if err := <-w; err == nil {
 			t.Fatal("the message had no room")
 		}
@@ -320,6 +323,27 @@ func TestWriteContextIsPassedOverOnce(t *testing.T) {
 	<-all
 	if !slices.Equal(got, []string{"1", "1234567890", "2"}) {
 		t.Errorf("got %q", got)
+	}
+}
+
+// A protocol that fills the buffer in each ResumeWriting takes the room of whoever is
+// being woken, but only once.
+func TestWriteContextTakesItsSecondTurn(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	tr := blocked(t, l, BaseProtocol{})
+	must(t, tr.SetWriteBufferLimits(1, 1))
+	must(t, tr.Write(msg("x")))
+	w := waiting(bounded(t), tr, msg("y"))
+	turnWithoutRoom(tr, func() {})
+	turnWithoutRoom(tr, func() {
+		if len(w) > 0 {
+			t.Error("the first turn was without room, and yet taken")
+		}
+	})
+	must(t, <-w)
+	if n := tr.WriteBufferSize(); n != 2 {
+		t.Errorf("%d bytes in the buffer", n)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zmqio/zmq"
@@ -141,4 +142,31 @@ func (c asked) Done() <-chan struct{} {
 	default:
 	}
 	return c.Context.Done()
+}
+
+// In debug mode transports are watched by the collector, also those that Shutdown ends
+// while they are made.
+func TestShutdownWhileCreatingInDebugMode(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	l.SetDebug(true)
+	runAside(t, l)
+	over, cancel := context.WithCancel(context.Background())
+	cancel()
+	var created atomic.Bool
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for !created.Load() {
+			_ = l.Shutdown(over) // the error is that of over
+		}
+	}()
+	for range 200 {
+		tr, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return BaseProtocol{} }, zmq.PULL, bindTo())
+		if err == nil { // else Shutdown was faster
+			must(t, tr.Abort())
+		}
+	}
+	created.Store(true)
+	<-ended
 }

@@ -48,6 +48,7 @@ type Transport struct {
 	turnTaken   bool      // one of them has been woken and has not written yet
 	passedOver  bool      // the first of them has been woken, and found no room
 	refused     bool      // libzmq had no room; it will be offered again when it has
+	offers      uint      // counts how often libzmq has been offered what is in out
 	retrying    bool      // a timer is set for that
 	lastWrite   time.Duration
 	flow        flow
@@ -113,11 +114,12 @@ func (t *Transport) start(p Protocol) error {
 	t.flow.init()
 	t.reading.Store(true)
 
-	if err := t.loop.adopt(t); err != nil {
-		return err
-	}
-	if t.created != nil {
+	if t.created != nil { // before anybody else can end t
 		t.leak = warnIfCollected(t, t.loop.logger, "transport", t.created, slog.String("type", t.typ.String()))
+	}
+	if err := t.loop.adopt(t); err != nil {
+		t.leak.Stop()
+		return err
 	}
 	// The descriptor tells of changes only, and some may have been before.
 	t.schedule()

@@ -2,7 +2,6 @@ package zmqio
 
 import (
 	"context"
-	"errors"
 	"syscall"
 	"time"
 
@@ -62,8 +61,7 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 		case !offered && (!t.refused || !t.loop.IsRunning()):
 			// A writable socket never keeps anyone waiting, and a large message
 			// is not copied to the buffer if it can be helped.
-			t.mu.Unlock()
-			t.flush()
+			t.offer(wait == nil)
 		case wait == nil || t.maxBuffer > 0 && size > t.maxBuffer:
 			t.mu.Unlock()
 			return t.bufferFull(size)
@@ -89,24 +87,28 @@ func payload(msg [][]byte) (size int) {
 // then it holds sockMu as well. With force that depends on the buffer alone, and on
 // those who wait if the caller can wait too.
 func (t *Transport) lockForWrite(size int, canWait, force bool) (now bool) {
-	if force || t.traits.eager {
-		t.sockMu.Lock() // before mu, as it must be where it may block
-		t.mu.Lock()
-		if t.out.empty() && (t.traits.eager || !canWait || !t.mustQueue()) {
-			return true
-		}
+	t.mu.Lock()
+	mayGo := func() bool { return t.out.empty() && (t.traits.eager || !canWait || !t.mustQueue()) }
+	switch {
+	case !mayGo():
+		return false
+	case !force && !t.traits.eager:
+		return t.idle(size) && t.sockMu.TryLock()
+	}
+	t.mu.Unlock()
+	t.sockMu.Lock() // before mu, as it must be where it may block
+	t.mu.Lock()
+	if !mayGo() {
 		t.sockMu.Unlock()
 		return false
 	}
-	t.mu.Lock()
-	return (!canWait || !t.mustQueue()) && t.idle(size) && t.sockMu.TryLock()
+	return true
 }
 
-// idle reports whether a message may as well go out on its own. mu is held.
+// idle reports whether a message may as well go out on its own, the buffer being empty.
+// mu is held.
 func (t *Transport) idle(size int) bool {
 	switch {
-	case !t.out.empty():
-		return false
 	case size >= batchBytes: // it is a batch in itself
 		return true
 	case t.inDelivery():
@@ -155,7 +157,7 @@ func (t *Transport) writeNow(msg [][]byte, size int) error {
 	if !t.refused && sent.Errno != 0 {
 		t.mu.Unlock()
 		err := translate("zmq_send", sent.Errno)
-		if isFatal(err) {
+		if isFatal(err) || sent.Cut {
 			t.fatal(err)
 		}
 		return err
@@ -171,24 +173,56 @@ func (t *Transport) writeLater(msg [][]byte, size int) {
 	t.nextTurn()
 	full := t.out.frames >= batchFrames || t.out.bytes >= batchBytes
 	// A writable socket never pauses anyone: before that it is offered everything.
-	offer := full && !t.refused || t.flow.wouldPause(&t.out)
+	pause := t.flow.wouldPause(&t.out)
+	offer := full && !t.refused || pause
 	if !offer && !t.refused && !(t.loop.onLoop() && t.loop.delivering == t) {
 		t.schedule()
 	}
 	// The loop may have stopped before it saw the message; then nobody else would.
 	if offer || !t.loop.IsRunning() {
-		t.mu.Unlock()
-		t.flush()
+		t.offer(pause)
 		t.mu.Lock()
 	}
 	t.pauseIfOver()
 }
 
+// offer hands the outbox to libzmq for a writer who has no room, or has gathered enough.
+// If somebody else uses the socket it leaves that to the loop, unless the writer must
+// know: then, once it has the socket, it does nothing if all was offered meanwhile, and
+// refused. Many writers would otherwise queue for the socket, to be refused one by one.
+// mu is held, and released.
+func (t *Transport) offer(must bool) {
+	offers := t.offers
+	t.mu.Unlock()
+	if t.sockMu.TryLock() {
+		t.flushHeld()
+		return
+	}
+	if !must && t.loop.IsRunning() {
+		t.schedule()
+		return
+	}
+	t.sockMu.Lock()
+	t.mu.Lock()
+	refused := t.refused && t.offers != offers && t.loop.IsRunning()
+	t.mu.Unlock()
+	if refused {
+		t.sockMu.Unlock()
+		return
+	}
+	t.flushHeld()
+}
+
 // flush hands the outbox to libzmq, and leaves what it cannot do to the loop. While
 // the loop does not run, it does everything.
 func (t *Transport) flush() {
-	for again := true; again; {
-		t.sockMu.Lock()
+	t.sockMu.Lock()
+	t.flushHeld()
+}
+
+// flushHeld is flush with sockMu held, which it releases.
+func (t *Transport) flushHeld() {
+	for {
 		if t.sock == nil {
 			t.sockMu.Unlock()
 			return
@@ -199,9 +233,13 @@ func (t *Transport) flush() {
 			t.fatal(err)
 			return
 		}
-		if again = more && !t.loop.IsRunning(); look || more {
+		if look || more {
 			t.schedule()
 		}
+		if !more || t.loop.IsRunning() {
+			break
+		}
+		t.sockMu.Lock()
 	}
 	t.finishIfFlushed()
 }
@@ -238,10 +276,10 @@ func (t *Transport) send(b sock.Batch) sock.Sent {
 func (t *Transport) account(sent sock.Sent) error {
 	t.mu.Lock()
 	t.out.advance(sent.Frames, sent.Bytes)
+	t.offers++
 	t.refused = waits(sent.Errno)
 	t.retryIfUnsure(sent)
-	err := translate("zmq_send", sent.Errno)
-	unreachable := errors.Is(err, zmq.EHOSTUNREACH)
+	unreachable := sent.Errno == ehostunreach
 	if unreachable {
 		t.out.dropFirst()
 	}
@@ -254,16 +292,19 @@ func (t *Transport) account(sent sock.Sent) error {
 	case waits(sent.Errno):
 		return nil
 	case unreachable:
-		t.complain("message dropped: nobody to send it to", err)
+		t.complain("message dropped: nobody to send it to", translate("zmq_send", sent.Errno))
 		return nil
 	}
-	return err
+	return translate("zmq_send", sent.Errno)
 }
 
 // waits reports whether a send that failed so will succeed later.
 func waits(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno == efsm }
 
-const efsm = syscall.Errno(zmq.EFSM)
+const (
+	efsm         = syscall.Errno(zmq.EFSM)
+	ehostunreach = syscall.Errno(zmq.EHOSTUNREACH)
+)
 
 // sees reports whether the events read behind a send tell of messages to receive.
 func (t *Transport) sees(sent sock.Sent) bool {

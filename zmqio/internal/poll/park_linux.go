@@ -38,7 +38,10 @@ func (p *Poller) Park(events []Event, timeout time.Duration) (stored int, err er
 		stored, woken, waitErr = p.wait(events, 0)
 		return woken || waitErr != nil
 	})
-	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded) && stored == 0 && waitErr == nil:
+		return p.Wait(events, 0) // the deadline may have been over before it looked
+	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 		err = waitErr
 	}
 	return stored, err

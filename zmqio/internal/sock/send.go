@@ -31,6 +31,7 @@ type Sent struct {
 	Errno  syscall.Errno // 0 when all were taken, EAGAIN when there is no room
 	Events Events        // where Known
 	Known  bool          // whether ZMQ_EVENTS was read, after anything else
+	Cut    bool          // Errno came amid a message, and the next would be its rest
 }
 
 // A Refusal says what a socket does with the rest of a message when it has refused
@@ -65,7 +66,7 @@ func (s *Socket) Send(b Batch, refusal Refusal, events bool) Sent {
 		C.int(refusal), flag(s.headless), flag(events), &r)
 	runtime.KeepAlive(s.z)
 	s.headless = r.headless != 0
-	sent := Sent{Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err)}
+	sent := Sent{Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err), Cut: r.cut != 0}
 	if r.events >= 0 {
 		sent.Events, sent.Known = Events(r.events), true
 	}

@@ -115,8 +115,10 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
             }
             continue;
         }
-        if (r->err != EAGAIN)
+        if (r->err != EAGAIN) {
+            r->cut = begun;
             break;
+        }
         if (begun && refusal == ZMQIO_REQ && !(table[i] & 1)) {
             /* A REQ sends the empty frame that comes before a request only when
                it thinks that one starts, which it does not now. */

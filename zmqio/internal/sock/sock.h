@@ -46,6 +46,7 @@ typedef struct {
     int32_t err;        /* what ended the batch; 0 when all was taken */
     int32_t events;     /* ZMQ_EVENTS as the last thing done, or -1: not read */
     int32_t headless;   /* the next message must start with an empty frame */
+    int32_t cut;        /* an error came amid a message, and libzmq waits for the rest */
 } zmqio_sent;
 
 /* What a socket does with the rest of a message when it has refused a frame in the

@@ -71,18 +71,17 @@ func (t *Transport) serve() {
 			_ = t.loop.enqueue(&t.io.Handle)
 		}
 	}()
-	drained, errno := t.receive()
+	found, errno := t.receive()
 	if errno != 0 {
 		again = false
 		t.fatal(zmq.Translate("zmq_msg_recv", errno))
 		return
 	}
-	again = t.sendWaiting(drained)
+	again = t.sendWaiting(found)
 }
 
-// sendWaiting is the second half of serve. drained says that the socket was found empty
-// just now.
-func (t *Transport) sendWaiting(drained bool) (again bool) {
+// sendWaiting is the second half of serve. found says what the first left.
+func (t *Transport) sendWaiting(found finding) (again bool) {
 	t.sockMu.Lock()
 	if t.sock == nil {
 		t.sockMu.Unlock()
@@ -96,7 +95,9 @@ func (t *Transport) sendWaiting(drained bool) (again bool) {
 	case !empty:
 		look, more, flushErr := t.flushLocked()
 		again, err = look || more, flushErr
-	case !drained:
+	case found == foundMore:
+		again = t.wantsMessages()
+	case found == foundNothing:
 		again, err = t.lookLocked()
 	}
 	t.sockMu.Unlock()

@@ -2,31 +2,42 @@ package zmqio
 
 import "syscall"
 
-// receive takes a batch of messages from libzmq and delivers it. drained reports
-// that the socket was empty then. The error number is one that ends the transport.
-func (t *Transport) receive() (drained bool, errno syscall.Errno) {
+// A finding is what a receive found in the socket.
+type finding int
+
+const (
+	foundNothing finding = iota // it is to be looked at again, to know
+	foundEmpty                  // and so it was left
+	foundMore                   // it was left with messages, probably
+)
+
+// receive takes a batch of messages from libzmq and delivers it. The error number is
+// one that ends the transport.
+func (t *Transport) receive() (found finding, errno syscall.Errno) {
 	if msgs := t.inbox; len(msgs) > 0 {
 		t.inbox = nil
 		t.deliver(msgs)
 	}
 	if len(t.inbox) > 0 || !t.wantsMessages() {
-		return false, 0
+		return foundNothing, 0
 	}
 	t.sockMu.Lock()
 	if t.sock == nil {
 		t.sockMu.Unlock()
-		return true, 0
+		return foundEmpty, 0
 	}
 	msgs, errno := t.loop.receiver.Recv(t.sock)
 	t.sockMu.Unlock()
 	t.deliver(msgs)
 	switch errno {
+	case 0:
+		return foundMore, 0
 	case syscall.EAGAIN:
-		return true, 0
+		return foundEmpty, 0
 	case efsm: // a REQ before its request, a REP before its reply
-		return false, 0
+		return foundNothing, 0
 	}
-	return false, errno
+	return foundNothing, errno
 }
 
 // deliver calls MsgReceived for each message. Those that are left when reading is
@@ -61,8 +72,9 @@ func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 }
 
 // PauseReading stops calls of MsgReceived before the next message, until
-// ResumeReading. Off the loop, a call that is just starting there may still come. Messages wait in libzmq, and once its high-water marks are reached
-// with the senders. The errors are ErrAlreadyPaused and ErrTransportClosed. It
+// ResumeReading. Off the loop, a call that is just starting there may still come.
+// Messages wait in libzmq, and once its high-water marks are reached with the senders.
+// The errors are ErrAlreadyPaused and ErrTransportClosed. It
 // stands for pause_reading.
 func (t *Transport) PauseReading() error {
 	t.mu.Lock()

@@ -13,7 +13,6 @@ type benchCase struct {
 	Title    string
 	Unit     unit
 	Base     string   // the subject that the others are compared with; none: ""
-	Env      []string // of all its processes
 	Params   []string // for all its processes, name=value
 	Where    string   // the endpoint, or its transport
 	Slow     bool     // to begin: it warms up longer
@@ -33,6 +32,7 @@ type subject struct {
 	Other  process // zero: none
 	Binds  bool    // the one that is measured binds
 	Params []string
+	Env    []string // of the measured process
 }
 
 // A process does one job with one library.
@@ -120,12 +120,3 @@ func leading(n int) []string { return append(sized(n), fmt.Sprint("lead=", 2*hig
 
 // highWater is of all sockets.
 func highWater(n int) int { return min(1000, max(16, 16*mib/n)) }
-
-// gogc is the setting that goes with messages of n bytes: with large ones a
-// collection is due every few messages, and the default makes them all the more.
-func gogc(n int) []string {
-	if n >= 64*kib {
-		return []string{"GOGC=400"}
-	}
-	return []string{"GOGC=100"}
-}

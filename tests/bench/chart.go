@@ -29,6 +29,7 @@ var colours = []struct {
 	colour color.RGBA
 }{
 	{ours, color.RGBA{0xd6, 0x27, 0x28, 0xff}},
+	{fewerCycles, color.RGBA{0xf7, 0x94, 0x94, 0xff}},
 	{zmqioBatched, color.RGBA{0x8c, 0x10, 0x2a, 0xff}},
 	{"zmqio-write", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
 	{"zmqio-context", color.RGBA{0xe3, 0x77, 0xc2, 0xff}},
@@ -84,7 +85,7 @@ func (res *caseResult) speed(s *subjectResult) spread {
 
 const (
 	chartWidth  = 880
-	legendWidth = 90
+	legendWidth = 105
 	rowHeight   = 15
 )
 

@@ -1,16 +1,16 @@
 // Bench compares zmqio with libzmq in C and with what a user would take instead.
 //
 // Every figure comes from a process of its own, and the other end is a C program in
-// another one, the same for all. A round runs all subjects of a case one after the other, the next
-// round in the opposite order. Ratios are formed within a round, so that what else happens
-// on the machine does little to them; so does CPU time, which is that of the measured
-// process while it was measured.
+// another one, the same for all. A round runs all subjects of a case one after the other,
+// the next round in the opposite order. Ratios are formed within a round, so that what
+// else happens on the machine does little to them; so does CPU time, which is that of the
+// measured process while it was measured.
 //
 // Receivers keep the last messages that they got, as a program that uses them does: the
 // C program copies them, except as c-no-copy. Senders only count once they are connected,
-// and their receiver must confirm what they say. Go collects garbage as usual, or
-// with GOGC=400 where messages have 64 KiB or more. For ten thousand sockets a process
-// must be allowed as many descriptors.
+// and their receiver must confirm what they say. Go collects garbage as usual, except in
+// zmqio-gogc400. For ten thousand sockets a process must be allowed as many
+// descriptors.
 //
 // Run it with make bench; go run . -help lists the flags.
 package main

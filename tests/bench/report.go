@@ -36,7 +36,7 @@ func printPlan(w io.Writer, cases []benchCase, s settings) {
 }
 
 func (res *caseResult) print(w io.Writer) {
-	fmt.Fprintf(w, "%s: %s\n", res.Name, strings.Join(append([]string{res.Title}, res.Env...), ", "))
+	fmt.Fprintf(w, "%s: %s\n", res.Name, res.Title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintf(t, "\t%s\tmin\tmax\tCPU s/M\t%s\tmin\tmax\t\n", res.Unit, res.against())
 	for _, s := range res.Subjects {

@@ -77,7 +77,7 @@ func (r *runner) run(ctx context.Context, c benchCase, s subject) (res result, e
 	}
 	params := append(slices.Clone(c.Params), s.Params...)
 	measured := append(slices.Clone(params), fmt.Sprint("warm=", warm.Seconds()), fmt.Sprint("length=", r.length.Seconds()))
-	test := child{process: s.Test, params: measured}
+	test := child{process: s.Test, params: measured, env: s.Env}
 	other := child{process: s.Other, params: params}
 	defer func() {
 		err = errors.Join(err, test.stop(), other.stop())
@@ -88,11 +88,11 @@ func (r *runner) run(ctx context.Context, c benchCase, s subject) (res result, e
 	endpoint := r.endpoint(c.Where)
 	switch {
 	case s.Other == process{}:
-		err = r.start(ctx, &test, c.Env, endpoint)
+		err = r.start(ctx, &test, endpoint)
 	case s.Binds:
-		err = r.connect(ctx, &test, &other, c.Env, endpoint)
+		err = r.connect(ctx, &test, &other, endpoint)
 	default:
-		err = r.connect(ctx, &other, &test, c.Env, endpoint)
+		err = r.connect(ctx, &other, &test, endpoint)
 	}
 	if err != nil {
 		return res, err
@@ -119,21 +119,22 @@ func (r *runner) endpoint(where string) string {
 }
 
 // connect starts the one that binds and then the other.
-func (r *runner) connect(ctx context.Context, binds, connects *child, env []string, endpoint string) error {
-	if err := r.start(ctx, binds, env, endpoint); err != nil {
+func (r *runner) connect(ctx context.Context, binds, connects *child, endpoint string) error {
+	if err := r.start(ctx, binds, endpoint); err != nil {
 		return err
 	}
 	line, err := binds.line()
 	if err != nil {
 		return err
 	}
-	return r.start(ctx, connects, env, line.Endpoint)
+	return r.start(ctx, connects, line.Endpoint)
 }
 
 // A child is a process that runs.
 type child struct {
 	process
 	params []string
+	env    []string
 	cmd    *exec.Cmd
 	stdin  io.Closer
 	stdout *json.Decoder
@@ -147,14 +148,14 @@ type line struct {
 	result
 }
 
-func (r *runner) start(ctx context.Context, c *child, env []string, endpoint string) error {
+func (r *runner) start(ctx context.Context, c *child, endpoint string) error {
 	command, there := r.programs.commands[c.Program]
 	if !there {
 		return errors.New(r.programs.missing[c.Program])
 	}
 	args := append(append(slices.Clone(command[1:]), c.Job, "endpoint="+endpoint), c.params...)
 	cmd := exec.CommandContext(ctx, command[0], args...)
-	cmd.Env = append(os.Environ(), env...)
+	cmd.Env = append(append(os.Environ(), "GOGC=100"), c.env...) // of two settings the later counts
 	cmd.Stderr = &c.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {

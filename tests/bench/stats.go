@@ -24,7 +24,6 @@ type caseResult struct {
 	Title    string           `json:"title"`
 	Unit     string           `json:"unit"`
 	Base     string           `json:"base,omitempty"`
-	Env      []string         `json:"env,omitempty"`
 	Params   []string         `json:"params"`
 	Subjects []*subjectResult `json:"subjects"`
 	Goals    []goalResult     `json:"goals,omitempty"`
@@ -53,7 +52,7 @@ type goalResult struct {
 }
 
 func newCaseResult(c benchCase) *caseResult {
-	res := &caseResult{Name: c.Name, Title: c.Title, Unit: c.Unit.Name, Base: c.Base, Env: c.Env, Params: c.Params, benchCase: c}
+	res := &caseResult{Name: c.Name, Title: c.Title, Unit: c.Unit.Name, Base: c.Base, Params: c.Params, benchCase: c}
 	for _, s := range c.Subjects {
 		res.Subjects = append(res.Subjects, &subjectResult{Name: s.Name, subject: s})
 	}

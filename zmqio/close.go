@@ -30,8 +30,9 @@ const lingerGrace = 500 * time.Millisecond
 // It returns ErrLoopRunning if the loop runs, ErrWouldDeadlock inside a
 // ConnectionMade that is called while nobody runs it, and nil if it is closed
 // already. An error that is ErrUndelivered counts what was dropped, transport by
-// transport. One that is os.ErrDeadlineExceeded says that libzmq did not finish; it
-// goes on in the background.
+// transport. One that is os.ErrDeadlineExceeded says that libzmq took its time to the end:
+// it may have dropped messages, or, for transports that were closed before with a longer
+// ZMQ_LINGER, goes on in the background. How many these are libzmq does not say.
 func (l *EventLoop) Close() (err error) {
 	if err := l.acquire(context.Background(), forClosing); err != nil {
 		if errors.Is(err, ErrLoopClosed) {
@@ -41,14 +42,15 @@ func (l *EventLoop) Close() (err error) {
 	}
 	defer l.release()
 	l.end()
-	deadline := time.Now().Add(l.linger)
+	begin := time.Now()
+	deadline := begin.Add(l.linger)
 	transports, followers := l.dropCallbacks()
 	for _, f := range followers {
 		f.forget(l)
 	}
 	err = l.endAll(transports)
 	defer func() { // also after a ConnectionLost that called runtime.Goexit
-		err = errors.Join(err, l.terminate(deadline), l.poller.Close())
+		err = errors.Join(err, l.terminate(begin), l.poller.Close())
 	}()
 	loseAll(transports, deadline)
 	return err
@@ -68,17 +70,16 @@ func (l *EventLoop) dropCallbacks() ([]*Transport, []follower) {
 	for sig, w := range l.signals {
 		l.dropSignal(sig, w)
 	}
-	return l.transportsLocked(), slices.Clone(l.followers)
+	return sorted(l.transports), slices.Clone(l.followers)
 }
 
-// transportsLocked returns the transports whose ConnectionLost has not returned, oldest
-// first. mu is held.
-func (l *EventLoop) transportsLocked() []*Transport {
-	return slices.SortedFunc(maps.Values(l.transports), func(a, b *Transport) int { return cmp.Compare(a.id, b.id) })
+// sorted returns transports, oldest first.
+func sorted(transports map[uint64]*Transport) []*Transport {
+	return slices.SortedFunc(maps.Values(transports), func(a, b *Transport) int { return cmp.Compare(a.id, b.id) })
 }
 
 // endAll ends the transports. It returns an error that counts what was left in
-// their buffers.
+// their buffers, also of those that an error has ended before.
 func (l *EventLoop) endAll(transports []*Transport) error {
 	var left []string
 	for _, t := range transports {
@@ -109,6 +110,7 @@ func (l *EventLoop) lingeringSocket(t *Transport) {
 	opts := rawSockopts(t.sock)
 	if d, err := opts.Linger(); err == nil && (d < 0 || d > l.linger) {
 		_ = opts.SetLinger(l.linger) // an error means that the context is gone
+		l.hurried = l.hurried || t.handed
 	}
 	closeSocket(t)
 }
@@ -130,17 +132,20 @@ func (t *Transport) awaitPause(deadline time.Time) {
 	}
 }
 
-// terminate ends a context of the loop's own.
-func (l *EventLoop) terminate(deadline time.Time) error {
+// terminate ends a context of the loop's own, for which it has had time since begin.
+func (l *EventLoop) terminate(begin time.Time) error {
 	if !l.ownContext {
 		return nil
 	}
 	result := make(chan error, 1)
 	go func() { result <- l.context.Term() }()
-	timeout := time.NewTimer(time.Until(deadline) + lingerGrace)
+	timeout := time.NewTimer(l.linger - time.Since(begin) + lingerGrace)
 	defer timeout.Stop()
 	select {
 	case err := <-result:
+		if l.hurried && time.Since(begin) > l.linger-time.Millisecond { // its timers are so exact
+			return fmt.Errorf("zmqio: libzmq took all of %v to send, and may have dropped messages: %w", l.linger, os.ErrDeadlineExceeded)
+		}
 		return zmq.Translate("zmq_ctx_term", err)
 	case <-timeout.C:
 		return fmt.Errorf("zmqio: libzmq still has messages to send after %v: %w", l.linger, os.ErrDeadlineExceeded)

@@ -87,7 +87,7 @@ func TestLoopCloseSaysWhatWasLost(t *testing.T) {
 }
 
 // What libzmq has taken for a peer that never comes keeps a loop that is closed no
-// longer than its linger, even though ZMQ_LINGER is infinite.
+// longer than its linger, even though ZMQ_LINGER is infinite. The error says so.
 func TestLoopCloseIsBounded(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{Linger: 20 * time.Millisecond})
@@ -97,7 +97,9 @@ func TestLoopCloseIsBounded(t *testing.T) {
 	if tr.WriteBufferSize() != 0 {
 		t.Fatal("libzmq did not take the message")
 	}
-	must(t, l.Close())
+	if err := l.Close(); !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
+	}
 }
 
 // A transport that was closed before has let libzmq keep its messages for ever.

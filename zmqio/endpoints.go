@@ -10,16 +10,17 @@ import (
 )
 
 // Bind accepts connections at endpoint, and returns the endpoint that was bound:
-// wildcards are replaced by what they became. Errors are libzmq's: EINVAL,
-// EPROTONOSUPPORT, EADDRINUSE and others. It stands for bind.
+// wildcards are replaced by what they became. Errors are ErrTransportClosed and libzmq's:
+// EINVAL, EPROTONOSUPPORT, EADDRINUSE and others. It stands for bind.
 func (t *Transport) Bind(endpoint string) (string, error) {
 	return t.attach("zmq_bind", endpoint, t.zsock.Bind, &t.listeners)
 }
 
 // Connect connects to endpoint and returns it in libzmq's own form. The connection
-// is made in the background, and made again when it is lost. A TCP endpoint needs an
-// address; for a name the error is ErrDNSEndpoint. Others are libzmq's. It stands
-// for connect.
+// is made in the background, and made again when it is lost. DEALER, PUB, REQ and SUB
+// connect once to the same endpoint; on others each call makes another connection, and
+// one Disconnect ends them all. A TCP endpoint needs an address; for a name the error is
+// ErrDNSEndpoint. Others are ErrTransportClosed and libzmq's. It stands for connect.
 func (t *Transport) Connect(endpoint string) (string, error) {
 	if err := checkConnect(endpoint); err != nil {
 		return "", err
@@ -29,15 +30,17 @@ func (t *Transport) Connect(endpoint string) (string, error) {
 
 // Unbind stops to accept connections at an endpoint that Bind returned or was
 // given; of several that were given by one name with a wildcard, at the first. The
-// error for any other is ENOENT. It stands for unbind.
+// error for any other is ENOENT, and on a closed transport ErrTransportClosed. It stands
+// for unbind.
 func (t *Transport) Unbind(endpoint string) error {
-	return t.detach("zmq_unbind", endpoint, t.zsock.Unbind, &t.listeners)
+	return t.detach("zmq_unbind", endpoint, t.zsock.Unbind, &t.listeners, &t.connections)
 }
 
 // Disconnect ends a connection to an endpoint that Connect returned or was given.
-// The error for any other is ENOENT. It stands for disconnect.
+// The error for any other is ENOENT, and on a closed transport ErrTransportClosed. It
+// stands for disconnect.
 func (t *Transport) Disconnect(endpoint string) error {
-	return t.detach("zmq_disconnect", endpoint, t.zsock.Disconnect, &t.connections)
+	return t.detach("zmq_disconnect", endpoint, t.zsock.Disconnect, &t.connections, &t.listeners)
 }
 
 // Listeners returns what is bound, sorted: the endpoints that Bind returned, also
@@ -64,6 +67,9 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	if err := t.usable(call, endpoint); err != nil {
 		return "", err
 	}
+	if actual, connected := t.connectedOnce(endpoint, set); connected {
+		return actual, nil
+	}
 	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
 	if err := do(endpoint); err != nil {
 		err = zmq.Translate(call, err)
@@ -82,17 +88,36 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	return actual, nil
 }
 
-// detach unbinds or disconnects.
-func (t *Transport) detach(call, endpoint string, do func(string) error, set *endpoints) error {
+// connectedOnce reports whether a transport that is connected at most once to the same
+// endpoint is so already. libzmq would do nothing, and not say to what endpoint.
+func (t *Transport) connectedOnce(endpoint string, set *endpoints) (actual string, connected bool) {
+	if set != &t.connections || !t.traits.connectsOnce {
+		return "", false
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return set.resolve(endpoint), set.has(endpoint)
+}
+
+// detach unbinds or disconnects an endpoint of set. libzmq would do the one for the other
+// as well, so what is only in the other set is refused here; what is in none can be from
+// before the socket was ours.
+func (t *Transport) detach(call, endpoint string, do func(string) error, set, other *endpoints) error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
 	if err := t.usable(call, endpoint); err != nil {
 		return err
 	}
 	t.mu.Lock()
-	actual := set.resolve(endpoint)
+	actual, mistaken := set.resolve(endpoint), !set.has(endpoint) && other.has(endpoint)
 	t.mu.Unlock()
+	if mistaken {
+		return about(endpoint, zmq.Translate(call, zmq.ENOENT))
+	}
 	defer t.schedule()
+	if t.traits.receives {
+		t.sock.Settle()
+	}
 	if err := do(actual); err != nil {
 		return about(endpoint, zmq.Translate(call, err))
 	}
@@ -126,6 +151,11 @@ func (e *endpoints) add(actual, given string) { *e = append(*e, endpoint{actual,
 // remove drops what libzmq calls actual: it ends all of that name at once.
 func (e *endpoints) remove(actual string) {
 	*e = slices.DeleteFunc(*e, func(x endpoint) bool { return x.actual == actual })
+}
+
+// has reports whether name is one of either kind.
+func (e endpoints) has(name string) bool {
+	return slices.ContainsFunc(e, func(x endpoint) bool { return x.actual == name || x.given == name })
 }
 
 // resolve returns libzmq's name for one of either kind; of several endpoints that

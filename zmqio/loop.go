@@ -121,6 +121,7 @@ type EventLoop struct {
 	parks      bool // it waits without keeping its thread
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered
+	hurried    bool       // Close gave a socket that had sent less time than its ZMQ_LINGER
 }
 
 // NewEventLoop returns a loop that does not run yet. A nil cfg is the zero value.

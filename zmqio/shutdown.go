@@ -13,7 +13,8 @@ import (
 // the transports. The error is then the cause of ctx and, if anything was dropped,
 // ErrUndelivered, which counts it transport by transport; ConnectionLost may come
 // later. Messages that libzmq has taken do not count: it goes on to send them for as
-// long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended.
+// long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended. What an error
+// of libzmq made a transport drop meanwhile is ErrUndelivered as well.
 //
 // Callbacks go on meanwhile, and one that does not return keeps Shutdown, or the closing,
 // waiting for it.
@@ -29,15 +30,23 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	case running != nil:
 		return ErrLoopRunning
 	}
+	closing := make(map[uint64]*Transport)
+	closeAll := func() error { // on the loop, or while this goroutine takes its place
+		for _, t := range l.openTransports() {
+			closing[t.id] = t
+			_ = t.Close() // is always nil
+		}
+		return nil
+	}
 	done := func() bool { return len(l.openTransports()) == 0 || ctx.Err() != nil }
 	for {
 		changed := l.change()
 		if done() {
 			break
 		}
-		err := l.await(ctx, l.closeTransports) // not while one is being made
+		err := l.await(ctx, closeAll) // not while one is being made
 		if err == nil {
-			_, err = l.runUntil(ctx, func() bool { return l.closeTransports() != nil || done() })
+			_, err = l.runUntil(ctx, func() bool { return closeAll() != nil || done() })
 		}
 		switch {
 		case err == nil, ctx.Err() != nil:
@@ -50,24 +59,20 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	left := l.openTransports()
-	if len(left) == 0 {
-		return nil
+	open := l.openTransports()
+	for _, t := range open {
+		closing[t.id] = t
 	}
-	return errors.Join(context.Cause(ctx), l.endAll(left))
-}
-
-// closeTransports closes all transports. It returns nil.
-func (l *EventLoop) closeTransports() error {
-	for _, t := range l.openTransports() {
-		_ = t.Close() // is always nil
+	err := l.endAll(sorted(closing))
+	if len(open) > 0 {
+		err = errors.Join(context.Cause(ctx), err)
 	}
-	return nil
+	return err
 }
 
 // openTransports returns the transports whose ConnectionLost has not returned.
 func (l *EventLoop) openTransports() []*Transport {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.transportsLocked()
+	return sorted(l.transports)
 }

@@ -48,6 +48,7 @@ type Transport struct {
 	turnTaken   bool      // one of them has been woken and has not written yet
 	passedOver  bool      // the first of them has been woken, and found no room
 	refused     bool      // libzmq had no room; it will be offered again when it has
+	handed      bool      // libzmq has taken a message
 	offers      uint      // counts how often libzmq has been offered what is in out
 	retrying    bool      // a timer is set for that
 	lastWrite   time.Duration
@@ -55,7 +56,8 @@ type Transport struct {
 	listeners   endpoints
 	connections endpoints
 	lostErr     error
-	lostDue     bool // ConnectionLost waits for PauseWriting to return
+	undelivered tally // what was in out when an error ended it
+	lostDue     bool  // ConnectionLost waits for PauseWriting to return
 
 	reading    atomic.Bool // open and not paused: MsgReceived may be called
 	discarding atomic.Bool // closing, and what is received is dropped
@@ -78,14 +80,20 @@ type traits struct {
 	receives bool
 	// eager types get each message at once, or the caller an error: on REQ and REP
 	// libzmq says whose turn it is, and a type that cannot send says so.
-	eager   bool
-	refusal sock.Refusal
+	eager bool
+	// connectsOnce types are connected at most once to the same endpoint.
+	connectsOnce bool
+	refusal      sock.Refusal
 }
 
 func traitsOf(typ zmq.SocketType) traits {
 	t := traits{
 		receives: typ.CanReceive(),
 		eager:    typ == zmq.REQ || typ == zmq.REP || !typ.CanSend(),
+	}
+	switch typ {
+	case zmq.DEALER, zmq.PUB, zmq.REQ, zmq.SUB:
+		t.connectsOnce = true
 	}
 	switch typ {
 	case zmq.PUSH, zmq.DEALER:
@@ -131,6 +139,9 @@ func (t *Transport) start(p Protocol) error {
 func (l *EventLoop) adopt(t *Transport) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if w := l.watches[t.fd]; w != nil && w.transport && w.reader.origin.transport.zsock == t.zsock {
+		return invalid("the socket has a transport already")
+	}
 	if err := l.watch(t.fd, watch{reader: &t.io, transport: true}); err != nil {
 		return err
 	}
@@ -227,11 +238,13 @@ func (t *Transport) Abort() error {
 }
 
 // finish ends the socket as how says, drops the buffer, and posts
-// ConnectionLost(err). The first call counts; it returns what was in the buffer.
+// ConnectionLost(err). The first call counts; it returns what was in the buffer, and so
+// does any later one if err ended it.
 func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.sockMu.Lock()
 	t.mu.Lock()
 	if t.state == stateClosed {
+		dropped = t.undelivered
 		t.mu.Unlock()
 		t.sockMu.Unlock()
 		return dropped
@@ -242,6 +255,9 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.discarding.Store(false)
 	t.lostErr = err
 	dropped = tally{t.out.messages(), t.out.bytes}
+	if err != nil {
+		t.undelivered = dropped
+	}
 	t.out.clear()
 	t.turnAway()
 	t.lostDue = t.flow.calling == callingPause
@@ -294,15 +310,22 @@ func (t *Transport) fatal(err error) {
 		t = t.monitorOf
 	}
 	if !t.failed.Swap(true) { // several goroutines may meet the same error
-		t.complain("fatal error on a transport", err)
+		tell := t.complaint("fatal error on a transport", err)
+		if t.loop.enqueue(tell) != nil && t.loop.onLoop() { // in EventLoop.Close
+			tell.fn()
+		}
 	}
 	t.finish(err, closeSocket)
 }
 
 // complain has the loop's exception handler called with err.
 func (t *Transport) complain(message string, err error) {
+	_ = t.loop.enqueue(t.complaint(message, err))
+}
+
+func (t *Transport) complaint(message string, err error) *Handle {
 	ctx := ExceptionContext{Message: message, Err: err, Transport: t, Protocol: t.Protocol(), Created: t.created.text()}
-	_ = t.loop.enqueue(&Handle{fn: func() { t.loop.CallExceptionHandler(ctx) }})
+	return &Handle{fn: func() { t.loop.CallExceptionHandler(ctx) }}
 }
 
 // isFatal reports whether a libzmq call that failed with err will never succeed.

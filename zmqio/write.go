@@ -139,6 +139,7 @@ func (t *Transport) writeNow(msg [][]byte, size int) error {
 		sent = t.send(t.out.front())
 	}
 	t.refused = sent.Errno == syscall.EAGAIN && fits
+	t.handed = t.handed || sent.Frames > 0
 	switch {
 	case t.refused && direct:
 		t.out.add(msg, size)
@@ -277,6 +278,7 @@ func (t *Transport) account(sent sock.Sent) error {
 	t.mu.Lock()
 	t.out.advance(sent.Frames, sent.Bytes)
 	t.offers++
+	t.handed = t.handed || sent.Frames > 0
 	t.refused = waits(sent.Errno)
 	t.retryIfUnsure(sent)
 	unreachable := sent.Errno == ehostunreach

@@ -52,24 +52,53 @@ func (r *Receiver) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&r
 // Messages and an error number can come together.
 //
 // The frames of one batch share memory, except for large ones.
+//
+// A message that has been begun is taken to its end, whatever its size: libzmq ends the
+// process if the socket is disconnected amid one.
 func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
-	r.msgs = r.msgs[:0]
-	for bytes := 0; ; {
+	r.msgs = append(r.msgs[:0], s.settled...)
+	s.settled = nil
+	return r.recv(s, max(maxMessages-len(r.msgs), 1))
+}
+
+// recv receives about as many messages as most.
+func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
+	most += len(r.msgs)
+	for bytes, full := 0, false; ; {
+		left := most - len(r.msgs)
+		if full {
+			left = 1
+		}
 		C.zmqio_recv(s.handle(), r.cmsg(),
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(r.scratch))), scratchSize, maxCopy,
-			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(maxMessages-len(r.msgs)), &r.res)
+			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(left), &r.res)
 		runtime.KeepAlive(s.z)
 		held := r.res.is_held != 0
 		bytes += r.take(s)
 		r.res.held_data = nil // it is libzmq's to free
 		if r.res.err != 0 {
+			s.partial = nil // there is no more of it
 			return r.msgs, syscall.Errno(r.res.err)
 		}
-		if !held || bytes >= maxBatch || len(r.msgs) >= maxMessages {
+		full = full || !held || bytes >= maxBatch || len(r.msgs) >= most
+		if full && s.partial == nil {
 			C.zmq_msg_close(r.cmsg()) // it holds the last frame still
 			C.zmq_msg_init(r.cmsg())
 			return r.msgs, 0
 		}
+	}
+}
+
+// Settle must come before the socket is disconnected or unbound. To say whether there is
+// a message, some types take its first frame from its pipe; when the pipe goes before the
+// others are taken, libzmq ends the process. So the message is taken here, for the next
+// Recv to return.
+func (s *Socket) Settle() {
+	if events, errno := s.Events(); errno == 0 && events.Readable() {
+		r := NewReceiver()
+		msgs, _ := r.recv(s, 1) // an error comes again
+		s.settled = append(s.settled, msgs...)
+		C.zmq_msg_close(r.cmsg())
 	}
 }
 

@@ -37,6 +37,7 @@ import (
 type Socket struct {
 	z       *zmq4.Socket // kept reachable: its finalizer closes the socket
 	partial [][]byte     // frames of a message whose last one has not been taken yet
+	settled [][][]byte   // messages for the next Recv
 
 	headless bool // a REQ that will not start its next request by itself
 }

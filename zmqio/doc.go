@@ -81,6 +81,25 @@
 // package zmq for what errors.Is makes of it. All else is one of the Err values
 // below, wrapped with what it is about.
 //
+// ETERM, where somebody else terminates the context, and ENOTSOCK, where somebody else
+// closes the socket, end a transport when it reads or writes: the exception handler and
+// ConnectionLost get the error, and so does the caller of a Write that met it. Bind,
+// Connect, options and the like return it to their caller alone.
+//
+// # What libzmq gets wrong
+//
+// Some faults of libzmq, seen in 4.3.4, show through and cannot be mended from outside:
+//
+//   - Of three peers or more one goes while a message of several frames is being sent:
+//     once in thousands of times another one gets the rest, without its beginning.
+//   - Both ends of a TCP connection are aborted, or one is and the other exits, amid
+//     messages of several frames: the process may end with an assertion in
+//     session_base.cpp. Close the receiving end first, or use Close instead of Abort.
+//   - A sender over ipc exits while its receiver's queue is full: what is on the way is
+//     lost, also after Close.
+//   - Over inproc a socket connects before the other one is bound, and goes before that:
+//     libzmq may use memory that it has freed. Bind first.
+//
 // # Debug mode
 //
 // With the environment variable ZMQIO_DEBUG set to 1, or after [EventLoop.SetDebug], slow

@@ -17,11 +17,13 @@ func (t *Transport) Sockopts() zmq.Sockopts {
 }
 
 // Getsockopt returns the value of an option by its number, in the type that the
-// accessor of the same name has. It stands for getsockopt.
+// accessor of the same name has. The errors are ErrTransportClosed, zmq.ErrUnknownName
+// with EINVAL for a number that no libzmq has, and libzmq's. It stands for getsockopt.
 func (t *Transport) Getsockopt(opt zmq.Option) (any, error) { return t.Sockopts().Get(opt) }
 
 // Setsockopt sets an option by its number. The value must be of the type that the
-// accessor of the same name takes. It stands for setsockopt.
+// accessor of the same name takes, or the error is zmq.ErrValue. Others are those of
+// Getsockopt. It stands for setsockopt.
 func (t *Transport) Setsockopt(opt zmq.Option, v any) error { return t.Sockopts().Set(opt, v) }
 
 // SocketOptions returns the typed accessors for a socket that no transport owns.

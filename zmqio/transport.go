@@ -189,7 +189,7 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 	return def
 }
 
-// Protocol returns the transport's protocol.
+// Protocol returns the transport's protocol. It stands for get_protocol.
 func (t *Transport) Protocol() Protocol { return *t.protocol.Load() }
 
 // SetProtocol makes p the transport's protocol from the next callback on. A nil p
@@ -201,7 +201,8 @@ func (t *Transport) SetProtocol(p Protocol) {
 	t.protocol.Store(&p)
 }
 
-// IsClosing reports whether the transport is closed or about to be.
+// IsClosing reports whether the transport is closed or about to be. It stands for
+// is_closing.
 func (t *Transport) IsClosing() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -212,7 +213,7 @@ func (t *Transport) IsClosing() bool {
 // and then closes the socket and calls ConnectionLost(nil). It does not wait for
 // any of this. What libzmq has taken it goes on to send after that, for as long as
 // ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop, a call of
-// MsgReceived that is just starting there may still come.
+// MsgReceived that is just starting there may still come. It stands for close.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	if t.state != stateOpen {
@@ -231,7 +232,7 @@ func (t *Transport) Close() error {
 
 // Abort closes the socket at once and calls ConnectionLost(nil). It drops what
 // Write has accepted and, by setting ZMQ_LINGER to 0, what libzmq has taken and not
-// sent yet. It may be repeated, also after Close, and returns nil.
+// sent yet. It may be repeated, also after Close, and returns nil. It stands for abort.
 func (t *Transport) Abort() error {
 	t.finish(nil, abortSocket)
 	return nil
@@ -331,7 +332,7 @@ func (t *Transport) complaint(message string, err error) *Handle {
 // isFatal reports whether a libzmq call that failed with err will never succeed.
 func isFatal(err error) bool { return errors.Is(err, zmq.ETERM) || errors.Is(err, zmq.ENOTSOCK) }
 
-// String returns the type and the endpoints, for messages.
+// String returns the type and the endpoints, for messages. It stands for repr.
 func (t *Transport) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

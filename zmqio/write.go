@@ -25,8 +25,8 @@ const (
 
 // Write sends msg, a message of one frame or more; one without frames does nothing.
 // It does not block, and does not keep msg or its frames. What libzmq does not take
-// is buffered, up to ConnectionConfig.MaxWriteBuffer; see SetWriteBufferLimits and
-// WriteContext. It stands for write.
+// is buffered, up to ConnectionConfig.MaxWriteBuffer, and beyond that ErrBufferFull; see
+// SetWriteBufferLimits and WriteContext. It stands for write.
 //
 // A transport whose buffer is empty sends at once. Writes in quick succession, and
 // writes from MsgReceived, go out together; on REQ and REP each goes out at once.
@@ -34,7 +34,11 @@ const (
 // sent: EFSM out of turn on REQ and REP, EHOSTUNREACH on a ROUTER with
 // ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
 // full buffer, EHOSTUNREACH drops the message and tells the exception handler, and
-// others end the transport. After Close, ErrTransportClosed is returned.
+// others end the transport, as ETERM and ENOTSOCK do in any case. After Close,
+// ErrTransportClosed is returned.
+//
+// Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
+// that has no room keeps those for other peers waiting.
 func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }
 
 // write is WriteContext, and Write where there is no context to wait in.

@@ -1,0 +1,105 @@
+package sock
+
+import (
+	"bytes"
+	"fmt"
+	"runtime"
+	"slices"
+	"syscall"
+	"testing"
+
+	"github.com/pebbe/zmq4"
+)
+
+// The only receiver goes amid a message. The next one gets the message whole, once, and
+// then the message behind it. A large frame gives libzmq the time to notice.
+func TestCutMessageStays(t *testing.T) {
+	if runtime.NumCPU() < 2 {
+		t.Skip("the receiver must run while a frame is copied")
+	}
+	large := bytes.Repeat([]byte{1}, 64<<20)
+	for from, to := range map[zmq4.Type]zmq4.Type{zmq4.PUSH: zmq4.PULL, zmq4.DEALER: zmq4.DEALER} {
+		for _, cut := range [][][]byte{{[]byte("head"), large}, {[]byte("head"), large, {2}, {3}}} {
+			t.Run(fmt.Sprintf("%v/%d frames", from, len(cut)), func(t *testing.T) {
+				msgs := [][][]byte{{[]byte("before")}, cut, {[]byte("behind"), {}}}
+				for range 100 {
+					if cutMessage(t, from, to, msgs) {
+						return
+					}
+				}
+				t.Fatal("the pipe never died amid the message")
+			})
+		}
+	}
+}
+
+// cutMessage sends the messages to a receiver that goes when it has the first. It reports
+// whether the second was cut. If it was, another receiver must get the rest.
+func cutMessage(t *testing.T, from, to zmq4.Type, msgs [][][]byte) bool {
+	ctx := newContext(t)
+	z, s := open(t, ctx, from)
+	must(t, z.Bind("inproc://cut"))
+	goes, first := open(t, ctx, to)
+	must(t, goes.Connect("inproc://cut"))
+	gone := make(chan error, 1)
+	go func() {
+		err := waitForMessage(first)
+		goes.SetLinger(0)
+		goes.Close()
+		gone <- err
+	}()
+	buf, table := encode(msgs...)
+	sent := s.Send(Batch{Buf: buf, Table: table}, Discards, false)
+	must(t, <-gone)
+	if sent.Frames != 1 {
+		return false
+	}
+	if sent.Errno != syscall.EAGAIN || sent.Bytes != len(msgs[0][0]) {
+		t.Fatalf("%+v", sent)
+	}
+	zr, r := open(t, ctx, to)
+	must(t, zr.Connect("inproc://cut"))
+	rest := Batch{Buf: buf[sent.Bytes:], Table: table[1:]}
+	for len(rest.Table) > 0 {
+		sent := s.Send(rest, Discards, false)
+		if sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
+			t.Fatal(sent.Errno)
+		}
+		rest.Buf, rest.Table = rest.Buf[sent.Bytes:], rest.Table[sent.Frames:]
+	}
+	wantMessages(t, recvAll(t, r), msgs[1:])
+	return true
+}
+
+// waitForMessage receives until something has come.
+func waitForMessage(r *Socket) error {
+	for rec := NewReceiver(); ; {
+		msgs, errno := rec.Recv(r)
+		switch {
+		case len(msgs) > 0:
+			return nil
+		case errno != 0 && errno != syscall.EAGAIN:
+			return errno
+		}
+	}
+}
+
+func wantMessages(t *testing.T, got, want [][][]byte) {
+	t.Helper()
+	if !slices.EqualFunc(got, want, func(a, b [][]byte) bool { return slices.EqualFunc(a, b, bytes.Equal) }) {
+		t.Errorf("got %s, want %s", sizes(got), sizes(want))
+	}
+}
+
+// sizes describes messages by the sizes of their frames.
+func sizes(msgs [][][]byte) string {
+	var all [][]int
+	for _, msg := range msgs {
+		var frames []int
+		for _, f := range msg {
+			frames = append(frames, len(f))
+		}
+		all = append(all, frames)
+	}
+	return fmt.Sprint(all)
+}

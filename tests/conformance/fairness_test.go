@@ -1,0 +1,97 @@
+package conformance
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A socket that always has another message keeps neither other sockets waiting nor
+// timers nor callbacks: each has its turn after a few batches.
+func TestHotSocketStarvesNobody(t *testing.T) {
+	const bound = 5000 // messages
+	ctx, l := newContext(t)
+	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, bindTo("inproc://cool"))
+	n, end := 0, 0
+	turns := make(map[string]int) // and after how many messages they came
+	turn := func(who string) func() {
+		return func() { turns[who] = n; l.Stop() }
+	}
+	create(t, l, receiver{received: func([][]byte) { turn("socket")() }}, zmq.PULL, connectTo("inproc://cool"))
+	feed := newHot(t, ctx, l, func() bool {
+		if n == 0 {
+			writeAll(t, push, "x")
+			soon(t, l, turn("callback"))
+			later(t, l, 0, turn("timer"))
+		}
+		n++
+		return n < end
+	})
+	for range 20 {
+		clear(turns)
+		n, end = 0, 2*bound
+		for range 1000 { // so that it takes a batch to the end of which to get
+			feed()
+		}
+		await(t, l, func() bool { return len(turns) == 3 })
+		for who, after := range turns {
+			if after > bound {
+				t.Fatalf("the %s had its turn after %d messages", who, after)
+			}
+		}
+	}
+}
+
+// newHot returns what sends a message to a transport of l, from outside. For each message
+// that has come, it is called again if next says so.
+func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, next func() bool) (feed func()) {
+	z := rawSocket(t, ctx, zmq4.PUSH)
+	must(t, z.SetSndhwm(0))
+	must(t, z.SetLinger(0))
+	feed = func() {
+		_, err := z.SendBytes([]byte("hot"), zmq4.DONTWAIT)
+		must(t, err)
+	}
+	create(t, l, receiver{received: func([][]byte) {
+		if next() {
+			feed()
+		}
+	}}, zmq.PULL, zmqio.ConnectionConfig{
+		Bind: []string{"inproc://hot"}, Configure: func(o zmq.Sockopts) error { return o.SetRcvHWM(0) },
+	})
+	must(t, z.Connect("inproc://hot"))
+	return feed
+}
+
+// A transport that has much to send, and a peer who takes it all, lets others have their
+// turn before the end.
+func TestFlushStarvesNobody(t *testing.T) {
+	l := newLoop(t, nil)
+	unlimited := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) }
+	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{"inproc://much"}, Configure: unlimited})
+	for range 300 {
+		must(t, push.Write([][]byte{make([]byte, 32<<10)}))
+	}
+	total := push.WriteBufferSize()
+	create(t, l, zmqio.BaseProtocol{}, zmq.PULL, zmqio.ConnectionConfig{Connect: []string{"inproc://much"}, Configure: unlimited})
+	most, before := 0, total
+	var look func() // in each turn
+	look = func() {
+		left := push.WriteBufferSize()
+		most, before = max(most, before-left), left
+		if left == 0 {
+			l.Stop()
+			return
+		}
+		soon(t, l, look)
+	}
+	soon(t, l, look)
+	run(t, l)
+	if most > total/5 {
+		t.Errorf("%d of %d bytes went out in one turn", most, total)
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"syscall"
@@ -37,6 +38,7 @@ func TestCreateWhileNobodyRuns(t *testing.T) {
 
 func TestCreateFailures(t *testing.T) {
 	leakCheck(t)
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // or a finalizer closes what is left
 	l := newLoop(t)
 	taken := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(anyPort)).Listeners()[0]
 	boom := errors.New("boom")
@@ -86,8 +88,8 @@ func TestCreateFailures(t *testing.T) {
 	if left != 1 {
 		t.Errorf("%d transports are open", left)
 	}
-	for countFDs(t) > before { // libzmq's reaper has yet to close the last ones
-		if bounded(t).Err() != nil {
+	for ctx := bounded(t); countFDs(t) > before; runtime.Gosched() { // libzmq's reaper has yet to close the last ones
+		if ctx.Err() != nil {
 			t.Fatal("descriptors left open")
 		}
 	}
@@ -152,6 +154,19 @@ func TestSocketMadeElsewhere(t *testing.T) {
 func TestGoexitInConnectionMade(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
+	z, err := l.context.NewSocket(zmq4.PULL)
+	must(t, err)
+	for _, cfg := range []ConnectionConfig{bindTo(anyPort), {Socket: z}} {
+		goexitInConnectionMade(t, l, cfg)
+	}
+	if _, err := z.GetType(); err != nil {
+		t.Errorf("the caller's socket: %v", err)
+	}
+	must(t, z.Close())
+}
+
+func goexitInConnectionMade(t *testing.T, l *EventLoop, cfg ConnectionConfig) {
+	t.Helper()
 	var tr *Transport
 	p := &recorder{onMade: func(made *Transport) { tr = made; runtime.Goexit() }}
 	ran := make(chan struct{})
@@ -162,7 +177,7 @@ func TestGoexitInConnectionMade(t *testing.T) {
 		_ = l.RunForever(context.Background())
 	}()
 	<-running
-	_, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return p }, zmq.PULL, bindTo(anyPort))
+	_, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return p }, zmq.PULL, cfg)
 	<-ran
 	pass(t, l)
 	if got := p.got(); !errors.Is(err, ErrGoexit) || !slices.Equal(got, []string{"made", "lost"}) || !tr.IsClosing() {

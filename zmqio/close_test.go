@@ -72,10 +72,11 @@ func TestLoopCloseSaysWhatWasLost(t *testing.T) {
 	p, quiet := &recorder{}, &recorder{}
 	tr := blocked(t, l, p)
 	blocked(t, l, quiet)
+	endpoint := tr.Listeners()[0]
 	must(t, tr.Write(msg("12", "345")))
 	must(t, tr.Write(msg("6")))
 	err = l.Close()
-	if !errors.Is(err, ErrUndelivered) || !strings.Contains(err.Error(), "2 messages, 6 bytes") || strings.Count(err.Error(), "messages,") != 1 {
+	if !errors.Is(err, ErrUndelivered) || !strings.Contains(err.Error(), "PUSH bound ["+endpoint+"]") || !strings.Contains(err.Error(), "2 messages, 6 bytes") || strings.Count(err.Error(), "messages,") != 1 {
 		t.Errorf("%v", err)
 	}
 	for _, p := range []*recorder{p, quiet} {
@@ -104,6 +105,7 @@ func TestLoopCloseIsBounded(t *testing.T) {
 
 // A transport that was closed before has let libzmq keep its messages for ever.
 func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
+	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{Linger: time.Millisecond})
 	must(t, err)
 	endpoint := fmt.Sprintf("ipc://@zmqio-test-%d", os.Getpid())
@@ -244,6 +246,7 @@ func TestNothingReceivedIsDropped(t *testing.T) {
 }
 
 func TestNoMessageAfterClose(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://after"))
 	var pull *Transport
@@ -348,6 +351,7 @@ func TestRequestsOutOfTurn(t *testing.T) {
 }
 
 func TestTimerCancelledAfterClose(t *testing.T) {
+	leakCheck(t)
 	l, err := NewEventLoop(nil)
 	must(t, err)
 	h, err := l.CallLater(time.Hour, func() {})
@@ -388,6 +392,7 @@ func TestCloseWithTwoRequests(t *testing.T) {
 }
 
 func TestAbortedIsNotUndelivered(t *testing.T) {
+	leakCheck(t)
 	l, err := NewEventLoop(nil)
 	must(t, err)
 	tr := blocked(t, l, BaseProtocol{})

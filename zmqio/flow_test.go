@@ -26,6 +26,7 @@ func drain(t testing.TB, l *EventLoop, tr *Transport, fn func([][]byte)) *Transp
 }
 
 func TestWriteBufferLimits(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	tr := blocked(t, l, BaseProtocol{})
 	for _, c := range []struct{ high, low, wantHigh, wantLow int }{
@@ -91,6 +92,7 @@ func TestPauseAndResume(t *testing.T) {
 }
 
 func TestZeroMarkPausesForAnyMessage(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	p := &recorder{}
 	tr := blocked(t, l, p)
@@ -113,6 +115,7 @@ func TestZeroMarkPausesForAnyMessage(t *testing.T) {
 }
 
 func TestLoweringTheMarksPauses(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	p := &recorder{}
 	tr := blocked(t, l, p)
@@ -129,6 +132,7 @@ func TestLoweringTheMarksPauses(t *testing.T) {
 
 // A writable socket pauses nobody, however fast the writes come.
 func TestNoPauseWhileThereIsRoom(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	p := &recorder{}
 	tr := create(t, l, p, zmq.PUSH, ConnectionConfig{
@@ -223,6 +227,7 @@ func TestPairingUnderManyWriters(t *testing.T) {
 
 // A writer that fills the buffer from ResumeWriting is paused inside it.
 func TestWriteFromResumeWriting(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	var tr *Transport
 	p := &resumer{}
@@ -276,6 +281,7 @@ func (p *pauser) PauseWriting() {
 }
 
 func TestPanicWhilePausing(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	caught := 0
 	l.SetExceptionHandler(func(_ *EventLoop, ctx ExceptionContext) {

@@ -158,6 +158,7 @@ func TestCancelledHandleDoesNotRun(t *testing.T) {
 }
 
 func TestStopFromAnotherGoroutineWakes(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	running := make(chan struct{})
 	soon(t, l, func() { close(running) })
@@ -169,6 +170,7 @@ func TestStopFromAnotherGoroutineWakes(t *testing.T) {
 }
 
 func TestContextEndsARun(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	cause := errors.New("the cause")
 	ctx, cancel := context.WithCancelCause(bounded(t))
@@ -188,6 +190,7 @@ func TestContextEndsARun(t *testing.T) {
 }
 
 func TestRunsDoNotNest(t *testing.T) {
+	leakCheck(t)
 	l, other := newLoop(t), newLoop(t)
 	soon(t, l, func() {
 		for _, loop := range []*EventLoop{l, other} {
@@ -270,6 +273,7 @@ func TestRunRunsABody(t *testing.T) {
 }
 
 func TestGoexitLeavesTheLoopUsable(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	left := false
 	soon(t, l, runtime.Goexit)
@@ -290,6 +294,7 @@ func TestGoexitLeavesTheLoopUsable(t *testing.T) {
 }
 
 func TestCallSoonFromManyGoroutines(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	const goroutines, calls = 100, 10_000
 	var next [goroutines]int
@@ -360,6 +365,7 @@ func TestArguments(t *testing.T) {
 }
 
 func TestLoopContext(t *testing.T) {
+	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{IOThreads: 3, MaxSockets: 17})
 	must(t, err)
 	defer l.Close()
@@ -417,6 +423,7 @@ func TestPanicsGoToTheHandler(t *testing.T) {
 }
 
 func TestDefaultHandlerLogs(t *testing.T) {
+	leakCheck(t)
 	var log bytes.Buffer
 	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	must(t, err)

@@ -57,6 +57,7 @@ func (r *receiver) MsgReceived(m [][]byte) { r.fn(m) }
 
 // A message that was put aside must not stay behind in the slice that brought it.
 func TestNothingDeliveredIsKept(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://kept"))
 	freed := make(chan struct{})

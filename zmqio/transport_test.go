@@ -356,6 +356,7 @@ func TestEndpoints(t *testing.T) {
 }
 
 func TestOptionsOfATransport(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.DEALER, bindTo(anyPort))
 	if v, err := tr.Getsockopt(zmq.TYPE); err != nil || v != zmq.DEALER {
@@ -442,6 +443,7 @@ func TestWritesOnAnIdleLoopGoOut(t *testing.T) {
 }
 
 func TestUnbindByAWildcardTakesTheFirst(t *testing.T) {
+	leakCheck(t)
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(anyPort))
 	first := tr.Listeners()[0]

@@ -48,12 +48,18 @@ func newContext(t testing.TB) *zmq4.Context {
 // pair returns two connected sockets without high-water marks.
 func pair(t testing.TB, from, to zmq4.Type) (*Socket, *Socket) {
 	t.Helper()
+	return limitedPair(t, from, to, 0)
+}
+
+// limitedPair returns two connected sockets with a high-water mark of hwm each.
+func limitedPair(t testing.TB, from, to zmq4.Type, hwm int) (*Socket, *Socket) {
+	t.Helper()
 	ctx := newContext(t)
 	zs, s := open(t, ctx, from)
 	zr, r := open(t, ctx, to)
 	for _, z := range []*zmq4.Socket{zs, zr} {
-		must(t, z.SetSndhwm(0))
-		must(t, z.SetRcvhwm(0))
+		must(t, z.SetSndhwm(hwm))
+		must(t, z.SetRcvhwm(hwm))
 	}
 	must(t, zr.Bind("inproc://pair"))
 	must(t, zs.Connect("inproc://pair"))

@@ -163,7 +163,7 @@ func partition(t *testing.T, heartbeat time.Duration, during func(ctx context.Co
 	to.reach(ctx, 1, wrote.last)
 	to.finish()
 	got := to.track(1)
-	bound, sum := atMost("tcp")
+	bound, _, sum := atMost("tcp")
 	if heartbeat == 0 {
 		bound = 0
 	} else {

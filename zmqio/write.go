@@ -59,13 +59,11 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 			return errClosedForWrite()
 		case now:
 			return t.writeNow(msg, size)
-		case room && (size < batchBytes || offered || t.refused):
+		case room:
 			t.writeLater(msg, size)
 			return nil
 		case !offered && (!t.refused || !t.loop.IsRunning()):
-			// A writable socket never keeps anyone waiting, and a large message
-			// is not copied to the buffer if it can be helped.
-			t.offer(wait == nil)
+			t.offer(wait == nil) // a writable socket never keeps anyone waiting
 		case wait == nil || t.maxBuffer > 0 && size > t.maxBuffer:
 			t.mu.Unlock()
 			return t.bufferFull(size)

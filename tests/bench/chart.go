@@ -85,7 +85,7 @@ func (res *caseResult) speed(s *subjectResult) spread {
 
 const (
 	chartWidth  = 880
-	legendWidth = 105
+	legendWidth = 130
 	rowHeight   = 15
 )
 
@@ -95,7 +95,7 @@ func drawChart(r *report, file string) error {
 	rows, dots := rowsAndDots(r)
 	p := newPlot(rows)
 	legend := plot.NewLegend()
-	legend.Top = true
+	legend.Top, legend.Left = true, true
 	for _, c := range colours {
 		points := pointsOf(dots, c.name)
 		if len(points.XYs) == 0 {
@@ -139,7 +139,7 @@ func ticks() (all []plot.Tick) {
 	for _, power := range []float64{1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100} {
 		for _, digit := range []float64{1, 2, 5} {
 			v := digit * power
-			all = append(all, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'g', 1, 64)})
+			all = append(all, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', -1, 64)})
 		}
 	}
 	return all

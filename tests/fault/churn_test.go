@@ -62,8 +62,8 @@ func comeAndGo(t *testing.T, transport string, connections, rounds int) {
 	t.Logf("%d+%d times %d connections in %v; %d goroutines and %d descriptors after each; resident memory %s at first, %s after %d, %s in the end",
 		settling, rounds, connections, time.Since(begin).Round(time.Millisecond), goroutines, fds,
 		quantity(memory[0]), quantity(memory[settling]), settling+1, quantity(memory[len(memory)-1]))
-	// In the long form that is 170 bytes for each connection.
-	if allowed := form(2*mib, 3*mib/2); grown > allowed {
+	// In the long form that is 230 bytes for each connection.
+	if allowed := 2 * mib; grown > allowed {
 		t.Errorf("resident memory grew by %s, %s are allowed", quantity(grown), quantity(allowed))
 	}
 }

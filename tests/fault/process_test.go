@@ -67,9 +67,10 @@ func (j job) configure(s zmq.Sockopts) error {
 	}
 	if j.Heartbeat > 0 {
 		// A sender that cannot send cannot send heartbeats either: to it the lack of
-		// those of its peer must tell.
+		// those of its peer must tell, and where it has had none of them yet, TCP.
 		errs = append(errs, s.SetHeartbeatInterval(j.Heartbeat), s.SetHeartbeatTimeout(3*j.Heartbeat),
-			s.SetHeartbeatTTL(3*j.Heartbeat), s.SetConnectTimeout(3*j.Heartbeat))
+			s.SetHeartbeatTTL(3*j.Heartbeat), s.SetConnectTimeout(3*j.Heartbeat),
+			s.SetTCPMaxRetransmit(10*j.Heartbeat))
 	}
 	return errors.Join(errs...)
 }

@@ -155,6 +155,9 @@ func (l *EventLoop) queueReady(ev poll.Event) {
 			l.drop(fd, w, in)
 		case h.queue():
 			l.ready = append(l.ready, &h.Handle)
+			if !w.transport {
+				l.share()
+			}
 		}
 	}
 }

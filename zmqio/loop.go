@@ -96,6 +96,7 @@ type EventLoop struct {
 	// creates a transport while nobody does, or closes it. 0 is nobody.
 	owner   atomic.Int64
 	running atomic.Bool // owner runs the loop; changed under mu
+	shared  atomic.Bool // see share
 
 	mu         sync.Mutex
 	closed     bool
@@ -118,7 +119,9 @@ type EventLoop struct {
 	// What follows is for the owner alone.
 	spare      []*Handle // the ready queue that is not in use
 	events     []poll.Event
-	parks      bool // it waits without keeping its thread
+	parks      bool          // it waits without keeping its thread
+	processors int64         // GOMAXPROCS when the run began
+	yielded    time.Duration // when it last let other goroutines run
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered
 	hurried    bool       // Close gave a socket that had sent less time than its ZMQ_LINGER
@@ -233,6 +236,9 @@ func (l *EventLoop) enqueue(h *Handle) error {
 		return ErrLoopClosed
 	}
 	l.ready = append(l.ready, h)
+	if !h.persistent || !l.onLoop() {
+		l.share()
+	}
 	l.wakeLocked()
 	return nil
 }

@@ -2,10 +2,8 @@ package zmqio
 
 import (
 	"context"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/petermattis/goid"
 )
@@ -127,11 +125,7 @@ func (l *EventLoop) runUntil(ctx context.Context, leave func() bool) (stopped bo
 // made ready and the timers that are due, in this order. What these callbacks make
 // ready is for the next iteration, so that nobody can keep I/O waiting.
 func (l *EventLoop) runOnce(leave func() bool) error {
-	wait := l.poller.Wait
-	if l.parks {
-		wait = l.poller.Park
-	}
-	n, err := wait(l.events, l.timeout(leave))
+	n, err := l.wait(leave)
 	l.mu.Lock()
 	l.sleeping = false
 	for _, ev := range l.events[:n] {
@@ -145,38 +139,6 @@ func (l *EventLoop) runOnce(leave func() bool) error {
 	l.runBatch(batch)
 	l.spare = batch[:0]
 	return err
-}
-
-// runs counts the loops that are running.
-var runs atomic.Int64
-
-// chooseWait decides how a run of the loop waits. A thread that blocks in epoll_wait
-// is the faster to wake up: with goroutines that park in the runtime's poller a round
-// trip between two loops takes 1.2 times as long (BenchmarkWait). But a thousand loops
-// would need a thousand threads, of which only as many as there are processors can run
-// anyway. So the first of these block, and the others park. The function returned is
-// called when the run ends.
-func (l *EventLoop) chooseWait() (end func()) {
-	l.parks = runs.Add(1) > int64(runtime.GOMAXPROCS(0))
-	return func() { runs.Add(-1) }
-}
-
-// timeout returns how long the iteration may wait, and takes note that it does.
-func (l *EventLoop) timeout(leave func() bool) time.Duration {
-	l.mu.Lock()
-	d := time.Duration(-1)
-	switch {
-	case len(l.ready) > 0 || l.stopping:
-		d = 0
-	case len(l.timers) > 0:
-		d = max(l.timers[0].when-l.Time(), 0)
-	}
-	l.sleeping = d != 0
-	l.mu.Unlock()
-	if d != 0 && leave() { // in this order, so that what makes it true also wakes
-		d = 0
-	}
-	return d
 }
 
 // runBatch calls the callbacks in batch and clears it. When one calls

@@ -48,6 +48,7 @@ func (l *EventLoop) dueTimers() {
 	for now := l.Time(); len(l.timers) > 0 && l.timers[0].when <= now; {
 		h := heap.Pop(&l.timers).(*TimerHandle)
 		l.ready = append(l.ready, &h.Handle)
+		l.share()
 	}
 }
 

@@ -130,6 +130,9 @@ func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.deliver
 
 // writeNow sends msg; the outbox is empty. Both locks are held, and released.
 func (t *Transport) writeNow(msg [][]byte, size int) error {
+	if !t.loop.onLoop() {
+		t.loop.share()
+	}
 	var sent sock.Sent
 	fits := t.fits(size, len(msg))
 	direct := len(msg) == 1 && !isLarge(size, 1)

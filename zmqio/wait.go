@@ -1,0 +1,88 @@
+package zmqio
+
+import (
+	"runtime"
+	"sync/atomic"
+	"time"
+)
+
+// runs counts the loops that are running.
+var runs atomic.Int64
+
+// chooseWait decides how a run of the loop waits. A thread that blocks in epoll_wait
+// is the faster to wake up: with goroutines that park in the runtime's poller a round
+// trip between two loops takes 1.2 times as long (BenchmarkWait). But a thousand loops
+// would need a thousand threads, of which only as many as there are processors can run
+// anyway. So the first of these block, and the others park. The function returned is
+// called when the run ends.
+func (l *EventLoop) chooseWait() (end func()) {
+	l.processors = int64(runtime.GOMAXPROCS(0))
+	l.parks = runs.Add(1) > l.processors
+	return func() { runs.Add(-1) }
+}
+
+// wait waits for I/O and stores what is ready in l.events.
+func (l *EventLoop) wait(leave func() bool) (ready int, err error) {
+	if l.parks {
+		return l.poller.Park(l.events, l.timeout(leave))
+	}
+	if l.shouldYield() { // before timeout: what it lets others do needs no wake-up
+		runtime.Gosched()
+	}
+	return l.poller.Wait(l.events, l.timeout(leave))
+}
+
+// yieldInterval is less than the 10 ms after which the runtime's monitor takes action.
+const yieldInterval = 5 * time.Millisecond
+
+// shouldYield reports whether Go's scheduler should have a look before the loop waits.
+//
+// A loop that blocks in the system is never rescheduled by itself, and the runtime's
+// monitor takes it for one that hogs its P, which is what a goroutine needs to run: it
+// wakes up every 20 µs, sends signals to the loop's thread, and takes the P away whenever
+// that is in C. That costs up to half the speed. So the loop yields from time to time.
+//
+// And it keeps its P while it blocks. A goroutine that became ready to run on the loop's
+// thread waits there for 60 µs or longer until another P has found it. So the loop yields
+// before it blocks if there may be one. It does not when it has only received messages
+// and the program leaves it alone: to yield wakes a thread, which would make round trips
+// take a fifth longer.
+func (l *EventLoop) shouldYield() bool {
+	now := l.Time()
+	l.mu.Lock()
+	blocks := len(l.ready) == 0
+	l.mu.Unlock()
+	alone := !l.shared.Load() && runs.Load() < l.processors
+	if now-l.yielded < yieldInterval && (alone || !blocks) {
+		return false
+	}
+	l.yielded = now
+	l.shared.Store(false)
+	return true
+}
+
+// share notes that other goroutines may be about to run: they use the loop, or a callback
+// may have made them ready.
+func (l *EventLoop) share() {
+	if !l.shared.Load() {
+		l.shared.Store(true)
+	}
+}
+
+// timeout returns how long the iteration may wait, and takes note that it does.
+func (l *EventLoop) timeout(leave func() bool) time.Duration {
+	l.mu.Lock()
+	d := time.Duration(-1)
+	switch {
+	case len(l.ready) > 0 || l.stopping:
+		d = 0
+	case len(l.timers) > 0:
+		d = max(l.timers[0].when-l.Time(), 0)
+	}
+	l.sleeping = d != 0
+	l.mu.Unlock()
+	if d != 0 && leave() { // in this order, so that what makes it true also wakes
+		d = 0
+	}
+	return d
+}

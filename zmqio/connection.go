@@ -26,6 +26,12 @@ type ConnectionConfig struct {
 	// buffers at most; 0 is no limit. Write returns ErrBufferFull for what libzmq does
 	// not take and has no place here. What one Write sends is taken whole or not at all.
 	MaxWriteBuffer int
+	// BorrowFrames lends MsgReceived the frames until it returns, instead of giving them
+	// away: nothing is allocated, and nothing over 8 KiB copied. The frames must not be
+	// changed, and what is to be kept must be cloned; Write may be given them. A frame that
+	// is used later reads other messages, or memory that libzmq has freed, and may end the
+	// process. In debug mode small frames are overwritten when MsgReceived returns.
+	BorrowFrames bool
 	// Configure, if not nil, is called before the protocol's factory and before
 	// any bind or connect, the time for high-water marks, routing ids and keys.
 	// Its error fails the creation.
@@ -135,7 +141,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if err != nil {
 		return nil, err
 	}
-	t = &Transport{loop: l, typ: typ, zsock: z, sock: s, maxBuffer: cfg.MaxWriteBuffer, topics: make(topics), created: created}
+	t = &Transport{loop: l, typ: typ, zsock: z, sock: s, maxBuffer: cfg.MaxWriteBuffer, borrows: cfg.BorrowFrames, topics: make(topics), created: created}
 	p, err := l.prepare(factory, cfg, zmq.Sockopts{RawSockopts: rawSocket{s, t.topics}})
 	if err != nil {
 		return nil, err

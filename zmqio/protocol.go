@@ -32,7 +32,8 @@ type Protocol interface {
 	ResumeWriting()
 
 	// MsgReceived is called with each message received: at least one frame, which
-	// are the receiver's to keep and to change. It stands for msg_received.
+	// are the receiver's to keep and to change, or lent to it: see
+	// ConnectionConfig.BorrowFrames. It stands for msg_received.
 	//
 	// Small frames that were received together share one allocation, so that a
 	// frame which is kept keeps up to 64 KiB; clone it where that matters.

@@ -1,6 +1,10 @@
 package zmqio
 
-import "syscall"
+import (
+	"syscall"
+
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
 
 // A finding is what a receive found in the socket.
 type finding int
@@ -16,47 +20,75 @@ const (
 func (t *Transport) receive() (found finding, errno syscall.Errno) {
 	if msgs := t.inbox; len(msgs) > 0 {
 		t.inbox = nil
-		t.deliver(msgs)
+		t.deliver(msgs, false)
 	}
+	for bytes := 0; ; {
+		var large int
+		found, large, errno = t.receiveBatch()
+		bytes += large
+		if found != foundMore || large == 0 || bytes >= lendBytes {
+			return found, errno
+		}
+	}
+}
+
+// lendBytes is how many bytes of large frames are lent before others have their turn.
+const lendBytes = 512 << 10
+
+// receiveBatch is one receive from libzmq. It returns the size of the large frame that
+// ended a batch before it was full, which happens where frames are lent.
+func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errno) {
 	if len(t.inbox) > 0 || !t.wantsMessages() {
-		return foundNothing, 0
+		return foundNothing, 0, 0
+	}
+	take := t.loop.receiver.Recv
+	if t.borrows {
+		take = t.loop.receiver.Borrow
 	}
 	t.sockMu.Lock()
 	if t.sock == nil {
 		t.sockMu.Unlock()
-		return foundEmpty, 0
+		return foundEmpty, 0, 0
 	}
-	msgs, errno := t.loop.receiver.Recv(t.sock)
+	msgs, errno := take(t.sock)
 	t.sockMu.Unlock()
-	t.deliver(msgs)
+	large = t.deliver(msgs, t.borrows)
 	switch errno {
 	case 0:
-		return foundMore, 0
+		return foundMore, large, 0
 	case syscall.EAGAIN:
-		return foundEmpty, 0
+		return foundEmpty, large, 0
 	case efsm: // a REQ before its request, a REP before its reply
-		return foundNothing, 0
+		return foundNothing, large, 0
 	}
-	return foundNothing, errno
+	return foundNothing, large, errno
 }
 
 // deliver calls MsgReceived for each message. Those that are left when reading is
-// paused, or when a callback calls runtime.Goexit, are kept for later.
-func (t *Transport) deliver(msgs [][][]byte) {
+// paused, or when a callback calls runtime.Goexit, are kept for later. Messages that are
+// lent go back to the receiver, which says how large a frame ended them.
+func (t *Transport) deliver(msgs [][][]byte, lent bool) (large int) {
 	if len(msgs) == 0 {
-		return
+		return 0
 	}
 	t.loop.delivering = t
 	left := msgs
 	defer func() {
 		t.loop.delivering = nil
 		if !t.IsClosing() { // then no more data is received
+			if lent {
+				sock.Own(left)
+			}
 			t.inbox = append(t.inbox, left...)
+		}
+		if lent {
+			large = t.loop.receiver.Return(t.loop.Debug())
 		}
 		clear(msgs) // the receiver's slice, which outlives the batch
 	}()
 	for !t.deliverUntilPanic(&left) {
 	}
+	return large
 }
 
 // deliverUntilPanic takes messages off msgs and delivers them while reading is on,

@@ -64,7 +64,8 @@ type Transport struct {
 	failed     atomic.Bool // the exception handler has been told of what ended it
 	lost       atomic.Bool // ConnectionLost has been called
 
-	inbox [][][]byte // for the loop: taken from libzmq, to be delivered first
+	borrows bool       // MsgReceived gets frames that are lent
+	inbox   [][][]byte // for the loop: taken from libzmq, to be delivered first
 }
 
 type transportState int

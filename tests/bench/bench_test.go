@@ -27,7 +27,7 @@ func TestSmoke(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "out")
 	const cases = "^(recv/tcp/64B|recv/inproc/1KiB|send/ipc/1MiB|send/tcp/64Bx3|roundtrip/tcp/64B|pub/tcp/10|writers/.*|sockets/.*|aiozmq/own)$"
 	const peers = "^([^1]|10?$)" // of the numbers only 1 and 10
-	err := run(t.Context(), []string{"-cases", cases, "-peers", peers, "-rounds", "1", "-time", "30ms", "-out", out})
+	err := run(t.Context(), []string{"-cases", cases, "-peers", peers, "-rounds", "1", "-time", "60ms", "-out", out})
 	if err != nil {
 		t.Fatal(err)
 	}

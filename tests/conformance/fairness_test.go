@@ -13,6 +13,13 @@ import (
 // A socket that always has another message keeps neither other sockets waiting nor
 // timers nor callbacks: each has its turn after a few batches.
 func TestHotSocketStarvesNobody(t *testing.T) {
+	t.Run("small", func(t *testing.T) { wantTurns(t, 1, false) })
+	t.Run("small, lent", func(t *testing.T) { wantTurns(t, 1, true) })
+	t.Run("large, lent", func(t *testing.T) { wantTurns(t, 10<<10, true) })
+}
+
+// wantTurns lets messages of size bytes come without end.
+func wantTurns(t *testing.T, size int, lent bool) {
 	const bound = 5000 // messages
 	ctx, l := newContext(t)
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, bindTo("inproc://cool"))
@@ -22,7 +29,7 @@ func TestHotSocketStarvesNobody(t *testing.T) {
 		return func() { turns[who] = n; l.Stop() }
 	}
 	create(t, l, receiver{received: func([][]byte) { turn("socket")() }}, zmq.PULL, connectTo("inproc://cool"))
-	feed := newHot(t, ctx, l, func() bool {
+	feed := newHot(t, ctx, l, size, lent, func() bool {
 		if n == 0 {
 			writeAll(t, push, "x")
 			soon(t, l, turn("callback"))
@@ -48,12 +55,13 @@ func TestHotSocketStarvesNobody(t *testing.T) {
 
 // newHot returns what sends a message to a transport of l, from outside. For each message
 // that has come, it is called again if next says so.
-func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, next func() bool) (feed func()) {
+func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, size int, lent bool, next func() bool) (feed func()) {
 	z := rawSocket(t, ctx, zmq4.PUSH)
 	must(t, z.SetSndhwm(0))
 	must(t, z.SetLinger(0))
+	message := make([]byte, size)
 	feed = func() {
-		_, err := z.SendBytes([]byte("hot"), zmq4.DONTWAIT)
+		_, err := z.SendBytes(message, zmq4.DONTWAIT)
 		must(t, err)
 	}
 	create(t, l, receiver{received: func([][]byte) {
@@ -61,7 +69,7 @@ func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, next func() boo
 			feed()
 		}
 	}}, zmq.PULL, zmqio.ConnectionConfig{
-		Bind: []string{"inproc://hot"}, Configure: func(o zmq.Sockopts) error { return o.SetRcvHWM(0) },
+		BorrowFrames: lent, Bind: []string{"inproc://hot"}, Configure: func(o zmq.Sockopts) error { return o.SetRcvHWM(0) },
 	})
 	must(t, z.Connect("inproc://hot"))
 	return feed

@@ -85,14 +85,18 @@ func sum(tallies []tally) (n int) {
 // A ring keeps the messages received last, as a program that uses them does.
 type ring[M any] struct {
 	msgs []M
-	next int
+	at   int
 }
 
 func newRing[M any](n int) ring[M] { return ring[M]{msgs: make([]M, n)} }
 
-func (r *ring[M]) put(msg M) {
-	r.msgs[r.next] = msg
-	if r.next++; r.next == len(r.msgs) {
-		r.next = 0
+func (r *ring[M]) put(msg M) { *r.next() = msg }
+
+// next returns the place of the oldest message, for a new one.
+func (r *ring[M]) next() *M {
+	m := &r.msgs[r.at]
+	if r.at++; r.at == len(r.msgs) {
+		r.at = 0
 	}
+	return m
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 
 	"github.com/pebbe/zmq4"
 
@@ -78,8 +79,31 @@ func (r *receiver) MsgReceived(msg [][]byte) {
 	}
 }
 
-func newReceiver(l *zmqio.EventLoop, j job) *receiver {
-	return &receiver{meter: meter{job: j}, loop: l, kept: newRing[[][]byte](j.keep)}
+// A borrower keeps copies of the last messages, in memory that it uses again.
+type borrower struct{ receiver }
+
+func (b *borrower) MsgReceived(msg [][]byte) {
+	kept := b.kept.next()
+	*kept = slices.Grow((*kept)[:0], len(msg))[:len(msg)]
+	for i, f := range msg {
+		(*kept)[i] = append((*kept)[i][:0], f...)
+	}
+	if b.tick() {
+		b.loop.Stop()
+	}
+}
+
+// receive makes the transport that is measured, which keeps the frames that it gets or,
+// with how=borrow, copies of them.
+func (j job) receive(l *zmqio.EventLoop) (*zmqio.Transport, *meter) {
+	r := receiver{meter: meter{job: j}, loop: l, kept: newRing[[][]byte](j.keep)}
+	cfg := bindTo(j.endpoint)
+	if j.how == "borrow" {
+		cfg.BorrowFrames = true
+		b := &borrower{r}
+		return j.create(l, b, zmq.PULL, cfg), &b.meter
+	}
+	return j.create(l, &r, zmq.PULL, cfg), &r.meter
 }
 
 func zmqioRecv(j job) error {
@@ -88,15 +112,14 @@ func zmqioRecv(j job) error {
 		return err
 	}
 	l := newLoop(zmqio.LoopConfig{Context: ctx})
-	r := newReceiver(l, j)
-	t := j.create(l, r, zmq.PULL, bindTo(j.endpoint))
+	t, m := j.receive(l)
 	if err := tellEndpoint(t.Listeners()[0]); err != nil {
 		return err
 	}
 	if j.inproc() {
 		go sendForever(ctx, j)
 	}
-	return runMeasured(l, &r.meter)
+	return runMeasured(l, m)
 }
 
 // A requester keeps a number of requests under way.

@@ -40,12 +40,11 @@ func zmqioIdle(j job) error {
 func zmqioBusy(j job) error {
 	l := j.loopForMany()
 	j.idlePairs(l, j.sockets-1)
-	r := newReceiver(l, j)
-	t := j.create(l, r, zmq.PULL, bindTo(j.endpoint))
+	t, m := j.receive(l)
 	if err := tellEndpoint(t.Listeners()[0]); err != nil {
 		return err
 	}
-	return runMeasured(l, &r.meter)
+	return runMeasured(l, m)
 }
 
 // zmqioMemory measures what a transport adds to the memory of the process.

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"runtime"
+	"slices"
 	"syscall"
 	"unsafe"
 )
@@ -28,9 +29,11 @@ const (
 type Receiver struct {
 	scratch []byte
 	table   []uint64
+	frames  [][]byte // of messages that are lent
 	msgs    [][][]byte
 	msg     [C.sizeof_zmq_msg_t / 8]uint64 // a zmq_msg_t, aligned as C wants it
 	res     C.zmqio_received
+	lends   bool // Borrow is taking messages
 }
 
 // NewReceiver returns a Receiver.
@@ -61,9 +64,51 @@ func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
 	return r.recv(s, max(maxMessages-len(r.msgs), 1))
 }
 
+// Borrow is Recv for frames that are only lent: they are in the receiver's buffer, or in
+// libzmq's own memory, and must not be changed. They are good until Return, which must
+// come before the next Recv or Borrow. A large frame ends the batch.
+func (r *Receiver) Borrow(s *Socket) ([][][]byte, syscall.Errno) {
+	r.msgs = append(r.msgs[:0], s.settled...)
+	if s.settled = nil; len(r.msgs) > 0 {
+		return r.msgs, 0
+	}
+	if r.frames == nil {
+		r.frames = make([][]byte, maxFrames+1)
+	}
+	r.lends = true
+	msgs, errno := r.recv(s, maxMessages)
+	r.lends = false
+	return msgs, errno
+}
+
+// Return takes back what Borrow lent. To show who uses it still, spoil overwrites it. It
+// returns the size of the large frame that ended the batch, if one did.
+func (r *Receiver) Return(spoil bool) (large int) {
+	if r.res.is_held != 0 {
+		large = int(r.res.held >> 1)
+		r.drop()
+	}
+	if spoil {
+		for i := range r.scratch[:r.res.bytes] {
+			r.scratch[i] = 0xdb
+		}
+	}
+	r.res = C.zmqio_received{}
+	return large
+}
+
+// drop closes the message that C left, which may hold memory.
+func (r *Receiver) drop() {
+	C.zmq_msg_close(r.cmsg())
+	C.zmq_msg_init(r.cmsg())
+	r.res.held_data = nil
+	r.res.is_held = 0
+}
+
 // recv receives about as many messages as most.
 func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 	most += len(r.msgs)
+	owned := 0 // of r.msgs, where they are lent
 	for bytes, full := 0, false; ; {
 		left := most - len(r.msgs)
 		if full {
@@ -75,16 +120,20 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 		runtime.KeepAlive(s.z)
 		held := r.res.is_held != 0
 		bytes += r.take(s)
-		r.res.held_data = nil // it is libzmq's to free
 		if r.res.err != 0 {
 			s.partial = nil // there is no more of it
 			return r.msgs, syscall.Errno(r.res.err)
 		}
-		full = full || !held || bytes >= maxBatch || len(r.msgs) >= most
+		full = full || r.lends && len(r.msgs) > 0 || !held || bytes >= maxBatch || len(r.msgs) >= most
 		if full && s.partial == nil {
-			C.zmq_msg_close(r.cmsg()) // it holds the last frame still
-			C.zmq_msg_init(r.cmsg())
+			if !r.lends {
+				r.drop() // it holds the last frame still
+			}
 			return r.msgs, 0
+		}
+		if r.lends { // what is lent does not survive the next call
+			Own(r.msgs[owned:])
+			owned = len(r.msgs)
 		}
 	}
 }
@@ -102,26 +151,27 @@ func (s *Socket) Settle() {
 	}
 }
 
-// take moves what one C call brought into Go memory: one allocation for all the
-// payload in the scratch buffer and one for the slices. It returns the number of
-// bytes.
+// take makes Go slices of what one C call brought, and moves it into Go memory unless it
+// is lent: one allocation for all the payload in the scratch buffer and one for the
+// slices. It returns the number of bytes.
 func (r *Receiver) take(s *Socket) int {
 	n := int(r.res.frames)
-	payload := clone(r.scratch[:r.res.bytes])
-	table := r.table[:n]
-	size := len(payload)
+	payload, size := r.scratch[:r.res.bytes], int(r.res.bytes)
 	var large []byte
 	if r.res.is_held != 0 {
-		large = clone(unsafe.Slice((*byte)(r.res.held_data), int(r.res.held>>1)))
+		large = unsafe.Slice((*byte)(r.res.held_data), int(r.res.held>>1))
 		size += len(large)
 		n++
 	}
 	if n == 0 {
 		return 0
 	}
-	frames := make([][]byte, n)
+	frames := r.frames
+	if !r.lends {
+		payload, large, frames = clone(payload), clone(large), make([][]byte, n)
+	}
 	first := 0 // of the message that is being put together
-	for i, entry := range table {
+	for i, entry := range r.table[:r.res.frames] {
 		end := int(entry >> 1)
 		frames[i], payload = payload[:end:end], payload[end:]
 		if entry&1 == 0 {
@@ -136,8 +186,26 @@ func (r *Receiver) take(s *Socket) int {
 			first = n
 		}
 	}
-	s.partial = append(s.partial, frames[first:]...)
+	s.partial = append(s.partial, frames[first:n]...)
+	if r.lends {
+		cloneAll(s.partial[len(s.partial)-(n-first):])
+	}
 	return size
+}
+
+// Own makes messages that are lent the caller's own.
+func Own(msgs [][][]byte) {
+	for i, msg := range msgs {
+		msgs[i] = slices.Clone(msg)
+		cloneAll(msgs[i])
+	}
+}
+
+// cloneAll makes each frame a copy of what it is.
+func cloneAll(frames [][]byte) {
+	for i, f := range frames {
+		frames[i] = clone(f)
+	}
 }
 
 // complete adds a message of which last are the frames that ended it.

@@ -135,28 +135,31 @@ func TestMessagesArriveAsTheyWere(t *testing.T) {
 		"many messages":  lot,
 	}
 	for name, msgs := range tests {
-		t.Run(name, func(t *testing.T) {
-			s, r := pair(t, zmq4.PUSH, zmq4.PULL)
-			buf, table := encode(msgs...)
-			sent := s.Send(Batch{Buf: buf, Table: table}, Discards, false)
-			if sent.Errno != 0 || sent.Frames != len(table) || sent.Bytes != len(buf) {
-				t.Fatalf("sent %+v, want %d frames and %d bytes", sent, len(table), len(buf))
+		t.Run(name, func(t *testing.T) { wantArrive(t, msgs, recvAll) })
+		t.Run(name+", lent", func(t *testing.T) { wantArrive(t, msgs, borrowAll) })
+	}
+}
+
+func wantArrive(t *testing.T, msgs [][][]byte, receive func(testing.TB, *Socket) [][][]byte) {
+	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+	buf, table := encode(msgs...)
+	sent := s.Send(Batch{Buf: buf, Table: table}, Discards, false)
+	if sent.Errno != 0 || sent.Frames != len(table) || sent.Bytes != len(buf) {
+		t.Fatalf("sent %+v, want %d frames and %d bytes", sent, len(table), len(buf))
+	}
+	got := receive(t, r)
+	if len(got) != len(msgs) {
+		t.Fatalf("got %d messages, want %d", len(got), len(msgs))
+	}
+	for i, msg := range got {
+		if len(msg) != len(msgs[i]) {
+			t.Fatalf("message %d has %d frames, want %d", i, len(msg), len(msgs[i]))
+		}
+		for j, f := range msg {
+			if f == nil || !bytes.Equal(f, msgs[i][j]) {
+				t.Fatalf("message %d: frame %d differs", i, j)
 			}
-			got := recvAll(t, r)
-			if len(got) != len(msgs) {
-				t.Fatalf("got %d messages, want %d", len(got), len(msgs))
-			}
-			for i, msg := range got {
-				if len(msg) != len(msgs[i]) {
-					t.Fatalf("message %d has %d frames, want %d", i, len(msg), len(msgs[i]))
-				}
-				for j, f := range msg {
-					if f == nil || !bytes.Equal(f, msgs[i][j]) {
-						t.Fatalf("message %d: frame %d differs", i, j)
-					}
-				}
-			}
-		})
+		}
 	}
 }
 

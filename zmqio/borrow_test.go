@@ -1,0 +1,103 @@
+package zmqio
+
+import (
+	"bytes"
+	"runtime"
+	"strconv"
+	"testing"
+
+	"github.com/zmqio/zmq"
+)
+
+// numbered is message number i: every seventh has a large frame, every third two frames.
+func numbered(i int) [][]byte {
+	m := msg(strconv.Itoa(i))
+	if i%7 == 0 {
+		m = append(m, bytes.Repeat(m[0], 10_000))
+	}
+	if i%3 == 0 {
+		m = append(m, []byte("end"))
+	}
+	return m
+}
+
+// Frames that are lent are right while MsgReceived runs, also where it paused reading
+// amid a batch and the rest came later.
+func TestBorrowFrames(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	l.SetDebug(true) // which spoils what is used too late
+	const total = 3000
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://borrow"))
+	cfg := connectTo("inproc://borrow")
+	cfg.BorrowFrames = true
+	n := 0
+	var pull *Transport
+	pull = create(t, l, &receiver{fn: func(m [][]byte) {
+		if want := numbered(n); text(m) != text(want) {
+			t.Errorf("message %d has %d frames and begins with %q", n, len(m), m[0])
+			l.Stop()
+		}
+		if n++; n%50 == 0 {
+			must(t, pull.PauseReading())
+			soon(t, l, func() { must(t, pull.ResumeReading()) })
+		}
+		if n == total {
+			l.Stop()
+		}
+	}}, zmq.PULL, cfg)
+	for i := range total {
+		must(t, push.Write(numbered(i)))
+	}
+	must(t, l.RunForever(bounded(t)))
+	if n != total {
+		t.Errorf("%d messages came", n)
+	}
+}
+
+// What is lent is spoilt in debug mode when MsgReceived has returned.
+func TestBorrowedFrameIsSpoilt(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	l.SetDebug(true)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://spoilt"))
+	cfg := connectTo("inproc://spoilt")
+	cfg.BorrowFrames = true
+	var kept []byte
+	create(t, l, &receiver{fn: func(m [][]byte) {
+		kept = m[0]
+		l.Stop()
+	}}, zmq.PULL, cfg)
+	must(t, push.Write(msg("kept")))
+	must(t, l.RunForever(bounded(t)))
+	if string(kept) == "kept" {
+		t.Error("a frame that was kept too long did not change")
+	}
+}
+
+// A frame that is lent is not copied: receiving many bytes takes little memory.
+func TestBorrowedFramesCostNoMemory(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	const total, size = 200, 256 << 10
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://memory"))
+	cfg := connectTo("inproc://memory")
+	cfg.BorrowFrames = true
+	n := 0
+	create(t, l, &receiver{fn: func([][]byte) {
+		if n++; n == total {
+			l.Stop()
+		}
+	}}, zmq.PULL, cfg)
+	large := [][]byte{make([]byte, size)}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range total {
+		must(t, push.Write(large))
+	}
+	must(t, l.RunForever(bounded(t)))
+	runtime.ReadMemStats(&after)
+	if got := after.TotalAlloc - before.TotalAlloc; got > total*size/10 {
+		t.Errorf("receiving %d bytes allocated %d", total*size, got)
+	}
+}

@@ -1,0 +1,81 @@
+package sock
+
+import (
+	"bytes"
+	"syscall"
+	"testing"
+
+	"github.com/pebbe/zmq4"
+)
+
+// borrowAll is recvAll with frames that are lent. It keeps copies.
+func borrowAll(t testing.TB, s *Socket) (msgs [][][]byte) {
+	t.Helper()
+	r := NewReceiver()
+	for {
+		batch, errno := r.Borrow(s)
+		Own(batch)
+		msgs = append(msgs, batch...)
+		r.Return(true)
+		switch errno {
+		case 0:
+		case syscall.EAGAIN:
+			return msgs
+		default:
+			t.Fatal(errno)
+		}
+	}
+}
+
+// What is lent is not allocated, and a large frame stays where libzmq has it.
+func TestBorrowDoesNotAllocate(t *testing.T) {
+	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+	var msgs [][][]byte
+	for range 100 {
+		msgs = append(msgs, [][]byte{make([]byte, 64), {}})
+	}
+	const large = 1 << 20
+	buf, table := encode(append(msgs, [][]byte{[]byte("head"), make([]byte, large)})...)
+	rec := NewReceiver()
+	n := 0
+	allocs := testing.AllocsPerRun(20, func() {
+		s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
+		batch, errno := rec.Borrow(r)
+		n += len(batch)
+		if size := rec.Return(false); size != large || errno != 0 {
+			t.Fatalf("a large frame of %d bytes ended the batch, error %v", size, errno)
+		}
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations a batch", allocs)
+	}
+	if n != 21*101 {
+		t.Errorf("received %d messages", n)
+	}
+}
+
+// Frames that are returned and asked for still show it.
+func TestReturnSpoils(t *testing.T) {
+	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+	buf, table := encode([][]byte{[]byte("ab")})
+	s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
+	rec := NewReceiver()
+	batch, _ := rec.Borrow(r)
+	frame := batch[0][0]
+	if string(frame) != "ab" {
+		t.Errorf("got %q", frame)
+	}
+	rec.Return(true)
+	if !bytes.Equal(frame, []byte{0xdb, 0xdb}) {
+		t.Errorf("returned, it is %q", frame)
+	}
+}
+
+// A message that was taken before a disconnect comes from Borrow too.
+func TestBorrowWhatIsSettled(t *testing.T) {
+	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+	buf, table := encode([][]byte{[]byte("first")}, [][]byte{[]byte("second")})
+	s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
+	r.Settle()
+	wantMessages(t, borrowAll(t, r), [][][]byte{{[]byte("first")}, {[]byte("second")}})
+}

@@ -21,9 +21,9 @@
 // # The life of a message
 //
 // A message that is sent goes through write.go (Write takes it, at once or through
-// outbox.go) to libzmq; flow.go pauses and resumes the writer, room.go lets it wait. One
-// that is received comes through read.go, a batch at a time, to MsgReceived. Which
-// goroutine does it and when is in run.go.
+// outbox.go and flush.go) to libzmq; flow.go pauses and resumes the writer, room.go lets
+// it wait. One that is received comes through read.go, a batch at a time, to MsgReceived.
+// Which goroutine does it is in run.go, and how the loop waits meanwhile in wait.go.
 //
 // # What it costs
 //

@@ -40,7 +40,7 @@ func allCases() []benchCase {
 	for _, n := range []int{1, 10, 100} {
 		all = append(all, publishing(n))
 	}
-	return append(all, writers("write"), writers("context"), idle(), busy(), memoryOfSocket(), aiozmqOwn())
+	return append(all, writers("write"), writers("context"), idle(), busy(ours), busy(fewerCycles), busy(borrowing), memoryOfSocket(), aiozmqOwn())
 }
 
 // receivers are the subjects of one-way cases in which the one that is measured
@@ -231,15 +231,26 @@ func idle() benchCase {
 	}
 }
 
-func busy() benchCase {
+// busy is a transport that receives among others that do nothing, received in
+// the same ways as in one-way cases.
+func busy(kind string) benchCase {
 	s := subject{Test: process{"go", "zmqio-busy"}, Other: process{"c", "send"}, Binds: true}
-	return benchCase{
+	c := benchCase{
 		Name: "sockets/busy", Unit: rate, Base: "1", Where: "tcp",
-		Title:    "zmqio: one transport receives 64B, and the others on its loop do nothing",
-		Params:   sized(64),
-		Subjects: scaled("sockets", s, 1, 100, 1000, 10_000),
-		Goals:    []goal{{Of: "10000", To: "1", AtLeast: 0.9}},
+		Title:  "zmqio: one transport receives 64B, and the others on its loop do nothing",
+		Params: sized(64),
+		Goals:  []goal{{Of: "10000", To: "1", AtLeast: 0.9}},
 	}
+	switch kind {
+	case fewerCycles:
+		s.Env = []string{"GOGC=400"}
+		c.Name, c.Title = c.Name+"-gogc400", c.Title+", with GOGC=400"
+	case borrowing:
+		s.Params = []string{"how=borrow"}
+		c.Name, c.Title = c.Name+"-borrow", c.Title+", with frames that are lent"
+	}
+	c.Subjects = scaled("sockets", s, 1, 100, 1000, 10_000)
+	return c
 }
 
 func memoryOfSocket() benchCase {

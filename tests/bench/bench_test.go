@@ -44,7 +44,7 @@ func checkResults(t *testing.T, file string) {
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
-	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 12 {
+	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 14 {
 		t.Errorf("%d cases on %+v", len(rep.Cases), rep.Machine)
 	}
 	for _, c := range rep.Cases {

@@ -86,6 +86,7 @@ func (r *Receiver) Borrow(s *Socket) ([][][]byte, syscall.Errno) {
 func (r *Receiver) Return(spoil bool) (large int) {
 	if r.res.is_held != 0 {
 		large = int(r.res.held >> 1)
+		r.frames[r.res.frames] = nil // it points to memory that is freed now
 		r.drop()
 	}
 	if spoil {

@@ -27,10 +27,12 @@ type ConnectionConfig struct {
 	// not take and has no place here. What one Write sends is taken whole or not at all.
 	MaxWriteBuffer int
 	// BorrowFrames lends MsgReceived the frames until it returns, instead of giving them
-	// away: nothing is allocated, and nothing over 8 KiB copied. The frames must not be
-	// changed, and what is to be kept must be cloned; Write may be given them. A frame that
-	// is used later reads other messages, or memory that libzmq has freed, and may end the
-	// process. In debug mode small frames are overwritten when MsgReceived returns.
+	// away: nothing is allocated, and a frame over 8 KiB that ends its message is not
+	// copied. (Messages that came in several pieces, or wait while reading is paused, are.)
+	// The frames must not be changed, and what is to be kept must be cloned; Write may be
+	// given them. A frame that is used later reads other messages, or memory that libzmq
+	// has freed, and may end the process. In debug mode small frames are overwritten when
+	// the batch that they came in has been delivered.
 	BorrowFrames bool
 	// Configure, if not nil, is called before the protocol's factory and before
 	// any bind or connect, the time for high-water marks, routing ids and keys.

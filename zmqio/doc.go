@@ -57,8 +57,8 @@
 //     a program with little else on its heap collects it a hundred times a second, and
 //     receives messages of 1 KiB a third faster with GOGC=400 than with the default.
 //   - Borrowing frames. With [ConnectionConfig].BorrowFrames frames are good only until
-//     MsgReceived returns. Then nothing is allocated, frames of more than 8 KiB are not
-//     copied at all, and what is received costs no collection of garbage: the thing for a
+//     MsgReceived returns. Then nothing is allocated, a frame of more than 8 KiB that
+//     ends its message is not copied, and what is received costs no collection of garbage: the thing for a
 //     program that forwards, counts or decodes. Over inproc it receives 64 KiB twice as fast.
 //   - Batch sizes. Whoever has several messages should write them one after the other,
 //     best from a callback: those are copied once and sent in one call. A pause of 20 µs
@@ -72,8 +72,8 @@
 //     faster on a loop each, in one context or with IOThreads of their own.
 //   - Waiting. The first GOMAXPROCS loops that run block in the system call that waits,
 //     and keep a thread for that; the others park as goroutines do, which takes a fifth
-//     longer to wake up. A loop that blocks lets goroutines that its callbacks have made
-//     ready run first (wait.go).
+//     longer to wake up. Before it blocks, a loop lets goroutines run that its callbacks
+//     have made ready (wait.go says when not).
 //
 // # Child processes
 //

@@ -121,6 +121,7 @@ type EventLoop struct {
 	events     []poll.Event
 	parks      bool          // it waits without keeping its thread
 	processors int64         // GOMAXPROCS when the run began
+	keeps      time.Duration // until when it does not
 	yielded    time.Duration // when it last let other goroutines run
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered

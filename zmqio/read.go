@@ -32,11 +32,11 @@ func (t *Transport) receive() (found finding, errno syscall.Errno) {
 	}
 }
 
-// lendBytes is how many bytes of large frames are lent before others have their turn.
+// lendBytes is how many bytes of large messages are lent before others have their turn.
 const lendBytes = 512 << 10
 
-// receiveBatch is one receive from libzmq. It returns the size of the large frame that
-// ended a batch before it was full, which happens where frames are lent.
+// receiveBatch is one receive from libzmq. It returns the size of a large message that is
+// a batch alone, which happens where frames are lent.
 func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errno) {
 	if len(t.inbox) > 0 || !t.wantsMessages() {
 		return foundNothing, 0, 0
@@ -66,7 +66,8 @@ func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errn
 
 // deliver calls MsgReceived for each message. Those that are left when reading is
 // paused, or when a callback calls runtime.Goexit, are kept for later. Messages that are
-// lent go back to the receiver, which says how large a frame ended them.
+// lent go back to the receiver. Of a large message that came alone deliver returns the
+// size: it ended the batch before its time.
 func (t *Transport) deliver(msgs [][][]byte, lent bool) (large int) {
 	if len(msgs) == 0 {
 		return 0
@@ -82,7 +83,9 @@ func (t *Transport) deliver(msgs [][][]byte, lent bool) (large int) {
 			t.inbox = append(t.inbox, left...)
 		}
 		if lent {
-			large = t.loop.receiver.Return(t.loop.Debug())
+			if large = t.loop.receiver.Return(t.loop.Debug()); len(msgs) > 1 {
+				large = 0
+			}
 		}
 		clear(msgs) // the receiver's slice, which outlives the batch
 	}()

@@ -105,6 +105,7 @@ func (l *EventLoop) handleSignal(sig syscall.Signal, w *signalWatch) {
 		l.dropSignal(sig, w)
 	case h.queue():
 		l.ready = append(l.ready, &h.Handle)
+		l.share()
 		l.wakeLocked()
 	}
 }

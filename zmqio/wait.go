@@ -28,6 +28,7 @@ func (l *EventLoop) wait(leave func() bool) (ready int, err error) {
 	}
 	if l.shouldYield() { // before timeout: what it lets others do needs no wake-up
 		runtime.Gosched()
+		l.keepFor(l.Time() - l.yielded)
 	}
 	return l.poller.Wait(l.events, l.timeout(leave))
 }
@@ -50,15 +51,25 @@ const yieldInterval = 5 * time.Millisecond
 func (l *EventLoop) shouldYield() bool {
 	now := l.Time()
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	blocks := len(l.ready) == 0
-	l.mu.Unlock()
 	alone := !l.shared.Load() && runs.Load() < l.processors
-	if now-l.yielded < yieldInterval && (alone || !blocks) {
+	if now < l.keeps || now-l.yielded < yieldInterval && (alone || !blocks) {
 		return false
 	}
 	l.yielded = now
-	l.shared.Store(false)
+	if blocks { // else callbacks that are ready may wake somebody yet
+		l.shared.Store(false)
+	}
 	return true
+}
+
+// keepFor is told how long a yield took. If it was long, somebody computes, and would
+// have the P for 10 ms each time: then the loop keeps it for four times as long.
+func (l *EventLoop) keepFor(took time.Duration) {
+	if took > time.Millisecond {
+		l.keeps = l.yielded + 5*took
+	}
 }
 
 // share notes that other goroutines may be about to run: they use the loop, or a callback

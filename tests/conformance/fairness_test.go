@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/pebbe/zmq4"
@@ -13,13 +14,15 @@ import (
 // A socket that always has another message keeps neither other sockets waiting nor
 // timers nor callbacks: each has its turn after a few batches.
 func TestHotSocketStarvesNobody(t *testing.T) {
-	t.Run("small", func(t *testing.T) { wantTurns(t, 1, false) })
-	t.Run("small, lent", func(t *testing.T) { wantTurns(t, 1, true) })
-	t.Run("large, lent", func(t *testing.T) { wantTurns(t, 10<<10, true) })
+	t.Run("small", func(t *testing.T) { wantTurns(t, false, 1) })
+	t.Run("small, lent", func(t *testing.T) { wantTurns(t, true, 1) })
+	t.Run("large, lent", func(t *testing.T) { wantTurns(t, true, 10<<10) })
+	mixed := slices.Repeat([]int{1}, 250)
+	t.Run("mixed, lent", func(t *testing.T) { wantTurns(t, true, append(mixed, 9<<10)...) })
 }
 
-// wantTurns lets messages of size bytes come without end.
-func wantTurns(t *testing.T, size int, lent bool) {
+// wantTurns lets messages of these sizes come without end.
+func wantTurns(t *testing.T, lent bool, sizes ...int) {
 	const bound = 5000 // messages
 	ctx, l := newContext(t)
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, bindTo("inproc://cool"))
@@ -29,7 +32,7 @@ func wantTurns(t *testing.T, size int, lent bool) {
 		return func() { turns[who] = n; l.Stop() }
 	}
 	create(t, l, receiver{received: func([][]byte) { turn("socket")() }}, zmq.PULL, connectTo("inproc://cool"))
-	feed := newHot(t, ctx, l, size, lent, func() bool {
+	feed := newHot(t, ctx, l, sizes, lent, func() bool {
 		if n == 0 {
 			writeAll(t, push, "x")
 			soon(t, l, turn("callback"))
@@ -55,13 +58,14 @@ func wantTurns(t *testing.T, size int, lent bool) {
 
 // newHot returns what sends a message to a transport of l, from outside. For each message
 // that has come, it is called again if next says so.
-func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, size int, lent bool, next func() bool) (feed func()) {
+func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, sizes []int, lent bool, next func() bool) (feed func()) {
 	z := rawSocket(t, ctx, zmq4.PUSH)
 	must(t, z.SetSndhwm(0))
 	must(t, z.SetLinger(0))
-	message := make([]byte, size)
+	n := 0
 	feed = func() {
-		_, err := z.SendBytes(message, zmq4.DONTWAIT)
+		_, err := z.SendBytes(make([]byte, sizes[n%len(sizes)]), zmq4.DONTWAIT)
+		n++
 		must(t, err)
 	}
 	create(t, l, receiver{received: func([][]byte) {

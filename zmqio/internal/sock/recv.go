@@ -133,6 +133,9 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 			return r.msgs, 0
 		}
 		if r.lends { // what is lent does not survive the next call
+			if held {
+				r.frames[r.res.frames] = nil // as in Return
+			}
 			Own(r.msgs[owned:])
 			owned = len(r.msgs)
 		}

@@ -40,7 +40,7 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
             if (err == EINTR)
                 continue;
             r->err = err;
-            return;
+            break;
         }
         const int64_t len = (int64_t)zmq_msg_size(msg);
         const int more = zmq_msg_more(msg);
@@ -56,6 +56,9 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
         r->bytes += len;
         r->messages += !more;
     }
+    /* libzmq may have left the last frame in it, also when a receive has failed. */
+    zmq_msg_close(msg);
+    zmq_msg_init(msg);
 }
 
 int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size)

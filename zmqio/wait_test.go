@@ -1,0 +1,35 @@
+package zmqio
+
+import (
+	"testing"
+	"time"
+)
+
+// A loop yields before it blocks if there may be somebody to yield to, but not again soon
+// after a yield that took as long as somebody has who computes.
+func TestYield(t *testing.T) {
+	l := newLoop(t)
+	l.yielded, l.processors = l.Time()+time.Hour, 1<<62
+	if l.shouldYield() {
+		t.Error("a loop that is left alone yields")
+	}
+	l.share()
+	if !l.shouldYield() {
+		t.Error("it does not yield although others use it")
+	}
+	if l.shouldYield() {
+		t.Error("it yields twice for the same")
+	}
+	l.processors = 0
+	if !l.shouldYield() {
+		t.Error("it does not yield the only processor")
+	}
+	l.keepFor(time.Microsecond)
+	if !l.shouldYield() {
+		t.Error("it does not yield again after a short yield")
+	}
+	l.keepFor(time.Hour)
+	if l.shouldYield() {
+		t.Error("it yields again after a long yield")
+	}
+}

@@ -9,6 +9,10 @@ import (
 	"github.com/zmqio/zmq"
 )
 
+func borrowFrom(endpoint string) ConnectionConfig {
+	return ConnectionConfig{Connect: []string{endpoint}, BorrowFrames: true}
+}
+
 // numbered is message number i: every seventh has a large frame, every third two frames.
 func numbered(i int) [][]byte {
 	m := msg(strconv.Itoa(i))
@@ -29,8 +33,7 @@ func TestBorrowFrames(t *testing.T) {
 	l.SetDebug(true) // which spoils what is used too late
 	const total = 3000
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://borrow"))
-	cfg := connectTo("inproc://borrow")
-	cfg.BorrowFrames = true
+	cfg := borrowFrom("inproc://borrow")
 	n := 0
 	var pull *Transport
 	pull = create(t, l, &receiver{fn: func(m [][]byte) {
@@ -61,8 +64,7 @@ func TestBorrowedFrameIsSpoilt(t *testing.T) {
 	l := newLoop(t)
 	l.SetDebug(true)
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://spoilt"))
-	cfg := connectTo("inproc://spoilt")
-	cfg.BorrowFrames = true
+	cfg := borrowFrom("inproc://spoilt")
 	var kept []byte
 	create(t, l, &receiver{fn: func(m [][]byte) {
 		kept = m[0]
@@ -81,8 +83,7 @@ func TestBorrowedFramesCostNoMemory(t *testing.T) {
 	l := newLoop(t)
 	const total, size = 200, 256 << 10
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://memory"))
-	cfg := connectTo("inproc://memory")
-	cfg.BorrowFrames = true
+	cfg := borrowFrom("inproc://memory")
 	n := 0
 	create(t, l, &receiver{fn: func([][]byte) {
 		if n++; n == total {

@@ -9,22 +9,15 @@ import (
 )
 
 // borrowAll is recvAll with frames that are lent. It keeps copies.
-func borrowAll(t testing.TB, s *Socket) (msgs [][][]byte) {
+func borrowAll(t testing.TB, s *Socket) [][][]byte {
 	t.Helper()
 	r := NewReceiver()
-	for {
+	return untilEmpty(t, func() ([][][]byte, syscall.Errno) {
 		batch, errno := r.Borrow(s)
 		Own(batch)
-		msgs = append(msgs, batch...)
 		r.Return(true)
-		switch errno {
-		case 0:
-		case syscall.EAGAIN:
-			return msgs
-		default:
-			t.Fatal(errno)
-		}
-	}
+		return batch, errno
+	})
 }
 
 // What is lent is not allocated, and a large frame stays where libzmq has it.

@@ -86,7 +86,6 @@ func (r *Receiver) Borrow(s *Socket) ([][][]byte, syscall.Errno) {
 func (r *Receiver) Return(spoil bool) (large int) {
 	if r.res.is_held != 0 {
 		large = int(r.res.held >> 1)
-		r.frames[r.res.frames] = nil // it points to memory that is freed now
 		r.drop()
 	}
 	if spoil {
@@ -98,8 +97,11 @@ func (r *Receiver) Return(spoil bool) (large int) {
 	return large
 }
 
-// drop closes the message that C left, which may hold memory.
+// drop closes the message that C left, and forgets where its memory was.
 func (r *Receiver) drop() {
+	if r.frames != nil {
+		r.frames[r.res.frames] = nil
+	}
 	C.zmq_msg_close(r.cmsg())
 	C.zmq_msg_init(r.cmsg())
 	r.res.held_data = nil
@@ -127,17 +129,17 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 		}
 		full = full || r.lends && len(r.msgs) > 0 || !held || bytes >= maxBatch || len(r.msgs) >= most
 		if full && s.partial == nil {
-			if !r.lends {
-				r.drop() // it holds the last frame still
+			if held && !r.lends {
+				r.drop()
 			}
 			return r.msgs, 0
 		}
 		if r.lends { // what is lent does not survive the next call
-			if held {
-				r.frames[r.res.frames] = nil // as in Return
-			}
 			Own(r.msgs[owned:])
 			owned = len(r.msgs)
+			if held { // as the end of what is in s.partial, cloned
+				r.drop()
+			}
 		}
 	}
 }
@@ -151,7 +153,6 @@ func (s *Socket) Settle() {
 		r := NewReceiver()
 		msgs, _ := r.recv(s, 1) // an error comes again
 		s.settled = append(s.settled, msgs...)
-		C.zmq_msg_close(r.cmsg())
 	}
 }
 

@@ -34,7 +34,7 @@ typedef struct {
  * Receives without waiting until the socket is empty; the table, the message count
  * or the buffer is full, in which there must be room for max_copy bytes; or a frame
  * comes that is larger than max_copy: that one stays in msg, which must have been
- * initialised. max_copy is above the size up to which libzmq keeps a payload inside
+ * initialised, and is left empty otherwise. max_copy is above the size up to which libzmq keeps a payload inside
  * the zmq_msg_t, so that held_data is never a pointer into msg, Go's memory.
  */
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,

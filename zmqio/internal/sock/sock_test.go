@@ -85,11 +85,17 @@ func encode(msgs ...[][]byte) (buf []byte, table []uint64) {
 }
 
 // recvAll receives until the socket is empty.
-func recvAll(t testing.TB, s *Socket) (msgs [][][]byte) {
+func recvAll(t testing.TB, s *Socket) [][][]byte {
 	t.Helper()
 	r := NewReceiver()
+	return untilEmpty(t, func() ([][][]byte, syscall.Errno) { return r.Recv(s) })
+}
+
+// untilEmpty collects what receive returns until it says that the socket is empty.
+func untilEmpty(t testing.TB, receive func() ([][][]byte, syscall.Errno)) (msgs [][][]byte) {
+	t.Helper()
 	for {
-		batch, errno := r.Recv(s)
+		batch, errno := receive()
 		msgs = append(msgs, batch...)
 		switch errno {
 		case 0:

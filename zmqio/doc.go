@@ -58,8 +58,9 @@
 //     receives messages of 1 KiB a third faster with GOGC=400 than with the default.
 //   - Borrowing frames. With [ConnectionConfig].BorrowFrames frames are good only until
 //     MsgReceived returns. Then nothing is allocated, a frame of more than 8 KiB that
-//     ends its message is not copied, and what is received costs no collection of garbage: the thing for a
-//     program that forwards, counts or decodes. Over inproc it receives 64 KiB twice as fast.
+//     ends its message is not copied, and what is received costs no collection of
+//     garbage: the thing for a program that forwards, counts or decodes. Over inproc it
+//     receives 64 KiB twice as fast.
 //   - Batch sizes. Whoever has several messages should write them one after the other,
 //     best from a callback: those are copied once and sent in one call. A pause of 20 µs
 //     between writes makes each go out alone, with less delay and at more cost.

@@ -154,7 +154,7 @@ func (l *EventLoop) queueReady(ev poll.Event) {
 		case h.Cancelled(): // by an exception handler
 			l.drop(fd, w, in)
 		case h.queue():
-			l.ready = append(l.ready, &h.Handle)
+			l.makeReady(&h.Handle)
 			if !w.transport {
 				l.share()
 			}

@@ -121,8 +121,8 @@ type EventLoop struct {
 	events     []poll.Event
 	parks      bool          // it waits without keeping its thread
 	processors int64         // GOMAXPROCS when the run began
-	keeps      time.Duration // until when it does not
 	yielded    time.Duration // when it last let other goroutines run
+	keeps      time.Duration // until when it does not again
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered
 	hurried    bool       // Close gave a socket that had sent less time than its ZMQ_LINGER
@@ -236,12 +236,18 @@ func (l *EventLoop) enqueue(h *Handle) error {
 	if l.closed {
 		return ErrLoopClosed
 	}
+	l.makeReady(h)
+	l.wakeLocked()
+	return nil
+}
+
+// makeReady puts h at the end of the ready queue. If it is a callback that was given to
+// the loop, or comes from another goroutine, others may run because of it. mu is held.
+func (l *EventLoop) makeReady(h *Handle) {
 	l.ready = append(l.ready, h)
 	if !h.persistent || !l.onLoop() {
 		l.share()
 	}
-	l.wakeLocked()
-	return nil
 }
 
 // wake makes the loop look again at why it waits.

@@ -104,8 +104,7 @@ func (l *EventLoop) handleSignal(sig syscall.Signal, w *signalWatch) {
 	case h.Cancelled(): // by an exception handler
 		l.dropSignal(sig, w)
 	case h.queue():
-		l.ready = append(l.ready, &h.Handle)
-		l.share()
+		l.makeReady(&h.Handle)
 		l.wakeLocked()
 	}
 }

@@ -47,8 +47,7 @@ func (l *EventLoop) dueTimers() {
 	}
 	for now := l.Time(); len(l.timers) > 0 && l.timers[0].when <= now; {
 		h := heap.Pop(&l.timers).(*TimerHandle)
-		l.ready = append(l.ready, &h.Handle)
-		l.share()
+		l.makeReady(&h.Handle)
 	}
 }
 

@@ -21,12 +21,12 @@ type ExceptionContext struct {
 }
 
 // An ExceptionHandler is told of errors that have no caller to go to. It runs on the
-// loop, except for a panic in a PauseWriting that does not. A panic in it goes to
-// the default handler.
+// loop, except for a panic in a PauseWriting that does not, and in a body of Run that goes
+// on after Run has returned. A panic in it goes to the default handler.
 type ExceptionHandler func(*EventLoop, ExceptionContext)
 
-// A PanicError is a panic in a callback, or in a function that was given to Go. It
-// unwraps to the panic's value where that is an error.
+// A PanicError is a panic in a callback, in the body of Run, or in a function that was
+// given to Go. It unwraps to the panic's value where that is an error.
 type PanicError struct {
 	Value any
 	Stack []byte // of the goroutine that panicked

@@ -18,6 +18,9 @@ const DefaultExecutorLimit = 32
 // when its context ends is not called, and ctx's cause is the future's error.
 // What fn returns is dropped if the future is done by then.
 //
+// The context of fn carries l: FromContext returns it. The goroutine of fn runs no loop,
+// so that GetEventLoop there asks the policy, and RunningLoop is nil.
+//
 // When the loop is closed, futures that are not done fail with ErrLoopClosed, and
 // none of their callbacks is called any more; on a closed loop Go returns such a
 // future. A panic in fn makes a *PanicError the result, runtime.Goexit makes it
@@ -30,7 +33,7 @@ func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, e
 	case l.IsClosed():
 		_ = f.SetError(ErrLoopClosed)
 	default:
-		ctx, f.end = context.WithCancelCause(ctx)
+		ctx, f.end = context.WithCancelCause(NewContext(ctx, l))
 		stop := context.AfterFunc(l.alive, func() { _ = f.SetError(ErrLoopClosed) })
 		go f.work(ctx, fn, stop)
 	}

@@ -181,6 +181,10 @@ func CurrentEventLoopPolicy() EventLoopPolicy {
 // GetEventLoop returns the loop that the calling goroutine runs, as it does inside a
 // callback, or else the loop that the current policy has for it. It stands for
 // get_event_loop.
+//
+// The body of Run and a function that was given to Go have goroutines of their own, for
+// which the policy has no loop: ErrNoEventLoop. They have the loop in their context; see
+// FromContext.
 func GetEventLoop() (*EventLoop, error) {
 	if l := RunningLoop(); l != nil {
 		return l, nil
@@ -220,7 +224,8 @@ func NewContext(ctx context.Context, l *EventLoop) context.Context {
 }
 
 // FromContext returns the loop that NewContext put into ctx, and whether there is
-// one. It may have been closed since.
+// one. It may have been closed since. Run and Go put their loop into the context of the
+// function that they call.
 func FromContext(ctx context.Context) (*EventLoop, bool) {
 	l, _ := ctx.Value(loopKey{}).(*EventLoop)
 	return l, l != nil

@@ -25,38 +25,59 @@ func (l *EventLoop) RunForever(ctx context.Context) error {
 }
 
 // Run runs body on a goroutine of its own and the loop on the calling one, until
-// body returns. It returns what body returned.
+// body returns. It returns what body returned. A panic in body makes Run return a
+// *PanicError, and runtime.Goexit ErrGoexit, as with [Go].
 //
 // The context that body gets ends with ctx. Run goes on until body has returned all
 // the same, so that body can finish what it began. If Stop is called first, Run
-// returns ErrLoopStopped at once and the context of body ends with that cause.
+// returns ErrLoopStopped at once and the context of body ends with that cause. A panic
+// in body after that goes to the exception handler, on body's goroutine.
+//
+// The context of body carries the loop: FromContext returns it. The goroutine of body
+// runs no loop, so that GetEventLoop there asks the policy, and RunningLoop is nil.
 func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) error {
 	if body == nil {
 		return invalid("nil function")
 	}
-	bodyCtx, cancel := context.WithCancelCause(ctx)
+	bodyCtx, cancel := context.WithCancelCause(NewContext(ctx, l))
 	defer cancel(nil)
 	var start sync.Once
-	var done atomic.Bool
-	result := ErrGoexit // unless body returns
+	var result error
+	var over atomic.Bool // result is there, or Run returns without it
+	defer over.Store(true)
 	stopped, err := l.runUntil(context.WithoutCancel(ctx), func() bool {
 		start.Do(func() { // the loop is ours by now
-			go func() {
-				defer l.wake()
-				defer done.Store(true)
-				result = body(bodyCtx)
-			}()
+			go l.runBody(func() error { return body(bodyCtx) }, &result, &over)
 		})
-		return done.Load()
+		return over.Load()
 	})
 	switch {
 	case err != nil:
 		return err
-	case stopped && !done.Load():
+	case stopped && !over.Swap(true):
 		cancel(ErrLoopStopped)
 		return ErrLoopStopped
 	}
 	return result
+}
+
+// runBody calls the body of Run and sets its result. The exception handler is told of a
+// panic after Run has returned.
+func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool) {
+	defer l.wake()
+	err := ErrGoexit // unless body returns
+	defer func() {
+		var p *PanicError
+		if v := recover(); v != nil {
+			p = newPanicError(v)
+			err = p
+		}
+		*result = err
+		if over.Swap(true) && p != nil {
+			l.CallExceptionHandler(ExceptionContext{Message: "the body of Run panicked after Run returned", Err: p, Stack: p.Stack})
+		}
+	}()
+	err = body()
 }
 
 // RunUntilComplete runs l until f is done and returns f's result. It stands for

@@ -92,6 +92,10 @@
 // ConnectionLost get the error, and so does the caller of a Write that met it. Bind,
 // Connect, options and the like return it to their caller alone.
 //
+// A panic in a callback goes to the exception handler, as a [*PanicError], and the loop
+// goes on. A REP whose MsgReceived panics before its reply also ends; see [Protocol]. A
+// panic in the body of Run, or in a function that was given to Go, is the result.
+//
 // # What libzmq gets wrong
 //
 // Some faults of libzmq, seen in 4.3.4, show through and cannot be mended from outside:

@@ -130,14 +130,20 @@ func (l *EventLoop) protect(ctx ExceptionContext, fn func()) {
 // recovered is for a defer statement around a callback.
 func (l *EventLoop) recovered(ctx ExceptionContext) {
 	if v := recover(); v != nil {
-		p := newPanicError(v)
-		ctx.Err, ctx.Stack = p, p.Stack
-		switch {
-		case ctx.Handle != nil:
-			ctx.Created = ctx.Handle.origin.created()
-		case ctx.Transport != nil:
-			ctx.Created = ctx.Transport.created.text()
-		}
-		l.CallExceptionHandler(ctx)
+		_ = l.panicked(ctx, v)
 	}
+}
+
+// panicked tells the exception handler of a panic with v. It returns the panic.
+func (l *EventLoop) panicked(ctx ExceptionContext, v any) error {
+	p := newPanicError(v)
+	ctx.Err, ctx.Stack = p, p.Stack
+	switch {
+	case ctx.Handle != nil:
+		ctx.Created = ctx.Handle.origin.created()
+	case ctx.Transport != nil:
+		ctx.Created = ctx.Transport.created.text()
+	}
+	l.CallExceptionHandler(ctx)
+	return p
 }

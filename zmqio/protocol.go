@@ -5,7 +5,7 @@ package zmqio
 //
 // The order is ConnectionMade, then any number of the others, then ConnectionLost;
 // the first and the last come once each. A panic in any of them goes to the loop's
-// exception handler, and the transport lives on.
+// exception handler, and the transport lives on, except for a REP in MsgReceived.
 type Protocol interface {
 	// ConnectionMade is called when the transport is ready to use, before the
 	// first Bind or Connect of its ConnectionConfig and before
@@ -37,6 +37,11 @@ type Protocol interface {
 	//
 	// Small frames that were received together share one allocation, so that a
 	// frame which is kept keeps up to 64 KiB; clone it where that matters.
+	//
+	// A REP whose MsgReceived panics before the reply has been written ends, and
+	// ConnectionLost gets the *PanicError: libzmq gives a REP no other request until it
+	// has sent that reply, and every client would wait for ever. runtime.Goexit ends it in
+	// the same way, with ErrGoexit. A REP that has written its reply lives on.
 	MsgReceived(msg [][]byte)
 }
 

@@ -97,7 +97,12 @@ func (t *Transport) deliver(msgs [][][]byte, lent bool) (large int) {
 // deliverUntilPanic takes messages off msgs and delivers them while reading is on,
 // up to one that makes MsgReceived panic. It reports whether none did.
 func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
-	defer t.loop.recovered(ExceptionContext{Message: "MsgReceived panicked", Transport: t, Protocol: t.Protocol()})
+	p := t.Protocol()
+	defer func() {
+		if v := recover(); !done {
+			t.deliveryFailed(p, v)
+		}
+	}()
 	for len(*msgs) > 0 && t.reading.Load() {
 		msg := (*msgs)[0]
 		*msgs = (*msgs)[1:]

@@ -1,0 +1,35 @@
+package zmqio
+
+import "github.com/zmqio/zmq"
+
+// deliveryFailed deals with a MsgReceived of p that did not return: it panicked with
+// value, or called runtime.Goexit if value is nil. The exception handler is told of a
+// panic. A REP that owes the reply ends, because libzmq gives it no other request before
+// that, and all its clients would wait.
+func (t *Transport) deliveryFailed(p Protocol, value any) {
+	err := ErrGoexit
+	defer func() { // also if the exception handler calls runtime.Goexit
+		if t.owesReply() && !t.IsClosing() {
+			t.finish(err, closeSocket)
+		}
+	}()
+	if value != nil {
+		err = t.loop.panicked(ExceptionContext{Message: "MsgReceived panicked", Transport: t, Protocol: p}, value)
+	}
+}
+
+// owesReply reports whether t is a REP that has received a request and has not answered
+// it. Only then does libzmq let a REP send.
+func (t *Transport) owesReply() bool {
+	if t.typ != zmq.REP {
+		return false
+	}
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	if t.sock == nil {
+		return false
+	}
+	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
+	events, errno := t.sock.Events()
+	return errno == 0 && events.Writable()
+}

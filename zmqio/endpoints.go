@@ -2,7 +2,6 @@ package zmqio
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -12,6 +11,10 @@ import (
 // Bind accepts connections at endpoint, and returns the endpoint that was bound:
 // wildcards are replaced by what they became. Errors are ErrTransportClosed and libzmq's:
 // EINVAL, EPROTONOSUPPORT, EADDRINUSE and others. It stands for bind.
+//
+// An endpoint that no one can mean is ErrInvalidArgument as well, and the text has a hint:
+// no transport, a port that is no number up to 65535, a name that is neither an address nor
+// an interface, an IPv6 address without the option IPV6.
 func (t *Transport) Bind(endpoint string) (string, error) {
 	return t.attach("zmq_bind", endpoint, t.zsock.Bind, &t.listeners)
 }
@@ -20,7 +23,12 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 // is made in the background, and made again when it is lost. DEALER, PUB, REQ and SUB
 // connect once to the same endpoint; on others each call makes another connection, and
 // one Disconnect ends them all. A TCP endpoint needs an address; for a name the error is
-// ErrDNSEndpoint. Others are ErrTransportClosed and libzmq's. It stands for connect.
+// ErrDNSEndpoint, and ResolveEndpoint finds the address. Others are ErrTransportClosed and
+// libzmq's. It stands for connect.
+//
+// An endpoint that no one can mean is ErrInvalidArgument, as with Bind; so are a wildcard
+// for the port, and an IPv6 address without the option IPV6, for which libzmq would wait in
+// silence.
 func (t *Transport) Connect(endpoint string) (string, error) {
 	if err := checkConnect(endpoint); err != nil {
 		return "", err
@@ -71,8 +79,11 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 		return actual, nil
 	}
 	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
-	if err := do(endpoint); err != nil {
-		err = zmq.Translate(call, err)
+	err := t.checkEndpoint(call, endpoint)
+	if err == nil {
+		err = t.explain(call, endpoint, zmq.Translate(call, do(endpoint)))
+	}
+	if err != nil {
 		if set == &t.listeners {
 			t.bindFailed(endpoint, err)
 		}
@@ -182,38 +193,4 @@ func (e endpoints) list() []string {
 	}
 	slices.Sort(l)
 	return slices.Compact(l)
-}
-
-// checkConnect refuses TCP endpoints with a name where an address belongs. All else
-// is libzmq's to judge.
-func checkConnect(endpoint string) error {
-	_, peer := splitPeer(endpoint)
-	if _, _, isName := splitName(peer); isName {
-		return fmt.Errorf("%w: %q", ErrDNSEndpoint, endpoint)
-	}
-	return nil
-}
-
-// splitPeer splits a TCP endpoint behind what is never looked up: the transport and,
-// in tcp://source;destination, the source. Of other endpoints peer is empty.
-func splitPeer(endpoint string) (before, peer string) {
-	if !strings.HasPrefix(endpoint, "tcp://") {
-		return endpoint, ""
-	}
-	i := max(strings.LastIndexByte(endpoint, ';')+1, len("tcp://"))
-	return endpoint[:i], endpoint[i:]
-}
-
-// splitName splits addr, a host and a port, if the host is no address.
-func splitName(addr string) (host, port string, isName bool) {
-	i := strings.LastIndexByte(addr, ':')
-	if i <= 0 {
-		return "", "", false // no host or no port
-	}
-	host, port = addr[:i], addr[i+1:]
-	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
-		host = host[1 : len(host)-1]
-	}
-	_, err := netip.ParseAddr(host)
-	return host, port, err != nil
 }

@@ -11,14 +11,17 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// FuzzEndpoint connects to any string. That never panics, and what goes to libzmq has
-// no name in it that it would look up.
+// FuzzEndpoint connects to any string, and binds what stays on the machine. That never
+// panics, what goes to libzmq has no name in it that it would look up, and what is bound has
+// the port that was asked for.
 func FuzzEndpoint(f *testing.F) {
 	for _, endpoint := range []string{
 		"", "tcp", "tcp://", "tcp://127.0.0.1:5555", "tcp://localhost:80", "tcp://[::1]:5555", "tcp://[fe80::1%lo]:1",
 		"tcp://127.0.0.1:0;127.0.0.1:5555", "tcp://;:", "tcp://eth0;[::1]:*", "tcp://*:*", "tcp://[]:1", "tcp://[:1", "tcp://:1",
 		"ipc:///tmp/x", "ipc://@", "ipc://*", "inproc://x", "inproc://", "udp://127.0.0.1:1", "nothing://x", "\x00", "tcp://127.0.0.1:5\x00",
 		"tcp://127.0.0.1:0;localhost:1", "tcp://[localhost]:1", "tcp://lo:1;lo:2;127.0.0.1:1", "tcp://[::1]:0;[name]:2", "tcp://::1:1", "tcp://127.0.0.1:",
+		"tcp://127.0.0.1:99999", "tcp://127.0.0.1:22x", "tcp://127.0.0.1:-1", "tcp://127.0.0.1: 9", "tcp://127.0.0.1:0x50", "tcp://127.0.0.1:65556",
+		"tcp://127.0.0.1:*", "tcp://127.0.0.1:0;127.0.0.1:*", "tcp://[::ffff:127.0.0.1]:*", "127.0.0.1:5555", "tcp://127.0.0.1:09999",
 	} {
 		f.Add(endpoint)
 	}
@@ -54,8 +57,29 @@ func FuzzEndpoint(f *testing.F) {
 		case err == nil:
 			must(t, tr.Abort())
 		}
+		bindAny(t, loop, endpoint)
 	})
 }
+
+// bindAny binds an endpoint of an address of this machine alone.
+func bindAny(t *testing.T, loop *EventLoop, endpoint string) {
+	if _, ok := destination(endpoint); !ok || goesAbroad(endpoint) {
+		return
+	}
+	tr, _, err := loop.CreateZmqConnection(context.Background(), func() Protocol { return BaseProtocol{} }, zmq.PULL, bindTo(endpoint))
+	if err != nil {
+		return
+	}
+	bound := tr.Listeners()[0]
+	must(t, tr.Abort())
+	asked, got := portOf(endpoint), portOf(bound)
+	if asked = strings.TrimLeft(asked, "0"); asked != "" && asked != "*" && asked != got {
+		t.Errorf("%q was bound as %q", endpoint, bound)
+	}
+}
+
+// portOf returns what is behind the last colon.
+func portOf(endpoint string) string { return endpoint[strings.LastIndexByte(endpoint, ':')+1:] }
 
 // hasName reports whether a name would be looked up, as package net understands it, if it
 // does.

@@ -9,8 +9,8 @@ import (
 
 // Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
 var (
-	// ErrInvalidArgument is a nil function, a negative size and the like:
-	// Python's ValueError and TypeError.
+	// ErrInvalidArgument is a nil function, a negative size, an endpoint that no one can
+	// mean and the like: Python's ValueError and TypeError.
 	ErrInvalidArgument = errors.New("zmqio: invalid argument")
 	// ErrDNSEndpoint refuses to connect to a TCP name that is not an address,
 	// because libzmq would block to resolve it. It is also ErrInvalidArgument.

@@ -69,8 +69,14 @@ func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Futur
 // where its option IPV6 is set.
 //
 // It works off the loop, as Go does, with LoopConfig.Resolver, and fails with its
-// *net.DNSError or *net.AddrError.
+// *net.DNSError or *net.AddrError. An endpoint that no one can mean to connect to is
+// ErrInvalidArgument at once; see Transport.Connect.
 func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Future[[]string] {
+	if err := checkResolve(endpoint); err != nil {
+		f := NewFuture[[]string](l)
+		_ = f.SetError(err) // a new one takes it
+		return f
+	}
 	return Go(ctx, l, func(ctx context.Context) ([]string, error) {
 		before, peer := splitPeer(endpoint)
 		host, port, isName := splitName(peer)

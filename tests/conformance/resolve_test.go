@@ -150,8 +150,7 @@ func TestResolveEndpoint(t *testing.T) {
 		"ipc:///tmp/peer.test:1":           {"ipc:///tmp/peer.test:1"},
 		"inproc://peer.test:5555":          {"inproc://peer.test:5555"},
 		"ws://peer.test:5555":              {"ws://peer.test:5555"},
-		"tcp://peer.test":                  {"tcp://peer.test"}, // libzmq's to refuse
-		"":                                 {""},
+		"tcp://peer.test:http":             {"tcp://192.0.2.1:80", "tcp://192.0.2.2:80", "tcp://[2001:db8::1]:80"},
 	} {
 		got, err := complete(t, l.ResolveEndpoint(bounded(t), endpoint))
 		// Which of the IPv4 addresses is first is the resolver's to say.
@@ -177,6 +176,14 @@ func TestResolveEndpointErrors(t *testing.T) {
 	var dns *net.DNSError
 	if got, err := complete(t, l.ResolveEndpoint(bounded(t), "tcp://peer.test:5555")); !errors.As(err, &dns) || dns.Name != "peer.test" || got != nil {
 		t.Errorf("%v, %v", got, err)
+	}
+	for _, endpoint := range []string{"", "tcp://peer.test", "tcp://peer.test:0", "tcp://peer.test:99999", "tcp://peer.test:22x", "tcp://*:5555", "tcp://127.0.0.1:http"} {
+		f := l.ResolveEndpoint(bounded(t), endpoint)
+		if !f.Done() {
+			t.Errorf("%q: looked up", endpoint)
+		}
+		_, err := f.Result()
+		wantError(t, endpoint, err, zmqio.ErrInvalidArgument)
 	}
 	cause := errors.New("cause")
 	ctx, cancel := context.WithCancelCause(bounded(t))

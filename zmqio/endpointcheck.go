@@ -1,0 +1,206 @@
+package zmqio
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+
+	"github.com/zmqio/zmq"
+)
+
+// An endpointError is libzmq's error about an endpoint that no one can mean, or the one
+// that libzmq should return. It is ErrInvalidArgument as well.
+type endpointError struct {
+	err  error
+	hint string
+}
+
+func (e *endpointError) Error() string   { return fmt.Sprintf("%v (%s)", e.err, e.hint) }
+func (e *endpointError) Unwrap() []error { return []error{ErrInvalidArgument, e.err} }
+
+// transports are those that a build of libzmq may have.
+var transports = []string{"tcp", "ipc", "inproc", "udp", "ws", "wss", "pgm", "epgm", "norm", "tipc", "vmci", "vsock"}
+
+const ipv6Hint = "an IPv6 address needs the option IPV6"
+
+// checkEndpoint refuses what libzmq takes for another endpoint, refuses without a reason, or
+// waits for in silence. Caller holds t.sockMu.
+func (t *Transport) checkEndpoint(call, endpoint string) error {
+	bind := call == "zmq_bind"
+	hint := misfit(endpoint, bind)
+	switch {
+	case hint == "" && (bind || !t.lacksIPv6(endpoint)): // to bind without IPV6 is libzmq's ENODEV
+		return nil
+	case hint == "":
+		hint = ipv6Hint
+	case bind:
+		if fd, err := rawSockopts(t.sock).UseFD(); err == nil && fd >= 0 { // libzmq ignores the address
+			return nil
+		}
+	}
+	return &endpointError{zmq.Translate(call, zmq.EINVAL), hint}
+}
+
+// explain adds a hint to an error of libzmq about an endpoint. A nil err stays nil. Caller
+// holds t.sockMu.
+func (t *Transport) explain(call, endpoint string, err error) error {
+	transport, _, _ := strings.Cut(endpoint, "://")
+	switch {
+	case errors.Is(err, zmq.EPROTONOSUPPORT):
+		if slices.Contains(transports, transport) {
+			return fmt.Errorf("%w (this libzmq is built without %s)", err, transport)
+		}
+		return &endpointError{err, fmt.Sprintf("no transport is named %q; the usual ones are tcp, ipc and inproc", transport)}
+	case !errors.Is(err, zmq.ENODEV) || call != "zmq_bind" || transport != "tcp":
+		return err
+	case t.lacksIPv6(endpoint):
+		return &endpointError{err, ipv6Hint}
+	}
+	_, local := splitPeer(endpoint)
+	if host, _, isName := splitName(local); isName && host != "*" {
+		return &endpointError{err, fmt.Sprintf("%q is neither an address nor an interface that has one", host)}
+	}
+	return err
+}
+
+// misfit returns what is wrong with an endpoint that no one can mean, to bind or else to
+// connect, and "" for any other. What depends on the socket or the machine is not its
+// business.
+func misfit(endpoint string, bind bool) string {
+	transport, address, found := strings.Cut(endpoint, "://")
+	switch {
+	case !found || transport == "":
+		return "missing tcp:// or another transport"
+	case address == "":
+		return "nothing behind " + transport + "://"
+	}
+	i := strings.LastIndexByte(address, ';') // behind a source or an interface
+	switch transport {
+	case "tcp":
+		hint := misfitAddress(address[i+1:], bind)
+		if i >= 0 {
+			hint = cmp.Or(misfitAddress(address[:i], true), hint)
+		}
+		return hint
+	case "udp":
+		return misfitAddress(address[i+1:], bind)
+	case "ws", "wss":
+		address, _, _ = strings.Cut(address, "/")
+		return misfitAddress(address, bind)
+	}
+	return ""
+}
+
+// misfitAddress is misfit for a host and a port. libzmq reads a port as C's atoi does, and
+// takes the result modulo 65536.
+func misfitAddress(address string, bind bool) string {
+	i := strings.LastIndexByte(address, ':')
+	if i < 0 || strings.HasSuffix(address, "]") {
+		return "missing the port"
+	}
+	host, port := address[:i], address[i+1:]
+	switch {
+	case host == "" && bind:
+		return "missing the address; * is every interface"
+	case host == "":
+		return "missing the address"
+	case strings.HasSuffix(strings.TrimSuffix(host, "]"), "%"): // at which libzmq 4.2 ends the process
+		return "missing the zone behind %"
+	case (port == "*" || port == "0") && bind:
+		return ""
+	case port == "*" || port == "0":
+		return fmt.Sprintf("the port %s is one to bind", port)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
+		return fmt.Sprintf("the port %q is not a number from 1 to 65535", port)
+	}
+	return ""
+}
+
+// lacksIPv6 reports whether a TCP endpoint has an IPv6 address, and the socket does not take
+// one. A SOCKS proxy takes any. Caller holds t.sockMu.
+func (t *Transport) lacksIPv6(endpoint string) bool {
+	address, isTCP := strings.CutPrefix(endpoint, "tcp://")
+	if !isTCP || !slices.ContainsFunc(strings.Split(address, ";"), isIPv6) {
+		return false
+	}
+	opts := rawSockopts(t.sock)
+	if proxy, err := opts.SocksProxy(); err == nil && proxy != "" {
+		return false
+	}
+	on, err := opts.IPv6()
+	return err == nil && !on
+}
+
+// isIPv6 reports whether the host of address, a host and a port, is an IPv6 address that
+// stands for no IPv4 address.
+func isIPv6(address string) bool {
+	host, _, _ := splitHost(address)
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.Is6() && !addr.Is4In6()
+}
+
+// checkConnect refuses TCP endpoints with a name where an address belongs.
+func checkConnect(endpoint string) error {
+	_, peer := splitPeer(endpoint)
+	host, _, isName := splitName(peer)
+	switch {
+	case !isName:
+		return nil
+	case host == "*":
+		return about(endpoint, fmt.Errorf("%w (* is to bind)", ErrDNSEndpoint))
+	}
+	return about(endpoint, ErrDNSEndpoint)
+}
+
+// checkResolve refuses an endpoint that no one can mean to connect to, even by a name. Behind
+// a name the port may be the name of a service, which package net looks up.
+func checkResolve(endpoint string) error {
+	_, peer := splitPeer(endpoint)
+	host, port, isName := splitName(peer)
+	switch {
+	case isName && host == "*":
+		return checkConnect(endpoint)
+	case isName && strings.IndexFunc(port, unicode.IsLetter) == 0:
+		return nil
+	}
+	if hint := misfit(endpoint, false); hint != "" {
+		return about(endpoint, &endpointError{zmq.Translate("zmq_connect", zmq.EINVAL), hint})
+	}
+	return nil
+}
+
+// splitPeer splits a TCP endpoint behind what is never looked up: the transport and,
+// in tcp://source;destination, the source. Of other endpoints peer is empty.
+func splitPeer(endpoint string) (before, peer string) {
+	if !strings.HasPrefix(endpoint, "tcp://") {
+		return endpoint, ""
+	}
+	i := max(strings.LastIndexByte(endpoint, ';')+1, len("tcp://"))
+	return endpoint[:i], endpoint[i:]
+}
+
+// splitHost splits addr, a host and a port.
+func splitHost(addr string) (host, port string, ok bool) {
+	i := strings.LastIndexByte(addr, ':')
+	if i <= 0 {
+		return "", "", false // no host or no port
+	}
+	host, port = addr[:i], addr[i+1:]
+	if strings.HasPrefix(host, "[") && strings.HasSuffix(host, "]") {
+		host = host[1 : len(host)-1]
+	}
+	return host, port, true
+}
+
+// splitName splits addr, a host and a port, if the host is no address.
+func splitName(addr string) (host, port string, isName bool) {
+	host, port, ok := splitHost(addr)
+	_, err := netip.ParseAddr(host)
+	return host, port, ok && err != nil
+}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"weak"
 
 	"github.com/petermattis/goid"
 
@@ -42,6 +43,7 @@ func (l *EventLoop) Close() (err error) {
 	}
 	defer l.release()
 	l.end()
+	unlist(weak.Make(l))
 	begin := time.Now()
 	deadline := begin.Add(l.linger)
 	transports, followers := l.dropCallbacks()

@@ -143,7 +143,11 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if err != nil {
 		return nil, err
 	}
-	t = &Transport{loop: l, typ: typ, zsock: z, sock: s, maxBuffer: cfg.MaxWriteBuffer, borrows: cfg.BorrowFrames, topics: make(topics), created: created}
+	context, err := z.Context()
+	if err != nil {
+		return nil, zmq.Translate("zmq_socket", err)
+	}
+	t = &Transport{loop: l, typ: typ, zsock: z, context: context, sock: s, maxBuffer: cfg.MaxWriteBuffer, borrows: cfg.BorrowFrames, topics: make(topics), created: created}
 	p, err := l.prepare(factory, cfg, zmq.Sockopts{RawSockopts: rawSocket{s, t.topics}})
 	if err != nil {
 		return nil, err

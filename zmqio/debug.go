@@ -27,7 +27,8 @@ type debugMode struct {
 //
 // In debug mode the loop's logger gets a warning of callbacks that take long, and of a
 // loop, and the transports made in debug mode, that are garbage collected without
-// having been closed. What is given to the exception handler says where it was created.
+// having been closed; and of a connection to an inproc endpoint that is not bound in its own
+// context and is in that of another loop, once, as soon as both are there. What is given to the exception handler says where it was created.
 // All of this takes time: some microseconds a callback.
 func (l *EventLoop) SetDebug(on bool) {
 	l.mu.Lock()

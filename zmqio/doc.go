@@ -113,7 +113,8 @@
 // # Debug mode
 //
 // With the environment variable ZMQIO_DEBUG set to 1, or after [EventLoop.SetDebug], slow
-// callbacks are logged, and loops and transports that nobody closed.
+// callbacks are logged, and loops and transports that nobody closed, and connections to
+// inproc endpoints that are bound in another loop's context.
 //
 // [zmq.Errno]: https://pkg.go.dev/github.com/zmqio/zmq#Errno
 package zmqio

@@ -16,7 +16,11 @@ import (
 // no transport, a port that is no number up to 65535, a name that is neither an address nor
 // an interface, an IPv6 address without the option IPV6.
 func (t *Transport) Bind(endpoint string) (string, error) {
-	return t.attach("zmq_bind", endpoint, t.zsock.Bind, &t.listeners)
+	actual, err := t.attach("zmq_bind", endpoint, t.zsock.Bind, &t.listeners)
+	if err == nil {
+		t.inprocBound(actual)
+	}
+	return actual, err
 }
 
 // Connect connects to endpoint and returns it in libzmq's own form. The connection
@@ -29,11 +33,19 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 // An endpoint that no one can mean is ErrInvalidArgument, as with Bind; so are a wildcard
 // for the port, and an IPv6 address without the option IPV6, for which libzmq would wait in
 // silence.
+//
+// An inproc endpoint may be bound later, but in the same context: that of another loop is
+// another one, unless LoopConfig.Context says otherwise. Debug mode warns of an endpoint
+// that is bound in another context alone.
 func (t *Transport) Connect(endpoint string) (string, error) {
 	if err := checkConnect(endpoint); err != nil {
 		return "", err
 	}
-	return t.attach("zmq_connect", endpoint, t.zsock.Connect, &t.connections)
+	actual, err := t.attach("zmq_connect", endpoint, t.zsock.Connect, &t.connections)
+	if err == nil {
+		t.inprocConnected(actual)
+	}
+	return actual, err
 }
 
 // Unbind stops to accept connections at an endpoint that Bind returned or was
@@ -155,9 +167,14 @@ func about(endpoint string, err error) error { return fmt.Errorf("%q: %w", endpo
 type endpoints []endpoint
 
 // An endpoint has the name that libzmq gave it and the one that the user gave.
-type endpoint struct{ actual, given string }
+type endpoint struct {
+	actual, given string
+	warned        bool // of a connection: warnOfContext has logged it
+}
 
-func (e *endpoints) add(actual, given string) { *e = append(*e, endpoint{actual, given}) }
+func (e *endpoints) add(actual, given string) {
+	*e = append(*e, endpoint{actual: actual, given: given})
+}
 
 // remove drops what libzmq calls actual: it ends all of that name at once.
 func (e *endpoints) remove(actual string) {

@@ -40,7 +40,9 @@ type LoopConfig struct {
 	// libzmq's default.
 	MaxSockets int
 	// Context is used instead of a context of the loop's own. The loop never
-	// terminates it.
+	// terminates it. Two loops have two contexts, and inproc endpoints of the one are
+	// unknown in the other: a connection between them delivers nothing, without an error.
+	// Loops that talk over inproc need the same Context.
 	Context *zmq4.Context
 	// Linger is how long Close waits in all for messages that libzmq has taken to
 	// be sent; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
@@ -173,6 +175,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 	}
 	l.debug.slow.Store(int64(DefaultSlowCallbackDuration))
 	l.SetDebug(os.Getenv("ZMQIO_DEBUG") == "1")
+	l.list()
 	return l, nil
 }
 

@@ -26,6 +26,8 @@ type Transport struct {
 	io     ioHandle
 	zsock  *zmq4.Socket
 
+	context *zmq4.Context // of zsock
+
 	created *trace          // in debug mode
 	leak    runtime.Cleanup // in debug mode
 

@@ -109,6 +109,9 @@
 //     lost, also after Close.
 //   - Over inproc a socket connects before the other one is bound, and goes before that:
 //     libzmq may use memory that it has freed. Bind first.
+//   - A SOCKS proxy refuses a connection or drops it, and the socket with SOCKS_PROXY is
+//     closed before the next connection stands: the process ends with an assertion in
+//     epoll.cpp.
 //
 // # Debug mode
 //

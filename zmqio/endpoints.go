@@ -15,12 +15,31 @@ import (
 // An endpoint that no one can mean is ErrInvalidArgument as well, and the text has a hint:
 // no transport, a port that is no number up to 65535, a name that is neither an address nor
 // an interface, an IPv6 address without the option IPV6.
+//
+// libzmq unlinks whatever file an ipc path names. Bind therefore looks first, and fails with
+// EADDRINUSE where a server listens, and where the file is not a socket; a symbolic link is
+// none. With EACCES it fails where it may not ask. A socket that no server has any more is
+// replaced. The look connects and disconnects, which the server's monitor reports as a failed
+// handshake. A server of another process that binds between look and bind loses its path.
+// After Unbind, and after ConnectionLost, libzmq has the path for a moment longer.
+//
+// The mode of the file follows the umask, so other users may often connect. A socket in a
+// directory of mode 0700 is safe from them.
+//
+// A CURVE server that binds in a context without a ZAP handler lets every client in, and the
+// first Bind of each logs a warning. Bind the handler first. The look for it takes one socket
+// of MaxSockets for a moment.
 func (t *Transport) Bind(endpoint string) (string, error) {
-	actual, err := t.attach("zmq_bind", endpoint, t.zsock.Bind, &t.listeners)
-	if err == nil {
-		t.inprocBound(actual)
+	open := t.letsAllIn(endpoint)
+	actual, err := t.attach("zmq_bind", endpoint, t.bindLocked, &t.listeners)
+	if err != nil {
+		return actual, err
 	}
-	return actual, err
+	t.inprocBound(actual)
+	if open {
+		t.warnOpen(actual)
+	}
+	return actual, nil
 }
 
 // Connect connects to endpoint and returns it in libzmq's own form. The connection

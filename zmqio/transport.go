@@ -65,6 +65,7 @@ type Transport struct {
 	discarding atomic.Bool // closing, and what is received is dropped
 	failed     atomic.Bool // the exception handler has been told of what ended it
 	lost       atomic.Bool // ConnectionLost has been called
+	warned     atomic.Bool // the logger has been told that every client is let in
 
 	borrows bool       // MsgReceived gets frames that are lent
 	inbox   [][][]byte // for the loop: taken from libzmq, to be delivered first

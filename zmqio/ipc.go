@@ -1,0 +1,83 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/zmqio/zmq"
+)
+
+// ipcMu is held from the look at an ipc path to the end of its bind, so that of several
+// binds in this process one wins. It is the last lock to be taken.
+var ipcMu sync.Mutex
+
+// bindLocked is zmq_bind, without what libzmq does to files that are in its way. Caller
+// holds t.sockMu.
+func (t *Transport) bindLocked(endpoint string) error {
+	switch path, isIPC := strings.CutPrefix(endpoint, "ipc://"); {
+	case isIPC && !t.givenFDLocked():
+		ipcMu.Lock()
+		defer ipcMu.Unlock()
+		if err := checkPath(path); err != nil {
+			return err
+		}
+	case endpoint == zapEndpoint:
+		zapMu.Lock()
+		defer zapMu.Unlock()
+	}
+	return t.zsock.Bind(endpoint)
+}
+
+// givenFDLocked reports whether the next bind uses a descriptor that is bound already,
+// where libzmq leaves the file alone. Caller holds t.sockMu.
+func (t *Transport) givenFDLocked() bool {
+	fd, err := rawSockopts(t.sock).UseFD()
+	return err == nil && fd >= 0
+}
+
+// checkPath returns why an ipc socket cannot be bound to path, and nil where libzmq may
+// do so. libzmq unlinks whatever file path names, before it looks at anything else.
+//
+// Only a socket that nothing listens to may go. What connect(2) says tells: a success,
+// or EAGAIN for a full backlog, comes from a live server, ECONNREFUSED from a stale file.
+func checkPath(path string) error {
+	if path == "" || path[0] == '*' { // EINVAL, and a name that libzmq makes up
+		return nil
+	}
+	if len(path) >= len(syscall.RawSockaddrUnix{}.Path) {
+		return zmq.ENAMETOOLONG
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case err != nil: // unlink would fail as well, and bind tells why
+		return nil
+	case path[0] == '@': // libzmq binds an abstract name, and unlinks this file
+		return taken("the abstract name is a file's too")
+	case info.Mode().Type() != fs.ModeSocket:
+		return taken("the file is not a socket")
+	}
+	conn, err := net.Dial("unix", path)
+	var errno syscall.Errno
+	switch {
+	case err == nil:
+		conn.Close()
+		return taken("a server listens there")
+	case !errors.As(err, &errno):
+		return err
+	case errno == syscall.ECONNREFUSED, errno == syscall.ENOENT:
+		return nil
+	case errno == syscall.EAGAIN, errno == syscall.EPROTOTYPE:
+		return taken("a server has the socket")
+	}
+	return fmt.Errorf("%w: the socket may be in use", zmq.Translate("zmq_bind", errno))
+}
+
+func taken(why string) error {
+	return fmt.Errorf("%w: %s", zmq.Translate("zmq_bind", zmq.EADDRINUSE), why)
+}

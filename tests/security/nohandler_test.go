@@ -43,7 +43,7 @@ func TestNoHandlerEnforced(t *testing.T) {
 	for _, a := range askers(t) {
 		t.Run(a.name, func(t *testing.T) {
 			server := bind(t, loop, a.server, enforce)
-			client := connect(t, loop, server, a.client)
+			client := connect(t, loop, server, a.client, handshakeWithin(impatient))
 			var h *handler
 			refusal{server: noDetail, client: noDetail}.check(t, server, client, func() *party {
 				h = newHandler(t, loop, allow)

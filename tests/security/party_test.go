@@ -1,6 +1,7 @@
 package security
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,7 +88,7 @@ type party struct {
 	t  testing.TB
 	tr *zmqio.Transport
 	condition
-	got      []string
+	got      []string // with | between frames
 	verdicts []verdict
 	events   zmq.Event // all that came
 }
@@ -100,7 +101,7 @@ func (p *party) ConnectionMade(tr *zmqio.Transport) {
 }
 
 func (p *party) MsgReceived(msg [][]byte) {
-	p.change(func() { p.got = append(p.got, string(msg[0])) })
+	p.change(func() { p.got = append(p.got, string(bytes.Join(msg, []byte("|")))) })
 }
 
 func (p *party) EventReceived(ev zmq.MonitorEvent) {
@@ -257,3 +258,10 @@ func (p *party) String() string {
 
 // rawAddr is where a plain TCP connection reaches a party.
 func rawAddr(p *party) string { return strings.TrimPrefix(p.tr.Listeners()[0], "tcp://") }
+
+// saw reports whether the monitor has reported an event.
+func (p *party) saw(e zmq.Event) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.events&e != 0
+}

@@ -254,7 +254,7 @@ const (
 	// zmq_socket_monitor_versioned.
 	ENOTSOCK Errno = Errno(syscall.ENOTSOCK)
 
-	// EMSGSIZE is "Message too long". The message is longer than MAXMSGSIZE or than the
+	// EMSGSIZE is "Message too long". A frame is longer than MAXMSGSIZE or than the
 	// transport can carry.
 	//
 	// From zmq_send, zmq_msg_send and zmq_sendmsg.

@@ -96,6 +96,21 @@
 // goes on. A REP whose MsgReceived panics before its reply also ends; see [Protocol]. A
 // panic in the body of Run, or in a function that was given to Go, is the result.
 //
+// # Security
+//
+// CURVE encrypts, and checks that a client knows the server's key. Which clients come in
+// a ZAP handler decides: a REP or ROUTER that is bound to inproc://zeromq.zap.01 in the
+// same context. Without one every client comes in. A transport that binds as such a server
+// logs a warning once. PLAIN without a handler lets no client in.
+//
+// Over ipc the mode of the socket's file decides who connects. It follows the umask. Put
+// the socket in a directory of mode 0700 to keep other users out. Bind leaves alone the
+// path of a live server and any file that is not a socket; see [Transport.Bind].
+//
+// ZMQ_MAXMSGSIZE bounds each frame, and ZMQ_RCVHWM counts whole messages. A peer that sends a
+// message without end can fill the memory, and so can one that makes subscriptions without
+// end. Take such connections from trusted peers alone.
+//
 // # What libzmq gets wrong
 //
 // Some faults of libzmq, seen in 4.3.4, show through and cannot be mended from outside:

@@ -116,7 +116,7 @@ func bindsTo(t *testing.T, loop *zmqio.EventLoop, how, endpoint string, want err
 	}
 	var se *os.SyscallError
 	if !errors.Is(err, want) || !errors.As(err, &se) || se.Syscall != "zmq_bind" || !strings.Contains(err.Error(), endpoint) {
-		t.Errorf("%v, want %v", err, want)
+		t.Fatalf("%v, want %v", err, want)
 	}
 	if how != "Bind" {
 		return

@@ -7,9 +7,13 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Where options ask for several mechanisms, the one that was set last is the one; keys do
-// not choose until the server key or the server flag does, in part. The other end then tells
-// what has become of it.
+// inTheClear is what has asked for a mechanism and has none: libzmq's setters of a server
+// flag turn it off with false.
+const inTheClear = "NULL, in the clear"
+
+// The option that is set last decides the mechanism. Keys choose CURVE and leave the role as
+// it is; a server key makes a client, a flag a server. The options tell what the socket has
+// become, and so does an exchange with the peer that fits.
 func TestOrderOfSetters(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	checkLeaks(t)
@@ -45,8 +49,8 @@ func TestOrderOfSetters(t *testing.T) {
 		{"user, password", plain, "PLAIN client"},
 		{"PLAIN flag, user", inOrder(plainServer(true), plain), "PLAIN client"},
 		{"user, PLAIN flag", inOrder(plain, plainServer(true)), "PLAIN server"},
-		{"PLAIN flag, no flag", inOrder(plainServer(true), plainServer(false)), "NULL"},
-		{"PLAIN flag, no CURVE flag", inOrder(plainServer(true), curveServer(false)), "NULL"},
+		{"PLAIN flag, no flag", inOrder(plainServer(true), plainServer(false)), inTheClear},
+		{"PLAIN flag, no CURVE flag", inOrder(plainServer(true), curveServer(false)), inTheClear},
 		{"user, cleared", inOrder(plain, clearUser), "NULL"},
 
 		{"user, keys, server key", inOrder(plain, keys, serverKey(client.public)), "CURVE client"},
@@ -57,21 +61,25 @@ func TestOrderOfSetters(t *testing.T) {
 		// A flag of PLAIN counts for CURVE.
 		{"PLAIN flag, keys", inOrder(plainServer(true), keys), "CURVE server"},
 
-		// What follows has keys or a password, and goes in the clear.
-		{"keys, server key, no flag", inOrder(keys, serverKey(client.public), curveServer(false)), "NULL"},
-		{"keys, flag, no flag", inOrder(keys, curveServer(true), curveServer(false)), "NULL"},
-		{"keys, server key, no PLAIN flag", inOrder(keys, serverKey(client.public), plainServer(false)), "NULL"},
+		// A user name that is cleared takes the mechanism back; a flag that is false does so too.
+		{"keys, server key, no flag", inOrder(keys, serverKey(client.public), curveServer(false)), inTheClear},
+		{"keys, flag, no flag", inOrder(keys, curveServer(true), curveServer(false)), inTheClear},
+		{"keys, server key, no PLAIN flag", inOrder(keys, serverKey(client.public), plainServer(false)), inTheClear},
 		{"keys, server key, user cleared", inOrder(keys, serverKey(client.public), clearUser), "NULL"},
 		{"keys, server key, password cleared", inOrder(keys, serverKey(client.public), clearPassword), "NULL"},
-		{"user, no PLAIN flag", inOrder(plain, plainServer(false)), "NULL"},
+		{"user, no PLAIN flag", inOrder(plain, plainServer(false)), inTheClear},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			want := c.want
+			if want == inTheClear {
+				want = "NULL"
+			}
 			p, err := create(t, loop, zmqio.ConnectionConfig{Bind: []string{anyPort}}, c.set)
 			must(t, err)
-			if got := roleOf(t, p); got != c.want {
-				t.Errorf("it became a %s, want a %s", got, c.want)
+			if got := roleOf(t, p); got != want {
+				t.Errorf("it became a %s, want a %s", got, want)
 			}
-			other := connect(t, loop, p, peers[c.want])
+			other := connect(t, loop, p, peers[want])
 			talk(t, p, other)
 			other.abort()
 			p.abort()

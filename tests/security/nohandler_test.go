@@ -102,7 +102,7 @@ func TestWarnsOfNoHandler(t *testing.T) {
 			t.Errorf("bound: %v, or not warned", err)
 		}
 
-		// A handler counts whoever owns it: here it is a REP of pebbe/zmq4.
+		// A REP of pebbe/zmq4 is a handler as well.
 		rep, err := shared.NewSocket(zmq4.REP)
 		must(t, err)
 		must(t, rep.Bind(zapEndpoint))

@@ -96,7 +96,7 @@ func frames(text ...string) [][]byte {
 
 // status returns a proper reply.
 func status(code string) func(request) [][]byte {
-	return func(r request) [][]byte { return frames("1.0", r.id, code, "because", "someone", "") }
+	return func(r request) [][]byte { return frames("1.0", r.id, code, "because", "ann", "") }
 }
 
 var allow = status("200")

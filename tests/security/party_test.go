@@ -51,11 +51,15 @@ func inOrder(setters ...setter) setter {
 }
 
 func domain(name string) setter { return func(o zmq.Sockopts) error { return o.SetZAPDomain(name) } }
+
 func plainServer(on bool) setter {
 	return func(o zmq.Sockopts) error { return o.SetPlainServer(on) }
 }
+
 func username(s string) setter { return func(o zmq.Sockopts) error { return o.SetPlainUsername(s) } }
+
 func password(s string) setter { return func(o zmq.Sockopts) error { return o.SetPlainPassword(s) } }
+
 func curveServer(on bool) setter {
 	return func(o zmq.Sockopts) error { return o.SetCurveServer(on) }
 }

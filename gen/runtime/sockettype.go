@@ -1,26 +1,140 @@
 package zmq
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
 )
 
+// SocketTypeInfo is what the spec says about a socket type, as it holds for the running
+// libzmq. It is to be read only.
+type SocketTypeInfo struct {
+	Type SocketType
+	Name string // libzmq's, without ZMQ_
+	// Aliases are other names that libzmq has for the type, without ZMQ_.
+	Aliases []string
+	// Since and DraftSince are the first releases that have the type as a stable and as a
+	// draft one. Zero is never.
+	Since, DraftSince Version
+	// Draft says that libzmq has never called the type stable.
+	Draft bool
+	// Peers are the types that libzmq lets the type talk to.
+	Peers []SocketType
+	// CanSend and CanReceive say what an application may do. What an XPUB or an XSUB gets
+	// from its peers counts as received.
+	CanSend, CanReceive bool
+	// ThreadSafe says that several threads may use one socket. Such a socket has no
+	// ZMQ_FD, and a message of one frame.
+	ThreadSafe bool
+	// Mute says what a send does that would go over the high-water mark. It is empty for a
+	// type that cannot send.
+	Mute Mute
+	// Refusal says what becomes of the rest of a message that is refused in the middle.
+	Refusal Refusal
+	// Eager says that libzmq either takes a message at once or returns an error that
+	// waiting for room does not end. REQ and REP have their turns, and a type that cannot
+	// send has none.
+	Eager bool
+	// ConnectsOnce says that libzmq ignores a connect to an endpoint that the socket is
+	// connected to. Over inproc libzmq connects again all the same.
+	ConnectsOnce bool
+	// Subscribes says how a socket asks its peers for messages. It is empty where a peer
+	// sends them without being asked.
+	Subscribes Subscription
+	Doc        string // what the type is for, in a sentence that follows its name
+}
+
+// Mute is what a send does when each peer that it could go to is at its high-water mark.
+type Mute string
+
+// The ways of a socket at its high-water mark.
+const (
+	MuteBlock Mute = "block"            // the send waits, or returns EAGAIN with ZMQ_DONTWAIT
+	MuteDrop  Mute = "drop"             // the message is lost for the peers that have no room
+	MuteFail  Mute = "fail with EAGAIN" // the send returns EAGAIN, and does not wait
+)
+
+// Refusal is what libzmq does after it has refused a frame in the middle of a message with
+// EAGAIN, because the peer has gone that the frames before went to.
+type Refusal string
+
+// The ways of a socket that has refused a frame.
+const (
+	// RefusalForgets: libzmq has dropped the frames before, and takes the next frame for
+	// the first of a message. Types that never refuse a frame behind the first have it too.
+	RefusalForgets Refusal = "forgets"
+	// RefusalDiscards: libzmq has dropped the frames before, and drops the next frames up
+	// to the message's last, without an error.
+	RefusalDiscards Refusal = "discards"
+	// RefusalRequests is RefusalDiscards on a REQ, which then waits for the reply to a
+	// request that was dropped. If the refused frame is the last, the REQ waits for it
+	// as in RefusalHeadless.
+	RefusalRequests Refusal = "requests"
+	// RefusalHeadless is RefusalForgets on a REQ, which does not put the empty delimiter
+	// before the next frame, because it takes it for the rest of the request.
+	RefusalHeadless Refusal = "headless"
+)
+
+// Subscription is how a socket asks its peers for messages.
+type Subscription string
+
+// The ways to subscribe.
+const (
+	SubscribesByOption  Subscription = "option"  // by setting SUBSCRIBE
+	SubscribesByMessage Subscription = "message" // by sending a byte 1 and a prefix
+	SubscribesByGroup   Subscription = "group"   // by zmq_join
+)
+
+// A rule is what holds from a release on.
+type rule[T ~string] struct {
+	since Version
+	rule  T
+}
+
+// inForce returns the rule of the newest release up to v, which is empty before the first.
+// The rules are in the order of their releases.
+func inForce[T ~string](rules []rule[T], v Version) T {
+	var last T
+	for _, r := range rules {
+		if v.Compare(r.since) >= 0 {
+			last = r.rule
+		}
+	}
+	return last
+}
+
+// A socketTypeEntry has in info what holds in every release, and beside it what does not.
 type socketTypeEntry struct {
-	typ                 SocketType
-	draft, threadSafe   bool
-	canSend, canReceive bool
-	peers               []SocketType
-	since               Version
+	info                SocketTypeInfo
+	refusal             []rule[Refusal]
+	subscribes          []rule[Subscription]
+	eager, connectsOnce Version // from which on it is; zero is never
 }
 
 func (t SocketType) entry() socketTypeEntry {
-	i := slices.IndexFunc(socketTypeTable, func(e socketTypeEntry) bool { return e.typ == t })
+	i := slices.IndexFunc(socketTypeTable, func(e socketTypeEntry) bool { return e.info.Type == t })
 	if i < 0 {
-		return socketTypeEntry{typ: t}
+		return socketTypeEntry{info: SocketTypeInfo{Type: t}}
 	}
 	return socketTypeTable[i]
 }
+
+// in returns what holds for a release of libzmq.
+func (e socketTypeEntry) in(v Version) SocketTypeInfo {
+	holds := func(since Version) bool { return since != Version{} && v.Compare(since) >= 0 }
+	info := e.info
+	info.Name = info.Type.String()
+	info.Refusal = cmp.Or(inForce(e.refusal, v), RefusalForgets)
+	info.Subscribes = inForce(e.subscribes, v)
+	info.Eager = holds(e.eager)
+	info.ConnectsOnce = holds(e.connectsOnce)
+	return info
+}
+
+// Info returns what the spec says about the type, as it holds for the running libzmq. For
+// a number that the spec does not have only Type, Name and Refusal are set.
+func (t SocketType) Info() SocketTypeInfo { return t.entry().in(runningVersion()) }
 
 // String returns libzmq's name without ZMQ_, as in "DEALER".
 func (t SocketType) String() string { return nameOf(socketTypeNames, "SocketType", t) }
@@ -35,7 +149,7 @@ func ParseSocketType(name string) (SocketType, error) {
 func SocketTypes() []SocketType {
 	types := make([]SocketType, len(socketTypeTable))
 	for i, e := range socketTypeTable {
-		types[i] = e.typ
+		types[i] = e.info.Type
 	}
 	return types
 }
@@ -43,23 +157,23 @@ func SocketTypes() []SocketType {
 // Draft reports whether libzmq calls the type a draft. Every build makes such sockets, but
 // one without CapabilityDraft aborts the process when a thread-safe one of them shakes hands
 // with a peer over a network or ipc.
-func (t SocketType) Draft() bool { return t.entry().draft }
+func (t SocketType) Draft() bool { return t.entry().info.Draft }
 
 // ThreadSafe reports whether libzmq lets several threads use such a socket at once.
 // These types have no ZMQ_FD and no multipart messages.
-func (t SocketType) ThreadSafe() bool { return t.entry().threadSafe }
+func (t SocketType) ThreadSafe() bool { return t.entry().info.ThreadSafe }
 
 // CanSend reports whether an application may send on such a socket.
-func (t SocketType) CanSend() bool { return t.entry().canSend }
+func (t SocketType) CanSend() bool { return t.entry().info.CanSend }
 
 // CanReceive reports whether an application may receive on such a socket. What an XPUB
 // or an XSUB gets from its peers counts.
-func (t SocketType) CanReceive() bool { return t.entry().canReceive }
+func (t SocketType) CanReceive() bool { return t.entry().info.CanReceive }
 
 // CompatibleWith reports whether libzmq lets a socket of this type talk to a peer of the
 // other. A STREAM talks to raw TCP, not to another ZeroMQ socket.
 func (t SocketType) CompatibleWith(peer SocketType) bool {
-	return slices.Contains(t.entry().peers, peer)
+	return slices.Contains(t.entry().info.Peers, peer)
 }
 
 // Explain adds what the running libzmq lacks to an EINVAL from creating a socket of this
@@ -68,7 +182,8 @@ func (t SocketType) Explain(err error) error {
 	if !errors.Is(err, EINVAL) {
 		return err
 	}
-	why := requirement{since: t.entry().since}.unmet()
+	info := t.entry().info
+	why := requirement{since: cmp.Or(info.DraftSince, info.Since)}.unmet()
 	if why == "" {
 		return err
 	}

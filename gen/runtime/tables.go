@@ -29,8 +29,14 @@ const (
 var socketTypeNames = []name[SocketType]{{"REQ", REQ}, {"REP", REP}}
 
 var socketTypeTable = []socketTypeEntry{
-	{typ: REQ, canSend: true, canReceive: true, peers: []SocketType{REP}},
-	{typ: REP, canSend: true, canReceive: true, peers: []SocketType{REQ}},
+	{
+		info:         SocketTypeInfo{Type: REQ, Since: Version{3, 1, 0}, CanSend: true, CanReceive: true, Peers: []SocketType{REP}},
+		refusal:      []rule[Refusal]{{Version{3, 1, 0}, "headless"}, {Version{4, 3, 1}, "requests"}},
+		subscribes:   []rule[Subscription]{{Version{4, 2, 0}, "option"}},
+		eager:        Version{3, 1, 0},
+		connectsOnce: Version{4, 1, 0},
+	},
+	{info: SocketTypeInfo{Type: REP, Since: Version{3, 1, 0}, CanSend: true, CanReceive: true, Peers: []SocketType{REQ}}},
 }
 
 type Trait int

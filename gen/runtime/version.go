@@ -20,11 +20,16 @@ func (v Version) Compare(w Version) int {
 	return cmp.Or(cmp.Compare(v.Major, w.Major), cmp.Compare(v.Minor, w.Minor), cmp.Compare(v.Patch, w.Patch))
 }
 
+var askVersion = zmq4.Version
+
+// RegisterVersion installs the function that asks zmq_version. Package zmqio does so when
+// it is initialized; nothing else needs to. It must not be called later.
+func RegisterVersion(version func() (major, minor, patch int)) { askVersion = version }
+
 // LibraryVersion returns the version of the libzmq that is running, which may differ
-// from the one the program was built with. It stands for zmq_version.
-func LibraryVersion() (major, minor, patch int) {
-	return zmq4.Version()
-}
+// from the one the program was built with. It stands for zmq_version. In a program without
+// package zmqio it is 0.0.0 where pebbe/zmq4 refuses the libzmq that is running.
+func LibraryVersion() (major, minor, patch int) { return askVersion() }
 
 func runningVersion() Version {
 	major, minor, patch := LibraryVersion()

@@ -22,6 +22,8 @@ var readmeTemplate = template.Must(template.New("README.md").Funcs(template.Func
 	"on":      docSockets,
 	"access":  docAccess,
 	"number":  docNumber,
+	"rules":   docRules,
+	"release": docRelease,
 	"hex":     func(v *int64) string { return fmt.Sprintf("%#x", *v) },
 }).Parse(readme))
 
@@ -44,6 +46,22 @@ func docSince(o spec.Origin) string {
 		return o.Since.String()
 	}
 	return o.Since.String() + " (draft " + o.DraftSince.String() + ")"
+}
+
+func docRelease(v spec.Version) string {
+	if v.IsZero() {
+		return ""
+	}
+	return v.String()
+}
+
+// docRules says what holds, and from which release on.
+func docRules(rules []spec.Rule) string {
+	var parts []string
+	for _, r := range rules {
+		parts = append(parts, r.Rule+" from "+r.Since.String())
+	}
+	return strings.Join(parts, ", ")
 }
 
 // cell makes text fit into a table.

@@ -43,3 +43,6 @@ func texts(name string, v []string) jen.Code {
 func version(v spec.Version) jen.Code {
 	return jen.Id("Version").Values(jen.Lit(v.Major), jen.Lit(v.Minor), jen.Lit(v.Patch))
 }
+
+// release makes a field of a release, unless it stands for none.
+func release(name string, v spec.Version) jen.Code { return unless(v.IsZero(), name, version(v)) }

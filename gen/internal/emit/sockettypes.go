@@ -29,18 +29,37 @@ func (g *generator) socketTypes(f *jen.File) {
 	f.Line()
 	f.Var().Id("socketTypeTable").Op("=").Index().Id("socketTypeEntry").ValuesFunc(func(v *jen.Group) {
 		for _, t := range g.SocketTypes {
+			info := append([]jen.Code{jen.Id("Type").Op(":").Id(t.Name)}, fields(
+				texts("Aliases", t.Aliases),
+				flag("Draft", t.Draft()),
+				release("Since", t.Since),
+				release("DraftSince", t.DraftSince),
+				unless(len(t.Peers) == 0, "Peers", socketTypeSlice(t.Peers)),
+				flag("CanSend", t.Send),
+				flag("CanReceive", t.Receive),
+				flag("ThreadSafe", t.ThreadSafe),
+				text("Mute", t.Mute),
+				text("Doc", t.Doc),
+			)...)
 			v.Line().Values(fields(
-				set("typ", jen.Id(t.Name)),
-				flag("draft", t.Draft()),
-				flag("threadSafe", t.ThreadSafe),
-				flag("canSend", t.Send),
-				flag("canReceive", t.Receive),
-				unless(len(t.Peers) == 0, "peers", socketTypeSlice(t.Peers)),
-				set("since", version(t.First())),
+				set("info", jen.Id("SocketTypeInfo").Values(info...)),
+				rules("refusal", "Refusal", t.Refusal),
+				rules("subscribes", "Subscription", t.Subscribes),
+				release("eager", t.EagerSince()),
+				release("connectsOnce", t.ConnectsOnce),
 			)...)
 		}
 		v.Line()
 	})
+}
+
+// rules makes a field of what holds from one release on, and then from another.
+func rules(name, typ string, list []spec.Rule) jen.Code {
+	return unless(len(list) == 0, name, jen.Index().Id("rule").Types(jen.Id(typ)).ValuesFunc(func(v *jen.Group) {
+		for _, r := range list {
+			v.Values(version(r.Since), jen.Lit(r.Rule))
+		}
+	}))
 }
 
 func about(t spec.SocketType) string {

@@ -44,15 +44,35 @@ func (o Origin) Draft() bool { return o.Since.IsZero() }
 type SocketType struct {
 	Mark
 	Origin
-	Name       string   `yaml:"name,required"`
-	Number     int64    `yaml:"number,required"`
-	Aliases    []string `yaml:"aliases"`
-	Peers      []string `yaml:"peers"`
-	Send       bool     `yaml:"send"`
-	Receive    bool     `yaml:"receive"`
-	ThreadSafe bool     `yaml:"thread_safe"`
-	Mute       string   `yaml:"mute"` // what a send does that would go over a high-water mark
-	Doc        string   `yaml:"doc,required"`
+	Name         string   `yaml:"name,required"`
+	Number       int64    `yaml:"number,required"`
+	Aliases      []string `yaml:"aliases"`
+	Peers        []string `yaml:"peers"`
+	Send         bool     `yaml:"send"`
+	Receive      bool     `yaml:"receive"`
+	ThreadSafe   bool     `yaml:"thread_safe"`
+	Mute         string   `yaml:"mute"`          // what a send does that would go over a high-water mark
+	Refusal      []Rule   `yaml:"refusal"`       // what becomes of a message that is refused amid its frames
+	Eager        Version  `yaml:"eager"`         // since when a send has its turn, or is an error
+	ConnectsOnce Version  `yaml:"connects_once"` // since when a second connect to an endpoint does nothing
+	Subscribes   []Rule   `yaml:"subscribes"`    // how a receiver says what it wants
+	Doc          string   `yaml:"doc,required"`
+}
+
+// EagerSince is since when every send is taken at once or is an error. A type that cannot
+// send has never been otherwise.
+func (t SocketType) EagerSince() Version {
+	if !t.Send {
+		return t.First()
+	}
+	return t.Eager
+}
+
+// A Rule is what holds from a release on, up to the next rule.
+type Rule struct {
+	Mark
+	Since Version `yaml:"since,required"`
+	Rule  string  `yaml:"rule,required"`
 }
 
 // An Option is a socket option.

@@ -170,6 +170,7 @@ func (v validator) checkSocketTypes() {
 		v.declare(t.At("name"), t.Name, "socket type "+t.Name)
 		numbers.add(t.Mark, "number", t.Number, t.Name)
 		v.socketTypes(t.Mark, "peers", t.Peers)
+		v.checkBehaviour(t)
 		for _, peer := range t.Peers {
 			if other := v.typeNamed(peer); other != nil && !slices.Contains(other.Peers, t.Name) {
 				v.add(t.At("peers"), "%s has the peer %s, but not the other way round", t.Name, peer)

@@ -296,3 +296,32 @@ func TestMonitorEvents(t *testing.T) {
 		}
 	}
 }
+
+// What the spec says of a socket type holds from a release on.
+func TestSocketTypeInfo(t *testing.T) {
+	major, minor, patch := zmq.LibraryVersion()
+	defer zmq.RegisterVersion(func() (int, int, int) { return major, minor, patch })
+	for _, test := range []struct {
+		v                   zmq.Version
+		refusal             zmq.Refusal
+		subscribes          zmq.Subscription
+		eager, connectsOnce bool
+	}{
+		{zmq.Version{Major: 4, Minor: 2}, zmq.RefusalForgets, zmq.SubscribesByOption, false, false},
+		{zmq.Version{Major: 4, Minor: 3}, zmq.RefusalForgets, zmq.SubscribesByMessage, true, false},
+		{zmq.Version{Major: 9, Minor: 9, Patch: 9}, zmq.RefusalDiscards, zmq.SubscribesByMessage, true, true},
+	} {
+		zmq.RegisterVersion(func() (int, int, int) { return test.v.Major, test.v.Minor, test.v.Patch })
+		want := zmq.SocketTypeInfo{
+			Type: zmq.PAIR, Name: "PAIR", Since: zmq.Version{Major: 4, Minor: 2}, Peers: []zmq.SocketType{zmq.PAIR},
+			CanSend: true, CanReceive: true, Mute: zmq.MuteBlock, Doc: "connects two.",
+			Refusal: test.refusal, Subscribes: test.subscribes, Eager: test.eager, ConnectsOnce: test.connectsOnce,
+		}
+		if got := zmq.PAIR.Info(); !reflect.DeepEqual(got, want) {
+			t.Errorf("libzmq %v: %+v, want %+v", test.v, got, want)
+		}
+	}
+	if info := zmq.PEER.Info(); !info.Draft || info.Since != (zmq.Version{}) || info.DraftSince.Major != 9 || !info.Eager {
+		t.Errorf("%+v", info)
+	}
+}

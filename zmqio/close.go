@@ -12,8 +12,6 @@ import (
 	"time"
 	"weak"
 
-	"github.com/petermattis/goid"
-
 	"github.com/zmqio/zmq"
 )
 
@@ -121,7 +119,7 @@ func (l *EventLoop) lingeringSocket(t *Transport) {
 // ConnectionLost can follow it.
 func (t *Transport) awaitPause(deadline time.Time) {
 	t.mu.Lock()
-	returned, own := t.flow.returned, t.flow.pauser == goid.Get()
+	returned, own := t.flow.returned, t.flow.pauser == goroutineID()
 	t.mu.Unlock()
 	if returned == nil || own { // from inside it there is nothing to wait for
 		return

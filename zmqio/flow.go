@@ -2,8 +2,6 @@ package zmqio
 
 import (
 	"math"
-
-	"github.com/petermattis/goid"
 )
 
 // DefaultLimit as a limit of SetWriteBufferLimits stands for Python's None: a
@@ -47,7 +45,7 @@ func (f *flow) under(o *outbox) bool { return o.bytes <= f.low && (f.low > 0 || 
 func (f *flow) wouldPause(o *outbox) bool { return !f.paused && f.over(o) }
 
 // inPause reports whether the caller is the PauseWriting that runs.
-func (f *flow) inPause() bool { return f.returned != nil && f.pauser == goid.Get() }
+func (f *flow) inPause() bool { return f.returned != nil && f.pauser == goroutineID() }
 
 // SetWriteBufferLimits sets the marks, in bytes of payload, at which the protocol
 // is paused and resumed. DefaultLimit for one of them makes it a default that goes
@@ -118,7 +116,7 @@ func (t *Transport) pauseIfOver() {
 	}
 	t.flow.paused = true
 	t.flow.calling = callingPause
-	t.flow.returned, t.flow.pauser = make(chan struct{}), goid.Get()
+	t.flow.returned, t.flow.pauser = make(chan struct{}), goroutineID()
 	t.mu.Unlock()
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()

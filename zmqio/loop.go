@@ -17,7 +17,6 @@ import (
 	"time"
 
 	"github.com/pebbe/zmq4"
-	"github.com/petermattis/goid"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/poll"
@@ -131,13 +130,14 @@ type EventLoop struct {
 }
 
 // NewEventLoop returns a loop that does not run yet. A nil cfg is the zero value.
-// The loop's context is shared by all its transports.
+// The loop's context is shared by all its transports. With a libzmq before 4.2.0 the error
+// is errors.ErrUnsupported.
 func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 	var c LoopConfig
 	if cfg != nil {
 		c = *cfg
 	}
-	if err := c.check(); err != nil {
+	if err := cmp.Or(c.check(), checkLibrary(runningLibrary())); err != nil {
 		return nil, err
 	}
 	l := &EventLoop{
@@ -180,7 +180,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 }
 
 func newContext(c LoopConfig) (*zmq4.Context, error) {
-	ctx, err := zmq4.NewContext()
+	ctx, err := sock.NewContext()
 	if err != nil {
 		return nil, zmq.Translate("zmq_ctx_new", err)
 	}
@@ -268,7 +268,7 @@ func (l *EventLoop) wakeLocked() {
 }
 
 // onLoop reports whether the calling goroutine is the one that callbacks run on.
-func (l *EventLoop) onLoop() bool { return l.owner.Load() == goid.Get() }
+func (l *EventLoop) onLoop() bool { return l.owner.Load() == goroutineID() }
 
 // A follower has the loop, and drops it when it is closed.
 type follower interface{ forget(l *EventLoop) }

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-
-	"github.com/petermattis/goid"
 )
 
 // An EventLoopPolicy decides which event loop belongs to a goroutine, as asyncio's
@@ -57,7 +55,7 @@ func NewPolicy(cfg *LoopConfig) *Policy {
 // EventLoop returns the calling goroutine's loop. On the main goroutine, unless
 // SetEventLoop has been called there, it makes one. The error is ErrNoEventLoop.
 func (p *Policy) EventLoop() (*EventLoop, error) {
-	id := goid.Get()
+	id := goroutineID()
 	p.mu.Lock()
 	l, set := p.loops[id]
 	p.mu.Unlock()
@@ -84,7 +82,7 @@ func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg)
 // The errors are ErrLoopClosed, which changes nothing, and what AttachLoop of a
 // watcher returns, when l has been set all the same.
 func (p *Policy) SetEventLoop(l *EventLoop) error {
-	id := goid.Get()
+	id := goroutineID()
 	w, err := p.register(id, l)
 	if err != nil || w == nil || id != mainGoroutine {
 		return err
@@ -121,7 +119,7 @@ func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 	defer p.mu.Unlock()
 	if p.watcher == nil {
 		w := NewSafeChildWatcher()
-		if goid.Get() == mainGoroutine {
+		if goroutineID() == mainGoroutine {
 			_ = w.AttachLoop(p.loops[mainGoroutine]) // an error means that it is about to be forgotten
 		}
 		p.watcher = w
@@ -202,7 +200,7 @@ var running sync.Map // int64 -> *EventLoop
 // RunningLoop returns the loop that the calling goroutine runs, or nil. It stands
 // for get_running_loop.
 func RunningLoop() *EventLoop {
-	l, _ := running.Load(goid.Get())
+	l, _ := running.Load(goroutineID())
 	loop, _ := l.(*EventLoop)
 	return loop
 }
@@ -210,7 +208,7 @@ func RunningLoop() *EventLoop {
 // setRunningLoop notes that the calling goroutine runs l, until the function it
 // returns is called.
 func setRunningLoop(l *EventLoop) (unset func()) {
-	id := goid.Get()
+	id := goroutineID()
 	running.Store(id, l)
 	return func() { running.Delete(id) }
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-
-	"github.com/petermattis/goid"
 )
 
 // RunForever runs the loop on the calling goroutine until Stop is called, and then
@@ -202,7 +200,7 @@ func (l *EventLoop) acquire(ctx context.Context, why purpose) error {
 			return ErrLoopClosed
 		}
 		if l.owner.Load() == 0 {
-			l.owner.Store(goid.Get())
+			l.owner.Store(goroutineID())
 			l.running.Store(why == forRunning)
 			l.closed = why == forClosing
 			l.notifyLocked()

@@ -30,7 +30,7 @@ func (t *Transport) Subscriptions() []string {
 }
 
 func (t *Transport) subscription(opt zmq.Option, topic string) error {
-	if t.typ != zmq.SUB {
+	if t.typ.Info().Subscribes != zmq.SubscribesByOption {
 		return fmt.Errorf("%v: %w: only a SUB subscribes, not a %v", opt, ErrSocketType, t.typ)
 	}
 	return t.with("zmq_setsockopt", func(r rawSocket) error {

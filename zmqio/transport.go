@@ -91,21 +91,13 @@ type traits struct {
 }
 
 func traitsOf(typ zmq.SocketType) traits {
-	t := traits{
-		receives: typ.CanReceive(),
-		eager:    typ == zmq.REQ || typ == zmq.REP || !typ.CanSend(),
+	info := typ.Info()
+	return traits{
+		receives:     info.CanReceive,
+		eager:        info.Eager,
+		connectsOnce: info.ConnectsOnce,
+		refusal:      sock.RefusalOf(typ),
 	}
-	switch typ {
-	case zmq.DEALER, zmq.PUB, zmq.REQ, zmq.SUB:
-		t.connectsOnce = true
-	}
-	switch typ {
-	case zmq.PUSH, zmq.DEALER:
-		t.refusal = sock.Discards
-	case zmq.REQ:
-		t.refusal = sock.Requests
-	}
-	return t
 }
 
 // start puts t on its loop. What t is made of is set: loop, typ, zsock, sock, and

@@ -131,14 +131,14 @@ func (c *cat) open(ctx context.Context) error {
 // wait for a request.
 func (c *cat) ConnectionMade(t *zmqio.Transport) {
 	c.transport = t
-	switch c.cfg.typ {
-	case zmq.XSUB:
+	switch {
+	case c.cfg.typ.Info().Subscribes == zmq.SubscribesByMessage:
 		for _, topic := range c.cfg.subscribe {
 			if err := t.Write([][]byte{append([]byte{1}, topic...)}); err != nil {
 				c.finish(err)
 			}
 		}
-	case zmq.REP:
+	case c.cfg.typ == zmq.REP:
 		c.gate.hold(turn)
 	}
 }

@@ -90,7 +90,7 @@ func (c *config) check(fs *pflag.FlagSet) error {
 		return usagef("unexpected argument %q", fs.Arg(1))
 	case len(c.bind)+len(c.connect) == 0:
 		return usagef("nowhere to go: give --bind or --connect")
-	case len(c.subscribe) > 0 && c.typ != zmq.SUB && c.typ != zmq.XSUB:
+	case len(c.subscribe) > 0 && c.typ.Info().Subscribes == "":
 		return usagef("--subscribe is for SUB and XSUB, not for %v", c.typ)
 	case fs.Changed("wait") && c.wait < 0:
 		return usagef("--wait %v: negative", c.wait)
@@ -131,7 +131,8 @@ func (c *config) configure(opts zmq.Sockopts) error {
 			return err
 		}
 	}
-	everything := c.typ == zmq.SUB && len(c.subscribe) == 0
+	byOption := c.typ.Info().Subscribes == zmq.SubscribesByOption
+	everything := byOption && len(c.subscribe) == 0
 	for _, s := range c.settings {
 		if err := opts.SetText(s.option, s.value); err != nil {
 			return err
@@ -141,7 +142,7 @@ func (c *config) configure(opts zmq.Sockopts) error {
 	switch {
 	case everything:
 		return opts.SetSubscribe(nil)
-	case c.typ == zmq.SUB:
+	case byOption:
 		for _, topic := range c.subscribe {
 			if err := opts.SetSubscribe([]byte(topic)); err != nil {
 				return err

@@ -12,6 +12,8 @@ import (
 	"runtime"
 	"syscall"
 	"unsafe"
+
+	"github.com/zmqio/zmq"
 )
 
 // Frame returns the entry of a frame table for a frame of size bytes; more says
@@ -42,7 +44,21 @@ const (
 	Forgets  Refusal = C.ZMQIO_FORGETS  // it waits for the message from its beginning
 	Discards Refusal = C.ZMQIO_DISCARDS // it drops the rest: PUSH and DEALER
 	Requests Refusal = C.ZMQIO_REQ      // it drops the rest and waits for a reply: REQ
+	Headless Refusal = C.ZMQIO_HEADLESS // it waits for the message, but adds no delimiter: an older REQ
 )
+
+// RefusalOf returns what sockets of a type do with the running libzmq.
+func RefusalOf(typ zmq.SocketType) Refusal {
+	switch typ.Info().Refusal {
+	case zmq.RefusalDiscards:
+		return Discards
+	case zmq.RefusalRequests:
+		return Requests
+	case zmq.RefusalHeadless:
+		return Headless
+	}
+	return Forgets
+}
 
 // A Batch is what goes to libzmq in one call: whole messages, as a table of their
 // frames and their payload, which lies in Buf, one behind the other, or in Held.

@@ -122,13 +122,13 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
             r->cut = begun;
             break;
         }
-        if (begun && refusal == ZMQIO_REQ && !(table[i] & 1)) {
+        if (begun && (refusal == ZMQIO_HEADLESS || (refusal == ZMQIO_REQ && !(table[i] & 1)))) {
             /* A REQ sends the empty frame that comes before a request only when
                it thinks that one starts, which it does not now. */
             r->headless = 1;
             break;
         }
-        if (begun && refusal != ZMQIO_FORGETS && table[i] & 1) {
+        if (begun && refusal != ZMQIO_FORGETS && table[i] & 1) { /* DISCARDS or REQ */
             do {
                 at += table[i++] >> 1;
                 send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, table[i]);

@@ -23,7 +23,6 @@ package sock
 import "C"
 
 import (
-	"errors"
 	"fmt"
 	"reflect"
 	"runtime"
@@ -59,15 +58,16 @@ func (s *Socket) handle() C.uintptr_t {
 }
 
 // handleOffset is where zmq4.Socket keeps its handle, a field with no accessor.
-var handleOffset, errField = findHandle(reflect.TypeFor[zmq4.Socket]())
+var handleOffset, errField = findField(reflect.TypeFor[zmq4.Socket](), "soc", reflect.UnsafePointer)
 
-func findHandle(t reflect.Type) (uintptr, error) {
-	f, ok := t.FieldByName("soc")
+// findField returns where a type of pebbe/zmq4 has a field.
+func findField(t reflect.Type, name string, kind reflect.Kind) (uintptr, error) {
+	f, ok := t.FieldByName(name)
 	switch {
 	case !ok:
-		return 0, errors.New("zmqio: this release of pebbe/zmq4 has no field Socket.soc; use the one that zmqio's go.mod names")
-	case f.Type.Kind() != reflect.UnsafePointer:
-		return 0, fmt.Errorf("zmqio: in this release of pebbe/zmq4 Socket.soc is a %v, not an unsafe.Pointer; use the one that zmqio's go.mod names", f.Type)
+		return 0, fmt.Errorf("zmqio: this release of pebbe/zmq4 has no field %s.%s; use the one that zmqio's go.mod names", t.Name(), name)
+	case f.Type.Kind() != kind:
+		return 0, fmt.Errorf("zmqio: in this release of pebbe/zmq4 %s.%s is of type %v; use the one that zmqio's go.mod names", t.Name(), name, f.Type)
 	}
 	return f.Offset, nil
 }

@@ -54,7 +54,8 @@ typedef struct {
 enum {
     ZMQIO_FORGETS,      /* it waits for the message from its beginning */
     ZMQIO_DISCARDS,     /* it drops the frames that follow, up to the last */
-    ZMQIO_REQ           /* so does REQ, and takes the request for sent */
+    ZMQIO_REQ,          /* so does REQ, and takes the request for sent */
+    ZMQIO_HEADLESS      /* REQ before 4.3.1: as ZMQIO_FORGETS, without the empty frame */
 };
 
 /* Makes msg, which must not be initialised, a frame that holds a copy of the payload. */

@@ -5,15 +5,13 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
-	"reflect"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
-	"unsafe"
 
 	"github.com/pebbe/zmq4"
+	"github.com/zmqio/zmq"
 )
 
 // open returns a socket that is closed, with its context, at the end of the test.
@@ -444,72 +442,6 @@ func TestOptions(t *testing.T) {
 	}
 }
 
-func TestChangedPebbeIsNoticed(t *testing.T) {
-	type renamed struct {
-		handle unsafe.Pointer //lint:ignore U1000 found by reflection
-	}
-	type retyped struct {
-		soc uintptr //lint:ignore U1000 found by reflection
-	}
-	for _, v := range []any{renamed{}, retyped{}} {
-		if _, err := findHandle(reflect.TypeOf(v)); err == nil || !strings.Contains(err.Error(), "pebbe/zmq4") {
-			t.Errorf("%T: %v", v, err)
-		}
-	}
-}
-
-// A REQ whose pipe dies before the last frame of a request must be able to make the
-// request again. The frame is large, so that the death is noticed before it.
-func TestRequestCutByADyingPipe(t *testing.T) {
-	request := [][]byte{[]byte("head"), make([]byte, 16<<20)}
-	buf, table := encode(request)
-	held := hold(request)
-	defer held.Held.Close()
-	// What libzmq holds goes out too fast to be cut; it must be right at the second try.
-	for name, again := range map[string]Batch{"copied": {Buf: buf, Table: table}, "held": held} {
-		t.Run(name, func(t *testing.T) {
-			for try := range 30 {
-				if cutRequest(t, fmt.Sprintf("inproc://cut%d", try), Batch{Buf: buf, Table: table}, again) {
-					return
-				}
-			}
-			t.Fatal("the pipe never died between the two frames")
-		})
-	}
-}
-
-// cutRequest reports whether the request was cut. If it was, it is made again.
-func cutRequest(t *testing.T, endpoint string, request, again Batch) bool {
-	ctx := newContext(t)
-	z, s := open(t, ctx, zmq4.REQ)
-	must(t, z.Bind(endpoint))
-	zr, _ := open(t, ctx, zmq4.ROUTER)
-	must(t, zr.Connect(endpoint))
-	closed := make(chan struct{})
-	go func() {
-		defer close(closed)
-		zr.SetLinger(0)
-		zr.Close()
-	}()
-	sent := s.Send(request, Requests, true)
-	<-closed
-	if sent.Frames > 0 || !s.headless {
-		return false
-	}
-	zr2, r := open(t, ctx, zmq4.ROUTER)
-	must(t, zr2.Connect(endpoint))
-	for sent.Frames == 0 {
-		if sent = s.Send(again, Requests, true); sent.Errno != 0 && sent.Errno != syscall.EAGAIN {
-			t.Fatal(sent.Errno)
-		}
-	}
-	got := recvAll(t, r)
-	if len(got) != 1 || len(got[0]) != 4 || len(got[0][1]) != 0 || sent.Frames != 2 || sent.Bytes != len(request.Buf) {
-		t.Errorf("the ROUTER got %d messages; %+v", len(got), sent)
-	}
-	return true
-}
-
 // Of two receivers one goes amid a message. The other gets the message whole, or not at
 // all. The last frame is large, so that libzmq notices before it.
 func TestCutMessageGoesWholeToAnother(t *testing.T) {
@@ -531,7 +463,7 @@ func TestCutMessageGoesWholeToAnother(t *testing.T) {
 			goes.Close()
 		}()
 		for range 3 {
-			if sent := s.Send(Batch{Buf: buf, Table: table}, Discards, false); sent.Errno != 0 || sent.Frames != 2 {
+			if sent := s.Send(Batch{Buf: buf, Table: table}, RefusalOf(zmq.PUSH), false); sent.Errno != 0 || sent.Frames != 2 {
 				t.Fatalf("%+v", sent)
 			}
 		}

@@ -1,0 +1,85 @@
+package sock
+
+/*
+#include <zmq.h>
+*/
+import "C"
+
+import (
+	"errors"
+	"fmt"
+	"reflect"
+	"unsafe"
+
+	"github.com/pebbe/zmq4"
+	"github.com/zmqio/zmq"
+)
+
+// Version asks zmq_version which libzmq is running. zmq4.Version does so too, but gives
+// 0.0.0 where pebbe/zmq4 refuses that release.
+func Version() (major, minor, patch int) {
+	var a, b, c C.int
+	C.zmq_version(&a, &b, &c)
+	return int(a), int(b), int(c)
+}
+
+// NewContext makes a context, like zmq4.NewContext. That one refuses a running libzmq that
+// it has not heard of, unless the program was built with the very same. pebbe/zmq4 asks at
+// no other place that matters here, and libzmq's later releases serve programs that were
+// built with earlier ones, so NewContext makes the context itself then. A libzmq that is
+// older than the one of the build is refused with errors.ErrUnsupported.
+func NewContext() (*zmq4.Context, error) {
+	ctx, err := zmq4.NewContext()
+	if major, _, _ := zmq4.Version(); major != 0 {
+		return ctx, err
+	}
+	built := zmq.Version{Major: C.ZMQ_VERSION_MAJOR, Minor: C.ZMQ_VERSION_MINOR, Patch: C.ZMQ_VERSION_PATCH}
+	var running zmq.Version
+	running.Major, running.Minor, running.Patch = Version()
+	if !serves(running, built) {
+		return nil, refused(running, built, err)
+	}
+	return makeContext()
+}
+
+// serves reports whether one release of libzmq can run a program built with another.
+func serves(running, built zmq.Version) bool {
+	return running.Major == built.Major && running.Compare(built) >= 0
+}
+
+func refused(running, built zmq.Version, why error) error {
+	return fmt.Errorf("%w: this is libzmq %v, and the program was built with %v: run libzmq %v or a later %d, or build with %v (pebbe/zmq4: %w)",
+		errors.ErrUnsupported, running, built, built, built.Major, running, why)
+}
+
+// makeContext makes a context by writing the fields of a zmq4.Context.
+func makeContext() (*zmq4.Context, error) {
+	if errContextFields != nil {
+		return nil, errContextFields
+	}
+	handle, err := C.zmq_ctx_new()
+	if handle == nil {
+		return nil, err
+	}
+	ctx := new(zmq4.Context)
+	field := func(name string) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(ctx), contextFields[name]) }
+	*(*unsafe.Pointer)(field("ctx")) = handle
+	*(*bool)(field("opened")) = true
+	*(*bool)(field("retryEINTR")) = true
+	return ctx, nil
+}
+
+// contextFields are the places of the fields that zmq4.NewContext sets.
+var contextFields, errContextFields = findContextFields(reflect.TypeFor[zmq4.Context]())
+
+func findContextFields(t reflect.Type) (map[string]uintptr, error) {
+	places := make(map[string]uintptr)
+	for name, kind := range map[string]reflect.Kind{"ctx": reflect.UnsafePointer, "opened": reflect.Bool, "retryEINTR": reflect.Bool} {
+		f, err := findField(t, name, kind)
+		if err != nil {
+			return nil, err
+		}
+		places[name] = f
+	}
+	return places, nil
+}

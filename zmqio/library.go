@@ -1,0 +1,32 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+func init() {
+	zmq.RegisterHas(sock.Has)
+	zmq.RegisterVersion(sock.Version)
+}
+
+// oldestLibrary is the first release of libzmq that the package works with. Earlier ones
+// end the process when a peer goes while a message is sent to it.
+var oldestLibrary = zmq.Version{Major: 4, Minor: 2}
+
+// runningLibrary returns the release of libzmq that is running.
+func runningLibrary() zmq.Version {
+	major, minor, patch := zmq.LibraryVersion()
+	return zmq.Version{Major: major, Minor: minor, Patch: patch}
+}
+
+// checkLibrary returns why the package does not work with a release of libzmq.
+func checkLibrary(running zmq.Version) error {
+	if running.Compare(oldestLibrary) < 0 {
+		return fmt.Errorf("%w: zmqio needs libzmq %v or later, this is libzmq %v", errors.ErrUnsupported, oldestLibrary, running)
+	}
+	return nil
+}

@@ -1,0 +1,35 @@
+package zmqio
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/zmqio/zmq"
+)
+
+func TestOldLibraryIsRefused(t *testing.T) {
+	for _, v := range []zmq.Version{{Major: 3, Minor: 2, Patch: 5}, {Major: 4, Minor: 1}, {Major: 4, Minor: 1, Patch: 8}} {
+		err := checkLibrary(v)
+		if !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "4.2.0") || !strings.Contains(err.Error(), v.String()) {
+			t.Errorf("libzmq %v: %v", v, err)
+		}
+	}
+	for _, v := range []zmq.Version{{Major: 4, Minor: 2}, {Major: 4, Minor: 3, Patch: 4}, {Major: 4, Minor: 4}, runningLibrary()} {
+		if err := checkLibrary(v); err != nil {
+			t.Errorf("libzmq %v: %v", v, err)
+		}
+	}
+}
+
+// NewEventLoop asks for the release before it makes anything.
+func TestNewEventLoopRefusesAnOldLibrary(t *testing.T) {
+	oldest := oldestLibrary
+	defer func() { oldestLibrary = oldest }()
+	oldestLibrary.Major = 99
+	l, err := NewEventLoop(nil)
+	if l != nil || !errors.Is(err, errors.ErrUnsupported) || !strings.Contains(err.Error(), "99.2.0") ||
+		!strings.Contains(err.Error(), runningLibrary().String()) {
+		t.Errorf("%v, %v", l, err)
+	}
+}

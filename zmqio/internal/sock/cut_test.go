@@ -105,3 +105,47 @@ func sizes(msgs [][][]byte) string {
 	}
 	return fmt.Sprint(all)
 }
+
+// Of two receivers one goes amid a message. The other gets the message whole, or not at
+// all. The second frame is large, so that libzmq notices before it.
+func TestCutMessageGoesWholeToAnother(t *testing.T) {
+	for _, frames := range []int{2, 4} {
+		msg := [][]byte{[]byte("head"), make([]byte, 16<<20), {2}, {3}}[:frames]
+		t.Run(fmt.Sprintf("%d frames", frames), func(t *testing.T) { cutBetweenTwo(t, msg) })
+	}
+}
+
+func cutBetweenTwo(t *testing.T, msg [][]byte) {
+	buf, table := encode(msg)
+	for try := range 10 {
+		endpoint := fmt.Sprintf("inproc://whole%d", try)
+		ctx := newContext(t)
+		z, s := open(t, ctx, zmq4.PUSH)
+		must(t, z.Bind(endpoint))
+		goes, _ := open(t, ctx, zmq4.PULL)
+		must(t, goes.Connect(endpoint))
+		zr, r := open(t, ctx, zmq4.PULL)
+		must(t, zr.Connect(endpoint))
+		gone := make(chan struct{})
+		go func() {
+			defer close(gone)
+			goes.SetLinger(0)
+			goes.Close()
+		}()
+		for range 3 {
+			if sent := s.Send(Batch{Buf: buf, Table: table}, RefusalOf(zmq.PUSH), false); sent.Errno != 0 || sent.Frames != len(msg) {
+				t.Fatalf("%+v", sent)
+			}
+		}
+		<-gone
+		got := recvAll(t, r)
+		for _, m := range got {
+			if len(m) != len(msg) || len(m[0]) != 4 {
+				t.Fatalf("a message of %d frames, the first of %d bytes", len(m), len(m[0]))
+			}
+		}
+		if len(got) == 0 {
+			t.Error("the receiver that stayed got nothing")
+		}
+	}
+}

@@ -11,7 +11,6 @@ import (
 	"testing"
 
 	"github.com/pebbe/zmq4"
-	"github.com/zmqio/zmq"
 )
 
 // open returns a socket that is closed, with its context, at the end of the test.
@@ -439,43 +438,5 @@ func TestOptions(t *testing.T) {
 	must(s.SetRaw(45, nil))
 	if errno := s.SetRaw(45, []byte{}); errno != syscall.EINVAL {
 		t.Errorf("an empty user name: %v", errno)
-	}
-}
-
-// Of two receivers one goes amid a message. The other gets the message whole, or not at
-// all. The last frame is large, so that libzmq notices before it.
-func TestCutMessageGoesWholeToAnother(t *testing.T) {
-	msg := [][]byte{[]byte("head"), make([]byte, 16<<20)}
-	buf, table := encode(msg)
-	for try := range 10 {
-		endpoint := fmt.Sprintf("inproc://whole%d", try)
-		ctx := newContext(t)
-		z, s := open(t, ctx, zmq4.PUSH)
-		must(t, z.Bind(endpoint))
-		goes, _ := open(t, ctx, zmq4.PULL)
-		must(t, goes.Connect(endpoint))
-		zr, r := open(t, ctx, zmq4.PULL)
-		must(t, zr.Connect(endpoint))
-		gone := make(chan struct{})
-		go func() {
-			defer close(gone)
-			goes.SetLinger(0)
-			goes.Close()
-		}()
-		for range 3 {
-			if sent := s.Send(Batch{Buf: buf, Table: table}, RefusalOf(zmq.PUSH), false); sent.Errno != 0 || sent.Frames != 2 {
-				t.Fatalf("%+v", sent)
-			}
-		}
-		<-gone
-		got := recvAll(t, r)
-		for _, m := range got {
-			if len(m) != 2 || len(m[0]) != 4 {
-				t.Fatalf("a message of %d frames, the first of %d bytes", len(m), len(m[0]))
-			}
-		}
-		if len(got) == 0 {
-			t.Error("the receiver that stayed got nothing")
-		}
 	}
 }

@@ -4338,7 +4338,8 @@ type MonitorEvent struct {
 	// Value is the number as it came from libzmq.
 	Value int32
 	// Endpoint is what the event is about: where the socket is bound or connected,
-	// as libzmq writes it. It is empty where there is none.
+	// as libzmq writes it. It is empty where there is none. Before libzmq 4.3.2 an event of
+	// a socket that is bound to a port of libzmq's choice has 0 as the port.
 	Endpoint string
 }
 

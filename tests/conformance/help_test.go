@@ -3,6 +3,7 @@ package conformance
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"runtime"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
 )
 
@@ -27,6 +29,23 @@ func wants(t testing.TB, err, target error) {
 		t.Errorf("got %v, want %v", err, target)
 	}
 }
+
+// needs skips a test with a libzmq before a release, such as "4.3.2", and says what it lacks.
+func needs(t testing.TB, release, what string) {
+	t.Helper()
+	var since, running zmq.Version
+	_, err := fmt.Sscanf(release, "%d.%d.%d", &since.Major, &since.Minor, &since.Patch)
+	must(t, err)
+	running.Major, running.Minor, running.Patch = zmq.LibraryVersion()
+	if running.Compare(since) < 0 {
+		t.Skipf("%s: since libzmq %v, this is %v", what, since, running)
+	}
+}
+
+const (
+	handshakeEvents = "events of the handshake"
+	portsInEvents   = "the port in events of a wildcard endpoint"
+)
 
 // newLoop returns a loop that is closed in the end, when goroutines and descriptors must
 // be back to where they were.

@@ -23,11 +23,13 @@ func dial(t testing.TB, tr *zmqio.Transport, send []byte) net.Conn {
 }
 
 func TestMonitorHandshakeFailed(t *testing.T) {
+	needs(t, "4.3.0", handshakeEvents)
 	l := newLoop(t, nil)
 	inBackground(t, l)
 	w := newWatcher(t, zmq.EVENT_ALL)
 	tr := watch(l, w, zmq.REP, bindTo(anyPort))
 	t.Run("by the protocol", func(t *testing.T) {
+		needs(t, "4.3.2", portsInEvents)
 		greeting, err := hex.DecodeString("ff00000000000000007f0300")
 		must(t, err)
 		greeting = append(greeting, make([]byte, 52)...)
@@ -65,6 +67,7 @@ func (d *doorman) MsgReceived(msg [][]byte) {
 }
 
 func TestMonitorHandshakeRefused(t *testing.T) {
+	needs(t, "4.3.0", handshakeEvents)
 	l := newLoop(t, nil)
 	inBackground(t, l)
 	_, _, err := zmqio.CreateZmqConnection(bounded(t), l, func() *doorman { return &doorman{t: t} }, zmq.REP, bindTo("inproc://zeromq.zap.01"))

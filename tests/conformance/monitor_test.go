@@ -20,6 +20,7 @@ import (
 
 // aiozmq's test_socket_monitor: a peer connects, goes and comes again.
 func TestMonitorKnownEvents(t *testing.T) {
+	needs(t, "4.3.0", handshakeEvents)
 	l := newLoop(t, nil)
 	inBackground(t, l)
 	server := newWatcher(t, zmq.EVENT_ALL)
@@ -52,6 +53,7 @@ func TestMonitorKnownEvents(t *testing.T) {
 }
 
 func TestMonitorConnection(t *testing.T) {
+	needs(t, "4.3.2", portsInEvents)
 	l := newLoop(t, nil)
 	inBackground(t, l)
 	server := newWatcher(t, zmq.EVENT_ALL)
@@ -247,6 +249,7 @@ type collector struct {
 func (c *collector) MsgReceived([][]byte) { c.on() }
 
 func TestMonitorArguments(t *testing.T) {
+	needs(t, "4.3.2", portsInEvents)
 	l := newLoop(t, nil)
 	tr, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return zmqio.BaseProtocol{} }, zmq.PULL, bindTo())
 	must(t, err)

@@ -32,9 +32,9 @@ type SocketTypeInfo struct {
 	Mute Mute
 	// Refusal says what becomes of the rest of a message that is refused in the middle.
 	Refusal Refusal
-	// Eager says that libzmq either takes a message at once or returns an error that
-	// waiting for room does not end. REQ and REP have their turns, and a type that cannot
-	// send has none.
+	// Eager says that a send can fail whatever room there is: with EFSM on a REQ or a REP,
+	// which have their turns, and with ENOTSUP on a type that cannot send. To learn of it,
+	// a message must be offered to libzmq at once, and not be queued.
 	Eager bool
 	// ConnectsOnce says that libzmq ignores a connect to an endpoint that the socket is
 	// connected to. Over inproc libzmq connects again all the same.

@@ -53,14 +53,14 @@ type SocketType struct {
 	ThreadSafe   bool     `yaml:"thread_safe"`
 	Mute         string   `yaml:"mute"`          // what a send does that would go over a high-water mark
 	Refusal      []Rule   `yaml:"refusal"`       // what becomes of a message that is refused amid its frames
-	Eager        Version  `yaml:"eager"`         // since when a send has its turn, or is an error
+	Eager        Version  `yaml:"eager"`         // since when a send can fail whatever room there is
 	ConnectsOnce Version  `yaml:"connects_once"` // since when a second connect to an endpoint does nothing
 	Subscribes   []Rule   `yaml:"subscribes"`    // how a receiver says what it wants
 	Doc          string   `yaml:"doc,required"`
 }
 
-// EagerSince is since when every send is taken at once or is an error. A type that cannot
-// send has never been otherwise.
+// EagerSince is since when a send can fail whatever room there is. Those of a type that
+// cannot send have always done so.
 func (t SocketType) EagerSince() Version {
 	if !t.Send {
 		return t.First()

@@ -25,7 +25,7 @@ func (d *door) ConnectionMade(t *zmqio.Transport) {
 
 func (d *door) EventReceived(ev zmq.MonitorEvent) {
 	switch ev.Event {
-	case zmq.EVENT_HANDSHAKE_SUCCEEDED:
+	case zmq.EVENT_ACCEPTED: // with libzmq 4.3 or later EVENT_HANDSHAKE_SUCCEEDED says more
 		fmt.Println("a peer has come")
 		close(d.came)
 	case zmq.EVENT_DISCONNECTED:

@@ -168,6 +168,9 @@ func TestIPv6(t *testing.T) {
 // A link-local address has a zone, the network interface.
 func TestIPv6Zone(t *testing.T) {
 	addr := linkLocal(t)
+	if major, minor, patch := zmq.LibraryVersion(); major == 4 && minor == 3 && patch == 3 {
+		t.Skip("libzmq 4.3.3 takes no link-local address, see its issue 4108")
+	}
 	bound, connected := exchange(t, "tcp://["+addr+"]:*")
 	if !strings.HasPrefix(bound, "tcp://[fe80:") || bound != connected {
 		t.Errorf("bound %s, connected %s", bound, connected)

@@ -30,21 +30,21 @@ func wants(t testing.TB, err, target error) {
 	}
 }
 
-// needs skips a test with a libzmq before a release, such as "4.3.2", and says what it lacks.
-func needs(t testing.TB, release, what string) {
+// needs skips a test with a libzmq before a release, such as "4.3.2", and says why.
+func needs(t testing.TB, release, why string) {
 	t.Helper()
 	var since, running zmq.Version
 	_, err := fmt.Sscanf(release, "%d.%d.%d", &since.Major, &since.Minor, &since.Patch)
 	must(t, err)
 	running.Major, running.Minor, running.Patch = zmq.LibraryVersion()
 	if running.Compare(since) < 0 {
-		t.Skipf("%s: since libzmq %v, this is %v", what, since, running)
+		t.Skipf("needs libzmq %v, this is %v: %s", since, running, why)
 	}
 }
 
 const (
-	handshakeEvents = "events of the handshake"
-	portsInEvents   = "the port in events of a wildcard endpoint"
+	handshakeEvents = "earlier ones have no events of the handshake"
+	portsInEvents   = "earlier ones have port 0 in the events of a wildcard endpoint"
 )
 
 // newLoop returns a loop that is closed in the end, when goroutines and descriptors must

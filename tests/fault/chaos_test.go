@@ -21,6 +21,7 @@ import (
 // hangs, leaks or fails without a reason, no frame is damaged, and the callbacks of
 // each transport come in order.
 func TestEverythingAtOnce(t *testing.T) {
+	needs(t, "4.3.0", "earlier ones end the process in pipe.cpp, in Disconnect")
 	checkLeaks(t)
 	start := *seed
 	if start == 0 {

@@ -14,7 +14,7 @@ import (
 // libzmq has taken it for sent. The second frame is large, so that the death is noticed
 // before it.
 func TestRequestCutByADyingPipe(t *testing.T) {
-	for _, frames := range []int{2, 3, 4} {
+	for _, frames := range []int{2, 4} {
 		request := [][]byte{[]byte("head"), make([]byte, 16<<20), {2}, {3}}[:frames]
 		buf, table := encode(request)
 		held := hold(request)
@@ -24,7 +24,7 @@ func TestRequestCutByADyingPipe(t *testing.T) {
 			t.Run(fmt.Sprintf("%d frames, %s", frames, name), func(t *testing.T) {
 				tries, needed := 500, frames == 2 || RefusalOf(zmq.REQ) == Headless
 				if !needed { // libzmq takes it for sent, whole or cut
-					tries = 20
+					tries = 5
 				}
 				for try := range tries {
 					if cutRequest(t, fmt.Sprintf("inproc://cut%d", try), request, again) {

@@ -2,11 +2,23 @@ package zmqio
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/zmqio/zmq"
 )
+
+// needs skips a test with a libzmq before a release, such as "4.3.2", and says why.
+func needs(t testing.TB, release, why string) {
+	t.Helper()
+	var since zmq.Version
+	_, err := fmt.Sscanf(release, "%d.%d.%d", &since.Major, &since.Minor, &since.Patch)
+	must(t, err)
+	if running := runningLibrary(); running.Compare(since) < 0 {
+		t.Skipf("needs libzmq %v, this is %v: %s", since, running, why)
+	}
+}
 
 func TestOldLibraryIsRefused(t *testing.T) {
 	for _, v := range []zmq.Version{{Major: 3, Minor: 2, Patch: 5}, {Major: 4, Minor: 1}, {Major: 4, Minor: 1, Patch: 8}} {

@@ -1718,6 +1718,10 @@ func (s Sockopts) Mechanism() (Mechanism, error) {
 //   - since libzmq 4.0.0
 //
 // Without a ZAP handler in the same context no client is let in.
+//
+// false sets the mechanism back to NULL, also where a user name, a password or keys
+// are set: messages then go in the clear. Leave it alone on a client. Package zmqio
+// refuses to make, bind or connect a transport so.
 func (s Sockopts) PlainServer() (bool, error) {
 	return get[bool](s, PLAIN_SERVER)
 }
@@ -1732,6 +1736,10 @@ func (s Sockopts) PlainServer() (bool, error) {
 //   - since libzmq 4.0.0
 //
 // Without a ZAP handler in the same context no client is let in.
+//
+// false sets the mechanism back to NULL, also where a user name, a password or keys
+// are set: messages then go in the clear. Leave it alone on a client. Package zmqio
+// refuses to make, bind or connect a transport so.
 func (s Sockopts) SetPlainServer(v bool) error {
 	return s.Set(PLAIN_SERVER, v)
 }
@@ -1827,6 +1835,10 @@ func (s Sockopts) ClearPlainPassword() error {
 // Without a ZAP handler in the same context every client is let in, whatever its key:
 // the keys encrypt and do not authenticate. Package zmqio logs a warning when such a
 // server binds.
+//
+// false sets the mechanism back to NULL, also where keys are set: messages then go in
+// the clear. Leave it alone on a client. Package zmqio refuses to make, bind or
+// connect a transport so.
 func (s Sockopts) CurveServer() (bool, error) {
 	return get[bool](s, CURVE_SERVER)
 }
@@ -1843,6 +1855,10 @@ func (s Sockopts) CurveServer() (bool, error) {
 // Without a ZAP handler in the same context every client is let in, whatever its key:
 // the keys encrypt and do not authenticate. Package zmqio logs a warning when such a
 // server binds.
+//
+// false sets the mechanism back to NULL, also where keys are set: messages then go in
+// the clear. Leave it alone on a client. Package zmqio refuses to make, bind or
+// connect a transport so.
 func (s Sockopts) SetCurveServer(v bool) error {
 	return s.Set(CURVE_SERVER, v)
 }
@@ -1974,7 +1990,13 @@ func (s Sockopts) SetReqRelaxed(v bool) error {
 //   - matters to: DEALER, PUB, PULL, PUSH and SUB sockets
 //   - since libzmq 4.0.0
 //
-// Messages of several frames are not supported: they are torn.
+// Messages of several frames are not supported: libzmq tears them, and ends the
+// process at the next receive or when the connection goes. Package zmqio refuses to
+// write one, and ends a transport that receives one.
+//
+// On a SUB libzmq itself drops what no subscription matches. A frame of which more
+// follow then ends the process before package zmqio sees it. Subscribe such a SUB to
+// all topics, or connect it to publishers that are trusted.
 //
 // libzmq takes it on every type and heeds it on DEALER, PUB, PULL, PUSH and SUB
 // alone. Set it before the first bind or connect.
@@ -1991,7 +2013,13 @@ func (s Sockopts) Conflate() (bool, error) {
 //   - matters to: DEALER, PUB, PULL, PUSH and SUB sockets
 //   - since libzmq 4.0.0
 //
-// Messages of several frames are not supported: they are torn.
+// Messages of several frames are not supported: libzmq tears them, and ends the
+// process at the next receive or when the connection goes. Package zmqio refuses to
+// write one, and ends a transport that receives one.
+//
+// On a SUB libzmq itself drops what no subscription matches. A frame of which more
+// follow then ends the process before package zmqio sees it. Subscribe such a SUB to
+// all topics, or connect it to publishers that are trusted.
 //
 // libzmq takes it on every type and heeds it on DEALER, PUB, PULL, PUSH and SUB
 // alone. Set it before the first bind or connect.
@@ -2142,6 +2170,16 @@ func (s Sockopts) ClearIPCFilterGID() error {
 //   - since libzmq 4.2.3; the number since 4.1.0
 //
 // It counts once, for the next connect alone.
+//
+// libzmq ends the process at a connect with the id of a connection that the socket
+// has. An id may outlast its connection by as long as LINGER says. Package zmqio
+// refuses an id that a connect of the same transport has used, with EADDRINUSE.
+//
+// A peer may announce the same id as its ROUTING_ID, which package zmqio cannot see.
+// Connect before the first bind, or choose ids that strangers cannot guess.
+//
+// Ids of five bytes that begin with a zero are those that libzmq makes up. Package
+// zmqio refuses them.
 func (s Sockopts) SetConnectRoutingID(v []byte) error {
 	return s.Set(CONNECT_ROUTING_ID, v)
 }
@@ -2761,7 +2799,9 @@ func (s Sockopts) ClearBindToDevice() error {
 //   - sockets: all
 //   - a draft since libzmq 4.2.3
 //
-// A ZAP_DOMAIN must be set too.
+// A ZAP_DOMAIN must be set too. Without one the first client of a PLAIN server ends
+// the process, and a CURVE server lets every client in. Package zmqio refuses to bind
+// a socket so, and to connect a server.
 func (s Sockopts) ZAPEnforceDomain() (bool, error) {
 	return get[bool](s, ZAP_ENFORCE_DOMAIN)
 }
@@ -2775,7 +2815,9 @@ func (s Sockopts) ZAPEnforceDomain() (bool, error) {
 //   - sockets: all
 //   - a draft since libzmq 4.2.3
 //
-// A ZAP_DOMAIN must be set too.
+// A ZAP_DOMAIN must be set too. Without one the first client of a PLAIN server ends
+// the process, and a CURVE server lets every client in. Package zmqio refuses to bind
+// a socket so, and to connect a server.
 func (s Sockopts) SetZAPEnforceDomain(v bool) error {
 	return s.Set(ZAP_ENFORCE_DOMAIN, v)
 }
@@ -2819,6 +2861,9 @@ func (s Sockopts) SetLoopbackFastpath(v bool) error {
 // A text of exactly four bytes is refused.
 //
 // It cannot be read back. Peers see it as a property of each message.
+//
+// From 4.2.4 to 4.3.2 libzmq reads on to the next NUL byte and sends what lies there
+// to peers. SetMetadata puts a NUL behind the text; SetRaw of other packages may not.
 func (s Sockopts) SetMetadata(v string) error {
 	return s.Set(METADATA, v)
 }
@@ -3171,6 +3216,9 @@ func (s Sockopts) ClearDisconnectMsg() error {
 //   - matters to: connections over a network
 //   - a draft since libzmq 4.3.4, in a library built with draft
 //   - systems: Linux has SO_PRIORITY; elsewhere nothing comes of it
+//
+// A priority above 6 needs CAP_NET_ADMIN on Linux. Without it libzmq ends the process
+// at the next bind or connect. Package zmqio refuses it with EPERM.
 func (s Sockopts) Priority() (int, error) {
 	return get[int](s, PRIORITY)
 }
@@ -3185,6 +3233,9 @@ func (s Sockopts) Priority() (int, error) {
 //   - matters to: connections over a network
 //   - a draft since libzmq 4.3.4, in a library built with draft
 //   - systems: Linux has SO_PRIORITY; elsewhere nothing comes of it
+//
+// A priority above 6 needs CAP_NET_ADMIN on Linux. Without it libzmq ends the process
+// at the next bind or connect. Package zmqio refuses it with EPERM.
 func (s Sockopts) SetPriority(v int) error {
 	return s.Set(PRIORITY, v)
 }
@@ -3527,7 +3578,8 @@ func (info *OptionInfo) encode(v any) ([]byte, error) {
 		}
 	case KindString:
 		if text, ok := v.(string); ok {
-			return []byte(text), nil
+			// A NUL follows, outside the length: libzmq before 4.3.3 reads on up to one.
+			return append([]byte(text), 0)[:len(text)], nil
 		}
 	case KindCurveKey:
 		if key, ok := v.(CurveKey); ok {
@@ -5442,7 +5494,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{4, 0, 0},
 		Served:     Version{4, 0, 0},
 		Doc:        "makes the socket the server of PLAIN, which a ZAP handler must then judge the clients of.",
-		Traps:      []string{"Without a ZAP handler in the same context no client is let in."},
+		Traps:      []string{"Without a ZAP handler in the same context no client is let in.", "false sets the mechanism back to NULL, also where a user name, a password or keys are set: messages then go in the clear. Leave it alone on a client. Package zmqio refuses to make, bind or connect a transport so."},
 	},
 	{
 		Option:     PLAIN_USERNAME,
@@ -5498,7 +5550,7 @@ var optionTable = []OptionInfo{
 		Served:     Version{4, 0, 0},
 		Needs:      []Capability{CapabilityCurve},
 		Doc:        "makes the socket the server of CURVE, which needs CURVE_SECRETKEY.",
-		Traps:      []string{"Without a ZAP handler in the same context every client is let in, whatever its key: the keys encrypt and do not authenticate. Package zmqio logs a warning when such a server binds."},
+		Traps:      []string{"Without a ZAP handler in the same context every client is let in, whatever its key: the keys encrypt and do not authenticate. Package zmqio logs a warning when such a server binds.", "false sets the mechanism back to NULL, also where keys are set: messages then go in the clear. Leave it alone on a client. Package zmqio refuses to make, bind or connect a transport so."},
 	},
 	{
 		Option:     CURVE_PUBLICKEY,
@@ -5614,7 +5666,7 @@ var optionTable = []OptionInfo{
 		Since:      Version{4, 0, 0},
 		Served:     Version{4, 0, 0},
 		Doc:        "keeps only the newest message in each direction.",
-		Traps:      []string{"Messages of several frames are not supported: they are torn.", "libzmq takes it on every type and heeds it on DEALER, PUB, PULL, PUSH and SUB alone. Set it before the first bind or connect."},
+		Traps:      []string{"Messages of several frames are not supported: libzmq tears them, and ends the process at the next receive or when the connection goes. Package zmqio refuses to write one, and ends a transport that receives one.", "On a SUB libzmq itself drops what no subscription matches. A frame of which more follow then ends the process before package zmqio sees it. Subscribe such a SUB to all topics, or connect it to publishers that are trusted.", "libzmq takes it on every type and heeds it on DEALER, PUB, PULL, PUSH and SUB alone. Set it before the first bind or connect."},
 	},
 	{
 		Option:     ZAP_DOMAIN,
@@ -5733,7 +5785,7 @@ var optionTable = []OptionInfo{
 		Since:    Version{4, 2, 3},
 		Served:   Version{4, 1, 0},
 		Doc:      "is the routing id that the socket gives to the peer of its next connection.",
-		Traps:    []string{"It counts once, for the next connect alone."},
+		Traps:    []string{"It counts once, for the next connect alone.", "libzmq ends the process at a connect with the id of a connection that the socket has. An id may outlast its connection by as long as LINGER says. Package zmqio refuses an id that a connect of the same transport has used, with EADDRINUSE.", "A peer may announce the same id as its ROUTING_ID, which package zmqio cannot see. Connect before the first bind, or choose ids that strangers cannot guess.", "Ids of five bytes that begin with a zero are those that libzmq makes up. Package zmqio refuses them."},
 	},
 	{
 		Option:     GSSAPI_SERVER,
@@ -6230,7 +6282,7 @@ var optionTable = []OptionInfo{
 		DraftSince: Version{4, 2, 3},
 		Served:     Version{4, 2, 3},
 		Doc:        "turns CURVE clients away while there is no ZAP handler, where they would be let in unchecked.",
-		Traps:      []string{"A ZAP_DOMAIN must be set too."},
+		Traps:      []string{"A ZAP_DOMAIN must be set too. Without one the first client of a PLAIN server ends the process, and a CURVE server lets every client in. Package zmqio refuses to bind a socket so, and to connect a server."},
 	},
 	{
 		Option:     LOOPBACK_FASTPATH,
@@ -6264,7 +6316,7 @@ var optionTable = []OptionInfo{
 		DraftSince: Version{4, 2, 4},
 		Served:     Version{4, 2, 4},
 		Doc:        "adds a property of the form X-key:value to what peers are told in the handshake; each set adds one more.",
-		Traps:      []string{"A text of exactly four bytes is refused.", "It cannot be read back. Peers see it as a property of each message."},
+		Traps:      []string{"A text of exactly four bytes is refused.", "It cannot be read back. Peers see it as a property of each message.", "From 4.2.4 to 4.3.2 libzmq reads on to the next NUL byte and sends what lies there to peers. SetMetadata puts a NUL behind the text; SetRaw of other packages may not."},
 	},
 	{
 		Option:     MULTICAST_LOOP,
@@ -6575,6 +6627,7 @@ var optionTable = []OptionInfo{
 		Needs:      []Capability{CapabilityDraft},
 		Platform:   "Linux has SO_PRIORITY; elsewhere nothing comes of it",
 		Doc:        "is the priority of outgoing packets, SO_PRIORITY.",
+		Traps:      []string{"A priority above 6 needs CAP_NET_ADMIN on Linux. Without it libzmq ends the process at the next bind or connect. Package zmqio refuses it with EPERM."},
 	},
 	{
 		Option:     BUSY_POLL,

@@ -65,6 +65,7 @@ const unknownChild = 255
 // and at once calls the handler: nothing is lost on the way when the loop stops, is
 // closed or is replaced between the two.
 type children struct {
+	// open is nil in a watcher that no function of this package has made.
 	open   func(pid int) (child, error)
 	listen func(l *EventLoop) (stop func()) // tells l of deaths; nil if each child does
 
@@ -90,13 +91,15 @@ type childHandler struct {
 }
 
 // AddChildHandler implements [ChildWatcher]. The errors are ErrInvalidArgument for
-// a pid that is not positive or a nil fn, and ErrWatcherClosed.
+// a pid that is not positive, a nil fn and a zero watcher, and ErrWatcherClosed.
 func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	switch {
 	case pid <= 0: // to waitpid it would stand for any child at all
 		return invalid("process id %d", pid)
 	case fn == nil:
 		return invalid("nil function")
+	case c.open == nil:
+		return errZeroWatcher()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -114,6 +117,10 @@ func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	c.handlers[pid] = &childHandler{ch, fn}
 	c.postLocked(pid) // it may have ended before
 	return nil
+}
+
+func errZeroWatcher() error {
+	return invalid("a zero child watcher: use NewSafeChildWatcher or NewPidfdChildWatcher")
 }
 
 // RemoveChildHandler implements [ChildWatcher].
@@ -134,12 +141,15 @@ func (c *children) removeLocked(pid int) bool {
 }
 
 // AttachLoop implements [ChildWatcher]. The errors are ErrLoopClosed, which leaves
-// the watcher as it was, and ErrWatcherClosed. A loop that is closed detaches
+// the watcher as it was, ErrWatcherClosed, and ErrInvalidArgument for a zero watcher. A loop that is closed detaches
 // itself.
 func (c *children) AttachLoop(l *EventLoop) error {
-	if l == nil {
+	switch {
+	case l == nil:
 		c.detach(func(*EventLoop) bool { return true })
 		return nil
+	case c.open == nil:
+		return errZeroWatcher()
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -20,7 +20,8 @@ type ConnectionConfig struct {
 	Bind, Connect []string
 	// Socket is a socket that was made elsewhere. The transport uses it as it is
 	// and closes it in the end; nobody else may use it any more. If no transport
-	// comes about, it stays the caller's, open.
+	// comes about, it stays the caller's, open. A socket that a transport of any loop
+	// owns is ErrInvalidArgument.
 	Socket *zmq4.Socket
 	// MaxWriteBuffer is how many bytes of payload, and how many frames, the transport
 	// buffers at most; 0 is no limit. Write returns ErrBufferFull for what libzmq does
@@ -36,7 +37,9 @@ type ConnectionConfig struct {
 	BorrowFrames bool
 	// Configure, if not nil, is called before the protocol's factory and before
 	// any bind or connect, the time for high-water marks, routing ids and keys.
-	// Its error fails the creation.
+	// Its error fails the creation, and so do keys that leave MECHANISM at NULL: that is
+	// ErrInvalidArgument. The Sockopts may be kept; they are what Transport.Sockopts
+	// returns, and after a creation that failed return ErrTransportClosed.
 	Configure func(zmq.Sockopts) error
 }
 
@@ -68,7 +71,8 @@ func (c ConnectionConfig) check() error {
 // factory, calls ConnectionMade, binds or connects, and returns. What fails leaves
 // nothing open and is returned; when it fails after ConnectionMade, ConnectionLost
 // gets it too, unless ConnectionMade closed the transport. Among the errors are ErrInvalidArgument, ErrDNSEndpoint,
-// ErrSocketType, ErrLoopClosed and libzmq's.
+// ErrSocketType, ErrLoopClosed and libzmq's. EMFILE comes also where the first socket of a
+// loop would leave libzmq's threads too few descriptors, at which it ends the process.
 //
 // On the loop's own goroutine all of this happens at once. Elsewhere it happens on
 // the loop, and ctx bounds the wait for that; while nobody runs the loop, it happens
@@ -76,7 +80,10 @@ func (c ConnectionConfig) check() error {
 func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Protocol, typ zmq.SocketType,
 	cfg ConnectionConfig,
 ) (*Transport, Protocol, error) {
-	if factory == nil {
+	switch {
+	case ctx == nil:
+		return nil, nil, errNilContext()
+	case factory == nil:
 		return nil, nil, invalid("nil protocol factory")
 	}
 	if err := cfg.check(); err != nil {
@@ -133,29 +140,32 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 		}
 		refuse = closeSocket
 	}
-	owned := false // by a transport, which closes the socket
+	if !sock.Claim(z) {
+		return nil, invalid("the socket has a transport already")
+	}
+	made := &Transport{loop: l, typ: typ, zsock: z, maxBuffer: cfg.MaxWriteBuffer, borrows: cfg.BorrowFrames, guard: newGuard(), created: created}
 	defer func() {
-		if !owned && cfg.Socket == nil {
-			_ = z.Close()
+		if !made.started {
+			made.disown(refuse)
 		}
 	}()
-	s, err := checkSocket(z, typ)
-	if err != nil {
+	if made.sock, err = checkSocket(z, typ); err != nil {
 		return nil, err
 	}
-	context, err := z.Context()
-	if err != nil {
+	if made.context, err = z.Context(); err != nil {
 		return nil, zmq.Translate("zmq_socket", err)
 	}
-	t = &Transport{loop: l, typ: typ, zsock: z, context: context, sock: s, maxBuffer: cfg.MaxWriteBuffer, borrows: cfg.BorrowFrames, topics: make(topics), created: created}
-	p, err := l.prepare(factory, cfg, zmq.Sockopts{RawSockopts: rawSocket{s, t.topics}})
+	if cfg.Socket != nil { // it may have been connected with CONFLATE
+		_ = made.with("zmq_getsockopt", func(rawSocket) error { made.noteConflateLocked(); return nil })
+	}
+	p, err := made.prepare(factory, cfg)
 	if err != nil {
 		return nil, err
 	}
-	if err = t.start(p); err != nil {
+	if err = made.start(p); err != nil {
 		return nil, err
 	}
-	owned = true
+	t = made
 	err = ErrGoexit // unless ConnectionMade returns
 	defer func() {
 		if err != nil {
@@ -169,8 +179,8 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 
 // newSocket makes a socket of the loop's context.
 func (l *EventLoop) newSocket(typ zmq.SocketType) (*zmq4.Socket, error) {
-	z, err := l.context.NewSocket(zmq4.Type(typ))
-	if err = zmq.Translate("zmq_socket", err); errors.Is(err, zmq.EINVAL) {
+	z, err := l.openSocket(zmq4.Type(typ))
+	if errors.Is(err, zmq.EINVAL) {
 		err = fmt.Errorf("%w: %w", ErrSocketType, typ.Explain(err))
 	}
 	return z, err
@@ -191,21 +201,24 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 
 // prepare calls Configure and the factory. A panic goes to the exception handler,
 // and fails the creation with a *PanicError.
-func (l *EventLoop) prepare(factory func() Protocol, cfg ConnectionConfig, opts zmq.Sockopts) (p Protocol, err error) {
+func (t *Transport) prepare(factory func() Protocol, cfg ConnectionConfig) (p Protocol, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p := newPanicError(v)
 			err = p
-			l.CallExceptionHandler(ExceptionContext{Message: "Configure or protocol factory panicked", Err: p, Stack: p.Stack})
+			t.loop.CallExceptionHandler(ExceptionContext{Message: "Configure or protocol factory panicked", Err: p, Stack: p.Stack})
 		}
 	}()
 	if cfg.Configure != nil {
-		if err := cfg.Configure(opts); err != nil {
+		if err := cfg.Configure(t.Sockopts()); err != nil {
+			return nil, err
+		}
+		if err := t.with("zmq_getsockopt", func(r rawSocket) error { return r.guard.inTheClear(r.s) }); err != nil {
 			return nil, err
 		}
 	}
-	if p = factory(); p == nil {
-		return nil, invalid("the protocol factory returned nil")
+	if p = factory(); isNil(p) {
+		return nil, invalid("the protocol factory returned a nil %T", p)
 	}
 	return p, nil
 }

@@ -125,6 +125,15 @@
 //     Before 4.3.1 requests of several frames are concerned, later those of one.
 //   - A sender over ipc exits while its receiver's queue is full: what is on the way is
 //     lost, also after Close.
+//   - A SUB with CONFLATE is not subscribed to all topics: a frame that it drops, and of
+//     which more follow, ends the process. (A PULL, a DEALER, and a SUB that is subscribed
+//     to all, end with ErrMultipart.)
+//   - The process has no descriptor left, and libzmq connects again to
+//     tcp://source;destination, or a peer connects to a bound ipc endpoint: it ends the
+//     process. Other goroutines can also take the descriptors that Bind and the first
+//     socket of a loop have seen to be free.
+//   - A ROUTER connects with the CONNECT_ROUTING_ID that a peer has announced as its own:
+//     libzmq ends the process. Connect before the first bind.
 //   - Over inproc a socket connects before the other one is bound, and goes before that:
 //     libzmq may use memory that it has freed. Bind first.
 //   - A SOCKS proxy refuses a connection or drops it, and the socket with SOCKS_PROXY is

@@ -29,6 +29,13 @@ import (
 // A CURVE server that binds in a context without a ZAP handler lets every client in, and the
 // first Bind of each logs a warning. Bind the handler first. The look for it takes one socket
 // of MaxSockets for a moment.
+//
+// EMFILE says that a TCP, UDP or WebSocket bind would run out of descriptors, at which
+// libzmq ends the process. libzmq also does so when a peer connects to an ipc endpoint
+// while there is none: keep some in reserve.
+//
+// ErrInvalidArgument refuses a socket on which keys are set and MECHANISM is NULL, and one
+// that has ZAP_ENFORCE_DOMAIN and no ZAP_DOMAIN.
 func (t *Transport) Bind(endpoint string) (string, error) {
 	open := t.letsAllIn(endpoint)
 	actual, err := t.attach("zmq_bind", endpoint, t.bindLocked, &t.listeners)
@@ -56,6 +63,13 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 // An inproc endpoint may be bound later, but in the same context: that of another loop is
 // another one, unless LoopConfig.Context says otherwise. Debug mode warns of an endpoint
 // that is bound in another context alone.
+//
+// ErrInvalidArgument refuses the sockets that it refuses in Bind, but for ZAP_ENFORCE_DOMAIN
+// servers alone.
+//
+// With tcp://source;destination libzmq looks at the network interfaces whenever it
+// connects, also when it connects again by itself. It ends the process if there is no
+// descriptor for that. Keep some in reserve, or leave the source out.
 func (t *Transport) Connect(endpoint string) (string, error) {
 	if err := checkConnect(endpoint); err != nil {
 		return "", err
@@ -110,12 +124,13 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 		return actual, nil
 	}
 	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
+	binds := set == &t.listeners
 	err := t.checkEndpoint(call, endpoint)
 	if err == nil {
-		err = t.explain(call, endpoint, zmq.Translate(call, do(endpoint)))
+		err = t.explain(call, endpoint, t.attachLocked(call, endpoint, binds, do))
 	}
 	if err != nil {
-		if set == &t.listeners {
+		if binds {
 			t.bindFailed(endpoint, err)
 		}
 		return "", about(endpoint, err)

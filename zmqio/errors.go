@@ -40,6 +40,10 @@ var (
 	// ErrUndelivered is what EventLoop.Close and Shutdown return when they dropped
 	// messages that Write had accepted.
 	ErrUndelivered = errors.New("zmqio: messages were not delivered")
+	// ErrMultipart ends a transport that has CONFLATE and receives a message of several
+	// frames: libzmq would end the process at the next receive. It is also the error of a
+	// Write of such a message there.
+	ErrMultipart = errors.New("zmqio: with CONFLATE a message has one frame")
 	// ErrAlreadyPaused is returned by PauseReading on a transport that is paused.
 	ErrAlreadyPaused = errors.New("zmqio: reading is already paused")
 	// ErrNotPaused is returned by ResumeReading on a transport that is not paused.
@@ -67,6 +71,8 @@ type sentinel struct {
 
 func (e *sentinel) Error() string { return e.text }
 func (e *sentinel) Unwrap() error { return e.also }
+
+func errNilContext() error { return invalid("nil context") }
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)

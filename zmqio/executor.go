@@ -8,7 +8,7 @@ const DefaultExecutorLimit = 32
 
 // Go calls fn on a goroutine of its own, where it may block, and returns a future
 // of l that gets fn's result, on the loop. It stands for run_in_executor, and may be
-// called from everywhere. Neither l nor ctx may be nil.
+// called from everywhere. l must not be nil.
 //
 // At most LoopConfig.ExecutorLimit functions run at the same time; others wait for
 // their turn, in no particular order, and Go itself never does.
@@ -24,10 +24,12 @@ const DefaultExecutorLimit = 32
 // When the loop is closed, futures that are not done fail with ErrLoopClosed, and
 // none of their callbacks is called any more; on a closed loop Go returns such a
 // future. A panic in fn makes a *PanicError the result, runtime.Goexit makes it
-// ErrGoexit, and a nil fn ErrInvalidArgument.
+// ErrGoexit, and a nil ctx or fn ErrInvalidArgument.
 func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, error)) *Future[T] {
 	f := NewFuture[T](l)
 	switch {
+	case ctx == nil:
+		_ = f.SetError(errNilContext())
 	case fn == nil:
 		_ = f.SetError(invalid("nil function"))
 	case l.IsClosed():

@@ -11,6 +11,8 @@ import (
 // A Future is a result that will be there later: asyncio's Future. Its callbacks
 // run on its loop; its methods may be called from every goroutine.
 //
+// A future must be made by NewFuture or Go. The methods of a zero one panic.
+//
 // If a future that failed is garbage collected before anybody has asked for its result,
 // the loop's exception handler is told of the error; not so if it was cancelled, by
 // Cancel or by a context.
@@ -147,9 +149,13 @@ func (f *Future[T]) Result() (T, error) {
 
 // Wait waits until the future is done and returns what Result returns, or ctx's
 // cause if that ends first. On the loop's own goroutine, where it would wait for
-// ever, it returns ErrWouldDeadlock unless the future is done.
+// ever, it returns ErrWouldDeadlock unless the future is done. A nil ctx is
+// ErrInvalidArgument.
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	var zero T
+	if ctx == nil {
+		return zero, errNilContext()
+	}
 	if !f.Done() && f.loop.onLoop() {
 		return zero, ErrWouldDeadlock
 	}

@@ -89,5 +89,7 @@ func (h *TimerHandle) String() string {
 // Cancel is Handle.Cancel, and takes the timer off the loop at once.
 func (h *TimerHandle) Cancel() {
 	h.Handle.Cancel()
-	h.loop.removeTimer(h)
+	if h.loop != nil {
+		h.loop.removeTimer(h)
+	}
 }

@@ -74,7 +74,7 @@ func (t *Transport) serve() {
 	found, errno := t.receive()
 	if errno != 0 {
 		again = false
-		t.fatal(zmq.Translate("zmq_msg_recv", errno))
+		t.fatal(receiveError(errno))
 		return
 	}
 	again = t.sendWaiting(found)

@@ -79,7 +79,8 @@ func (c LoopConfig) check() error {
 // that calls RunForever, Run or RunUntilComplete. It is aiozmq's ZmqEventLoop. All
 // its methods may be called from every goroutine.
 //
-// A loop must be closed when it is no longer needed.
+// A loop must be made by NewEventLoop, and closed when it is no longer needed. The
+// methods of a zero EventLoop panic.
 type EventLoop struct {
 	context    *zmq4.Context
 	ownContext bool
@@ -126,6 +127,7 @@ type EventLoop struct {
 	keeps      time.Duration // until when it does not again
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered
+	threads    bool       // the context has libzmq's threads
 	hurried    bool       // Close gave a socket that had sent less time than its ZMQ_LINGER
 }
 

@@ -109,9 +109,11 @@ func (t *Transport) startMonitor(events zmq.Event) (*monitor, error) {
 		return nil, zmq.Translate("zmq_socket", err)
 	}
 	m := &monitor{of: t, events: events}
+	sock.Claim(z)
 	if err := m.start(z); err != nil {
 		_ = t.zsock.Monitor("", 0)
 		_ = z.Close()
+		sock.Disclaim(z)
 		return nil, err
 	}
 	return m, nil

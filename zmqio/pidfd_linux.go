@@ -9,7 +9,8 @@ import (
 // PidfdChildWatcher. It needs no signal, takes the same time for any number of
 // children, and cannot take a new process for an old one that had its number.
 //
-// All methods may be called from every goroutine. Use [NewPidfdChildWatcher].
+// All methods may be called from every goroutine. Use [NewPidfdChildWatcher]: a
+// zero PidfdChildWatcher takes no loop and no handlers.
 type PidfdChildWatcher struct{ children }
 
 // NewPidfdChildWatcher returns a watcher that has no loop yet. The error is

@@ -30,13 +30,15 @@ type EventLoopPolicy interface {
 // has its own loop. The main goroutine gets one on demand, others have none until
 // they set one.
 //
+// The zero value is a policy with the default LoopConfig.
+//
 // A loop that is closed is dropped. A goroutine that ends should close its loop, or
 // set nil, because nobody tells the policy.
 type Policy struct {
 	cfg *LoopConfig
 
 	mu      sync.Mutex
-	loops   map[int64]*EventLoop // by goroutine; nil where nil was set
+	loops   map[int64]*EventLoop // by goroutine; nil where nil was set; made by register
 	watcher ChildWatcher         // nil until somebody asks for it
 }
 
@@ -49,7 +51,7 @@ func NewPolicy(cfg *LoopConfig) *Policy {
 		c := *cfg
 		cfg = &c
 	}
-	return &Policy{cfg: cfg, loops: make(map[int64]*EventLoop)}
+	return &Policy{cfg: cfg}
 }
 
 // EventLoop returns the calling goroutine's loop. On the main goroutine, unless
@@ -106,6 +108,9 @@ func (p *Policy) register(goroutine int64, l *EventLoop) (ChildWatcher, error) {
 	if l != nil && !l.belongTo(p) {
 		return nil, ErrLoopClosed
 	}
+	if p.loops == nil {
+		p.loops = make(map[int64]*EventLoop)
+	}
 	p.loops[goroutine] = l
 	return p.watcher, nil
 }
@@ -129,9 +134,12 @@ func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 
 // SetChildWatcher makes w the watcher of child processes and closes the one that
 // was. It attaches no loop: the next SetEventLoop on the main goroutine does, or
-// AttachLoop. With nil, ChildWatcher will make a new one. The error is what Close of
-// the old one returns.
+// AttachLoop. With nil, ChildWatcher will make a new one. The errors are ErrInvalidArgument
+// for a nil pointer in w, which changes nothing, and what Close of the old one returns.
 func (p *Policy) SetChildWatcher(w ChildWatcher) error {
+	if w != nil && isNil(w) {
+		return invalid("the child watcher is a nil %T", w)
+	}
 	p.mu.Lock()
 	old := p.watcher
 	p.watcher = w
@@ -158,8 +166,12 @@ var current struct {
 	policy EventLoopPolicy
 }
 
-// SetEventLoopPolicy makes p the policy of the process; nil is a new default one.
+// SetEventLoopPolicy makes p the policy of the process. A nil p, and a nil pointer in p,
+// is a new default one.
 func SetEventLoopPolicy(p EventLoopPolicy) {
+	if isNil(p) {
+		p = nil
+	}
 	current.mu.Lock()
 	defer current.mu.Unlock()
 	current.policy = p

@@ -4,8 +4,11 @@ package zmqio
 // methods one at a time on its own goroutine, except PauseWriting.
 //
 // The order is ConnectionMade, then any number of the others, then ConnectionLost;
-// the first and the last come once each. A panic in any of them goes to the loop's
-// exception handler, and the transport lives on, except for a REP in MsgReceived.
+// the first and the last come once each. A protocol must not be a nil pointer, not even
+// of a type whose methods would bear it.
+//
+// A panic in any of them goes to the loop's exception handler, and the transport lives
+// on, except for a REP in MsgReceived.
 type Protocol interface {
 	// ConnectionMade is called when the transport is ready to use, before the
 	// first Bind or Connect of its ConnectionConfig and before

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"fmt"
 	"syscall"
 
 	"github.com/zmqio/zmq/zmqio/internal/sock"
@@ -62,6 +63,15 @@ func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errn
 		return foundNothing, large, 0
 	}
 	return foundNothing, large, errno
+}
+
+// receiveError returns the error of a receive that ends the transport.
+func receiveError(errno syscall.Errno) error {
+	err := translate("zmq_msg_recv", errno)
+	if errno == sock.ErrnoTorn {
+		err = fmt.Errorf("%w: %w", ErrMultipart, err)
+	}
+	return err
 }
 
 // deliver calls MsgReceived for each message. Those that are left when reading is

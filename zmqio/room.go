@@ -22,7 +22,10 @@ import (
 // does not wait: it is ErrBufferFull unless libzmq takes it. While nobody runs the loop,
 // WriteContext waits for that. asyncio's streams have drain for it.
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
-	if ctx.Err() != nil {
+	switch {
+	case ctx == nil:
+		return errNilContext()
+	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
 	return t.write(msg, ctx)

@@ -15,6 +15,9 @@ import (
 // goroutine creates a transport on the idle loop, it waits; on that goroutine, in
 // ConnectionMade, it returns ErrWouldDeadlock.
 func (l *EventLoop) RunForever(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext()
+	}
 	stopped, err := l.runUntil(ctx, func() bool { return ctx.Err() != nil })
 	if err != nil || stopped {
 		return err
@@ -34,7 +37,10 @@ func (l *EventLoop) RunForever(ctx context.Context) error {
 // The context of body carries the loop: FromContext returns it. The goroutine of body
 // runs no loop, so that GetEventLoop there asks the policy, and RunningLoop is nil.
 func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) error {
-	if body == nil {
+	switch {
+	case ctx == nil:
+		return errNilContext()
+	case body == nil:
 		return invalid("nil function")
 	}
 	bodyCtx, cancel := context.WithCancelCause(NewContext(ctx, l))
@@ -86,6 +92,9 @@ func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool)
 // is ErrInvalidArgument.
 func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T, error) {
 	var zero T
+	if ctx == nil {
+		return zero, errNilContext()
+	}
 	if l == nil || f == nil || f.loop != l {
 		return zero, invalid("RunUntilComplete needs a loop and a future of that loop")
 	}

@@ -15,7 +15,8 @@ import (
 // channels, other watchers and AddSignalHandler get the signal all the same; but
 // signal.Ignore and signal.Reset of SIGCHLD would take it from everybody.
 //
-// All methods may be called from every goroutine. Use [NewSafeChildWatcher].
+// All methods may be called from every goroutine. Use [NewSafeChildWatcher]: a zero
+// SafeChildWatcher takes no loop and no handlers.
 type SafeChildWatcher struct{ children }
 
 // NewSafeChildWatcher returns a watcher that has no loop yet.

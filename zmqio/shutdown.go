@@ -23,6 +23,8 @@ import (
 // on one that runs another loop, and ErrLoopClosed.
 func (l *EventLoop) Shutdown(ctx context.Context) error {
 	switch running := RunningLoop(); {
+	case ctx == nil:
+		return errNilContext()
 	case l.IsClosed():
 		return ErrLoopClosed
 	case l.onLoop():

@@ -28,6 +28,9 @@ func (t *Transport) Setsockopt(opt zmq.Option, v any) error { return t.Sockopts(
 
 // SocketOptions returns the typed accessors for a socket that no transport owns.
 // They are as little safe for use from several goroutines as the socket is.
+//
+// The error for a socket that a transport owns is ErrInvalidArgument, here and from each
+// accessor that is called while it does: use Transport.Sockopts.
 func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if z == nil {
 		return zmq.Sockopts{}, invalid("nil socket")
@@ -36,27 +39,35 @@ func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if err != nil {
 		return zmq.Sockopts{}, err
 	}
-	return rawSockopts(s), nil
+	o := unownedSockopts{z, rawSocket{s, newGuard()}}
+	if err := o.do(func(rawSocket) error { return nil }); err != nil {
+		return zmq.Sockopts{}, err
+	}
+	return zmq.Sockopts{RawSockopts: o}, nil
 }
 
-// rawSockopts returns the accessors for a socket that the caller alone uses.
-func rawSockopts(s *sock.Socket) zmq.Sockopts { return zmq.Sockopts{RawSockopts: rawSocket{s, nil}} }
-
-// rawSocket is zmq.RawSockopts for a socket that nobody else uses.
-type rawSocket struct {
-	s      *sock.Socket
-	topics topics // to take note of; nil is fine
+// unownedSockopts is zmq.RawSockopts for a socket while no transport owns it.
+type unownedSockopts struct {
+	z   *zmq4.Socket
+	raw rawSocket
 }
 
-func (r rawSocket) GetRaw(opt zmq.Option, buf []byte) (int, error) {
-	n, errno := r.s.GetRaw(int(opt), buf)
-	return n, translate("zmq_getsockopt", errno)
+func (o unownedSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error) {
+	err = o.do(func(r rawSocket) error {
+		n, err = r.GetRaw(opt, buf)
+		return err
+	})
+	return n, err
 }
 
-func (r rawSocket) SetRaw(opt zmq.Option, value []byte) error {
-	err := translate("zmq_setsockopt", r.s.SetRaw(int(opt), value))
-	if err == nil && r.topics != nil {
-		r.topics.follow(opt, value)
+func (o unownedSockopts) SetRaw(opt zmq.Option, value []byte) error {
+	return o.do(func(r rawSocket) error { return r.SetRaw(opt, value) })
+}
+
+// do calls fn while no transport can take the socket.
+func (o unownedSockopts) do(fn func(rawSocket) error) (err error) {
+	if !sock.IfUnowned(o.z, func() { err = fn(o.raw) }) {
+		return invalid("a transport owns the socket: use Transport.Sockopts")
 	}
 	return err
 }
@@ -83,6 +94,8 @@ func (t *Transport) with(call string, fn func(rawSocket) error) error {
 	if t.sock == nil {
 		return fmt.Errorf("%s: %w", call, ErrTransportClosed)
 	}
-	defer t.schedule() // reading ZMQ_EVENTS, for one, consumes the signal on ZMQ_FD
-	return fn(rawSocket{t.sock, t.topics})
+	if t.started {
+		defer t.schedule() // reading ZMQ_EVENTS, for one, consumes the signal on ZMQ_FD
+	}
+	return fn(rawSocket{t.sock, t.guard})
 }

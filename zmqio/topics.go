@@ -26,7 +26,7 @@ func (t *Transport) Unsubscribe(topic string) error { return t.subscription(zmq.
 func (t *Transport) Subscriptions() []string {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
-	return slices.Sorted(maps.Keys(t.topics))
+	return slices.Sorted(maps.Keys(t.guard.topics))
 }
 
 func (t *Transport) subscription(opt zmq.Option, topic string) error {
@@ -34,7 +34,7 @@ func (t *Transport) subscription(opt zmq.Option, topic string) error {
 		return fmt.Errorf("%v: %w: only a SUB subscribes, not a %v", opt, ErrSocketType, t.typ)
 	}
 	return t.with("zmq_setsockopt", func(r rawSocket) error {
-		if opt == zmq.UNSUBSCRIBE && t.topics[topic] == 0 {
+		if opt == zmq.UNSUBSCRIBE && t.guard.topics[topic] == 0 {
 			return invalid("not subscribed to %q", topic)
 		}
 		return r.SetRaw(opt, []byte(topic))

@@ -17,7 +17,8 @@ import (
 
 // A Transport is a ZeroMQ socket on an event loop: aiozmq's ZmqTransport. It is
 // made by CreateZmqConnection and calls the methods of its Protocol. Its own
-// methods may be called from every goroutine and from every callback.
+// methods may be called from every goroutine and from every callback. Those of a zero
+// Transport panic.
 type Transport struct {
 	loop   *EventLoop
 	typ    zmq.SocketType
@@ -32,10 +33,11 @@ type Transport struct {
 	leak    runtime.Cleanup // in debug mode
 
 	// sockMu is held by whoever is in a libzmq call. It is taken before mu.
-	sockMu sync.Mutex
-	sock   *sock.Socket // nil when it has been closed
-	fd     int          // ZMQ_FD
-	topics topics
+	sockMu  sync.Mutex
+	sock    *sock.Socket // nil when it has been closed
+	fd      int          // ZMQ_FD
+	guard   *guard
+	started bool // it is on its loop
 
 	monitor   *monitor   // under sockMu; nil while there is none
 	monitorOf *Transport // of a monitor's PAIR: the transport that it is about
@@ -103,6 +105,8 @@ func traitsOf(typ zmq.SocketType) traits {
 // start puts t on its loop. What t is made of is set: loop, typ, zsock, sock, and
 // what the user configured.
 func (t *Transport) start(p Protocol) error {
+	t.sockMu.Lock() // Configure may have given the options to another goroutine
+	defer t.sockMu.Unlock()
 	fd, err := rawSockopts(t.sock).FD()
 	if err != nil {
 		return err
@@ -125,6 +129,7 @@ func (t *Transport) start(p Protocol) error {
 		t.leak.Stop()
 		return err
 	}
+	t.started = true
 	// The descriptor tells of changes only, and some may have been before.
 	t.schedule()
 	return nil
@@ -135,9 +140,6 @@ func (t *Transport) start(p Protocol) error {
 func (l *EventLoop) adopt(t *Transport) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if w := l.watches[t.fd]; w != nil && w.transport && w.reader.origin.transport.zsock == t.zsock {
-		return invalid("the socket has a transport already")
-	}
 	if err := l.watch(t.fd, watch{reader: &t.io, transport: true}); err != nil {
 		return err
 	}
@@ -188,10 +190,10 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 // Protocol returns the transport's protocol. It stands for get_protocol.
 func (t *Transport) Protocol() Protocol { return *t.protocol.Load() }
 
-// SetProtocol makes p the transport's protocol from the next callback on. A nil p
-// is ignored. ConnectionMade is not called again. It stands for set_protocol.
+// SetProtocol makes p the transport's protocol from the next callback on. A nil p, and
+// a nil pointer in p, is ignored. ConnectionMade is not called again. It stands for set_protocol.
 func (t *Transport) SetProtocol(p Protocol) {
-	if p == nil {
+	if isNil(p) {
 		return
 	}
 	t.protocol.Store(&p)
@@ -266,11 +268,21 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	_ = t.endMonitor() // fails only if the socket is gone
 	how(t)
 	t.sock = nil
+	sock.Disclaim(t.zsock) // closed, or nobody's: until here another transport could not take it
 	t.sockMu.Unlock()
 	if post {
 		t.postLost()
 	}
 	return dropped
+}
+
+// disown ends a transport that did not get as far as its loop, as how says.
+func (t *Transport) disown(how ending) {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	how(t)
+	t.sock = nil
+	sock.Disclaim(t.zsock)
 }
 
 // An ending is what becomes of a transport's socket. It is called with sockMu held.

@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"context"
+	"fmt"
 	"syscall"
 	"time"
 
@@ -29,7 +30,8 @@ const (
 // ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
 // full buffer, EHOSTUNREACH drops the message and tells the exception handler, and
 // others end the transport, as ETERM and ENOTSOCK do in any case. After Close,
-// ErrTransportClosed is returned.
+// ErrTransportClosed is returned. A message of several frames for a transport with
+// CONFLATE is ErrInvalidArgument and ErrMultipart.
 //
 // Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
 // that has no room keeps those for other peers waiting.
@@ -39,6 +41,9 @@ func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }
 func (t *Transport) write(msg [][]byte, wait context.Context) error {
 	if len(msg) == 0 {
 		return nil
+	}
+	if t.tears(msg) {
+		return fmt.Errorf("%w: %w", ErrInvalidArgument, ErrMultipart)
 	}
 	size := payload(msg)
 	for offered := false; ; offered = true {

@@ -72,7 +72,8 @@ func (info *OptionInfo) encode(v any) ([]byte, error) {
 		}
 	case KindString:
 		if text, ok := v.(string); ok {
-			return []byte(text), nil
+			// A NUL follows, outside the length: libzmq before 4.3.3 reads on up to one.
+			return append([]byte(text), 0)[:len(text)], nil
 		}
 	case KindCurveKey:
 		if key, ok := v.(CurveKey); ok {

@@ -110,6 +110,9 @@ func (r *Receiver) drop() {
 
 // recv receives about as many messages as most.
 func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
+	if s.torn {
+		return r.msgs, ErrnoTorn
+	}
 	most += len(r.msgs)
 	owned := 0 // of r.msgs, where they are lent
 	for bytes, full := 0, false; ; {
@@ -119,12 +122,13 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 		}
 		C.zmqio_recv(s.handle(), r.cmsg(),
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(r.scratch))), scratchSize, maxCopy,
-			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(left), &r.res)
+			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(left), flag(s.conflates), &r.res)
 		runtime.KeepAlive(s.z)
 		held := r.res.is_held != 0
 		bytes += r.take(s)
 		if r.res.err != 0 {
 			s.partial = nil // there is no more of it
+			s.torn = s.conflates && syscall.Errno(r.res.err) == ErrnoTorn
 			return r.msgs, syscall.Errno(r.res.err)
 		}
 		full = full || r.lends && len(r.msgs) > 0 || !held || bytes >= maxBatch || len(r.msgs) >= most

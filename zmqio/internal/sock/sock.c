@@ -30,7 +30,7 @@ int zmqio_events(uintptr_t sock, int *events)
 }
 
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
-                uint64_t *table, int64_t max_frames, int64_t max_messages, zmqio_received *r)
+                uint64_t *table, int64_t max_frames, int64_t max_messages, int single, zmqio_received *r)
 {
     memset(r, 0, sizeof *r);
     while (r->frames < max_frames && r->messages < max_messages && size - r->bytes >= max_copy) {
@@ -45,6 +45,10 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
         const int64_t len = (int64_t)zmq_msg_size(msg);
         const int more = zmq_msg_more(msg);
         const uint64_t entry = (uint64_t)len << 1 | (more != 0);
+        if (single && more) {
+            r->err = EPROTO;
+            break;
+        }
         if (len > max_copy) {
             r->held = entry;
             r->held_data = zmq_msg_data(msg);

@@ -39,7 +39,19 @@ type Socket struct {
 	settled [][][]byte   // messages for the next Recv
 
 	headless bool // a REQ that will not start its next request by itself
+
+	conflates bool // see Conflate
+	torn      bool // libzmq would end the process at the next receive
 }
+
+// Conflate tells that the socket has CONFLATE, of which it makes use. Its connections
+// keep the newest frame alone. After a frame of which more is to come libzmq asserts that
+// it has the next one, so Recv, Borrow and Settle then receive no more. Their error number is
+// ErrnoTorn from there on. All else may still be called.
+func (s *Socket) Conflate() { s.conflates = true }
+
+// ErrnoTorn says that a socket that conflates has begun a message of several frames.
+const ErrnoTorn = syscall.EPROTO
 
 // New returns the libzmq socket inside z. It fails only when pebbe/zmq4 no longer
 // keeps its handle where this package looks for it.

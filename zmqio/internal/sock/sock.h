@@ -35,10 +35,11 @@ typedef struct {
  * or the buffer is full, in which there must be room for max_copy bytes; or a frame
  * comes that is larger than max_copy: that one stays in msg, which must have been
  * initialised, and is left empty otherwise. max_copy is above the size up to which libzmq keeps a payload inside
- * the zmq_msg_t, so that held_data is never a pointer into msg, Go's memory.
+ * the zmq_msg_t, so that held_data is never a pointer into msg, Go's memory. With single
+ * a frame of which more follow is dropped and ends the batch with EPROTO.
  */
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
-                uint64_t *table, int64_t max_frames, int64_t max_messages, zmqio_received *r);
+                uint64_t *table, int64_t max_frames, int64_t max_messages, int single, zmqio_received *r);
 
 typedef struct {
     int64_t frames;     /* frames of the messages that libzmq took whole */

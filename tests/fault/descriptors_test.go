@@ -1,0 +1,142 @@
+package fault
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+func init() { roles["starve"] = starve }
+
+// steps are what a starved process tries, in order. Those that have failed before leave
+// out what builds on them.
+var steps = []string{"loop", "socket", "bind tcp", "bind ipc", "second socket", "connect tcp", "connect ipc", "monitor"}
+
+// Out of descriptors libzmq ends the process. Whatever the limit is, each call succeeds or
+// returns EMFILE, and the process comes to its own end.
+func TestOutOfDescriptors(t *testing.T) {
+	checkLeaks(t)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	// Not what the process itself is bound to: libzmq also ends it when it cannot accept a
+	// connection over ipc.
+	dir := socketDir(t)
+	unix, err := net.Listen("unix", filepath.Join(dir, "parent"))
+	must(t, err)
+	defer unix.Close()
+	ended := make(map[string]map[string]bool)
+	for _, step := range steps {
+		ended[step] = make(map[string]bool)
+	}
+	self, err := os.Executable()
+	must(t, err)
+	for i := range form(30, 120) {
+		// Every other process has enough until its first socket is there.
+		j := job{Role: "starve", Endpoint: listener.Addr().String(), Size: i / 2, Bind: i%2 == 1}
+		text, err := json.Marshal(j)
+		must(t, err)
+		cmd := exec.Command(self)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), jobVariable+"="+string(text))
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Errorf("%d spare descriptors: %v: %s", j.Size, err, out)
+		}
+		for line := range strings.Lines(string(out)) {
+			if step, end, found := strings.Cut(strings.TrimSpace(line), ": "); found && ended[step] != nil {
+				ended[step][end] = true
+			}
+		}
+	}
+	for _, step := range steps {
+		// libzmq opens the descriptors of a connection in the background, and tries again.
+		if may := strings.HasPrefix(step, "connect"); !ended[step]["done"] || !ended[step]["EMFILE"] && !may {
+			t.Errorf("%s ended with %v; the limits do not try it", step, ended[step])
+		}
+	}
+}
+
+// starve runs the steps with so many descriptors to spare as j.Size says, from the
+// beginning or, if it is to bind, from there.
+func starve(j job, _ io.Reader, out io.Writer) error {
+	if r, w, err := os.Pipe(); err == nil { // the runtime opens what it keeps
+		r.Close()
+		w.Close()
+	}
+	if !j.Bind {
+		if err := spareDescriptors(j.Size); err != nil {
+			return err
+		}
+	}
+	var failed []error
+	try := func(step string, err error) {
+		switch {
+		case err == nil:
+			fmt.Fprintf(out, "%s: done\n", step)
+		case errors.Is(err, syscall.EMFILE):
+			fmt.Fprintf(out, "%s: EMFILE\n", step)
+		default:
+			failed = append(failed, fmt.Errorf("%s: %w", step, err))
+		}
+	}
+	loop, err := zmqio.NewEventLoop(nil)
+	if try("loop", err); err != nil {
+		return errors.Join(failed...)
+	}
+	create := func(step string, typ zmq.SocketType) *zmqio.Transport {
+		t, _, err := loop.CreateZmqConnection(context.Background(), func() zmqio.Protocol { return listens{newPeer(nil)} }, typ,
+			zmqio.ConnectionConfig{Bind: []string{}})
+		try(step, err)
+		return t
+	}
+	first := create("socket", zmq.PULL)
+	if j.Bind {
+		if err := spareDescriptors(j.Size); err != nil {
+			return err
+		}
+	}
+	if t := first; t != nil {
+		_, err := t.Bind("tcp://127.0.0.1:*")
+		try("bind tcp", err)
+		_, err = t.Bind("ipc://child")
+		try("bind ipc", err)
+	}
+	if t := create("second socket", zmq.PUSH); t != nil {
+		_, err := t.Connect("tcp://" + j.Endpoint)
+		try("connect tcp", err)
+		_, err = t.Connect("ipc://parent")
+		try("connect ipc", err)
+		try("monitor", t.EnableMonitor(zmq.EVENT_ALL))
+	}
+	return errors.Join(append(failed, loop.Close())...)
+}
+
+// spareDescriptors leaves the process n descriptors, and what is free between those that
+// it has.
+func spareDescriptors(n int) error {
+	free, err := syscall.Dup(0)
+	if err != nil {
+		return err
+	}
+	syscall.Close(free)
+	limit := uint64(free + n)
+	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &syscall.Rlimit{Cur: limit, Max: limit})
+}
+
+// listens is a peer that takes events.
+type listens struct{ *peer }
+
+func (listens) EventReceived(zmq.MonitorEvent) {}

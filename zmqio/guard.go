@@ -1,0 +1,206 @@
+package zmqio
+
+import (
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A guard refuses the options, and the binds and connects, at which libzmq would end
+// the process or leave a connection in the clear. It remembers what libzmq does not
+// tell. What guards the socket guards the guard.
+type guard struct {
+	topics  topics
+	next    string              // CONNECT_ROUTING_ID, for the next connect
+	routed  map[string]struct{} // every CONNECT_ROUTING_ID that a connect has taken
+	secured zmq.Option          // the last option set that asked for a mechanism; 0 is none
+
+	conflates atomic.Bool // CONFLATE is set, or attached with; to be read without a lock
+	attached  bool        // it was set at a bind or connect
+}
+
+func newGuard() *guard { return &guard{topics: make(topics), routed: make(map[string]struct{})} }
+
+// rawSocket is zmq.RawSockopts for a socket that nobody else uses.
+type rawSocket struct {
+	s     *sock.Socket
+	guard *guard // nil for options that zmqio itself sets
+}
+
+// rawSockopts returns the accessors for a socket that the caller alone uses.
+func rawSockopts(s *sock.Socket) zmq.Sockopts { return zmq.Sockopts{RawSockopts: rawSocket{s, nil}} }
+
+func (r rawSocket) GetRaw(opt zmq.Option, buf []byte) (int, error) {
+	n, errno := r.s.GetRaw(int(opt), buf)
+	return n, translate("zmq_getsockopt", errno)
+}
+
+func (r rawSocket) SetRaw(opt zmq.Option, value []byte) error {
+	if r.guard != nil {
+		if err := r.guard.refuses(r.s, opt, value); err != nil {
+			return err
+		}
+	}
+	err := translate("zmq_setsockopt", r.s.SetRaw(int(opt), withNUL(opt, value)))
+	if err == nil && r.guard != nil {
+		r.guard.follow(opt, value)
+	}
+	return err
+}
+
+// withNUL returns value with a NUL behind it, outside its length, if opt is text. Of
+// a METADATA some releases of libzmq read on up to a NUL, and send that to peers.
+func withNUL(opt zmq.Option, value []byte) []byte {
+	if value == nil || opt.Info().Kind != zmq.KindString {
+		return value
+	}
+	return append(slices.Clip(value), 0)[:len(value)]
+}
+
+// refuses returns why libzmq must not be given an option.
+func (g *guard) refuses(s *sock.Socket, opt zmq.Option, value []byte) error {
+	switch opt {
+	case zmq.CONNECT_ROUTING_ID:
+		return g.refusesID(string(value))
+	case zmq.PRIORITY:
+		if _, errno := s.GetRaw(int(opt), make([]byte, 4)); errno != 0 || len(value) != 4 {
+			return nil // libzmq does not have it, or will not take it
+		}
+		return checkPriority(int(int32(binary.NativeEndian.Uint32(value))))
+	}
+	return nil
+}
+
+// follow takes note of an option that has been set.
+func (g *guard) follow(opt zmq.Option, value []byte) {
+	switch opt {
+	case zmq.SUBSCRIBE, zmq.UNSUBSCRIBE:
+		g.topics.follow(opt, value)
+	case zmq.CONNECT_ROUTING_ID:
+		g.next = string(value)
+	case zmq.CONFLATE:
+		g.conflates.Store(g.attached || isSet(value))
+	case zmq.PLAIN_USERNAME, zmq.PLAIN_PASSWORD, zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY, zmq.CURVE_SERVERKEY:
+		g.secured = opt
+		if value == nil { // the user takes the mechanism back, in so many words
+			g.secured = 0
+		}
+	case zmq.PLAIN_SERVER, zmq.CURVE_SERVER:
+		if isSet(value) {
+			g.secured = opt
+		}
+	case zmq.GSSAPI_SERVER, zmq.GSSAPI_PRINCIPAL, zmq.GSSAPI_SERVICE_PRINCIPAL:
+		g.secured = opt
+	}
+}
+
+// isSet reports whether the value of a boolean option is true.
+func isSet(value []byte) bool { return slices.ContainsFunc(value, func(b byte) bool { return b != 0 }) }
+
+// refusesID returns why a connection must not get a routing id that one of the socket's
+// connections has or may have: libzmq ends the process. When libzmq lets go of an id
+// cannot be known. After a disconnect that may be when the linger ends, or never.
+func (g *guard) refusesID(id string) error {
+	if _, used := g.routed[id]; used {
+		return fmt.Errorf("%w: a connection of this socket had the routing id %q: %w",
+			ErrInvalidArgument, id, zmq.Translate("zmq_setsockopt", zmq.EADDRINUSE))
+	}
+	if len(id) == 5 && id[0] == 0 { // as those that libzmq makes up
+		return invalid("routing ids of five bytes with a leading zero are libzmq's: %q", id)
+	}
+	return nil
+}
+
+// attachLocked binds or connects the socket with do, unless libzmq must not. Caller holds
+// t.sockMu.
+func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(string) error) error {
+	g := t.guard
+	if err := g.inTheClear(t.sock); err != nil {
+		return err
+	}
+	if binds || isServer(t.sock) {
+		if err := enforcesNothing(t.sock); err != nil {
+			return err
+		}
+	}
+	t.noteConflateLocked()
+	attach := func() error { return zmq.Translate(call, do(endpoint)) }
+	if binds && listsInterfaces(endpoint) {
+		return t.loop.withSpare(call, bindDescriptors, attach)
+	}
+	err := attach()
+	if err == nil && !binds && g.next != "" {
+		g.routed[g.next] = struct{}{}
+		g.next = ""
+	}
+	return err
+}
+
+// noteConflateLocked takes note of CONFLATE, which counts for the connections that come
+// from the next bind or connect. Caller holds t.sockMu.
+func (t *Transport) noteConflateLocked() {
+	if !heedsConflate(t.typ) {
+		return
+	}
+	if conflates, err := rawSockopts(t.sock).Conflate(); err == nil && conflates {
+		t.guard.conflates.Store(true)
+		t.guard.attached = true
+		t.sock.Conflate()
+	}
+}
+
+// heedsConflate reports whether sockets of type typ heed CONFLATE.
+func heedsConflate(typ zmq.SocketType) bool {
+	switch typ {
+	case zmq.DEALER, zmq.PUB, zmq.PULL, zmq.PUSH, zmq.SUB:
+		return true
+	}
+	return false
+}
+
+// tears reports whether libzmq would tear a message, and may end the process where the
+// connection goes before the message is whole.
+func (t *Transport) tears(msg [][]byte) bool {
+	return len(msg) > 1 && t.guard.conflates.Load() && heedsConflate(t.typ)
+}
+
+// inTheClear returns an error if the user has set a mechanism that is not in force.
+func (g *guard) inTheClear(s *sock.Socket) error {
+	if g.secured == 0 {
+		return nil
+	}
+	m, err := rawSockopts(s).Mechanism()
+	if err != nil || m != zmq.NULL {
+		return err
+	}
+	return invalid("%v is set, but MECHANISM is NULL and messages would go in the clear:"+
+		" setting CURVE_SERVER or PLAIN_SERVER to false turns the mechanism off; a client leaves it alone", g.secured)
+}
+
+// enforcesNothing returns an error if ZAP_ENFORCE_DOMAIN is set without a domain. A PLAIN
+// server then ends the process at its first client; a CURVE server lets every client in.
+func enforcesNothing(s *sock.Socket) error {
+	opts := rawSockopts(s)
+	if enforce, err := opts.ZAPEnforceDomain(); err != nil || !enforce {
+		return nil // a libzmq without the option enforces nothing
+	}
+	domain, err := opts.ZAPDomain()
+	if err != nil || domain != "" {
+		return err
+	}
+	return invalid("ZAP_ENFORCE_DOMAIN is set and ZAP_DOMAIN is empty:" +
+		" a PLAIN server would end the process at its first client, and a CURVE server ask no ZAP handler")
+}
+
+// isServer reports whether the socket is the server of its mechanism, which it can be
+// on connections that it makes, too.
+func isServer(s *sock.Socket) bool {
+	opts := rawSockopts(s)
+	plain, _ := opts.PlainServer()
+	curve, _ := opts.CurveServer() // an error: not built in
+	return plain || curve
+}

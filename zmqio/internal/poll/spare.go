@@ -1,0 +1,19 @@
+//go:build unix
+
+package poll
+
+import "golang.org/x/sys/unix"
+
+// Spare reports whether the process can open n more descriptors: it opens and closes so
+// many. The error is the system's error number: EMFILE or ENFILE. The Poller must not be
+// closed meanwhile.
+func (p *Poller) Spare(n int) error {
+	for range n {
+		fd, err := unix.FcntlInt(uintptr(p.wake.readFD()), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+	}
+	return nil
+}

@@ -1,0 +1,14 @@
+package zmqio
+
+import "reflect"
+
+// isNil reports whether v is nil, or holds a pointer or a function that is.
+func isNil(v any) bool {
+	switch r := reflect.ValueOf(v); r.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Func:
+		return r.IsNil()
+	}
+	return false
+}

@@ -1,0 +1,3 @@
+package zmqio
+
+func zeroWatchers() []ChildWatcher { return []ChildWatcher{&SafeChildWatcher{}, &PidfdChildWatcher{}} }

@@ -19,7 +19,7 @@ BENCH ?= .
 COUNT ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race test-fault bench bench-compare generate fmt ci fresh format tidy lint
+.PHONY: help run test race test-asan test-fault bench bench-compare generate fmt ci fresh format tidy lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -36,6 +36,15 @@ test: ## install what is missing, then run all tests
 race: ## the same under the race detector
 	@$(DEPS) peers
 	$(GO) test -count=1 -race ./...
+
+# Leaks are looked for at the end of each test binary: memory that neither C nor Go
+# points to. A peer's frame of 2^63 bytes must be refused by malloc, as without ASan.
+ASAN_OPTIONS ?= detect_leaks=1:allocator_may_return_null=1
+test-asan: export ASAN_OPTIONS := $(ASAN_OPTIONS)
+test-asan: export GOEXPERIMENT := cgocheck2
+test-asan: ## what crosses into C, under AddressSanitizer and Go's cgocheck2
+	@$(DEPS) asan
+	$(GO) test -count=1 -timeout 5m -asan ./zmqio/internal/sock ./zmqio ./tests/fault
 
 test-fault: ## the long form of tests/fault under the race detector, and the fuzz targets
 	@$(DEPS) net
@@ -62,6 +71,7 @@ ci: fresh format tidy lint ## everything that must hold before a change goes in
 	$(GO) test -count=1 -timeout 5m ./...
 	$(GO) test -count=1 -timeout 5m -tags zmqio_poll ./zmqio/... ./tests/conformance
 	$(GO) test -count=1 -timeout 8m -race ./...
+	$(MAKE) test-asan
 	$(GO) -C tests/bench test -count=1 -timeout 3m ./...
 
 # The parts of ci.

@@ -13,14 +13,15 @@ import (
 // which would each grow to what a round needs, and no other test has left anything.
 func alone(t *testing.T) bool {
 	t.Helper()
-	const variable = "MALLOC_ARENA_MAX=1"
+	const arenas = "MALLOC_ARENA_MAX=1"
+	quarantine := "ASAN_OPTIONS=" + os.Getenv("ASAN_OPTIONS") + ":quarantine_size_mb=0:thread_local_quarantine_size_kb=0"
 	if os.Getenv(jobVariable) == t.Name() {
 		return true
 	}
 	self, err := os.Executable()
 	must(t, err)
 	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", fmt.Sprintf("-long=%t", *long))
-	cmd.Env = append(os.Environ(), variable, jobVariable+"="+t.Name())
+	cmd.Env = append(os.Environ(), arenas, quarantine, jobVariable+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if err != nil || strings.Contains(line, ".go:") {

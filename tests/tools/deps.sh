@@ -1,13 +1,15 @@
 #!/bin/sh
 # Installs what the system lacks: pkg-config and libzmq's headers, always; with
 # "peers" also the Python side of tests/interop, and with "net" the ip command,
-# both on Debian-like systems only, where these packages are known to exist.
+# both on Debian-like systems only, where these packages are known to exist; with
+# "asan" what the C compiler links for AddressSanitizer.
 #
-# Usage: deps.sh [peers] [net]
+# Usage: deps.sh [peers] [net] [asan]
 #
 # It installs nothing that is there already, says what it installs, and uses
 # sudo only when it is needed and there. Without peers and net the tests that
 # need them are skipped, so failing to install those is a note and not an error.
+# Without asan there is nothing to run, so that is an error.
 set -u
 
 die() {
@@ -38,6 +40,8 @@ names() {
 		apk:libzmq) echo zeromq-dev ;;
 		pacman:libzmq | brew:libzmq) echo zeromq ;;
 		*:libzmq) echo zeromq-devel ;;
+		apt-get:asan) echo "libgcc-$($cc -dumpversion)-dev" ;;
+		*:asan) echo libasan ;;
 		dnf:pkg-config | zypper:pkg-config) echo pkgconf-pkg-config ;;
 		*:pkg-config) echo pkgconf ;;
 		*) echo "$logical" ;;
@@ -110,6 +114,22 @@ need_libzmq() {
 	pkg-config --exists libzmq 2>/dev/null || die "installed $*, and pkg-config still does not know libzmq; see PKG_CONFIG_PATH"
 }
 
+# links_asan reports whether the C compiler can link a program with AddressSanitizer.
+links_asan() {
+	echo 'int main(void) { return 0; }' | $cc -fsanitize=address -x c -o /dev/null - >/dev/null 2>&1
+}
+
+# need_asan makes sure of that, or ends the script.
+need_asan() {
+	if links_asan; then
+		return
+	fi
+	[ -n "$PM" ] || die "$cc cannot link with -fsanitize=address; install its AddressSanitizer by hand"
+	echo "deps: AddressSanitizer is missing; installing $(names asan) with $PM"
+	install "$(names asan)" || exit 1
+	links_asan || die "installed $(names asan), and $cc still cannot link with -fsanitize=address"
+}
+
 # want NAME PACKAGE installs what only some tests need, where that can be done.
 want() {
 	if [ "$PM" != apt-get ]; then
@@ -120,11 +140,12 @@ want() {
 	install "$2" || echo "deps: no $1; the tests that need it are skipped" >&2
 }
 
-peers='' net=''
+peers='' net='' asan=''
 for arg; do
 	case $arg in
 	peers) peers=yes ;;
 	net) net=yes ;;
+	asan) asan=yes ;;
 	*) die "unknown argument $arg" ;;
 	esac
 done
@@ -141,4 +162,7 @@ if [ -n "$peers" ]; then
 fi
 if [ -n "$net" ]; then
 	(PATH=$PATH:/usr/sbin:/sbin && have ip) || want "the ip command" iproute2
+fi
+if [ -n "$asan" ]; then
+	need_asan
 fi

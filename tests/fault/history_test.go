@@ -127,8 +127,16 @@ type island struct {
 }
 
 var pairs = [][2]zmq.SocketType{
-	{zmq.PULL, zmq.PUSH}, {zmq.PUSH, zmq.PULL}, {zmq.ROUTER, zmq.DEALER}, {zmq.DEALER, zmq.ROUTER}, {zmq.DEALER, zmq.DEALER},
-	{zmq.PAIR, zmq.PAIR}, {zmq.REP, zmq.REQ}, {zmq.REQ, zmq.REP}, {zmq.PUB, zmq.SUB}, {zmq.SUB, zmq.PUB},
+	{zmq.PULL, zmq.PUSH},
+	{zmq.PUSH, zmq.PULL},
+	{zmq.ROUTER, zmq.DEALER},
+	{zmq.DEALER, zmq.ROUTER},
+	{zmq.DEALER, zmq.DEALER},
+	{zmq.PAIR, zmq.PAIR},
+	{zmq.REP, zmq.REQ},
+	{zmq.REQ, zmq.REP},
+	{zmq.PUB, zmq.SUB},
+	{zmq.SUB, zmq.PUB},
 }
 
 // visit is the whole life of an island.

@@ -295,7 +295,7 @@ func (p *party) step(writer uint16, r *rand.Rand) (err error) {
 		return err
 	case !p.typ.CanReceive():
 		return nil
-	case r.IntN(3) == 0:
+	case r.IntN(3) == 0 != p.island.closing:
 		err = p.t.PauseReading()
 	default:
 		err = p.t.ResumeReading()

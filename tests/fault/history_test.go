@@ -260,8 +260,11 @@ func (p *party) configure(r *rand.Rand) func(zmq.Sockopts) error {
 	if p.island.steady && p.island.is(zmq.PUB) {
 		send, receive = 0, 0
 	}
-	if p.island.deadly || p.island.is(zmq.PUB) {
+	switch {
+	case p.island.deadly && p.island.hubsDie, p.island.is(zmq.PUB):
 		linger = 300 * time.Millisecond // what is for those that are gone, subscriptions too, would stay for ever
+	case p.island.deadly:
+		linger = 10 * time.Second
 	}
 	return func(s zmq.Sockopts) error {
 		err := errors.Join(s.SetSndHWM(send), s.SetRcvHWM(receive), s.SetLinger(linger), s.SetReconnectInterval(time.Millisecond))
@@ -373,20 +376,21 @@ func (is *island) fence() {
 	}
 }
 
-// rest waits until all has arrived that must.
+// rest waits until all has arrived that must. Some senders close before their receivers
+// go on reading.
 func (is *island) rest(ctx context.Context) error {
-	for _, p := range is.parties {
-		if err := p.t.ResumeReading(); err != nil && !errors.Is(err, zmqio.ErrNotPaused) {
-			return err
-		}
-	}
 	if is.closing && !is.deadly {
 		for _, p := range is.parties {
-			if !p.typ.CanReceive() && (is.wire != "ipc" || ipcKeeps) {
+			if p.typ == zmq.PUSH && (is.wire != "ipc" || ipcKeeps) {
 				if err := p.t.Close(); err != nil {
 					return err
 				}
 			}
+		}
+	}
+	for _, p := range is.parties {
+		if err := p.t.ResumeReading(); err != nil && !errors.Is(err, zmqio.ErrNotPaused) {
+			return err
 		}
 	}
 	for {

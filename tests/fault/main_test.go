@@ -9,7 +9,7 @@ import (
 
 var (
 	long = flag.Bool("long", false, "run the long form of the tests")
-	seed = flag.Uint64("seed", 0, "of the test that does everything at random; 0 takes one from the clock")
+	seed = flag.Uint64("seed", 0, "of the tests that do things at random; 0 takes one from the clock")
 )
 
 // TestMain runs the tests, or, in a process that one of them started, the role that

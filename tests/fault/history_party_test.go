@@ -252,20 +252,20 @@ func (p *party) reply(r *rand.Rand, to int) {
 		for isOneOf(p.write(byReply, r, to), []error{context.DeadlineExceeded, zmqio.ErrBufferFull, zmqio.ErrWouldDeadlock}) {
 		}
 	}
-	switch r.IntN(4) {
-	case 0: // by then the request can have been answered, and another one come
-		p.island.helpers.Add(1)
-		_, err := p.t.Loop().CallSoon(func() {
-			defer p.island.helpers.Done()
-			answer(anyone)
-		})
-		if err != nil {
-			p.island.t.Error(err)
-		}
-	case 1:
-		p.island.helpers.Go(func() { answer(anyone) })
-	default:
+	elsewhere := func() {
+		answer(anyone) // by then the request can have been answered, and another one come
+		p.island.state.change(func() { p.island.replies-- })
+	}
+	where := r.IntN(4)
+	if where > 1 {
 		answer(to)
+		return
+	}
+	p.island.state.change(func() { p.island.replies++ })
+	if where == 1 {
+		go elsewhere()
+	} else if _, err := p.t.Loop().CallSoon(elsewhere); err != nil {
+		p.island.t.Error(err)
 	}
 }
 

@@ -41,6 +41,7 @@ func TestHistory(t *testing.T) {
 	}
 	t.Logf("seed %d; -args -seed %[1]d makes the same choices", start)
 	duration := form(3*time.Second, 2*time.Minute)
+	const least = 10 // islands, however slow the machine
 	zctx, err := zmq4.NewContext()
 	must(t, err)
 	t.Cleanup(func() {
@@ -67,7 +68,7 @@ func TestHistory(t *testing.T) {
 	end := time.Now().Add(duration)
 	for range 3 { // at once
 		sailors.Go(func() {
-			for time.Now().Before(end) {
+			for next.Load() < least || time.Now().Before(end) {
 				n := uint64(next.Add(1))
 				s.visit(int(n), rand.New(rand.NewPCG(start, n)))
 			}
@@ -112,14 +113,14 @@ type island struct {
 	closing         bool // senders close as soon as they have written
 	steady          bool // a PUB drops nothing
 
-	hubs    []*party
-	over    atomic.Bool
-	deaths  atomic.Int64
-	helpers sync.WaitGroup
+	hubs   []*party
+	over   atomic.Bool
+	deaths atomic.Int64
 
 	state   condition // of what follows
 	clock   uint64
 	parties []*party
+	replies int // that are to be written
 	history history
 	got     []receipt
 	awaited map[delivery]bool // and not received
@@ -143,7 +144,7 @@ var pairs = [][2]zmq.SocketType{
 func (s *sea) visit(number int, r *rand.Rand) {
 	is := &island{
 		sea: s, number: number, wire: wires[r.IntN(len(wires))], pair: pairs[r.IntN(len(pairs))],
-		deadly: r.IntN(2) == 0, hubsDie: r.IntN(4) == 0, closing: r.IntN(2) == 0, steady: r.IntN(2) == 0,
+		deadly: number%2 == 0, hubsDie: r.IntN(4) == 0, closing: r.IntN(2) == 0, steady: r.IntN(2) == 0,
 		history: history{
 			cut: make(map[link]bool), joined: make(map[link][]uint64),
 			fanout: make(map[int]bool), steady: make(map[link]uint64),
@@ -376,6 +377,12 @@ func (is *island) fence() {
 	}
 }
 
+// answered waits until each request that has come has been answered.
+func (is *island) answered(ctx context.Context) error {
+	is.fence()
+	return is.state.until(ctx, func() bool { return is.replies == 0 })
+}
+
 // rest waits until all has arrived that must. Some senders close before their receivers
 // go on reading.
 func (is *island) rest(ctx context.Context) error {
@@ -394,8 +401,9 @@ func (is *island) rest(ctx context.Context) error {
 		}
 	}
 	for {
-		is.helpers.Wait()
-		is.fence() // what came has been answered, and the answer noted
+		if err := is.answered(ctx); err != nil {
+			return err
+		}
 		is.state.change(func() {
 			is.awaited = is.history.due()
 			for _, g := range is.got {
@@ -415,8 +423,9 @@ func (is *island) rest(ctx context.Context) error {
 // leave closes all transports: those that send before those that only receive, because
 // libzmq may end the process when both ends of a connection go amid a message.
 func (is *island) leave(ctx context.Context) {
-	is.helpers.Wait()
-	is.fence()
+	if err := is.answered(ctx); err != nil {
+		is.t.Errorf("%v: %v", is, err)
+	}
 	is.died.Add(is.deaths.Load())
 	patience := 10 * time.Second
 	if is.deadly {

@@ -1,0 +1,207 @@
+// Package flow is write flow control for any transport that buffers what it cannot send
+// at once: high- and low-water marks, a protocol that is paused and resumed, a bound on
+// the buffer, and writers that wait for room in their order.
+//
+// A [Control] decides and never acts. Each method is told what happened and how much is
+// pending, and returns [Effects]: what the transport has to do. Nothing in the package
+// blocks, calls a callback or takes a lock. The transport's lock guards its Control; the
+// transport carries effects out when it has released that lock.
+//
+// PauseWriting and ResumeWriting alternate strictly. They never run at the same time,
+// unless a ResumeWriting that fills the buffer is paused from inside itself.
+// ConnectionLost follows a PauseWriting that is running, and ends a pause without
+// ResumeWriting.
+package flow
+
+import "math"
+
+// DefaultMark stands for a mark that follows from the other one.
+//
+// asyncio: None as a limit of set_write_buffer_limits
+const DefaultMark = -1
+
+const (
+	defaultHigh = 64 << 10
+	ratio       = 4 // of high to low where one of them is given
+)
+
+// Size is how much is buffered, or how large a message is. Items are frames: an empty
+// frame needs memory too.
+type Size struct{ Bytes, Items int }
+
+// Effects are what a transport has to do once it has released its lock.
+type Effects uint8
+
+const (
+	// Offer asks to hand what is pending to the peer as far as it goes, and then to call
+	// [Control.Offered]: a peer that has room never pauses a protocol.
+	Offer Effects = 1 << iota
+	// Pause asks to call PauseWriting and then [Control.PauseReturned].
+	Pause
+	// Resume asks to have the loop call [Control.ResumeDue].
+	Resume
+	// Lost asks to have the loop call ConnectionLost.
+	Lost
+	// Own is the first of the bits that are left to transports.
+	Own
+)
+
+// Has reports whether all effects of f are among e.
+func (e Effects) Has(f Effects) bool { return e&f == f }
+
+// A Control is the flow control of one transport. Make it with [New].
+//
+// Goroutines are told apart by a number that is never 0.
+type Control struct {
+	high, low int
+	max       int // of the bytes pending, and of the items; 0 is no limit
+
+	paused   bool          // PauseWriting was called, and ResumeWriting was not
+	pauser   int64         // the goroutine in PauseWriting, or 0
+	returned chan struct{} // closed when that PauseWriting returns
+	resumer  int64         // the goroutine in ResumeWriting, or 0
+	posted   bool          // the loop has been asked to call ResumeDue
+	stopped  bool          // nothing more is accepted
+	lost     bool          // ConnectionLost is due or was called
+	lostDue  bool          // it is asked for when PauseWriting returns
+
+	queue []*Waiter // oldest first
+	turn  *Waiter   // has been woken and has not claimed its room yet
+}
+
+// New returns a Control with the default marks. A positive limit bounds the bytes pending,
+// and the items.
+func New(limit int) Control {
+	return Control{high: defaultHigh, low: defaultHigh / ratio, max: limit}
+}
+
+// ResolveMarks replaces DefaultMark by a default that goes with the other mark: low is a
+// quarter of high, which by default is 64 KiB. It reports whether 0 <= low <= high.
+func ResolveMarks(high, low int) (h, l int, ok bool) {
+	h, l = high, low
+	if h == DefaultMark {
+		switch {
+		case l == DefaultMark:
+			h = defaultHigh
+		case l > math.MaxInt/ratio:
+			h = math.MaxInt
+		default:
+			h = l * ratio
+		}
+	}
+	if l == DefaultMark {
+		l = h / ratio
+	}
+	return h, l, 0 <= l && l <= h
+}
+
+// Marks returns the marks, in bytes.
+func (c *Control) Marks() (high, low int) { return c.high, c.low }
+
+// SetMarks sets the marks. Marks above what is pending admit writers that wait, but do not
+// resume a protocol before something has been sent.
+func (c *Control) SetMarks(high, low int, pending Size) Effects {
+	c.high, c.low = high, low
+	return c.Grew(pending)
+}
+
+// over reports whether pending is over the high-water mark. Where that is 0 any item is.
+func (c *Control) over(pending Size) bool {
+	return pending.Bytes > c.high || c.high == 0 && pending.Items > 0
+}
+
+// under reports whether pending is at or below the low-water mark.
+func (c *Control) under(pending Size) bool {
+	return pending.Bytes <= c.low && (c.low > 0 || pending.Items == 0)
+}
+
+// mustPause reports whether the protocol is to be paused.
+func (c *Control) mustPause(pending Size) bool { return !c.stopped && !c.paused && c.over(pending) }
+
+// Grew is told that something has been buffered.
+func (c *Control) Grew(pending Size) Effects {
+	c.wakeNext(pending)
+	if !c.mustPause(pending) {
+		return 0
+	}
+	return Offer
+}
+
+// Offered is told that the peer has been offered what is pending, and by which goroutine.
+// While another goroutine is in ResumeWriting, the pause is left to the end of that.
+func (c *Control) Offered(pending Size, self int64) Effects {
+	if !c.mustPause(pending) || c.resumer != 0 && c.resumer != self {
+		return 0
+	}
+	c.paused = true
+	c.pauser, c.returned = self, make(chan struct{})
+	return Pause
+}
+
+// PauseReturned is told that PauseWriting has returned.
+func (c *Control) PauseReturned(pending Size) Effects {
+	close(c.returned)
+	c.pauser, c.returned = 0, nil
+	fx := c.resumeIfUnder(pending)
+	if c.lostDue {
+		c.lostDue = false
+		fx |= Lost
+	}
+	return fx
+}
+
+// Pausing returns a channel that is closed when the PauseWriting in progress returns, and
+// the goroutine that runs it. Without one the channel is nil.
+func (c *Control) Pausing() (returned <-chan struct{}, by int64) { return c.returned, c.pauser }
+
+// Shrank is told that less is pending.
+func (c *Control) Shrank(pending Size) Effects {
+	c.wakeNext(pending)
+	return c.resumeIfUnder(pending)
+}
+
+func (c *Control) resumeIfUnder(pending Size) Effects {
+	if !c.paused || c.posted || c.pauser != 0 || c.lost || !c.under(pending) {
+		return 0
+	}
+	c.posted = true
+	return Resume
+}
+
+// ResumeDue is told that the loop can call ResumeWriting, and reports whether it is to.
+// Then ResumeReturned follows. Otherwise Resume is asked for again when it is time.
+func (c *Control) ResumeDue(pending Size, self int64) bool {
+	c.posted = false
+	if c.lost || !c.under(pending) {
+		return false
+	}
+	c.paused = false
+	c.resumer = self
+	c.wakeNext(pending) // before the protocol, which may fill the buffer each time
+	return true
+}
+
+// ResumeReturned is told that ResumeWriting has returned on goroutine self. What other
+// goroutines wrote meanwhile has been offered.
+func (c *Control) ResumeReturned(pending Size, self int64) Effects {
+	c.resumer = 0
+	return c.Offered(pending, self)
+}
+
+// Stop is told that nothing more is accepted. Writers that wait get err.
+func (c *Control) Stop(err error) {
+	c.stopped = true
+	for _, w := range c.queue {
+		w.turn <- err
+	}
+	c.queue = nil
+}
+
+// Lose is told that the connection is lost, once, after Stop.
+func (c *Control) Lose() Effects {
+	c.lost = true
+	if c.lostDue = c.pauser != 0; c.lostDue {
+		return 0
+	}
+	return Lost
+}

@@ -10,6 +10,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 )
 
 // Sending allocates nothing, neither at once nor through the buffer.
@@ -32,7 +33,7 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	const some = 2 // under the race detector a sync.Pool forgets what it has, now and then
 	check("one frame, at once", 1, func() { must(t, tr.Write([][]byte{frame})) })
 	check("three frames, at once", 1, func() { must(t, tr.Write([][]byte{frame, frame[:0], frame})) })
-	large := make([]byte, 2*batchBytes)
+	large := make([]byte, 2*outbox.BatchBytes)
 	check("large, at once", some, func() { must(t, tr.Write([][]byte{large})) })
 	check("large frames, at once", some, func() { must(t, tr.Write([][]byte{large, large})) })
 	soon(t, l, func() { // one shortly after the other, so they gather in the buffer

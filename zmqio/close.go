@@ -119,9 +119,9 @@ func (l *EventLoop) lingeringSocket(t *Transport) {
 // ConnectionLost can follow it.
 func (t *Transport) awaitPause(deadline time.Time) {
 	t.mu.Lock()
-	returned, own := t.flow.returned, t.flow.pauser == goroutineID()
+	returned, pauser := t.flow.Pausing()
 	t.mu.Unlock()
-	if returned == nil || own { // from inside it there is nothing to wait for
+	if returned == nil || pauser == goroutineID() { // from inside it there is nothing to wait for
 		return
 	}
 	timeout := time.NewTimer(time.Until(deadline))

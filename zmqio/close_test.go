@@ -14,6 +14,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 )
 
 func TestCloseFlushesToALatePeer(t *testing.T) {
@@ -366,7 +367,7 @@ func TestLoopCloseHandsOverEverything(t *testing.T) {
 	must(t, err)
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://over"))
 	for range 100 { // more than one flush takes
-		must(t, push.Write([][]byte{make([]byte, chunkBytes+1)}))
+		must(t, push.Write([][]byte{make([]byte, outbox.BatchBytes+1)}))
 	}
 	create(t, l, BaseProtocol{}, zmq.PULL, connectTo("inproc://over"))
 	must(t, l.Close())

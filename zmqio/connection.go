@@ -9,6 +9,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -143,7 +144,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if !sock.Claim(z) {
 		return nil, invalid("the socket has a transport already")
 	}
-	made := &Transport{loop: l, typ: typ, zsock: z, maxBuffer: cfg.MaxWriteBuffer, borrows: cfg.BorrowFrames, guard: newGuard(), created: created}
+	made := &Transport{loop: l, typ: typ, zsock: z, sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, borrows: cfg.BorrowFrames, guard: newGuard(), created: created}
 	defer func() {
 		if !made.started {
 			made.disown(refuse)

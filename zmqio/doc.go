@@ -20,10 +20,11 @@
 //
 // # The life of a message
 //
-// A message that is sent goes through write.go (Write takes it, at once or through
-// outbox.go and flush.go) to libzmq; flow.go pauses and resumes the writer, room.go lets
-// it wait. One that is received comes through read.go, a batch at a time, to MsgReceived.
-// Which goroutine does it is in run.go, and how the loop waits meanwhile in wait.go.
+// A message that is sent goes through sender.go, where Write takes it, to libzmq, at once
+// or through internal/outbox; internal/flow says when to pause and to resume the protocol,
+// and which writer has to wait. One that is received comes through read.go, a batch at a
+// time, to MsgReceived. Which goroutine does it is in run.go, and how the loop waits
+// meanwhile in wait.go.
 //
 // # What it costs
 //

@@ -87,26 +87,21 @@ func (t *Transport) sendWaiting(found finding) (again bool) {
 		t.sockMu.Unlock()
 		return false
 	}
+	var f flushed
 	t.mu.Lock()
-	empty := t.out.empty()
+	empty := t.out.Empty()
 	t.mu.Unlock()
-	var err error
 	switch {
 	case !empty:
-		look, more, flushErr := t.flushLocked()
-		again, err = look || more, flushErr
+		f = t.flushLocked()
 	case found == foundMore:
 		again = t.wantsMessages()
 	case found == foundNothing:
-		again, err = t.lookLocked()
+		again, f.err = t.lookLocked()
 	}
 	t.sockMu.Unlock()
-	if err != nil {
-		t.fatal(err)
-		return false
-	}
-	t.finishIfFlushed()
-	return again
+	t.conclude(f)
+	return again && f.err == nil
 }
 
 // lookLocked reads ZMQ_EVENTS and reports whether there are messages to receive.
@@ -129,7 +124,7 @@ func (t *Transport) wantsMessages() bool {
 // finishIfFlushed closes the socket if that is all that is left to do.
 func (t *Transport) finishIfFlushed() {
 	t.mu.Lock()
-	done := t.state == stateClosing && t.out.empty()
+	done := t.state == stateClosing && t.out.Empty()
 	t.mu.Unlock()
 	if done {
 		t.finish(nil, closeSocket)

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 )
 
 // A nosy context looks at the transport.
@@ -42,13 +43,13 @@ func TestWriteContextAsksTheContextUnlocked(t *testing.T) {
 func TestMaxWriteBufferJustFits(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
-	large := make([]byte, 2*batchBytes)
+	large := make([]byte, 2*outbox.BatchBytes)
 	for _, m := range [][][]byte{{large}, {large, large}, msg("12345", "678")} {
 		cfg := bindTo(anyPort)
-		cfg.MaxWriteBuffer = payload(m)
+		cfg.MaxWriteBuffer = sizeOf(m).Bytes
 		tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
 		must(t, tr.Write(m))
-		if err := tr.Write(msg("x")); !errors.Is(err, ErrBufferFull) || tr.WriteBufferSize() != payload(m) {
+		if err := tr.Write(msg("x")); !errors.Is(err, ErrBufferFull) || tr.WriteBufferSize() != sizeOf(m).Bytes {
 			t.Errorf("one byte more: %v, with %d bytes in the buffer", err, tr.WriteBufferSize())
 		}
 		must(t, tr.Abort())

@@ -29,7 +29,7 @@ func waiting(ctx context.Context, tr *Transport, m [][]byte) <-chan error {
 func countWaiters(tr *Transport) int {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
-	return len(tr.waiters)
+	return tr.flow.Waiting()
 }
 
 // runAside runs l on a goroutine of its own until the test ends.
@@ -170,7 +170,7 @@ func TestMaxWriteBuffer(t *testing.T) {
 		if err := tr.Write(m); !errors.Is(err, ErrBufferFull) {
 			t.Errorf("%q: %v", m, err)
 		}
-		if err := tr.WriteContext(bounded(t), m); payload(m) > 10 && !errors.Is(err, ErrBufferFull) {
+		if err := tr.WriteContext(bounded(t), m); sizeOf(m).Bytes > 10 && !errors.Is(err, ErrBufferFull) {
 			t.Errorf("%q: %v", m, err)
 		}
 	}
@@ -266,9 +266,8 @@ func turnWithoutRoom(tr *Transport, before func()) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	before()
-	tr.flow.high = 100
-	tr.nextTurn()
-	tr.flow.high = 1
+	tr.flow.SetMarks(100, 0, tr.pending())
+	tr.flow.SetMarks(1, 0, tr.pending())
 }
 
 // Whoever gives up when its turn has just come, after having been passed over, leaves
@@ -279,7 +278,7 @@ func TestWriteContextGivesUpItsTurn(t *testing.T) {
 	tr := blocked(t, l, BaseProtocol{})
 	for range 20 {
 		tr.mu.Lock()
-		tr.flow.high = 1
+		tr.flow.SetMarks(1, 0, tr.pending())
 		tr.mu.Unlock()
 		must(t, tr.Write(msg("x")))
 		ctx, cancel := context.WithCancel(context.Background())
@@ -290,10 +289,10 @@ func TestWriteContextGivesUpItsTurn(t *testing.T) {
 			t.Fatal("the message had no room")
 		}
 		tr.mu.Lock()
-		passedOver, turnTaken, n := tr.passedOver, tr.turnTaken, len(tr.waiters)
+		left, n := tr.flow.MustQueue(), tr.flow.Waiting()
 		tr.mu.Unlock()
-		if passedOver || turnTaken || n > 0 {
-			t.Fatalf("left behind: passed over %v, turn taken %v, %d waiters", passedOver, turnTaken, n)
+		if left || n > 0 {
+			t.Fatalf("left behind: must queue %v, %d waiters", left, n)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 	"github.com/zmqio/zmq/zmqio/internal/poll"
 )
 
@@ -25,7 +26,7 @@ func awaitSignal(t *testing.T, tr *Transport) {
 // A Write that fails may take the signal of a message that has come. It is delivered all
 // the same.
 func TestFailedWriteLosesNoSignal(t *testing.T) {
-	for _, size := range []int{100, 2 * batchBytes} {
+	for _, size := range []int{100, 2 * outbox.BatchBytes} {
 		leakCheck(t)
 		l, peers := newLoop(t), newLoop(t)
 		runAside(t, l)

@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/pebbe/zmq4"
 
@@ -42,26 +41,15 @@ type Transport struct {
 	monitor   *monitor   // under sockMu; nil while there is none
 	monitorOf *Transport // of a monitor's PAIR: the transport that it is about
 
-	mu          sync.Mutex
-	state       transportState
-	protocol    atomic.Pointer[Protocol]
-	readPaused  bool
-	out         outbox
-	maxBuffer   int       // of out, in bytes; 0 is no limit
-	waiters     []*waiter // for room in out, oldest first
-	turnTaken   bool      // one of them has been woken and has not written yet
-	passedOver  bool      // the first of them has been woken, and found no room
-	refused     bool      // libzmq had no room; it will be offered again when it has
-	handed      bool      // libzmq has taken a message
-	offers      uint      // counts how often libzmq has been offered what is in out
-	retrying    bool      // a timer is set for that
-	lastWrite   time.Duration
-	flow        flow
+	mu         sync.Mutex
+	state      transportState
+	protocol   atomic.Pointer[Protocol]
+	readPaused bool
+	sender
 	listeners   endpoints
 	connections endpoints
 	lostErr     error
 	undelivered tally // what was in out when an error ended it
-	lostDue     bool  // ConnectionLost waits for PauseWriting to return
 
 	reading    atomic.Bool // open and not paused: MsgReceived may be called
 	discarding atomic.Bool // closing, and what is received is dropped
@@ -119,7 +107,6 @@ func (t *Transport) start(p Protocol) error {
 	if of := t.monitorOf; of != nil {
 		t.io.origin = &origin{transport: of, trace: of.created, method: "EventReceived"}
 	}
-	t.flow.init()
 	t.reading.Store(true)
 
 	if t.created != nil { // before anybody else can end t
@@ -221,7 +208,7 @@ func (t *Transport) Close() error {
 	t.state = stateClosing
 	t.reading.Store(false)
 	t.discarding.Store(t.traits.eager)
-	t.turnAway()
+	t.flow.Stop(errClosedForWrite())
 	t.mu.Unlock()
 	_ = t.DisableMonitor() // fails only if the socket is gone
 	t.flush()
@@ -253,14 +240,13 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.reading.Store(false)
 	t.discarding.Store(false)
 	t.lostErr = err
-	dropped = tally{t.out.messages(), t.out.bytes}
+	dropped = tally{t.out.Messages(), t.out.Bytes()}
 	if err != nil {
 		t.undelivered = dropped
 	}
-	t.out.clear()
-	t.turnAway()
-	t.lostDue = t.flow.calling == callingPause
-	post := !t.lostDue
+	t.out.Clear()
+	t.flow.Stop(errClosedForWrite())
+	fx := t.flow.Lose()
 	t.mu.Unlock()
 	// Off the poller before it is closed, so that the descriptor's number cannot
 	// be another's while it is watched.
@@ -270,9 +256,7 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.sock = nil
 	sock.Disclaim(t.zsock) // closed, or nobody's: until here another transport could not take it
 	t.sockMu.Unlock()
-	if post {
-		t.postLost()
-	}
+	t.carry(fx)
 	return dropped
 }
 

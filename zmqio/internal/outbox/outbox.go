@@ -1,4 +1,5 @@
-package zmqio
+// Package outbox holds what a transport has accepted and libzmq has not taken.
+package outbox
 
 import (
 	"sync"
@@ -6,15 +7,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// An outbox holds the messages that Write has accepted and libzmq has not taken,
-// in chunks that go to libzmq in one call each. A message lies in one chunk.
-type outbox struct {
-	first, last *chunk
-	bytes       int // payload
-	frames      int
-}
-
 const (
+	// BatchFrames and BatchBytes are what is worth a call into libzmq of its own: a writer
+	// that has gathered so much sends it.
+	BatchFrames = 256
+	BatchBytes  = 32 << 10
+
 	chunkBytes  = 32 << 10 // payload of a chunk that is reused; a larger message gets its own
 	chunkFrames = 512
 	// A large message of frames that are on average smaller is not worth to be held:
@@ -22,9 +20,17 @@ const (
 	heldFrame = 1 << 10
 )
 
-// A chunk is a run of whole messages: the payloads one behind the other, and the
-// frame table that package sock wants beside them. Or it is one large message, whose
-// payload libzmq holds.
+// An Outbox is a queue of messages, in chunks that go to libzmq in one call each. A
+// message lies in one chunk. The zero Outbox is empty. The transport's lock guards it.
+type Outbox struct {
+	first, last *chunk
+	bytes       int // payload
+	frames      int
+}
+
+// A chunk is a run of whole messages: the payloads one behind the other, and the frame
+// table that package sock wants beside them. Or it is one large message, whose payload
+// libzmq holds.
 type chunk struct {
 	next       *chunk
 	buf        []byte
@@ -42,13 +48,20 @@ var (
 	holders = sync.Pool{New: func() any { return new(chunk) }}
 )
 
-// isLarge reports whether a message is a batch in itself, which is not copied twice.
-func isLarge(size, frames int) bool { return size >= batchBytes && size/frames >= heldFrame }
+// IsLarge reports whether a message is a batch in itself, which is not copied twice.
+func IsLarge(size, frames int) bool { return size >= BatchBytes && size/frames >= heldFrame }
 
-func (o *outbox) empty() bool { return o.frames == 0 }
+// Empty reports whether nothing waits.
+func (o *Outbox) Empty() bool { return o.frames == 0 }
 
-// add copies msg, of at least one frame and size bytes in all, to the end.
-func (o *outbox) add(msg [][]byte, size int) {
+// Bytes returns the payload that waits, in bytes.
+func (o *Outbox) Bytes() int { return o.bytes }
+
+// Frames returns the number of frames that wait.
+func (o *Outbox) Frames() int { return o.frames }
+
+// Add copies msg, of at least one frame and size bytes in all, to the end.
+func (o *Outbox) Add(msg [][]byte, size int) {
 	c := o.last
 	if c == nil || !c.hasRoom(msg, size) {
 		c = newChunk(msg, size)
@@ -59,25 +72,30 @@ func (o *outbox) add(msg [][]byte, size int) {
 		}
 		o.last = c
 	}
+	c.add(msg)
+	o.bytes += size
+	o.frames += len(msg)
+}
+
+// add copies msg behind the others. A chunk that holds msg has its payload already.
+func (c *chunk) add(msg [][]byte) {
 	for i, f := range msg {
 		if len(c.held) == 0 {
 			c.buf = append(c.buf, f...)
 		}
 		c.table = append(c.table, sock.Frame(len(f), i < len(msg)-1))
 	}
-	o.bytes += size
-	o.frames += len(msg)
 }
 
 func (c *chunk) hasRoom(msg [][]byte, size int) bool {
-	return len(c.held) == 0 && len(c.buf)+size <= cap(c.buf) && len(c.table)+len(msg) <= cap(c.table) && !isLarge(size, len(msg))
+	return len(c.held) == 0 && len(c.buf)+size <= cap(c.buf) && len(c.table)+len(msg) <= cap(c.table) && !IsLarge(size, len(msg))
 }
 
-// newChunk returns a chunk that msg can be added to. If it is large, the chunk holds it
+// newChunk returns a chunk that msg can be added to. If msg is large, the chunk holds it
 // already.
 func newChunk(msg [][]byte, size int) *chunk {
 	frames := len(msg)
-	if isLarge(size, frames) {
+	if IsLarge(size, frames) {
 		c := holders.Get().(*chunk)
 		if held, errno := c.held.Hold(msg); errno == 0 { // else our own memory may do
 			c.held = held
@@ -90,9 +108,9 @@ func newChunk(msg [][]byte, size int) *chunk {
 	return &chunk{buf: make([]byte, 0, size), table: make([]uint64, 0, frames)}
 }
 
-// front returns what goes out next, or nothing. It stays as it is until advance: what is
-// added meanwhile goes behind it, and never moves it.
-func (o *outbox) front() sock.Batch {
+// Front returns what goes out next, or nothing. It stays as it is until Advance: Add goes
+// behind it and never moves it.
+func (o *Outbox) Front() sock.Batch {
 	c := o.first
 	if c == nil {
 		return sock.Batch{}
@@ -100,8 +118,8 @@ func (o *outbox) front() sock.Batch {
 	return sock.Batch{Buf: c.buf[c.sentBytes:], Held: c.held, Table: c.table[c.sentFrames:]}
 }
 
-// advance drops what libzmq has taken from the front.
-func (o *outbox) advance(frames, bytes int) {
+// Advance drops what libzmq has taken from the front.
+func (o *Outbox) Advance(frames, bytes int) {
 	if frames == 0 {
 		return
 	}
@@ -132,20 +150,20 @@ func (c *chunk) recycle() {
 	}
 }
 
-// dropFirst drops the first message.
-func (o *outbox) dropFirst() {
-	table := o.front().Table
+// DropFirst drops the first message.
+func (o *Outbox) DropFirst() {
+	table := o.Front().Table
 	for bytes, i := 0, 0; i < len(table); i++ {
 		bytes += int(table[i] >> 1)
 		if table[i]&1 == 0 {
-			o.advance(i+1, bytes)
+			o.Advance(i+1, bytes)
 			return
 		}
 	}
 }
 
-// messages counts the messages.
-func (o *outbox) messages() int {
+// Messages counts the messages.
+func (o *Outbox) Messages() int {
 	n := 0
 	for c := o.first; c != nil; c = c.next {
 		for _, entry := range c.table[c.sentFrames:] {
@@ -157,10 +175,10 @@ func (o *outbox) messages() int {
 	return n
 }
 
-// clear drops everything. Nothing of it may be in a C call.
-func (o *outbox) clear() {
+// Clear drops everything. Nothing of it may be in a C call.
+func (o *Outbox) Clear() {
 	for c := o.first; c != nil; c = c.next {
 		c.held.Close()
 	}
-	*o = outbox{}
+	*o = Outbox{}
 }

@@ -1,0 +1,590 @@
+package zmqio
+
+import (
+	"context"
+	"fmt"
+	"syscall"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+const (
+	// Writes that follow one another faster than quickly go out in batches: libzmq is
+	// much faster when fed that way, and a single message should not wait.
+	quickly = 20 * time.Microsecond
+	// flushChunks bounds how long a flush keeps the loop from other transports.
+	flushChunks = 16
+	// The loop offers a refused message again after retryInterval if the socket says that
+	// it can send: a ROUTER does when any of its peers has room.
+	retryInterval = 10 * time.Millisecond
+)
+
+// DefaultLimit as a limit of SetWriteBufferLimits stands for a default that goes with the
+// other limit.
+//
+// asyncio: None as a limit of set_write_buffer_limits
+const DefaultLimit = flow.DefaultMark
+
+// A sender is the sending half of a Transport. Transport.mu guards it; libzmq reads the
+// front of out under Transport.sockMu alone.
+type sender struct {
+	out       outbox.Outbox
+	flow      flow.Control
+	refused   bool // libzmq had no room at the last offer
+	handed    bool // libzmq has taken a message
+	offers    uint // counts the offers of what is in out
+	retrying  bool // a timer is set for the next offer
+	lastWrite time.Duration
+}
+
+// Effects of what the sender does, beside those of package flow.
+const (
+	gathered = flow.Own << iota // offer the outbox, unless another goroutine uses the socket
+	dead                        // the error of a write ends the transport
+)
+
+// pending returns the size of what is in the outbox. Caller holds Transport.mu.
+func (s *sender) pending() flow.Size { return flow.Size{Bytes: s.out.Bytes(), Items: s.out.Frames()} }
+
+// sizeOf returns the size of msg.
+func sizeOf(msg [][]byte) flow.Size {
+	size := flow.Size{Items: len(msg)}
+	for _, f := range msg {
+		size.Bytes += len(f)
+	}
+	return size
+}
+
+// Write sends msg, a message of one frame or more; one without frames does nothing.
+// It does not block, and does not keep msg or its frames. What libzmq does not take
+// is buffered, up to ConnectionConfig.MaxWriteBuffer, and beyond that ErrBufferFull; see
+// SetWriteBufferLimits and WriteContext. It stands for write.
+//
+// A transport whose buffer is empty sends at once. Writes in quick succession, and
+// writes from MsgReceived, go out together; on REQ and REP each goes out at once.
+// The errors of libzmq are returned when they are met here, and msg is then not
+// sent: EFSM out of turn on REQ and REP, EHOSTUNREACH on a ROUTER with
+// ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
+// full buffer, EHOSTUNREACH drops the message and tells the exception handler, and
+// others end the transport, as ETERM and ENOTSOCK do in any case. After Close,
+// ErrTransportClosed is returned. A message of several frames for a transport with
+// CONFLATE is ErrInvalidArgument and ErrMultipart.
+//
+// Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
+// that has no room keeps those for other peers waiting.
+func (t *Transport) Write(msg [][]byte) error { return t.write(nil, msg) }
+
+// WriteContext is Write that waits for room instead of buffering more and more: until
+// the buffer, with msg, is at or below the high-water mark, and the protocol is not
+// paused. An empty buffer has room for any message. Those who wait get their turn in the
+// order in which they came. While the first of them is being woken, others who find room
+// go before it, because a goroutine that runs costs less than one that has to be woken;
+// but nobody is passed over so a second time: then its message goes in all the same, so
+// that the mark and one message is the most that is ever buffered.
+//
+// Beside the errors of Write it returns the cause of ctx when that ends first,
+// ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
+// would have to wait on the loop's own goroutine or in the transport's own PauseWriting;
+// msg is not sent then. A message that is larger than ConnectionConfig.MaxWriteBuffer
+// does not wait: it is ErrBufferFull unless libzmq takes it. While nobody runs the loop,
+// WriteContext waits for that. asyncio's streams have drain for it.
+func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
+	switch {
+	case ctx == nil:
+		return errNilContext()
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	return t.write(ctx, msg)
+}
+
+// write is WriteContext, and Write where wait is nil.
+func (t *Transport) write(wait context.Context, msg [][]byte) error {
+	if len(msg) == 0 {
+		return nil
+	}
+	if t.tears(msg) {
+		return fmt.Errorf("%w: %w", ErrInvalidArgument, ErrMultipart)
+	}
+	size := sizeOf(msg)
+	for offered := false; ; offered = true {
+		verdict, waiter, err := t.tryWrite(msg, size, wait != nil, offered)
+		switch verdict {
+		case offerFirst:
+			t.offer(wait == nil) // a writable socket never keeps a writer waiting
+		case waitInTurn:
+			return t.writeInTurn(wait, waiter, msg, size)
+		default:
+			return err
+		}
+	}
+}
+
+// An admission says what becomes of a message that is written.
+type admission uint8
+
+const (
+	isClosed   admission = iota // the transport takes no more
+	sendIfFree                  // send, unless another goroutine uses the socket
+	sendSurely                  // send, once the socket is free
+	toBuffer                    // put into the outbox
+	offerFirst                  // offer the outbox to libzmq, then ask again
+	waitInTurn                  // wait for room
+	isFull                      // refuse
+)
+
+// admitLocked decides about a message. The caller may be able to wait, and offered says
+// that libzmq has just been offered what is in the outbox. Caller holds t.mu.
+func (t *Transport) admitLocked(size flow.Size, canWait, offered bool) admission {
+	alone := t.out.Empty() && (t.traits.eager || !canWait || !t.flow.MustQueue())
+	switch {
+	case t.state != stateOpen:
+		return isClosed
+	case alone && (t.traits.eager || offered):
+		return sendSurely
+	case alone && t.idleLocked(size):
+		return sendIfFree
+	}
+	return t.admitToBufferLocked(size, canWait, offered)
+}
+
+// admitToBufferLocked is admitLocked for a message that does not go out at once. Caller
+// holds t.mu.
+func (t *Transport) admitToBufferLocked(size flow.Size, canWait, offered bool) admission {
+	verdict := t.flow.Admit(t.pending(), size, canWait)
+	switch {
+	case verdict == flow.Stopped:
+		return isClosed
+	case verdict == flow.Admitted:
+		return toBuffer
+	case !offered && (!t.refused || !t.loop.IsRunning()):
+		return offerFirst
+	case verdict == flow.Wait:
+		return waitInTurn
+	}
+	return isFull
+}
+
+// idleLocked reports whether a message may as well go out on its own, the outbox being
+// empty. Caller holds t.mu.
+func (t *Transport) idleLocked(size flow.Size) bool {
+	switch {
+	case size.Bytes >= outbox.BatchBytes: // it is a batch in itself
+		return true
+	case t.inDelivery():
+		return false
+	case !t.loop.IsRunning():
+		return true
+	}
+	now := t.loop.Time()
+	quick := now-t.lastWrite < quickly
+	t.lastWrite = now
+	return !quick
+}
+
+// inDelivery reports whether the caller is a callback that gets a batch of
+// messages, at the end of which all it wrote is sent.
+func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.delivering != nil }
+
+// tryWrite sends or buffers msg, in one critical section. Where something else comes
+// first the verdict says what, with a waiter for waitInTurn.
+func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool) (admission, *flow.Waiter, error) {
+	t.mu.Lock()
+	verdict := t.admitLocked(size, canWait, offered)
+	switch verdict {
+	case sendIfFree:
+		if !t.sockMu.TryLock() {
+			verdict = t.admitToBufferLocked(size, canWait, offered)
+		}
+	case sendSurely:
+		t.mu.Unlock()
+		t.sockMu.Lock() // before mu, as it must be where it may block
+		t.mu.Lock()
+		if verdict = t.admitLocked(size, canWait, offered); verdict != sendSurely {
+			t.sockMu.Unlock()
+		}
+	}
+	var err error
+	var fx flow.Effects
+	var waiter *flow.Waiter
+	switch verdict {
+	case isClosed:
+		err = errClosedForWrite()
+	case sendIfFree, sendSurely:
+		fx, err = t.sendLocked(msg, size)
+		t.sockMu.Unlock()
+	case toBuffer:
+		fx = t.bufferLocked(msg, size)
+	case waitInTurn:
+		if _, pauser := t.flow.Pausing(); t.loop.onLoop() || pauser != 0 && pauser == goroutineID() {
+			verdict, err = isFull, fmt.Errorf("write: %w", ErrWouldDeadlock)
+		} else {
+			waiter = t.flow.Enqueue(size)
+		}
+	case isFull:
+		err = errBufferFull(size)
+	}
+	t.mu.Unlock()
+	if fx.Has(dead) {
+		t.fatal(err)
+	}
+	t.carry(fx)
+	return verdict, waiter, err
+}
+
+func errBufferFull(size flow.Size) error {
+	return fmt.Errorf("write: a message of %d bytes: %w", size.Bytes, ErrBufferFull)
+}
+
+func errClosedForWrite() error { return fmt.Errorf("write: %w", ErrTransportClosed) }
+
+// writeInTurn waits until there is room for msg, and buffers it.
+func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byte, size flow.Size) error {
+	defer w.Release()
+	for {
+		select {
+		case err := <-w.Turn():
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return t.giveUp(ctx, w)
+		}
+		var fx flow.Effects
+		t.mu.Lock()
+		verdict := t.flow.Claim(w, t.pending())
+		if verdict == flow.Admitted {
+			fx = t.bufferLocked(msg, size)
+		}
+		t.mu.Unlock()
+		switch verdict {
+		case flow.Admitted:
+			t.carry(fx)
+			return nil
+		case flow.Stopped:
+			return errClosedForWrite()
+		}
+	}
+}
+
+// giveUp ends the wait of w, whose context has ended. If the transport was closed first,
+// the error is that of the closing.
+func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
+	t.mu.Lock()
+	err := t.flow.GiveUp(w, t.pending())
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return context.Cause(ctx) // without a lock: it calls a method of the caller's
+}
+
+// sendLocked sends msg; the outbox is empty. Caller holds t.sockMu and t.mu.
+func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, error) {
+	if !t.loop.onLoop() {
+		t.loop.share()
+	}
+	direct := len(msg) == 1 && !outbox.IsLarge(size.Bytes, 1)
+	mayStay := t.flow.Admit(flow.Size{}, size, false) == flow.Admitted
+	var sent sock.Sent
+	if direct {
+		table := [1]uint64{sock.Frame(size.Bytes, false)}
+		sent = t.send(sock.Batch{Buf: msg[0], Table: table[:]})
+	} else { // in the form that C wants
+		t.out.Add(msg, size.Bytes)
+		sent = t.send(t.out.Front())
+	}
+	stays := sent.Errno == syscall.EAGAIN && mayStay
+	switch {
+	case stays && direct:
+		t.out.Add(msg, size.Bytes)
+	case !stays && !direct:
+		t.out.DropFirst()
+	}
+	fx := t.settleLocked(sent)
+	switch {
+	case stays:
+		return fx | t.flow.Grew(t.pending()), nil
+	case sent.Errno == syscall.EAGAIN:
+		return fx, errBufferFull(size)
+	case sent.Errno == 0:
+		return fx, nil
+	}
+	err := translate("zmq_send", sent.Errno)
+	if isFatal(err) || sent.Cut {
+		fx |= dead
+	}
+	return fx, err
+}
+
+// bufferLocked puts msg into the outbox and sees to it that it goes on from there. Caller
+// holds t.mu.
+func (t *Transport) bufferLocked(msg [][]byte, size flow.Size) flow.Effects {
+	t.out.Add(msg, size.Bytes)
+	fx := t.flow.Grew(t.pending())
+	full := t.out.Frames() >= outbox.BatchFrames || t.out.Bytes() >= outbox.BatchBytes
+	switch {
+	case fx.Has(flow.Offer):
+	case full && !t.refused:
+		fx |= gathered
+	case !t.refused && !(t.loop.onLoop() && t.loop.delivering == t):
+		t.schedule()
+	}
+	// The loop may have stopped before it saw the message.
+	if !t.loop.IsRunning() {
+		fx |= gathered
+	}
+	return fx
+}
+
+// carry carries effects out. Caller holds no lock. Only a PauseWriting among them is a
+// callback; what it causes is carried out before it returns.
+func (t *Transport) carry(fx flow.Effects) {
+	switch {
+	case fx.Has(flow.Offer):
+		t.offer(true)
+		t.mu.Lock()
+		fx |= t.flow.Offered(t.pending(), goroutineID())
+		t.mu.Unlock()
+	case fx.Has(gathered):
+		t.offer(false)
+	}
+	if fx.Has(flow.Resume) {
+		_ = t.loop.enqueue(&Handle{fn: t.resume, origin: t.origin("ResumeWriting")})
+	}
+	if fx.Has(flow.Lost) {
+		t.postLost()
+	}
+	if fx.Has(flow.Pause) { // last, because it may call runtime.Goexit
+		t.pause()
+	}
+}
+
+// pause calls PauseWriting, on the goroutine that filled the buffer.
+func (t *Transport) pause() {
+	defer func() { // also after runtime.Goexit
+		t.mu.Lock()
+		fx := t.flow.PauseReturned(t.pending())
+		t.mu.Unlock()
+		t.carry(fx)
+	}()
+	p := t.Protocol()
+	defer t.loop.recovered(ExceptionContext{Message: "PauseWriting panicked", Transport: t, Protocol: p})
+	p.PauseWriting()
+}
+
+// resume calls ResumeWriting. Loop goroutine only.
+func (t *Transport) resume() {
+	self := goroutineID()
+	t.mu.Lock()
+	due := t.flow.ResumeDue(t.pending(), self)
+	t.mu.Unlock()
+	if !due {
+		return
+	}
+	defer func() { // also after runtime.Goexit
+		t.mu.Lock()
+		fx := t.flow.ResumeReturned(t.pending(), self)
+		t.mu.Unlock()
+		t.carry(fx)
+	}()
+	p := t.Protocol()
+	defer t.loop.recovered(ExceptionContext{Message: "ResumeWriting panicked", Transport: t, Protocol: p})
+	p.ResumeWriting()
+}
+
+// offer hands the outbox to libzmq for a writer that has no room, or has gathered enough.
+// While another goroutine uses the socket it leaves that to the loop, unless the writer
+// must know. Then, once the socket is free, offer does nothing if libzmq has refused all
+// meanwhile: many writers would otherwise queue for the socket, to be refused one by one.
+func (t *Transport) offer(must bool) {
+	if t.sockMu.TryLock() {
+		f := t.flushAllLocked()
+		t.sockMu.Unlock()
+		t.conclude(f)
+		return
+	}
+	if !must && t.loop.IsRunning() {
+		t.schedule()
+		return
+	}
+	t.mu.Lock()
+	offers := t.offers
+	t.mu.Unlock()
+	t.sockMu.Lock()
+	t.mu.Lock()
+	refused := t.refused && t.offers != offers && t.loop.IsRunning()
+	t.mu.Unlock()
+	var f flushed
+	if !refused {
+		f = t.flushAllLocked()
+	}
+	t.sockMu.Unlock()
+	t.conclude(f)
+}
+
+// flush hands the outbox to libzmq, and leaves what it cannot do to the loop. While
+// the loop does not run, it does everything.
+func (t *Transport) flush() {
+	t.sockMu.Lock()
+	f := t.flushAllLocked()
+	t.sockMu.Unlock()
+	t.conclude(f)
+}
+
+// flushed says how far a flush came.
+type flushed struct {
+	more bool         // others should have their turn first
+	fx   flow.Effects // to be carried out without a lock
+	err  error        // ends the transport
+}
+
+// flushAllLocked is flushLocked, without an end while no loop would go on. Caller holds
+// t.sockMu.
+func (t *Transport) flushAllLocked() (f flushed) {
+	for {
+		last := t.flushLocked()
+		f = flushed{last.more, f.fx | last.fx, last.err}
+		if !f.more || t.loop.IsRunning() {
+			return f
+		}
+	}
+}
+
+// flushLocked hands the outbox to libzmq until it is empty or refused, or others should
+// have their turn. Caller holds t.sockMu.
+func (t *Transport) flushLocked() (f flushed) {
+	if t.sock == nil {
+		return f
+	}
+	for range flushChunks {
+		t.mu.Lock()
+		batch := t.out.Front()
+		t.mu.Unlock()
+		if len(batch.Table) == 0 {
+			return f
+		}
+		sent := t.send(batch)
+		t.mu.Lock()
+		t.out.Advance(sent.Frames, sent.Bytes)
+		if sent.Errno == ehostunreach {
+			t.out.DropFirst()
+		}
+		f.fx |= t.settleLocked(sent)
+		t.mu.Unlock()
+		switch {
+		case waits(sent.Errno):
+			return f
+		case sent.Errno == ehostunreach:
+			t.complain("message dropped: nobody to send it to", translate("zmq_send", sent.Errno))
+		case sent.Errno != 0:
+			f.err = translate("zmq_send", sent.Errno)
+			return f
+		}
+	}
+	f.more = true
+	return f
+}
+
+// conclude is the end of a flush. Caller holds no lock.
+func (t *Transport) conclude(f flushed) {
+	if f.err != nil {
+		t.fatal(f.err)
+		return
+	}
+	if f.more {
+		t.schedule()
+	}
+	t.carry(f.fx)
+	t.finishIfFlushed()
+}
+
+// send is one C call. On a type that receives it reads the events as well, because it may
+// have consumed the signal of a message. Caller holds t.sockMu.
+func (t *Transport) send(b sock.Batch) sock.Sent {
+	return t.sock.Send(b, t.traits.refusal, t.traits.receives)
+}
+
+// settleLocked takes note of what a send did. The outbox is up to date already. Caller
+// holds t.sockMu and t.mu.
+func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
+	t.offers++
+	t.handed = t.handed || sent.Frames > 0
+	t.refused = waits(sent.Errno)
+	t.retryIfUnsureLocked(sent)
+	if sent.Known && sent.Events.Readable() && t.wantsMessages() {
+		t.schedule()
+	}
+	if sent.Frames > 0 || sent.Errno == ehostunreach { // marks that were raised alone do not resume
+		fx = t.flow.Shrank(t.pending())
+	}
+	return fx
+}
+
+// waits reports whether a send that failed so will succeed later.
+func waits(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno == efsm }
+
+const (
+	efsm         = syscall.Errno(zmq.EFSM)
+	ehostunreach = syscall.Errno(zmq.EHOSTUNREACH)
+)
+
+// retryIfUnsureLocked sets a timer for a message that was refused by a socket that says it
+// can send: then ZMQ_FD may not tell when there is room for this one. Caller holds t.mu.
+func (t *Transport) retryIfUnsureLocked(sent sock.Sent) {
+	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() || t.retrying {
+		return
+	}
+	_, err := t.loop.CallLater(retryInterval, func() {
+		t.mu.Lock()
+		t.retrying = false
+		t.mu.Unlock()
+		t.schedule()
+	})
+	t.retrying = err == nil
+}
+
+// SetWriteBufferLimits sets the marks, in bytes of payload, at which the protocol
+// is paused and resumed. DefaultLimit for one of them makes it a default that goes
+// with the other: low is a quarter of high, which by default is 64 KiB. High 0
+// pauses whenever anything is buffered; low 0 resumes when nothing is.
+//
+// Marks below what is buffered pause the protocol at once; marks above do not
+// resume it before something has been sent. The error is ErrInvalidArgument unless
+// 0 <= low <= high.
+//
+// asyncio: set_write_buffer_limits
+func (t *Transport) SetWriteBufferLimits(high, low int) error {
+	h, l, ok := flow.ResolveMarks(high, low)
+	if !ok {
+		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
+	}
+	t.mu.Lock()
+	fx := t.flow.SetMarks(h, l, t.pending())
+	t.mu.Unlock()
+	t.carry(fx)
+	return nil
+}
+
+// WriteBufferLimits returns the marks that SetWriteBufferLimits sets, in bytes.
+//
+// asyncio: get_write_buffer_limits
+func (t *Transport) WriteBufferLimits() (high, low int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flow.Marks()
+}
+
+// WriteBufferSize returns the bytes of payload that Write has accepted and libzmq
+// has not taken.
+//
+// asyncio: get_write_buffer_size
+func (t *Transport) WriteBufferSize() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.Bytes()
+}

@@ -7,11 +7,13 @@ TOOL  := $(GO) tool -modfile=tests/tools/go.mod
 DEPS  := ./tests/tools/deps.sh
 
 # What `make bench` runs: cases and peers by regular expression, rounds, and seconds a run.
+# PIN=1 puts the measured process on one processor and its peer on another.
 CASES  ?=
 PEERS  ?=
 ROUNDS ?= 5
 TIME   ?= 1
 OUT    ?= bench.out
+PIN    ?=
 
 # What `make bench-compare` compares with, which micro-benchmarks, and how often.
 REF   ?= main
@@ -52,9 +54,9 @@ test-fault: ## the long form of tests/fault under the race detector, and the fuz
 	$(GO) test -run '^$$' -fuzz FuzzEndpoint -fuzztime 20s ./zmqio
 	$(GO) test -run '^$$' -fuzz FuzzFraming -fuzztime 20s ./zmqio/internal/sock
 
-bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir
+bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir PIN=1
 	@$(DEPS) peers
-	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s -out '$(abspath $(OUT))'
+	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s $(if $(PIN),-pin) -out '$(abspath $(OUT))'
 
 bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n
 	@$(DEPS)

@@ -12,6 +12,9 @@
 // zmqio-gogc400. For ten thousand sockets a process must be allowed as many
 // descriptors.
 //
+// With -pin the measured process keeps to one processor and its peer to another. Go
+// programs then choose GOMAXPROCS=1, unless the environment says otherwise.
+//
 // Run it with make bench; go run . -help lists the flags.
 package main
 
@@ -48,7 +51,7 @@ type settings struct {
 	rounds       int
 	time         time.Duration
 	out          string
-	list         bool
+	pin, list    bool
 }
 
 func parseFlags(args []string) (s settings, err error) {
@@ -58,6 +61,7 @@ func parseFlags(args []string) (s settings, err error) {
 	flags.IntVar(&s.rounds, "rounds", 5, "rounds")
 	flags.DurationVar(&s.time, "time", time.Second, "what a run measures; it warms up for a third of that before")
 	flags.StringVar(&s.out, "out", "bench.out", "`directory` for results.json and chart.svg")
+	flags.BoolVar(&s.pin, "pin", false, "run the measured process on processor 0 and its peer on processor 1")
 	flags.BoolVar(&s.list, "list", false, "list the cases and do nothing else")
 	if err := flags.Parse(args); err != nil {
 		return s, err
@@ -92,10 +96,10 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer programs.remove()
-	rep := report{Machine: thisMachine(), Rounds: s.rounds, Seconds: s.time.Seconds()}
+	rep := report{Machine: thisMachine(), Rounds: s.rounds, Seconds: s.time.Seconds(), Pinned: s.pin}
 	rep.Machine.print(os.Stdout)
 	printPlan(os.Stdout, chosen, s)
-	r := runner{programs: programs, rounds: s.rounds, length: s.time, warm: max(s.time/3, 50*time.Millisecond)}
+	r := runner{programs: programs, rounds: s.rounds, pin: s.pin, length: s.time, warm: max(s.time/3, 50*time.Millisecond)}
 	for _, c := range chosen {
 		var results *caseResult
 		if results, err = r.measure(ctx, c); err != nil {

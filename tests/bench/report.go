@@ -21,6 +21,7 @@ type report struct {
 	Machine machine       `json:"machine"`
 	Rounds  int           `json:"rounds"`
 	Seconds float64       `json:"seconds"` // a run
+	Pinned  bool          `json:"pinned"`
 	Cases   []*caseResult `json:"cases"`
 }
 
@@ -31,8 +32,12 @@ func printPlan(w io.Writer, cases []benchCase, s settings) {
 		runs += len(c.Subjects)
 	}
 	took := time.Duration(runs*s.rounds) * (s.time + s.time/3 + 100*time.Millisecond)
-	fmt.Fprintf(w, "%d cases, %d runs of %v in each of %d rounds: about %v\n\n",
-		len(cases), runs, s.time, s.rounds, took.Round(time.Second))
+	where := "where the system places them"
+	if s.pin {
+		where = "pinned"
+	}
+	fmt.Fprintf(w, "%d cases, %d runs of %v in each of %d rounds, %s: about %v\n\n",
+		len(cases), runs, s.time, s.rounds, where, took.Round(time.Second))
 }
 
 func (res *caseResult) print(w io.Writer) {

@@ -35,6 +35,7 @@ type result struct {
 type runner struct {
 	programs     *programs
 	rounds       int
+	pin          bool
 	length, warm time.Duration
 	runs         int // so far, for unique endpoints
 }
@@ -77,8 +78,8 @@ func (r *runner) run(ctx context.Context, c benchCase, s subject) (res result, e
 	}
 	params := append(slices.Clone(c.Params), s.Params...)
 	measured := append(slices.Clone(params), fmt.Sprint("warm=", warm.Seconds()), fmt.Sprint("length=", r.length.Seconds()))
-	test := child{process: s.Test, params: measured, env: s.Env}
-	other := child{process: s.Other, params: params}
+	test := child{process: s.Test, params: measured, env: s.Env, processor: 0}
+	other := child{process: s.Other, params: params, processor: 1}
 	defer func() {
 		err = errors.Join(err, test.stop(), other.stop())
 		if err == nil {
@@ -133,13 +134,14 @@ func (r *runner) connect(ctx context.Context, binds, connects *child, endpoint s
 // A child is a process that runs.
 type child struct {
 	process
-	params []string
-	env    []string
-	cmd    *exec.Cmd
-	stdin  io.Closer
-	stdout *json.Decoder
-	stderr bytes.Buffer
-	last   line
+	params    []string
+	env       []string
+	processor int // where it is pinned to
+	cmd       *exec.Cmd
+	stdin     io.Closer
+	stdout    *json.Decoder
+	stderr    bytes.Buffer
+	last      line
 }
 
 // A line is what a child prints: its endpoint or what it measured.
@@ -166,7 +168,11 @@ func (r *runner) start(ctx context.Context, c *child, endpoint string) error {
 		return err
 	}
 	c.stdin, c.stdout = stdin, json.NewDecoder(stdout)
-	if err := cmd.Start(); err != nil {
+	launch := cmd.Start
+	if r.pin {
+		launch = func() error { return startOn(cmd, c.processor) }
+	}
+	if err := launch(); err != nil {
 		return err
 	}
 	c.cmd = cmd

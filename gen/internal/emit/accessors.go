@@ -14,7 +14,7 @@ func (g *generator) accessors(f *jen.File) {
 	for _, o := range g.byNumber() {
 		typ := goType(o)
 		if o.Can("get") {
-			f.Add(comment(append([]string{o.Go + " reads " + o.Name + ", which " + o.Doc}, facts(o, "get")...)...))
+			f.Add(comment(getterDoc(o)...))
 			f.Func().Params(jen.Id("s").Id("Sockopts")).Id(o.Go).Params().Params(typ, jen.Error()).Block(
 				jen.Return(jen.Id("get").Types(typ).Call(jen.Id("s"), jen.Id(o.Name))))
 		}
@@ -29,6 +29,21 @@ func (g *generator) accessors(f *jen.File) {
 				jen.Return(jen.Id("s").Dot("clear").Call(jen.Id(o.Name))))
 		}
 	}
+}
+
+// getterDoc is the comment of a getter. What the setter says is not said again.
+func getterDoc(o spec.Option) []string {
+	if !o.Can("set") {
+		return append([]string{o.Go + " reads " + o.Name + ", which " + o.Doc}, facts(o, "get")...)
+	}
+	doc := []string{fmt.Sprintf("%s reads %s; [Sockopts.Set%s] says what it is.", o.Go, o.Name, o.Go)}
+	if !slices.Equal(o.GetOn, o.SetOn) {
+		doc[0] += " It can be read on sockets: " + socketsText(o.GetOn) + "."
+	}
+	if o.Status == "deprecated" {
+		doc = append(doc, "Deprecated: "+replacement(o))
+	}
+	return doc
 }
 
 // cleared says what comes of setting NULL.

@@ -34,6 +34,8 @@ func copyFile(to *jen.File, dir fs.FS, name string) error {
 	if err != nil {
 		return err
 	}
+	to.Line()
+	to.Comment("What follows is copied from gen/runtime/" + name + ".")
 	for _, decl := range file.Decls {
 		if d, ok := decl.(*ast.GenDecl); ok && d.Tok == token.IMPORT {
 			continue

@@ -35,21 +35,13 @@ func (g *generator) options(f *jen.File) {
 }
 
 func (g *generator) optionTable(f *jen.File) {
-	f.Add(comment("optionTable is in the order of the numbers."))
+	f.Add(comment("optionTable has a line for each option, in the order of the numbers."))
 	f.Var().Id("optionTable").Op("=").Index().Id("OptionInfo").ValuesFunc(func(v *jen.Group) {
 		for _, o := range g.byNumber() {
-			v.Line().Values(lines(g.optionInfo(o))...)
+			v.Line().Values(g.optionInfo(o)...)
 		}
 		v.Line()
 	})
-}
-
-// lines puts each field of a composite literal on a line of its own.
-func lines(fields []jen.Code) []jen.Code {
-	for i, field := range fields {
-		fields[i] = jen.Line().Add(field)
-	}
-	return append(fields, jen.Line())
 }
 
 func (g *generator) optionInfo(o spec.Option) []jen.Code {

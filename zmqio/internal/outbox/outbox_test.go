@@ -1,0 +1,135 @@
+package outbox
+
+import (
+	"math/rand/v2"
+	"testing"
+)
+
+// frame returns a frame of a size that now and then is large.
+func frame(r *rand.Rand) []byte {
+	size := r.IntN(200)
+	switch r.IntN(20) {
+	case 0:
+		size = r.IntN(3 * BatchBytes)
+	case 1:
+		size = 0
+	}
+	return make([]byte, size)
+}
+
+// A queue is what an Outbox must be: messages, each a list of the sizes of its frames.
+type queue [][]int
+
+func (q queue) bytes() (n int) {
+	for _, msg := range q {
+		for _, size := range msg {
+			n += size
+		}
+	}
+	return n
+}
+
+func (q queue) frames() (n int) {
+	for _, msg := range q {
+		n += len(msg)
+	}
+	return n
+}
+
+// Whatever is added, taken and dropped, the front and the counts are those of a queue.
+func TestOutboxIsAQueue(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		var o Outbox
+		var want queue
+		for range 300 {
+			switch r.IntN(5) {
+			case 0, 1:
+				var msg [][]byte
+				var sizes []int
+				size := 0
+				for range 1 + r.IntN(1<<r.IntN(10)) {
+					f := frame(r)
+					msg, sizes, size = append(msg, f), append(sizes, len(f)), size+len(f)
+				}
+				o.Add(msg, size)
+				want = append(want, sizes)
+			case 2:
+				o.DropFirst()
+				if len(want) > 0 {
+					want = want[1:]
+				}
+			case 3: // libzmq takes some messages of the first chunk
+				want = take(t, &o, want, r.IntN(5))
+			case 4:
+				if r.IntN(20) == 0 {
+					o.Clear()
+					want = nil
+				}
+			}
+			if o.Empty() != (len(want) == 0) || o.Messages() != len(want) || o.Frames() != want.frames() || o.Bytes() != want.bytes() {
+				t.Fatalf("seed %d: %d messages, %d frames, %d bytes; want %d, %d, %d", seed,
+					o.Messages(), o.Frames(), o.Bytes(), len(want), want.frames(), want.bytes())
+			}
+			checkFront(t, &o, want)
+		}
+		o.Clear()
+	}
+}
+
+// take advances by up to n messages of the front, which are the first of want.
+func take(t *testing.T, o *Outbox, want queue, n int) queue {
+	t.Helper()
+	table := o.Front().Table
+	frames, bytes, messages := 0, 0, 0
+	for _, entry := range table {
+		if messages == n {
+			break
+		}
+		frames++
+		bytes += int(entry >> 1)
+		messages += 1 - int(entry&1)
+	}
+	o.Advance(frames, bytes)
+	return want[messages:]
+}
+
+// checkFront fails the test unless the front has whole messages, the first ones.
+func checkFront(t *testing.T, o *Outbox, want queue) {
+	t.Helper()
+	front := o.Front()
+	if len(front.Held) > 0 && len(front.Held) != len(front.Table) {
+		t.Fatalf("%d frames are held, of %d", len(front.Held), len(front.Table))
+	}
+	bytes := 0
+	for _, msg := range want {
+		if len(front.Table) == 0 {
+			break
+		}
+		for i, size := range msg {
+			entry := front.Table[0]
+			front.Table = front.Table[1:]
+			if int(entry>>1) != size || (entry&1 == 1) != (i < len(msg)-1) {
+				t.Fatalf("a frame of %d bytes, more %t; want %d of %v", entry>>1, entry&1 == 1, size, msg)
+			}
+			bytes += size
+		}
+	}
+	if len(front.Table) > 0 || len(front.Held) == 0 && bytes != len(front.Buf) {
+		t.Fatalf("%d frames too many, %d bytes for %d", len(front.Table), len(front.Buf), bytes)
+	}
+}
+
+// Front stays as it is while messages are added: libzmq reads it without the lock.
+func TestFrontStays(t *testing.T) {
+	var o Outbox
+	o.Add([][]byte{[]byte("first")}, 5)
+	front := o.Front()
+	for range 10_000 {
+		o.Add([][]byte{[]byte("other")}, 5)
+	}
+	if string(front.Buf) != "first" || len(front.Table) != 1 || &o.Front().Buf[0] != &front.Buf[0] {
+		t.Errorf("the front is %q", front.Buf)
+	}
+	o.Clear()
+}

@@ -51,7 +51,7 @@ func TestHistory(t *testing.T) {
 		case err := <-ended:
 			must(t, err)
 		case <-time.After(time.Minute):
-			t.Error("libzmq does not come to an end") // a socket has messages that are nobody's
+			t.Error("libzmq does not come to an end") // a socket keeps messages that no peer takes
 		}
 	})
 	must(t, zctx.SetMaxSockets(10_000))
@@ -75,7 +75,7 @@ func TestHistory(t *testing.T) {
 		})
 	}
 	sailors.Wait()
-	t.Logf("%d islands, %d transports, %d deaths; %d messages accepted, %d refused, %d received; %d transports had nobody to send to in the end",
+	t.Logf("%d islands, %d transports, %d deaths; %d messages accepted, %d refused, %d received; %d transports could not send all in the end",
 		next.Load(), s.made.Load(), s.died.Load(), s.accepted.Load(), s.refused.Load(), s.received.Load(), s.stuck.Load())
 	if s.accepted.Load() == 0 || s.refused.Load() == 0 || s.received.Load() == 0 || s.died.Load() == 0 {
 		t.Error("something never happened")

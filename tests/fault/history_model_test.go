@@ -301,7 +301,7 @@ func (h *history) check(received []receipt) (found []violation) {
 }
 
 // An order is what one link delivered. A message that had been written before another
-// was begun comes before it, whoever wrote them. A link that began anew has an order for
+// was begun comes before it, also from another writer. A link that began anew has an order for
 // what came in each of its lives.
 type order struct {
 	joined []uint64

@@ -153,9 +153,9 @@ func checkConnect(endpoint string) error {
 	case !isName:
 		return nil
 	case host == "*":
-		return about(endpoint, fmt.Errorf("%w (* is to bind)", ErrDNSEndpoint))
+		return opError("zmq_connect", endpoint, fmt.Errorf("%w (* is to bind)", ErrDNSEndpoint))
 	}
-	return about(endpoint, ErrDNSEndpoint)
+	return opError("zmq_connect", endpoint, ErrDNSEndpoint)
 }
 
 // checkResolve refuses an endpoint that no one can mean to connect to, even by a name. Behind
@@ -170,7 +170,7 @@ func checkResolve(endpoint string) error {
 		return nil
 	}
 	if hint := misfit(endpoint, false); hint != "" {
-		return about(endpoint, &endpointError{zmq.Translate("zmq_connect", zmq.EINVAL), hint})
+		return opError("zmq_connect", endpoint, &endpointError{zmq.Translate("zmq_connect", zmq.EINVAL), hint})
 	}
 	return nil
 }

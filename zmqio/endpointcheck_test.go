@@ -134,7 +134,7 @@ func TestEndpointsNoOneCanMean(t *testing.T) {
 		}
 		_, err := do(c.endpoint)
 		_, _, configErr := l.CreateZmqConnection(bounded(t), func() Protocol { return BaseProtocol{} }, zmq.DEALER, cfg)
-		text := fmt.Sprintf("%q: %s: %v (%s)", c.endpoint, c.call, c.errno, c.hint)
+		text := fmt.Sprintf("%s %q: %s: %v (%s)", strings.TrimPrefix(c.call, "zmq_"), c.endpoint, c.call, c.errno, c.hint)
 		for text, err := range map[string]error{text: err, "create DEALER: " + text: configErr} {
 			var se *os.SyscallError
 			switch {

@@ -1,7 +1,6 @@
 package zmqio
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 
@@ -133,11 +132,11 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 		if binds {
 			t.bindFailed(endpoint, err)
 		}
-		return "", about(endpoint, err)
+		return "", opError(call, endpoint, err)
 	}
 	actual, err := rawSockopts(t.sock).LastEndpoint()
 	if err != nil {
-		return "", about(endpoint, err)
+		return "", opError(call, endpoint, err)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -169,14 +168,14 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	actual, mistaken := set.resolve(endpoint), !set.has(endpoint) && other.has(endpoint)
 	t.mu.Unlock()
 	if mistaken {
-		return about(endpoint, zmq.Translate(call, zmq.ENOENT))
+		return opError(call, endpoint, zmq.Translate(call, zmq.ENOENT))
 	}
 	defer t.schedule()
 	if t.traits.receives {
 		t.sock.Settle()
 	}
 	if err := do(actual); err != nil {
-		return about(endpoint, zmq.Translate(call, err))
+		return opError(call, endpoint, zmq.Translate(call, err))
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -188,14 +187,17 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 func (t *Transport) usable(call, endpoint string) error {
 	switch {
 	case t.sock == nil || t.IsClosing():
-		return about(endpoint, fmt.Errorf("%s: %w", call, ErrTransportClosed))
+		return opError(call, endpoint, ErrTransportClosed)
 	case strings.IndexByte(endpoint, 0) >= 0: // C would see what is before it
-		return about(endpoint, zmq.Translate(call, zmq.EINVAL))
+		return opError(call, endpoint, zmq.Translate(call, zmq.EINVAL))
 	}
 	return nil
 }
 
-func about(endpoint string, err error) error { return fmt.Errorf("%q: %w", endpoint, err) }
+// opError returns the OpError of a call of libzmq that takes an endpoint.
+func opError(call, endpoint string, err error) error {
+	return &OpError{Op: strings.TrimPrefix(call, "zmq_"), Endpoint: endpoint, Err: err}
+}
 
 // endpoints are what a transport is bound or connected to, in order.
 type endpoints []endpoint

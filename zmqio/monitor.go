@@ -40,22 +40,29 @@ type MonitorProtocol interface {
 // that the running libzmq does not have, EVENT_ALL being all that it has,
 // ErrTransportClosed, and those of libzmq.
 func (t *Transport) EnableMonitor(events zmq.Event) error {
+	if err := t.enableMonitor(events); err != nil {
+		return &OpError{Op: "monitor", Err: err}
+	}
+	return nil
+}
+
+func (t *Transport) enableMonitor(events zmq.Event) error {
 	if events == 0 || events&^zmq.EVENT_ALL != 0 {
-		return invalid("monitor: cannot report %v", events)
+		return invalid("cannot report %v", events)
 	}
 	if p := t.Protocol(); !isMonitorProtocol(p) {
-		return invalid("monitor: %T has no method EventReceived(zmq.MonitorEvent)", p)
+		return invalid("%T has no method EventReceived(zmq.MonitorEvent)", p)
 	}
 	if events != zmq.EVENT_ALL {
 		if err := events.Require(); err != nil {
-			return fmt.Errorf("monitor: %w", err)
+			return err
 		}
 	}
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
 	switch {
 	case t.sock == nil || t.IsClosing():
-		return fmt.Errorf("monitor: %w", ErrTransportClosed)
+		return ErrTransportClosed
 	case t.monitor != nil && t.monitor.events == events:
 		return nil
 	}

@@ -85,7 +85,7 @@ func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Futur
 		}
 		addrs, err := lookup(ctx, l.resolver, host, port)
 		if err != nil {
-			return nil, about(endpoint, err)
+			return nil, &OpError{Op: "resolve", Endpoint: endpoint, Err: err}
 		}
 		slices.SortStableFunc(addrs, func(a, b netip.AddrPort) int {
 			return a.Addr().BitLen() - b.Addr().BitLen()

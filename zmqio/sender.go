@@ -76,7 +76,7 @@ func sizeOf(msg [][]byte) flow.Size {
 //
 // Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
 // that has no room keeps those for other peers waiting.
-func (t *Transport) Write(msg [][]byte) error { return t.write(nil, msg) }
+func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }
 
 // WriteContext is Write that waits for room instead of buffering more and more: until
 // the buffer, with msg, is at or below the high-water mark, and the protocol is not
@@ -99,16 +99,16 @@ func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return t.write(ctx, msg)
+	return t.write(msg, ctx)
 }
 
 // write is WriteContext, and Write where wait is nil.
-func (t *Transport) write(wait context.Context, msg [][]byte) error {
+func (t *Transport) write(msg [][]byte, wait context.Context) error {
 	if len(msg) == 0 {
 		return nil
 	}
 	if t.tears(msg) {
-		return fmt.Errorf("%w: %w", ErrInvalidArgument, ErrMultipart)
+		return &OpError{Op: "write", Err: fmt.Errorf("%w: %w", ErrInvalidArgument, ErrMultipart)}
 	}
 	size := sizeOf(msg)
 	for offered := false; ; offered = true {
@@ -221,7 +221,7 @@ func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool
 		fx = t.bufferLocked(msg, size)
 	case waitInTurn:
 		if _, pauser := t.flow.Pausing(); t.loop.onLoop() || pauser != 0 && pauser == goroutineID() {
-			verdict, err = isFull, fmt.Errorf("write: %w", ErrWouldDeadlock)
+			verdict, err = isFull, &OpError{Op: "write", Err: ErrWouldDeadlock}
 		} else {
 			waiter = t.flow.Enqueue(size)
 		}
@@ -237,10 +237,10 @@ func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool
 }
 
 func errBufferFull(size flow.Size) error {
-	return fmt.Errorf("write: a message of %d bytes: %w", size.Bytes, ErrBufferFull)
+	return &OpError{Op: "write", Err: fmt.Errorf("a message of %d bytes: %w", size.Bytes, ErrBufferFull)}
 }
 
-func errClosedForWrite() error { return fmt.Errorf("write: %w", ErrTransportClosed) }
+func errClosedForWrite() error { return &OpError{Op: "write", Err: ErrTransportClosed} }
 
 // writeInTurn waits until there is room for msg, and buffers it.
 func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byte, size flow.Size) error {
@@ -314,7 +314,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	case sent.Errno == 0:
 		return fx, nil
 	}
-	err := translate("zmq_send", sent.Errno)
+	err := error(&OpError{Op: "write", Err: translate("zmq_send", sent.Errno)})
 	if isFatal(err) || sent.Cut {
 		fx |= dead
 	}

@@ -112,13 +112,13 @@ func (c *cat) open(ctx context.Context) error {
 	for _, endpoint := range c.cfg.bind {
 		actual, err := c.transport.Bind(endpoint)
 		if err != nil {
-			return fmt.Errorf("--bind: %w", err)
+			return err
 		}
 		bound = append(bound, actual)
 	}
 	for _, endpoint := range c.cfg.connect {
 		if _, err := c.transport.Connect(endpoint); err != nil {
-			return fmt.Errorf("--connect: %w", err)
+			return err
 		}
 	}
 	for _, endpoint := range bound {

@@ -24,11 +24,11 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"push", "-x"}, `unknown shorthand flag: 'x' in -x`},
 		{[]string{"client", "--bind", "tcp://" + in}, `create CLIENT: zmqio: wrong socket type: CLIENT is thread-safe and has no ZMQ_FD to wait for: unsupported operation`},
 
-		{[]string{"push", "--bind", "tcp://nowhere"}, `--bind: "tcp://nowhere": zmq_bind: Invalid argument (missing the port)`},
-		{[]string{"push", "--bind", "foo://x"}, `--bind: "foo://x": zmq_bind: Protocol not supported (no transport is named "foo"; the usual ones are tcp, ipc and inproc)`},
-		{[]string{"push", "--bind", "tcp://" + in, "--bind", "tcp://192.0.2.1:5"}, `--bind: "tcp://192.0.2.1:5": zmq_bind: Cannot assign requested address`},
-		{[]string{"push", "--bind", "tcp://" + in, "--connect", "ipc"}, `--connect: "ipc": zmq_connect: Invalid argument (missing tcp:// or another transport)`},
-		{[]string{"push", "--connect", "tcp://localhost:1"}, `--connect: "tcp://localhost:1": zmqio: a TCP endpoint to connect to needs an IP address, not a name`},
+		{[]string{"push", "--bind", "tcp://nowhere"}, `bind "tcp://nowhere": zmq_bind: Invalid argument (missing the port)`},
+		{[]string{"push", "--bind", "foo://x"}, `bind "foo://x": zmq_bind: Protocol not supported (no transport is named "foo"; the usual ones are tcp, ipc and inproc)`},
+		{[]string{"push", "--bind", "tcp://" + in, "--bind", "tcp://192.0.2.1:5"}, `bind "tcp://192.0.2.1:5": zmq_bind: Cannot assign requested address`},
+		{[]string{"push", "--bind", "tcp://" + in, "--connect", "ipc"}, `connect "ipc": zmq_connect: Invalid argument (missing tcp:// or another transport)`},
+		{[]string{"push", "--connect", "tcp://localhost:1"}, `connect "tcp://localhost:1": zmqio: a TCP endpoint to connect to needs an IP address, not a name`},
 
 		{[]string{"push", "--bind", "tcp://" + in, "--set", "SNDHWM"}, `--set SNDHWM: not of the form OPTION=VALUE`},
 		{[]string{"push", "--bind", "tcp://" + in, "--set", "FOO=1"}, `--set: no socket option is named "FOO": unknown name`},
@@ -65,7 +65,7 @@ func TestAddressInUse(t *testing.T) {
 	leakCheck(t)
 	first := start(t, "pull", "--bind", anyPort)
 	endpoint := first.bound()
-	start(t, "pull", "--bind", endpoint).ends(exitUsage, `zmqcat: --bind: "`+endpoint+`": zmq_bind: Address already in use`)
+	start(t, "pull", "--bind", endpoint).ends(exitUsage, `zmqcat: bind "`+endpoint+`": zmq_bind: Address already in use`)
 }
 
 func TestHelp(t *testing.T) {

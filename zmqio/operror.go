@@ -1,0 +1,45 @@
+package zmqio
+
+import (
+	"errors"
+	"strconv"
+)
+
+// An OpError is the error of an operation of a Transport: what net.OpError is to
+// connections. It wraps one of the Err variables, or the *os.SyscallError of a call of
+// libzmq; errors.Is and errors.As see through it.
+type OpError struct {
+	// Op is the operation: "bind", "connect", "unbind", "disconnect", "resolve", "write"
+	// or "monitor".
+	Op string
+	// Endpoint is the endpoint as the caller gave it, empty where the operation has none.
+	Endpoint string
+	// Err is what went wrong.
+	Err error
+}
+
+// Error returns the operation, the endpoint in quotes and the text of Err.
+func (e *OpError) Error() string {
+	s := e.Op
+	if e.Op != "write" && e.Op != "monitor" { // even an empty endpoint is the caller's
+		s += " " + strconv.Quote(e.Endpoint)
+	}
+	return s + ": " + e.Err.Error()
+}
+
+// Unwrap returns Err.
+func (e *OpError) Unwrap() error { return e.Err }
+
+// Timeout reports whether the operation took too long: ETIMEDOUT, EAGAIN and the like, as
+// Timeout of zmq.Errno has it.
+func (e *OpError) Timeout() bool {
+	var t interface{ Timeout() bool }
+	return errors.As(e.Err, &t) && t.Timeout()
+}
+
+// Temporary reports whether the same operation may succeed later. A full buffer is
+// temporary, and so is what Temporary of zmq.Errno says of an error number.
+func (e *OpError) Temporary() bool {
+	var t interface{ Temporary() bool }
+	return errors.Is(e.Err, ErrBufferFull) || errors.As(e.Err, &t) && t.Temporary()
+}

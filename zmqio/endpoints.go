@@ -134,6 +134,9 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 		}
 		return "", opError(call, endpoint, err)
 	}
+	if !strings.HasPrefix(endpoint, "inproc://") {
+		t.sock.Launched()
+	}
 	actual, err := rawSockopts(t.sock).LastEndpoint()
 	if err != nil {
 		return "", opError(call, endpoint, err)
@@ -171,10 +174,11 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 		return opError(call, endpoint, zmq.Translate(call, zmq.ENOENT))
 	}
 	defer t.schedule()
+	end := func() error { return do(actual) }
 	if t.traits.receives {
-		t.sock.Settle()
+		end = func() error { return t.sock.Detach(func() error { return do(actual) }) }
 	}
-	if err := do(actual); err != nil {
+	if err := end(); err != nil {
 		return opError(call, endpoint, zmq.Translate(call, err))
 	}
 	t.mu.Lock()

@@ -69,6 +69,8 @@ func TestBorrowWhatIsSettled(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("first")}, [][]byte{[]byte("second")})
 	s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
-	r.Settle()
+	if err := r.Detach(func() error { return nil }); err != nil {
+		t.Fatal(err)
+	}
 	wantMessages(t, borrowAll(t, r), [][][]byte{{[]byte("first")}, {[]byte("second")}})
 }

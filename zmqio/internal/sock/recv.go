@@ -59,17 +59,17 @@ func (r *Receiver) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&r
 // A message that has been begun is taken to its end, whatever its size: libzmq ends the
 // process if the socket is disconnected amid one.
 func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
-	r.msgs = append(r.msgs[:0], s.settled...)
-	s.settled = nil
-	return r.recv(s, max(maxMessages-len(r.msgs), 1))
+	if r.msgs = s.takeSettled(r.msgs[:0]); len(r.msgs) > 0 {
+		return r.msgs, 0
+	}
+	return r.recv(s, maxMessages)
 }
 
 // Borrow is Recv for frames that are only lent: they are in the receiver's buffer, or in
 // libzmq's own memory, and must not be changed. They are good until Return, which must
 // come before the next Recv or Borrow. A large frame ends the batch.
 func (r *Receiver) Borrow(s *Socket) ([][][]byte, syscall.Errno) {
-	r.msgs = append(r.msgs[:0], s.settled...)
-	if s.settled = nil; len(r.msgs) > 0 {
+	if r.msgs = s.takeSettled(r.msgs[:0]); len(r.msgs) > 0 {
 		return r.msgs, 0
 	}
 	if r.frames == nil {
@@ -117,16 +117,24 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 	owned := 0 // of r.msgs, where they are lent
 	for bytes, full := 0, false; ; {
 		left := most - len(r.msgs)
-		if full {
+		if full || s.wary > 0 {
 			left = 1
+		}
+		if s.wary > 0 && s.partial == nil {
+			s.Process() // an error comes again
+			s.wary--
 		}
 		C.zmqio_recv(s.handle(), r.cmsg(),
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(r.scratch))), scratchSize, maxCopy,
 			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(left), flag(s.conflates), &r.res)
 		runtime.KeepAlive(s.z)
+		s.begun = false
 		held := r.res.is_held != 0
 		bytes += r.take(s)
 		if r.res.err != 0 {
+			if r.res.err == C.EAGAIN {
+				s.wary = 0
+			}
 			s.partial = nil // there is no more of it
 			s.torn = s.conflates && syscall.Errno(r.res.err) == ErrnoTorn
 			return r.msgs, syscall.Errno(r.res.err)
@@ -145,18 +153,6 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 				r.drop()
 			}
 		}
-	}
-}
-
-// Settle must come before the socket is disconnected or unbound. To say whether there is
-// a message, some types take its first frame from its pipe; when the pipe goes before the
-// others are taken, libzmq ends the process. So the message is taken here, for the next
-// Recv to return.
-func (s *Socket) Settle() {
-	if events, errno := s.Events(); errno == 0 && events.Readable() {
-		r := NewReceiver()
-		msgs, _ := r.recv(s, 1) // an error comes again
-		s.settled = append(s.settled, msgs...)
 	}
 }
 

@@ -84,7 +84,7 @@ func (s *Socket) Send(b Batch, refusal Refusal, events bool) Sent {
 	s.headless = r.headless != 0
 	sent := Sent{Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err), Cut: r.cut != 0}
 	if r.events >= 0 {
-		sent.Events, sent.Known = Events(r.events), true
+		sent.Events, sent.Known = s.seen(C.int(r.events)), true
 	}
 	return sent
 }

@@ -1,7 +1,9 @@
 #include "sock.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
+#include <time.h>
 
 int zmqio_getsockopt(uintptr_t sock, int option, void *value, size_t *len)
 {
@@ -27,6 +29,40 @@ int zmqio_events(uintptr_t sock, int *events)
 {
     size_t len = sizeof *events;
     return zmqio_getsockopt(sock, ZMQ_EVENTS, events, &len);
+}
+
+int zmqio_process(uintptr_t sock)
+{
+    int err;
+    do {
+        /* It handles commands before it looks at the endpoint, which is none. */
+        err = zmq_disconnect((void *)sock, "") == 0 ? 0 : zmq_errno();
+    } while (err == EINTR);
+    return err == EINVAL ? 0 : err;
+}
+
+/* Milliseconds of a clock that never goes back. */
+static int64_t now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+int zmqio_await(uintptr_t sock, int timeout)
+{
+    const int64_t deadline = now() + timeout;
+    int fd;
+    size_t len = sizeof fd;
+    const int err = zmqio_getsockopt(sock, ZMQ_FD, &fd, &len);
+    if (err != 0)
+        return err;
+    struct pollfd p = {.fd = fd, .events = POLLIN};
+    while (poll(&p, 1, timeout) < 0 && errno == EINTR) {
+        const int64_t left = deadline - now();
+        timeout = left > 0 ? (int)left : 0;
+    }
+    return zmqio_process(sock);
 }
 
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,

@@ -36,7 +36,11 @@ import (
 type Socket struct {
 	z       *zmq4.Socket // kept reachable: its finalizer closes the socket
 	partial [][]byte     // frames of a message whose last one has not been taken yet
-	settled [][][]byte   // messages for the next Recv
+
+	settled      [][][]byte // messages for the next Recv: see Detach
+	settledBytes int        // their payload
+	begun        bool       // ZMQ_EVENTS was read since the last receive: libzmq may have begun a message
+	wary         int        // messages to receive one at a time: see Detach
 
 	headless bool // a REQ that will not start its next request by itself
 
@@ -86,6 +90,7 @@ func findField(t reflect.Type, name string, kind reflect.Kind) (uintptr, error) 
 
 // GetRaw reads a socket option into buf and returns its length.
 func (s *Socket) GetRaw(opt int, buf []byte) (int, syscall.Errno) {
+	s.begun = s.begun || opt == C.ZMQ_EVENTS
 	n := C.size_t(len(buf))
 	errno := C.zmqio_getsockopt(s.handle(), C.int(opt), unsafe.Pointer(unsafe.SliceData(buf)), &n)
 	runtime.KeepAlive(s.z)
@@ -102,12 +107,25 @@ func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
 }
 
 // Events reads ZMQ_EVENTS, which also makes libzmq handle what its I/O threads
-// have told the socket and so clears ZMQ_FD.
+// have told the socket and so clears ZMQ_FD. Amid what Detach began it says only that
+// there may be messages.
 func (s *Socket) Events() (Events, syscall.Errno) {
+	if s.wary > 0 || len(s.settled) > 0 {
+		return pollIn, s.Process()
+	}
 	var events C.int
 	errno := C.zmqio_events(s.handle(), &events)
 	runtime.KeepAlive(s.z)
-	return Events(events), syscall.Errno(errno)
+	return s.seen(events), syscall.Errno(errno)
+}
+
+// seen returns events as Recv has them: settled messages can be received as well.
+func (s *Socket) seen(events C.int) Events {
+	s.begun = true
+	if len(s.settled) > 0 {
+		return Events(events) | pollIn
+	}
+	return Events(events)
 }
 
 // Events is what ZMQ_EVENTS says of a socket.

@@ -20,6 +20,12 @@ int zmqio_getsockopt(uintptr_t sock, int option, void *value, size_t *len);
 int zmqio_setsockopt(uintptr_t sock, int option, const void *value, size_t len);
 int zmqio_events(uintptr_t sock, int *events);
 
+/* Handles commands from other threads, as reading ZMQ_EVENTS does, but begins no message. */
+int zmqio_process(uintptr_t sock);
+
+/* Waits for such a command, at most timeout milliseconds, and handles it. */
+int zmqio_await(uintptr_t sock, int timeout);
+
 typedef struct {
     int64_t frames;     /* entries of the table that were filled */
     int64_t bytes;      /* bytes of the buffer that were filled */

@@ -1,0 +1,122 @@
+package sock
+
+/*
+#include "sock.h"
+
+#cgo noescape zmqio_process
+#cgo nocallback zmqio_process
+#cgo noescape zmqio_await
+#cgo nocallback zmqio_await
+*/
+import "C"
+
+import (
+	"runtime"
+	"syscall"
+	"time"
+)
+
+// A pipe that this side has ended stays among those that libzmq's fq_t reads in turn,
+// until fq_t finds that it cannot be read, or the peer has acknowledged its end. If the
+// acknowledgement is handled first, amid a message of the last pipe in the row, fq_t reads
+// the rest of that message from the first pipe: two messages are mixed, or the process ends
+// in fq.cpp. libzmq handles acknowledgements in ZMQ_EVENTS, in each 100th receive of a
+// frame, and in sends.
+//
+// After a receive that finds nothing, fq_t starts with the first pipe, and its row has only
+// pipes that have woken since. It then passes a dead one before it reads the last one,
+// whatever is handled meanwhile. So Detach empties the socket before it ends the pipe.
+// Where messages come faster than that, Recv is wary for a while.
+const (
+	// settledMessages and settledBytes bound what Detach receives to empty the socket: a
+	// few batches. A socket that still has messages then has hardly ever none.
+	settledMessages = 4 * maxMessages
+	settledBytes    = 2 * maxBatch
+	// waryMessages is for how many messages Recv is wary: as many as may have to be read
+	// until fq_t has passed each pipe, one message of each.
+	waryMessages = 256
+	// launched is how long Launched waits for a signal that another thread is about to
+	// give. Only a thread that got no processor for so long is late.
+	launched = 100 * time.Millisecond
+)
+
+// Detach calls do, which disconnects or unbinds the socket, and returns its error. Before
+// it Detach receives messages for the next Recv to return: the rest of one that ZMQ_EVENTS
+// has begun, and what else there is, within bounds. So libzmq mixes no messages.
+//
+// If that did not empty the socket, Recv is wary: it takes one message at a time and has
+// acknowledgements handled between them. Then libzmq mixes messages only if one comes
+// while the few frames before a 100th receive are read.
+func (s *Socket) Detach(do func() error) error {
+	r := NewReceiver()
+	if s.begun {
+		s.settle(r, len(s.settled)+1, s.settledBytes+1)
+	}
+	empty := s.settle(r, settledMessages, settledBytes)
+	err := do()
+	if err == nil && !empty {
+		s.wary = waryMessages
+	}
+	return err
+}
+
+// settle receives until the socket is empty, which it reports, or messages or bytes are
+// settled.
+func (s *Socket) settle(r *Receiver, messages, bytes int) (empty bool) {
+	for len(s.settled) < messages && s.settledBytes < bytes {
+		r.msgs = nil
+		msgs, errno := r.recv(s, min(messages-len(s.settled), maxMessages))
+		s.settled = append(s.settled, msgs...)
+		for _, msg := range msgs {
+			s.settledBytes += size(msg)
+		}
+		if errno != 0 { // an error comes again
+			return errno == syscall.EAGAIN
+		}
+	}
+	return false
+}
+
+// takeSettled appends a batch of settled messages to msgs.
+func (s *Socket) takeSettled(msgs [][][]byte) [][][]byte {
+	n := min(len(s.settled), maxMessages)
+	if n == 0 {
+		return msgs
+	}
+	taken := s.settled[:n]
+	msgs = append(msgs, taken...)
+	for _, msg := range taken {
+		s.settledBytes -= size(msg)
+	}
+	clear(taken)
+	if s.settled = s.settled[n:]; len(s.settled) == 0 {
+		s.settled = nil
+	}
+	return msgs
+}
+
+func size(msg [][]byte) (bytes int) {
+	for _, f := range msg {
+		bytes += len(f)
+	}
+	return bytes
+}
+
+// Launched must follow a bind or a connect, except over inproc. libzmq then sends the
+// socket a command about the listener or the connection, and an unbind or a disconnect that
+// comes before it is handled ends neither. libzmq handles it in any call, unless an
+// I/O thread has just sent another command and has not signalled it yet. So Launched waits
+// for the signal.
+func (s *Socket) Launched() syscall.Errno {
+	errno := C.zmqio_await(s.handle(), C.int(launched.Milliseconds()))
+	runtime.KeepAlive(s.z)
+	return syscall.Errno(errno)
+}
+
+// Process makes libzmq handle what its I/O threads have told the socket, as Events does,
+// and clears ZMQ_FD. Unlike Events it never begins a message.
+func (s *Socket) Process() syscall.Errno {
+	errno := C.zmqio_process(s.handle())
+	runtime.KeepAlive(s.z)
+	return syscall.Errno(errno)
+}

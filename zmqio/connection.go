@@ -36,6 +36,14 @@ type ConnectionConfig struct {
 	// has freed, and may end the process. In debug mode small frames are overwritten when
 	// the batch that they came in has been delivered.
 	BorrowFrames bool
+	// Unroutable, if not nil, gets each message that libzmq refuses with EHOSTUNREACH after
+	// Write has returned nil, and the error: on a ROUTER with ROUTER_MANDATORY messages for
+	// a peer that is gone or unknown. The loop calls it, with frames that are its own, in
+	// the order of the messages. It is called for what is left while Close and
+	// EventLoop.Close flush as well, and not after ConnectionLost. A panic in it goes to
+	// the exception handler. Without it the exception handler gets an error with the number
+	// of such messages and the routing id of the last one, at most once a second.
+	Unroutable func(msg [][]byte, err error)
 	// Configure, if not nil, is called before the protocol's factory and before
 	// any bind or connect, the time for high-water marks, routing ids and keys.
 	// Its error fails the creation, and so do keys that leave MECHANISM at NULL: that is
@@ -144,7 +152,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if !sock.Claim(z) {
 		return nil, invalid("the socket has a transport already")
 	}
-	made := &Transport{loop: l, typ: typ, zsock: z, sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, borrows: cfg.BorrowFrames, guard: newGuard(), created: created}
+	made := &Transport{loop: l, typ: typ, zsock: z, sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, borrows: cfg.BorrowFrames, guard: newGuard(), unroutable: unroutable{call: cfg.Unroutable}, created: created}
 	defer func() {
 		if !made.started {
 			made.disown(refuse)

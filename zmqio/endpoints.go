@@ -175,10 +175,13 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	}
 	defer t.schedule()
 	end := func() error { return do(actual) }
+	var err error
 	if t.traits.receives {
-		end = func() error { return t.sock.Detach(func() error { return do(actual) }) }
+		err = t.sock.Detach(end)
+	} else {
+		err = end()
 	}
-	if err := end(); err != nil {
+	if err != nil {
 		return opError(call, endpoint, zmq.Translate(call, err))
 	}
 	t.mu.Lock()

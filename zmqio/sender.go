@@ -69,7 +69,7 @@ func sizeOf(msg [][]byte) flow.Size {
 // The errors of libzmq are returned when they are met here, and msg is then not
 // sent: EFSM out of turn on REQ and REP, EHOSTUNREACH on a ROUTER with
 // ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
-// full buffer, EHOSTUNREACH drops the message and tells the exception handler, and
+// full buffer, EHOSTUNREACH hands the message to ConnectionConfig.Unroutable, and
 // others end the transport, as ETERM and ENOTSOCK do in any case. After Close,
 // ErrTransportClosed is returned. A message of several frames for a transport with
 // CONFLATE is ErrInvalidArgument and ErrMultipart.
@@ -472,16 +472,14 @@ func (t *Transport) flushLocked() (f flushed) {
 		t.mu.Lock()
 		t.out.Advance(sent.Frames, sent.Bytes)
 		if sent.Errno == ehostunreach {
-			t.out.DropFirst()
+			t.dropUnroutableLocked()
 		}
 		f.fx |= t.settleLocked(sent)
 		t.mu.Unlock()
 		switch {
 		case waits(sent.Errno):
 			return f
-		case sent.Errno == ehostunreach:
-			t.complain("message dropped: nobody to send it to", translate("zmq_send", sent.Errno))
-		case sent.Errno != 0:
+		case sent.Errno != 0 && sent.Errno != ehostunreach:
 			f.err = translate("zmq_send", sent.Errno)
 			return f
 		}

@@ -50,6 +50,7 @@ type Transport struct {
 	connections endpoints
 	lostErr     error
 	undelivered tally // what was in out when an error ended it
+	unroutable  unroutable
 
 	reading    atomic.Bool // open and not paused: MsgReceived may be called
 	discarding atomic.Bool // closing, and what is received is dropped
@@ -292,9 +293,12 @@ func (t *Transport) lose() {
 		return
 	}
 	defer t.loop.forget(t)
-	p := t.Protocol()
-	defer t.loop.recovered(ExceptionContext{Message: "ConnectionLost panicked", Transport: t, Protocol: p})
-	p.ConnectionLost(t.lostErr)
+	defer func() { // also when Unroutable calls runtime.Goexit
+		p := t.Protocol()
+		defer t.loop.recovered(ExceptionContext{Message: "ConnectionLost panicked", Transport: t, Protocol: p})
+		p.ConnectionLost(t.lostErr)
+	}()
+	t.tellLastUnroutable()
 }
 
 // fatal ends the transport for an error that no caller can be told.

@@ -150,6 +150,23 @@ func (c *chunk) recycle() {
 	}
 }
 
+// First returns the first message, or nil. Its frames must not be changed, and are good
+// until Advance or DropFirst.
+func (o *Outbox) First() (msg [][]byte) {
+	b := o.Front()
+	for i, entry := range b.Table {
+		if size := entry >> 1; len(b.Held) > 0 {
+			msg = append(msg, b.Held.Frame(i))
+		} else {
+			msg, b.Buf = append(msg, b.Buf[:size:size]), b.Buf[size:]
+		}
+		if entry&1 == 0 {
+			break
+		}
+	}
+	return msg
+}
+
 // DropFirst drops the first message.
 func (o *Outbox) DropFirst() {
 	table := o.Front().Table

@@ -97,6 +97,15 @@ func take(t *testing.T, o *Outbox, want queue, n int) queue {
 // checkFront fails the test unless the front has whole messages, the first ones.
 func checkFront(t *testing.T, o *Outbox, want queue) {
 	t.Helper()
+	first := o.First()
+	if len(want) == 0 && first != nil || len(want) > 0 && len(first) != len(want[0]) {
+		t.Fatalf("the first message has %d frames, want those of %v", len(first), want)
+	}
+	for i, f := range first {
+		if len(f) != want[0][i] {
+			t.Fatalf("frame %d of the first message has %d bytes, want %d", i, len(f), want[0][i])
+		}
+	}
 	front := o.Front()
 	if len(front.Held) > 0 && len(front.Held) != len(front.Table) {
 		t.Fatalf("%d frames are held, of %d", len(front.Held), len(front.Table))

@@ -41,4 +41,10 @@ func (h Held) Close() {
 	}
 }
 
+// Frame returns frame i. It must not be changed, and is good until Close.
+func (h Held) Frame(i int) []byte {
+	msg := h[i:].first()
+	return unsafe.Slice((*byte)(C.zmq_msg_data(msg)), C.zmq_msg_size(msg))
+}
+
 func (h Held) first() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(unsafe.SliceData(h))) }

@@ -1,0 +1,116 @@
+package zmqio
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+// unroutableInterval is how often the exception handler is told of messages that cannot
+// go: a peer that went away may leave thousands.
+const unroutableInterval = time.Second
+
+// An unroutable is what a transport has to tell of messages that libzmq refused with
+// EHOSTUNREACH after Write had returned. It is guarded by its transport's mu.
+type unroutable struct {
+	call    func(msg [][]byte, err error) // ConnectionConfig.Unroutable
+	waiting [][][]byte                    // messages for call
+	count   int                           // where call is nil: messages for the exception handler
+	lastID  []byte                        // and the first frame of the last of these
+	next    time.Duration                 // when the exception handler may be told again
+	timer   *TimerHandle                  // for that
+	posted  bool                          // tellUnroutable is in the ready queue or has a timer
+}
+
+// dropUnroutableLocked takes the first message out of the outbox. The loop tells of it.
+// Caller holds t.mu.
+func (t *Transport) dropUnroutableLocked() {
+	u := &t.unroutable
+	if msg := t.out.First(); u.call != nil {
+		for i, f := range msg {
+			msg[i] = append([]byte{}, f...)
+		}
+		u.waiting = append(u.waiting, msg)
+	} else {
+		u.count++
+		u.lastID = append(u.lastID[:0], msg[0]...)
+	}
+	t.out.DropFirst()
+	t.postUnroutableLocked()
+}
+
+// postUnroutableLocked has the loop call tellUnroutable. A closed loop does it in lose.
+// Caller holds t.mu.
+func (t *Transport) postUnroutableLocked() {
+	u := &t.unroutable
+	if u.posted {
+		return
+	}
+	u.posted = true
+	if u.call == nil && t.loop.Time() < u.next {
+		u.timer, _ = t.loop.CallAt(u.next, t.tellUnroutable)
+		return
+	}
+	_ = t.loop.enqueue(&Handle{fn: t.tellUnroutable, origin: t.origin("Unroutable")})
+}
+
+// tellUnroutable tells of the messages that could not go until now. Loop goroutine only.
+func (t *Transport) tellUnroutable() {
+	u := &t.unroutable
+	t.mu.Lock()
+	u.posted = false
+	left := len(u.waiting)
+	count, id := u.count, string(u.lastID)
+	u.count = 0
+	if count > 0 {
+		u.next = t.loop.Time() + unroutableInterval
+	}
+	t.mu.Unlock()
+	err := zmq.Translate("zmq_send", zmq.EHOSTUNREACH)
+	if count > 0 {
+		err = fmt.Errorf("%d messages, the last one for routing id %q: %w", count, id, err)
+		t.complaint("messages dropped: no peer to send them to", err).fn()
+	}
+	defer func() {
+		if left > 0 { // the user's function called runtime.Goexit
+			t.mu.Lock()
+			defer t.mu.Unlock()
+			t.postUnroutableLocked()
+		}
+	}()
+	for ; left > 0; left-- {
+		t.callUnroutable(err)
+	}
+}
+
+// callUnroutable calls the user's function with one message.
+func (t *Transport) callUnroutable(err error) {
+	u := &t.unroutable
+	t.mu.Lock()
+	msg := u.waiting[0]
+	u.waiting[0] = nil
+	if u.waiting = u.waiting[1:]; len(u.waiting) == 0 {
+		u.waiting = nil
+	}
+	t.mu.Unlock()
+	defer t.loop.recovered(ExceptionContext{Message: "Unroutable panicked", Transport: t, Protocol: t.Protocol()})
+	u.call(msg, err)
+}
+
+// tellLastUnroutable tells of all that is left, also when a call ends in runtime.Goexit.
+// The socket is closed, so that no more can come. Loop goroutine only.
+func (t *Transport) tellLastUnroutable() {
+	u := &t.unroutable
+	t.mu.Lock()
+	left, timer := len(u.waiting)+u.count, u.timer
+	t.mu.Unlock()
+	if timer != nil {
+		timer.Cancel()
+	}
+	if left == 0 {
+		return
+	}
+	defer t.tellLastUnroutable()
+	t.tellUnroutable()
+}

@@ -51,6 +51,7 @@ test-asan: ## what crosses into C, under AddressSanitizer and Go's cgocheck2
 test-fault: ## the long form of tests/fault under the race detector, and the fuzz targets
 	@$(DEPS) net
 	$(GO) test -count=1 -race -v -timeout 20m ./tests/fault -args -long
+	$(GO) test -count=1 -v -timeout 20m -run SlowReceiver ./tests/interop -args -long
 	$(GO) test -run '^$$' -fuzz FuzzEndpoint -fuzztime 20s ./zmqio
 	$(GO) test -run '^$$' -fuzz FuzzFraming -fuzztime 20s ./zmqio/internal/sock
 

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"os"
 	"slices"
-	"strings"
 	"time"
 	"weak"
 
@@ -24,14 +23,16 @@ const lingerGrace = 500 * time.Millisecond
 // that is due is called before Close returns; callbacks in the queue, timers,
 // readers, writers and signal handlers are dropped. Then, if the context is the
 // loop's own, Close waits for libzmq to send what it has, up to LoopConfig.Linger in
-// all.
+// all. For what is on its way over ipc it waits with any context, until the receivers
+// have read it; see Transport.Close.
 //
 // It returns ErrLoopRunning if the loop runs, ErrWouldDeadlock inside a
 // ConnectionMade that is called while nobody runs it, and nil if it is closed
 // already. An error that is ErrUndelivered counts what was dropped, transport by
-// transport. One that is os.ErrDeadlineExceeded says that libzmq took its time to the end:
-// it may have dropped messages, or, for transports that were closed before with a longer
-// ZMQ_LINGER, goes on in the background. How many these are libzmq does not say.
+// transport. Of what was on its way over ipc it gives the size, an upper bound. One that is
+// os.ErrDeadlineExceeded says that libzmq took its time to the end: it may have dropped
+// messages, or, for transports that were closed before with a longer ZMQ_LINGER, goes on
+// in the background. How many these are libzmq does not say.
 func (l *EventLoop) Close() (err error) {
 	if err := l.acquire(context.Background(), forClosing); err != nil {
 		if errors.Is(err, ErrLoopClosed) {
@@ -48,9 +49,13 @@ func (l *EventLoop) Close() (err error) {
 	for _, f := range followers {
 		f.forget(l)
 	}
-	err = l.endAll(transports)
+	left := l.endAll(transports)
 	defer func() { // also after a ConnectionLost that called runtime.Goexit
-		err = errors.Join(err, l.terminate(begin), l.poller.Close())
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		defer cancel()
+		left = append(left, l.awaitDepartures(ctx, l.ownContext, true)...)
+		err = errors.Join(undelivered(left), l.terminate(begin), l.poller.Close())
+		close(l.over)
 	}()
 	loseAll(transports, deadline)
 	return err
@@ -78,20 +83,16 @@ func sorted(transports map[uint64]*Transport) []*Transport {
 	return slices.SortedFunc(maps.Values(transports), func(a, b *Transport) int { return cmp.Compare(a.id, b.id) })
 }
 
-// endAll ends the transports. It returns an error that counts what was left in
-// their buffers, also of those that an error has ended before.
-func (l *EventLoop) endAll(transports []*Transport) error {
-	var left []string
+// endAll ends the transports. It returns what was left in their buffers, also of those
+// that an error has ended before.
+func (l *EventLoop) endAll(transports []*Transport) (left []string) {
 	for _, t := range transports {
 		t.flush()
 		if dropped := t.finish(nil, l.lingeringSocket); dropped.messages > 0 {
 			left = append(left, fmt.Sprintf("%v: %v", t, dropped))
 		}
 	}
-	if left == nil {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", ErrUndelivered, strings.Join(left, "; "))
+	return left
 }
 
 // loseAll has every ConnectionLost called, the others too when one calls

@@ -124,8 +124,6 @@
 //   - The peer of a REQ goes just as a request is sent to it: once in a thousand times
 //     another peer gets the request without the empty delimiter, and a REP ignores it.
 //     Before 4.3.1 requests of several frames are concerned, later those of one.
-//   - A sender over ipc exits while its receiver's queue is full: what is on the way is
-//     lost, also after Close.
 //   - A SUB with CONFLATE is not subscribed to all topics: a frame that it drops, and of
 //     which more follow, ends the process. (A PULL, a DEALER, and a SUB that is subscribed
 //     to all, end with ErrMultipart.)
@@ -135,6 +133,10 @@
 //     socket of a loop have seen to be free.
 //   - A ROUTER connects with the CONNECT_ROUTING_ID that a peer has announced as its own:
 //     libzmq ends the process. Connect before the first bind.
+//   - A sender over ipc exits while its receiver's queue is full: the receiver's libzmq drops
+//     what is on the way. So it does after [Transport.Disconnect] and [Transport.Unbind]. On
+//     Linux [EventLoop.Shutdown] and [EventLoop.Close] wait until the receiver has read it;
+//     see [Transport.Close].
 //   - Over inproc a socket connects before the other one is bound, and goes before that:
 //     libzmq may use memory that it has freed. Bind first.
 //   - A SOCKS proxy refuses a connection or drops it, and the socket with SOCKS_PROXY is

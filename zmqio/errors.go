@@ -37,8 +37,8 @@ var (
 	// ErrBufferFull is returned by Write for a message that libzmq does not take and
 	// that is too much for ConnectionConfig.MaxWriteBuffer.
 	ErrBufferFull = errors.New("zmqio: write buffer is full")
-	// ErrUndelivered is what EventLoop.Close and Shutdown return when they dropped
-	// messages that Write had accepted.
+	// ErrUndelivered is what EventLoop.Close and Shutdown return when messages that
+	// Write had accepted were dropped, or did not arrive in time over ipc.
 	ErrUndelivered = errors.New("zmqio: messages were not delivered")
 	// ErrMultipart ends a transport that has CONFLATE and receives a message of several
 	// frames: libzmq would end the process at the next receive. It is also the error of a

@@ -44,7 +44,7 @@ type LoopConfig struct {
 	// Loops that talk over inproc need the same Context.
 	Context *zmq4.Context
 	// Linger is how long Close waits in all for messages that libzmq has taken to
-	// be sent; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
+	// be sent and, over ipc, to be read; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
 	// and of a longer one. libzmq counts milliseconds in 32 bits, so it can be 24
 	// days.
 	Linger time.Duration
@@ -116,6 +116,8 @@ type EventLoop struct {
 	signals    map[syscall.Signal]*signalWatch
 	followers  []follower // to be told when the loop is closed
 	created    *trace
+	over       chan struct{}   // closed at the end of Close
+	lost       []string        // what transports' sockets lost after they were closed; under departing.mu
 	leak       runtime.Cleanup // in debug mode
 
 	// What follows is for the owner alone.
@@ -151,6 +153,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		slots:      make(chan struct{}, cmp.Or(c.ExecutorLimit, DefaultExecutorLimit)),
 		start:      time.Now(),
 		changed:    make(chan struct{}),
+		over:       make(chan struct{}),
 		transports: make(map[uint64]*Transport),
 		watches:    make(map[int]*watch),
 		signals:    make(map[syscall.Signal]*signalWatch),

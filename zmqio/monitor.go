@@ -126,27 +126,35 @@ func (t *Transport) startMonitor(events zmq.Event) (*monitor, error) {
 	return m, nil
 }
 
-// start connects z, a PAIR, to what libzmq reports, and puts it on the loop.
+// connectMonitor connects pair, a PAIR, to what libzmq reports about z.
 //
 // libzmq sends events from wherever they happen, and waits if it cannot: in its I/O
-// thread, in zmq_bind. So there is no high-water mark, which has to be set before z is
+// thread, in zmq_bind. So there is no high-water mark, which has to be set before pair is
 // connected, and events are received for as long as libzmq can send them.
-func (m *monitor) start(z *zmq4.Socket) error {
-	s, err := sock.New(z)
+func connectMonitor(pair, z *zmq4.Socket, events zmq.Event) (*sock.Socket, error) {
+	s, err := sock.New(pair)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := rawSockopts(s).SetRcvHWM(0); err != nil {
-		return err
+		return nil, err
 	}
-	t := m.of
 	endpoint := fmt.Sprintf("inproc://zmqio.monitor.%d", monitors.Add(1))
-	// What bindFailed reports libzmq must not.
-	if err := t.zsock.Monitor(endpoint, zmq4.Event(m.events&^zmq.EVENT_BIND_FAILED)); err != nil {
-		return zmq.Translate("zmq_socket_monitor", err)
+	if err := z.Monitor(endpoint, zmq4.Event(events)); err != nil {
+		return nil, zmq.Translate("zmq_socket_monitor", err)
 	}
-	if err := z.Connect(endpoint); err != nil {
-		return zmq.Translate("zmq_connect", err)
+	if err := pair.Connect(endpoint); err != nil {
+		return nil, zmq.Translate("zmq_connect", err)
+	}
+	return s, nil
+}
+
+// start puts z, a PAIR, on the loop, connected to what libzmq reports.
+func (m *monitor) start(z *zmq4.Socket) error {
+	t := m.of
+	s, err := connectMonitor(z, t.zsock, m.events&^zmq.EVENT_BIND_FAILED) // which bindFailed reports
+	if err != nil {
+		return err
 	}
 	m.pair = &Transport{loop: t.loop, typ: zmq.PAIR, zsock: z, sock: s, monitorOf: t}
 	return m.pair.start(m)

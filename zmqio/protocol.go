@@ -16,8 +16,9 @@ type Protocol interface {
 	ConnectionMade(t *Transport)
 
 	// ConnectionLost is called when the transport's socket has been closed: with
-	// nil after Close or Abort, else with what went wrong. It stands for
-	// connection_lost.
+	// nil after Close or Abort, else with what went wrong. libzmq closes in the
+	// background, so the endpoints may still be in use: see Transport.Closed. It
+	// stands for connection_lost.
 	ConnectionLost(err error)
 
 	// PauseWriting is called when the transport's buffer goes strictly over the

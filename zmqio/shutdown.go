@@ -7,14 +7,19 @@ import (
 
 // Shutdown closes all transports, also those that come meanwhile, and waits until they
 // have sent what Write accepted and ConnectionLost has been called for each. While
-// nobody runs the loop, Shutdown runs it. The loop stays open; Close comes next.
+// nobody runs the loop, Shutdown runs it. Then it waits until receivers over ipc have read
+// what is on its way, also for transports that were closed before; see Transport.Close.
+// The loop stays open; Close comes next.
 //
 // When ctx ends first, what is left in the transports' buffers is dropped, and so are
 // the transports. The error is then the cause of ctx and, if anything was dropped,
 // ErrUndelivered, which counts it transport by transport; ConnectionLost may come
-// later. Messages that libzmq has taken do not count: it goes on to send them for as
-// long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended. What an error
-// of libzmq made a transport drop meanwhile is ErrUndelivered as well.
+// later. Messages that libzmq has taken do not count, except over ipc: there the error
+// gives an upper bound of what the receivers have not read, and says if libzmq has not sent
+// everything. libzmq goes on to send for as long as ZMQ_LINGER says, and at most for
+// LoopConfig.Linger if ctx ended; connections over ipc stay open as long, and Close waits
+// for them. What an error of libzmq made a transport drop meanwhile is ErrUndelivered as
+// well, and so is what was lost over ipc since the last call.
 //
 // Callbacks go on meanwhile, and one that does not return keeps Shutdown, or the closing,
 // waiting for it.
@@ -65,8 +70,10 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	for _, t := range open {
 		closing[t.id] = t
 	}
-	err := l.endAll(sorted(closing))
-	if len(open) > 0 {
+	left := l.endAll(sorted(closing))
+	onTheWay := l.awaitDepartures(ctx, false, false)
+	err := undelivered(append(left, onTheWay...))
+	if len(open) > 0 || len(onTheWay) > 0 && ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	return err

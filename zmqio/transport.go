@@ -58,6 +58,9 @@ type Transport struct {
 	lost       atomic.Bool // ConnectionLost has been called
 	warned     atomic.Bool // the logger has been told that every client is let in
 
+	gone     chan struct{} // what Closed returns, nil before; under mu
+	departed bool          // the socket has been closed; under mu
+
 	borrows bool       // MsgReceived gets frames that are lent
 	inbox   [][][]byte // for the loop: taken from libzmq, to be delivered first
 }
@@ -200,6 +203,22 @@ func (t *Transport) IsClosing() bool {
 // any of this. What libzmq has taken it goes on to send after that, for as long as
 // ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop, a call of
 // MsgReceived that is just starting there may still come. It stands for close.
+//
+// Endpoints may be in use after ConnectionLost. Closed tells until when.
+//
+// Over ipc, on Linux, zmqio keeps the connections open until their peers have read
+// everything, ZMQ_LINGER is over, or EventLoop.Close gives up. A process that ends before
+// loses what a peer has not read; call EventLoop.Shutdown or EventLoop.Close first. "Read"
+// means by the peer's libzmq, not by its program. What a peer does not read in time goes
+// to the logger as a warning, once for the transport, and into the ErrUndelivered of the
+// next Shutdown or EventLoop.Close.
+//
+// This costs a look at every descriptor of the process, a descriptor for each connection
+// and, if the transport connects, two sockets of the context's MaxSockets, until it is
+// over. Up to 100 ms pass before the socket is closed where a connection is being made. A
+// connection that comes even later is kept open too, unless it is over at once; then that
+// counts as undelivered. A peer whose ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a
+// socket that was made elsewhere only the last endpoint is known.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	if t.state != stateOpen {
@@ -272,15 +291,6 @@ func (t *Transport) disown(how ending) {
 
 // An ending is what becomes of a transport's socket. It is called with sockMu held.
 type ending func(*Transport)
-
-func closeSocket(t *Transport) { _ = t.zsock.Close() } // fails only if it is closed
-
-func abortSocket(t *Transport) {
-	_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
-	closeSocket(t)
-}
-
-func leaveOpen(*Transport) {}
 
 // postLost has ConnectionLost called by the loop. A closed loop does it in Close.
 func (t *Transport) postLost() {

@@ -201,7 +201,7 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 		sender.Name = n
 		proc := start(t, sender)
 		got.reach(ctx, t, n, 100+rand.Uint64N(1000))
-		if cleanly(transport, n) {
+		if cleanly(n) {
 			proc.finish()
 			got.reach(ctx, t, n, proc.track(n).last)
 		} else {
@@ -222,14 +222,13 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 		if r.last > told.last+1 { // it was killed before it told of the last
 			t.Errorf("sender %d wrote %d messages, and %d came", n, told.last, r.last)
 		}
-		result.add(told.last-min(r.last, told.last), cleanly(transport, uint64(n)))
+		result.add(told.last-min(r.last, told.last), cleanly(uint64(n)))
 	}
 	result.log(messages, begin)
 }
 
-// cleanly reports whether process n is to end in good order. Not over ipc: libzmq
-// 4.3.4 loses messages there if the sender exits while the receiver's queue is full.
-func cleanly(transport string, n uint64) bool { return transport != "ipc" && n%5 == 1 }
+// cleanly reports whether process n is to end in good order.
+func cleanly(n uint64) bool { return n%5 == 1 }
 
 // arrivals is what has come, stream by stream.
 type arrivals struct {

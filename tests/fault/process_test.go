@@ -29,15 +29,19 @@ type job struct {
 	Size     int // of a frame
 	Name     uint64
 	First    uint64        // the number to start with
-	Pace     time.Duration // of a sender: between two lots of ten messages; 0 is WriteContext as fast as it goes
+	Pace     time.Duration // of a sender: between two lots of ten messages; 0 is WriteContext as fast as it goes. Of an idle receiver: how long it waits
 
 	Heartbeat time.Duration // its interval; it times out after three
+
+	Last     uint64 // the number to end with
+	Relative bool   // the path of Endpoint is bound by its last element
 }
 
 // roles are what a process can do: this test binary, run again.
 var roles = map[string]func(j job, in io.Reader, out io.Writer) error{
 	"receive": receiveStream,
 	"send":    sendStream,
+	"idle":    receiveWhenTold,
 }
 
 // jobVariable tells a process its job, or the name of the only test that it is to run.

@@ -98,6 +98,19 @@ func (p *peer) begin(do string, a args) {
 // finish waits for what the last command came to, and for its success.
 func (p *peer) finish() reply {
 	p.t.Helper()
+	r := p.reply()
+	if r.Error != "" {
+		p.t.Fatalf("peer: %s", r.Error)
+	}
+	if r.Wrong != "" {
+		p.t.Fatalf("peer: after %d messages: %s", r.Received, r.Wrong)
+	}
+	return r
+}
+
+// reply waits for what the last command came to.
+func (p *peer) reply() reply {
+	p.t.Helper()
 	line, err := p.out.ReadBytes('\n')
 	if err != nil {
 		p.t.Fatal("peer: no reply:", errors.Join(err, p.ctx.Err()))
@@ -105,12 +118,6 @@ func (p *peer) finish() reply {
 	var r reply
 	if err := json.Unmarshal(line, &r); err != nil {
 		p.t.Fatalf("peer: %v: %q", err, line)
-	}
-	if r.Error != "" {
-		p.t.Fatalf("peer: %s", r.Error)
-	}
-	if r.Wrong != "" {
-		p.t.Fatalf("peer: after %d messages: %s", r.Received, r.Wrong)
 	}
 	return r
 }

@@ -1,5 +1,7 @@
 """A peer on plain, blocking pyzmq."""
 
+import time
+
 import zmq
 
 from series import Check, messages
@@ -37,10 +39,17 @@ class Peer:
         for m in messages(series, count, prefix):
             self.socket.send_multipart(m)
 
-    def receive(self, series, count, prefix=""):
+    def receive(self, series, count, prefix="", nap=0):
+        """Expects a series. Each nap messages it pauses for 0.1 s."""
         check = Check(series, count, prefix)
         while not check.complete:
-            frames = self.socket.recv_multipart()
+            if nap and check.received % nap == nap - 1:
+                time.sleep(0.1)
+            try:
+                frames = self.socket.recv_multipart()
+            except zmq.Again:  # RCVTIMEO is set
+                check.wrong = "nothing more came"
+                break
             if frames[0] != b"probe":
                 check.add(frames)
         return check.result()

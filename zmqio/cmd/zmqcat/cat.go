@@ -31,7 +31,6 @@ type cat struct {
 	err        error
 
 	done *zmqio.Future[struct{}] // the work is
-	lost *zmqio.Future[struct{}] // ConnectionLost was called
 }
 
 // runCat is the program without the demo. An error before it begins its work is a
@@ -58,7 +57,6 @@ func newCat(cfg *config, stdout io.Writer, con *console) (*cat, error) {
 		console: con,
 		gate:    newGate(),
 		done:    zmqio.NewFuture[struct{}](loop),
-		lost:    zmqio.NewFuture[struct{}](loop),
 	}
 	c.printer = c.newPrinter(stdout)
 	loop.SetExceptionHandler(c.unexpected)
@@ -144,10 +142,7 @@ func (c *cat) ConnectionMade(t *zmqio.Transport) {
 }
 
 // ConnectionLost ends all.
-func (c *cat) ConnectionLost(err error) {
-	c.finish(err)
-	_ = c.lost.SetResult(struct{}{}) // comes once
-}
+func (c *cat) ConnectionLost(err error) { c.finish(err) }
 
 // PauseWriting stops the input, on any goroutine.
 func (c *cat) PauseWriting() {

@@ -3,9 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"time"
-
-	"github.com/zmqio/zmq/zmqio"
 )
 
 const (
@@ -46,13 +46,10 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 	}
 }
 
-// deliver closes the transport and the loop, and waits for that until ctx ends.
+// deliver closes the transport and the loop, and waits for that until ctx ends. Its error
+// says what is missing, as far as that is known.
 func (c *cat) deliver(ctx context.Context) error {
-	_ = c.transport.Close() // returns nil
-	_, unflushed := zmqio.RunUntilComplete(ctx, c.loop, c.lost)
-	if unflushed != nil {
-		_ = c.transport.Abort() // returns nil
-	}
+	undelivered := c.loop.Shutdown(ctx)
 	// Only libzmq knows what it has not delivered yet, and tells by not returning.
 	var err error
 	closed := make(chan struct{})
@@ -60,8 +57,11 @@ func (c *cat) deliver(ctx context.Context) error {
 		err = c.loop.Close()
 		close(closed)
 	}()
-	if unflushed != nil || !await(ctx, closed) {
-		return errUndelivered
+	switch inTime := await(ctx, closed); {
+	case undelivered != nil:
+		return fmt.Errorf("%w: %s", errUndelivered, strings.ReplaceAll(undelivered.Error(), "\n", ": "))
+	case !inTime:
+		return fmt.Errorf("%w: libzmq has not sent everything, and does not say how much is missing", errUndelivered)
 	}
 	return err
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
@@ -89,6 +90,38 @@ func TestStoppedUndelivered(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestStoppedUnread stops a program whose receiver has not read what is on its way over
+// ipc. It says how much that is.
+func TestStoppedUnread(t *testing.T) {
+	leakCheck(t)
+	endpoint := socketFile(t)
+	cfg := bindTo(endpoint)
+	cfg.Configure = func(opts zmq.Sockopts) error { return opts.SetRcvHWM(1) }
+	sink := newPeer(t, zmq.PULL, cfg)
+	must(t, sink.transport.PauseReading())
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	const lines = 100
+	c, ended := startCat(ctx, t, strings.NewReader(strings.Repeat(strings.Repeat("x", 255)+"\n", lines)), "push", "--connect", endpoint)
+	closed := c.transport.Closed()
+	select {
+	case <-closed: // so the kernel has the rest
+	case err := <-ended:
+		t.Fatalf("ended before anything was read: %v", err)
+	case <-time.After(tooLong):
+		t.Fatal("libzmq has not sent everything")
+	}
+	cancel()
+	if err := <-ended; !errors.Is(err, errUndelivered) || !strings.Contains(err.Error(), "bytes that the receiver has not read") {
+		t.Errorf("got %v", err)
+	}
+	// A process would be gone by now. This one goes on until everything has been read.
+	must(t, sink.transport.ResumeReading())
+	for range lines {
+		sink.receive()
 	}
 }
 

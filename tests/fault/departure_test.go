@@ -1,0 +1,407 @@
+package fault
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// departureSize is a frame's size: less than libzmq receives at a time.
+const departureSize = 256
+
+// receiveWhenTold receives with libzmq alone, and nothing before its standard input ends.
+// It ends with the job's last message, or when none has come for as long as Pace says.
+func receiveWhenTold(j job, in io.Reader, out io.Writer) error {
+	endpoint := j.Endpoint
+	if j.Relative {
+		path := strings.TrimPrefix(endpoint, "ipc://")
+		if err := os.Chdir(filepath.Dir(path)); err != nil {
+			return err
+		}
+		endpoint = "ipc://" + filepath.Base(path)
+	}
+	ctx, err := zmq4.NewContext()
+	if err != nil {
+		return err
+	}
+	pull, err := ctx.NewSocket(zmq4.PULL)
+	if err != nil {
+		return err
+	}
+	attach := pull.Connect
+	if j.Bind {
+		attach = pull.Bind
+	}
+	if err := errors.Join(pull.SetRcvhwm(j.HWM), pull.SetRcvtimeo(j.Pace), attach(endpoint)); err != nil {
+		return err
+	}
+	fmt.Fprintln(out, "ready")
+	if _, err := io.Copy(io.Discard, in); err != nil {
+		return err
+	}
+	for number := uint64(0); number != j.Last; {
+		frame, err := pull.RecvBytes(0)
+		if errors.Is(zmq.Translate("zmq_msg_recv", err), zmq.EAGAIN) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		var name uint64
+		if name, number, err = (stream{size: departureSize}).parseMessage([][]byte{frame}); err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "got %d %d\n", name, number)
+	}
+	return nil
+}
+
+// A parting is a PUSH over ipc with messages on their way, and their receiver in another
+// process, which does not read yet.
+type parting struct {
+	name     string
+	endpoint string        // if it is not a file of the test's own
+	connects bool          // the PUSH does
+	relative bool          // the receiver binds a relative path
+	hwm      int           // of the receiver
+	last     uint64        // the number of messages
+	patience time.Duration // of the receiver; 0 is 5 s
+
+	t        *testing.T
+	loop     *zmqio.EventLoop
+	push     *zmqio.Transport
+	peer     *peer
+	receiver *process
+	log      *logged
+}
+
+// partings are all kinds. 100 messages are fewer than the kernel holds, and 3,000 more.
+func partings() (all []*parting) {
+	for _, connects := range []bool{true, false} {
+		for _, hwm := range []int{1, 50} {
+			for _, last := range []uint64{100, 3000} {
+				all = append(all, &parting{
+					name:     fmt.Sprintf("connects=%t,hwm=%d,messages=%d", connects, hwm, last),
+					connects: connects, hwm: hwm, last: last,
+				})
+			}
+		}
+	}
+	abstract := fmt.Sprintf("ipc://@zmqio-parting-%d", os.Getpid())
+	return append(all,
+		&parting{name: "abstract/connects", endpoint: abstract, connects: true, hwm: 1, last: 100},
+		&parting{name: "abstract/binds", endpoint: abstract, hwm: 1, last: 100},
+		&parting{name: "wildcard", endpoint: "ipc://*", hwm: 1, last: 100},
+		&parting{name: "relative", connects: true, relative: true, hwm: 1, last: 100},
+	)
+}
+
+func eachParting(t *testing.T, test func(*testing.T, *parting)) {
+	for _, p := range partings() {
+		t.Run(p.name, func(t *testing.T) {
+			checkLeaks(t)
+			test(t, p)
+		})
+	}
+}
+
+// begin makes a loop, the PUSH, which writes all messages, and the receiver before or
+// after it. Afterwards libzmq has the messages, and no goroutine runs the loop.
+func (p *parting) begin(ctx context.Context, t *testing.T, linger time.Duration) {
+	t.Helper()
+	p.t, p.log, p.peer = t, new(logged), newPeer(nil)
+	var err error
+	p.loop, err = zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: linger, Logger: slog.New(slog.NewTextHandler(p.log, nil))})
+	must(t, err)
+	t.Cleanup(func() { p.loop.Close() })
+	endpoint := p.endpoint
+	if endpoint == "" {
+		endpoint = freeEndpoint(t, "ipc")
+	}
+	cfg := zmqio.ConnectionConfig{Configure: func(s zmq.Sockopts) error { return s.SetSndHWM(0) }}
+	if p.connects {
+		p.receive(endpoint)
+		cfg.Connect = []string{endpoint}
+	} else {
+		cfg.Bind = []string{endpoint}
+	}
+	p.push = create(t, p.loop, p.peer, zmq.PUSH, cfg)
+	if !p.connects {
+		p.receive(p.push.Listeners()[0])
+	}
+	must(t, p.push.SetWriteBufferLimits(0, 0))
+	must(t, p.loop.Run(ctx, func(ctx context.Context) error {
+		for number := uint64(1); number <= p.last; number++ {
+			if err := p.push.WriteContext(ctx, [][]byte{stream{1, departureSize}.frame(number)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// receive starts the receiver.
+func (p *parting) receive(endpoint string) {
+	p.receiver = start(p.t, job{
+		Role: "idle", Endpoint: endpoint, Bind: p.connects, Relative: p.relative, HWM: p.hwm, Last: p.last,
+		Pace: cmp.Or(p.patience, 5*time.Second),
+	})
+}
+
+// read has the receiver begin to read.
+func (p *parting) read() { p.receiver.in.Close() }
+
+// arrived waits for all messages.
+func (p *parting) arrived() {
+	p.t.Helper()
+	p.receiver.finish()
+	if got := p.receiver.track(1); got.count != p.last {
+		p.t.Errorf("%d of %d messages arrived", got.count, p.last)
+	}
+}
+
+// closed waits until libzmq has let the PUSH go.
+func (p *parting) closed(ctx context.Context, closed <-chan struct{}) {
+	p.t.Helper()
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		p.t.Fatal(context.Cause(ctx))
+	}
+}
+
+// logged is what a logger wrote.
+type logged struct {
+	condition
+	text bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.change(func() { l.text.Write(b) })
+	return len(b), nil
+}
+
+func (l *logged) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// wait waits until something was logged.
+func (l *logged) wait(ctx context.Context) error {
+	return l.until(ctx, func() bool { return l.text.Len() > 0 })
+}
+
+// What was closed arrives at a receiver that reads nothing before Close of the loop waits
+// or, where the kernel holds all, before libzmq has let the sender's socket go.
+func TestCloseOverIPC(t *testing.T) {
+	eachParting(t, func(t *testing.T, p *parting) {
+		ctx := bounded(t, time.Minute)
+		p.begin(ctx, t, 30*time.Second)
+		closed := p.push.Closed()
+		must(t, p.push.Close())
+		if p.last <= 100 {
+			p.closed(ctx, closed)
+		}
+		p.read()
+		must(t, p.loop.Close())
+		p.closed(ctx, closed)
+		p.arrived()
+		if log := p.log.String(); log != "" {
+			t.Errorf("logged %s", log)
+		}
+	})
+}
+
+// Close of the loop does the same for transports that are open, and so does Shutdown.
+func TestLoopCloseOverIPC(t *testing.T) {
+	for name, end := range map[string]func(context.Context, *zmqio.EventLoop) error{
+		"Close":    func(_ context.Context, l *zmqio.EventLoop) error { return l.Close() },
+		"Shutdown": func(ctx context.Context, l *zmqio.EventLoop) error { return l.Shutdown(ctx) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			eachParting(t, func(t *testing.T, p *parting) {
+				ctx := bounded(t, time.Minute)
+				p.begin(ctx, t, 30*time.Second)
+				closed := p.push.Closed()
+				ended := make(chan error, 1)
+				go func() { ended <- end(ctx, p.loop) }()
+				if p.last <= 100 {
+					p.closed(ctx, closed)
+				}
+				p.read()
+				must(t, <-ended)
+				p.arrived()
+			})
+		})
+	}
+}
+
+// Close of the loop waits also when it comes while the connections are being found, for
+// which every descriptor is looked at. It comes at various times after that has begun.
+func TestLoopCloseAtOnceOverIPC(t *testing.T) {
+	checkLeaks(t)
+	ctx := bounded(t, time.Minute)
+	null, err := os.Open(os.DevNull)
+	must(t, err)
+	defer null.Close()
+	for range 3000 {
+		fd, err := syscall.Dup(int(null.Fd()))
+		must(t, err)
+		defer syscall.Close(fd)
+	}
+	for try := range form(20, 200) {
+		p := &parting{connects: true, hwm: 1, last: 100}
+		p.begin(ctx, t, 30*time.Second)
+		var told atomic.Bool
+		time.AfterFunc(20*time.Millisecond, func() { // Close that does not wait returns sooner
+			told.Store(true)
+			p.read()
+		})
+		must(t, p.push.Close())
+		for begin := time.Now(); time.Since(begin) < time.Duration(try%20)*200*time.Microsecond; {
+			runtime.Gosched()
+		}
+		err := p.loop.Close()
+		if must(t, err); !told.Load() {
+			t.Fatal("Close returned before the receiver had read anything")
+		}
+		p.arrived()
+	}
+}
+
+// What a receiver does not read in time is described, by what waited and in the log.
+func TestOverIPCTooLate(t *testing.T) {
+	for _, connects := range []bool{true, false} {
+		for _, end := range []string{"Close", "Shutdown", "ZMQ_LINGER"} {
+			t.Run(fmt.Sprintf("%s/connects=%t", end, connects), func(t *testing.T) {
+				checkLeaks(t)
+				ctx := bounded(t, time.Minute)
+				p := &parting{connects: connects, hwm: 1, last: 100}
+				linger := 30 * time.Second
+				if end == "Close" {
+					linger = 100 * time.Millisecond
+				}
+				p.begin(ctx, t, linger)
+				closed := p.push.Closed()
+				var err error
+				switch end {
+				case "Close":
+					err = p.loop.Close()
+				case "Shutdown":
+					short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+					defer cancel()
+					err = p.loop.Shutdown(short)
+					if !errors.Is(err, context.DeadlineExceeded) {
+						t.Errorf("got %v", err)
+					}
+				case "ZMQ_LINGER":
+					must(t, p.push.Sockopts().SetLinger(100*time.Millisecond))
+					must(t, p.push.Close())
+					must(t, p.log.wait(ctx))
+					err = p.loop.Close()
+				}
+				if !errors.Is(err, zmqio.ErrUndelivered) || !strings.Contains(err.Error(), "bytes that the receiver has not read") ||
+					!strings.Contains(err.Error(), p.push.String()) {
+					t.Errorf("got %v", err)
+				}
+				p.closed(ctx, closed)
+				if end == "Shutdown" { // which leaves the rest of the time to Close
+					p.read()
+					must(t, p.loop.Close())
+					p.arrived()
+					return
+				}
+				must(t, p.log.wait(ctx))
+				if warnings := strings.Count(p.log.String(), "level=WARN"); warnings != 1 {
+					t.Errorf("logged %d warnings: %s", warnings, p.log)
+				}
+			})
+		}
+	}
+}
+
+// Abort waits for nothing, and keeps nothing open.
+func TestAbortOverIPC(t *testing.T) {
+	checkLeaks(t)
+	ctx := bounded(t, time.Minute)
+	p := &parting{connects: true, hwm: 1, last: 100, patience: 500 * time.Millisecond}
+	p.begin(ctx, t, 30*time.Second)
+	closed := p.push.Closed()
+	must(t, p.push.Abort())
+	p.closed(ctx, closed)
+	must(t, p.loop.Close())
+	p.read()
+	p.receiver.finish()
+	if got := p.receiver.track(1); got.count == p.last {
+		t.Error("all messages arrived, so that the test shows nothing about those that do")
+	}
+}
+
+// A receiver that comes when the sender has been closed gets everything too, and so does
+// one that takes the place of another: everything that the first has not taken.
+func TestLateReceiverOverIPC(t *testing.T) {
+	for range form(3, 50) {
+		checkLeaks(t)
+		ctx := bounded(t, time.Minute)
+		p := &parting{connects: true, hwm: 1, last: 3000}
+		p.begin(ctx, t, 30*time.Second)
+		closed := p.push.Closed()
+		must(t, p.push.Close())
+		p.receiver.kill()
+		p.receive(p.push.Connections()[0])
+		p.read()
+		if err := p.loop.Close(); err != nil && !errors.Is(err, zmqio.ErrUndelivered) {
+			t.Error(err)
+		}
+		p.closed(ctx, closed)
+		p.receiver.finish()
+		if got := p.receiver.track(1); got.last != p.last || got.lost > 0 {
+			t.Errorf("got %+v", got)
+		}
+	}
+}
+
+// A child of this process does not inherit what is kept open.
+func TestChildrenDoNotInheritDepartures(t *testing.T) {
+	if _, err := os.Stat("/proc/self/fd"); err != nil {
+		t.Skip(err)
+	}
+	checkLeaks(t)
+	ctx := bounded(t, time.Minute)
+	sockets := func() int {
+		out, err := exec.CommandContext(ctx, "ls", "-l", "/proc/self/fd").Output()
+		must(t, err)
+		return strings.Count(string(out), "socket:")
+	}
+	before := sockets()
+	p := &parting{connects: true, hwm: 1, last: 100}
+	p.begin(ctx, t, 30*time.Second)
+	closed := p.push.Closed()
+	must(t, p.push.Close())
+	p.closed(ctx, closed) // so what is open is the duplicate
+	if n := sockets(); n > before {
+		t.Errorf("a child has %d sockets, %d before", n, before)
+	}
+	p.read()
+	must(t, p.loop.Close())
+	p.arrived()
+}

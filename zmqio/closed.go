@@ -1,0 +1,209 @@
+package zmqio
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/ipc"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// Closed returns a channel that is closed when libzmq has let the transport's socket go.
+// That is after ConnectionLost: libzmq closes in the background, and sends what it has
+// for as long as ZMQ_LINGER says. From then on the endpoints that were bound can be bound
+// again. Over ipc the kernel may still hold what the receiver has not read.
+//
+// Call Closed before Close or Abort: libzmq must be asked before the socket is closed. A
+// first call that comes later returns a channel that is closed at the end of
+// EventLoop.Close, unless the transport had sent over ipc.
+//
+// The end of the context closes the channel as well. Where the context is terminated
+// elsewhere, that is when zmq_ctx_term begins, and libzmq may still have messages to
+// send. So it may when EventLoop.Close runs out of time.
+//
+// A transport that ends so takes two more sockets of the context's MaxSockets until it
+// is over. If there are none, the logger gets a warning, and the channel is closed at the
+// end of EventLoop.Close.
+func (t *Transport) Closed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone == nil {
+		if t.departed {
+			return t.loop.over
+		}
+		t.gone = make(chan struct{})
+	}
+	return t.gone
+}
+
+// closeSocket is an ending: libzmq goes on to send what it has.
+func closeSocket(t *Transport) { t.depart(true) }
+
+// abortSocket is an ending: libzmq drops what it has.
+func abortSocket(t *Transport) {
+	_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
+	t.depart(false)
+}
+
+// leaveOpen is an ending: the socket stays open, the caller's.
+func leaveOpen(t *Transport) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.departed = true
+	if t.gone != nil {
+		close(t.gone)
+	}
+}
+
+// depart closes the socket. If Closed was called, or with deliver if messages may be on
+// their way over ipc, departing follows it to its end. Caller holds t.sockMu.
+func (t *Transport) depart(deliver bool) {
+	opts := rawSockopts(t.sock)
+	d := &departure{loop: t.loop, begin: time.Now(), zsock: t.zsock, done: make(chan struct{})}
+	t.mu.Lock()
+	t.departed = true
+	d.gone = t.gone
+	if deliver && t.handed {
+		d.linger, d.ends, d.outgoing = onTheWay(opts, t.listeners, t.connections)
+	}
+	// A socket that only binds has its connections, and closes them when it goes.
+	if d.gone != nil || d.connects() {
+		d.ask()
+	}
+	asked := d.gone != nil
+	if t.gone = d.gone; !asked && d.pair != nil {
+		d.gone = make(chan struct{})
+		t.gone = d.gone
+	}
+	t.mu.Unlock()
+	if !asked && d.ends == nil {
+		_ = t.zsock.Close() // fails only if it is closed
+		return
+	}
+	d.name = t.String()
+	if asked && d.pair == nil {
+		d.endUnasked()
+	}
+	if d.ends == nil { // there are no connections to be found before
+		d.close(d.begin)
+	}
+	departing.add(d)
+}
+
+// onTheWay returns over which ends messages may be on their way, how many of these
+// libzmq connects, and how long it may take. There are none if ZMQ_LINGER is 0.
+//
+// Of a socket that was made elsewhere, and has not been bound or connected since, the
+// last endpoint is known, and not on which side of it the socket is.
+func onTheWay(opts zmq.Sockopts, listeners, connections endpoints) (linger time.Duration, ends []ipc.End, outgoing int) {
+	add := func(endpoint string, bound bool) {
+		if path, ok := ipc.Parse(endpoint); ok {
+			ends = append(ends, ipc.End{Path: path, Bound: bound})
+		}
+	}
+	for _, e := range connections {
+		add(e.actual, false)
+	}
+	outgoing = len(ends)
+	for _, e := range listeners {
+		add(e.actual, true)
+	}
+	if len(listeners)+len(connections) == 0 {
+		if last, err := opts.LastEndpoint(); err == nil {
+			add(last, true)
+			add(last, false)
+		}
+	}
+	if ends == nil {
+		return 0, nil, 0
+	}
+	linger, err := opts.Linger()
+	if err != nil || linger == 0 {
+		return 0, nil, 0
+	}
+	return linger, ends, outgoing
+}
+
+// connects reports whether libzmq may make connections.
+func (d *departure) connects() bool {
+	return slices.ContainsFunc(d.ends, func(e ipc.End) bool { return !e.Bound })
+}
+
+// ask has libzmq report when it lets the socket go, and what it connects meanwhile.
+func (d *departure) ask() {
+	events := zmq.EVENT_MONITOR_STOPPED
+	if d.connects() {
+		events |= zmq.EVENT_CONNECTED
+	}
+	d.pair, d.monitor, d.unasked = monitorOf(d.zsock, events)
+}
+
+// endUnasked sees to the end of gone where libzmq does not report it.
+func (d *departure) endUnasked() {
+	if isFatal(d.unasked) { // the socket was closed elsewhere, or the context has ended
+		close(d.gone)
+		return
+	}
+	orDefault(d.loop.logger).Warn("zmqio: the end of a socket cannot be watched", "transport", d.name, "error", d.unasked)
+	go func() {
+		<-d.loop.over
+		close(d.gone)
+	}()
+}
+
+// monitorOf makes a PAIR to which libzmq reports events of z.
+func monitorOf(z *zmq4.Socket, events zmq.Event) (*zmq4.Socket, *sock.Socket, error) {
+	ctx, err := z.Context()
+	if err != nil {
+		return nil, nil, zmq.Translate("zmq_socket_monitor", err)
+	}
+	pair, err := ctx.NewSocket(zmq4.PAIR)
+	if err != nil {
+		return nil, nil, zmq.Translate("zmq_socket", err)
+	}
+	s, err := connectMonitor(pair, z, events)
+	if err != nil {
+		_ = z.Monitor("", 0)
+		_ = pair.Close()
+		return nil, nil, err
+	}
+	return pair, s, nil
+}
+
+// awaitDepartures waits until ctx ends for what the loop's closed transports have on
+// their way over ipc; with all also for the sockets that Closed is about. It describes
+// what did not arrive in time, and what did not since the last call. With giveUp what is
+// still on its way then is given up.
+func (l *EventLoop) awaitDepartures(ctx context.Context, all, giveUp bool) (lost []string) {
+	for _, d := range departing.of(l) {
+		if d.ends == nil && !all {
+			continue
+		}
+		select {
+		case <-d.done:
+			continue
+		case <-ctx.Done():
+		}
+		if giveUp {
+			departing.giveUp(d)
+			<-d.done
+		} else if left := departing.describe(d); left != "" {
+			lost = append(lost, left)
+		}
+	}
+	return append(departing.takeLost(l), lost...)
+}
+
+// undelivered returns an error that says what left describes, or nil if that is empty.
+func undelivered(left []string) error {
+	if len(left) == 0 {
+		return nil
+	}
+	return fmt.Errorf("%w: %s", ErrUndelivered, strings.Join(left, "; "))
+}

@@ -18,8 +18,8 @@ const (
 	quickly = 20 * time.Microsecond
 	// flushChunks bounds how long a flush keeps the loop from other transports.
 	flushChunks = 16
-	// The loop offers a refused message again after retryInterval if the socket says that
-	// it can send: a ROUTER does when any of its peers has room.
+	// The loop offers a refused message again after retryInterval where libzmq may not tell
+	// when there is room: see retryIfUnsureLocked.
 	retryInterval = 10 * time.Millisecond
 )
 
@@ -531,10 +531,12 @@ const (
 	ehostunreach = syscall.Errno(zmq.EHOSTUNREACH)
 )
 
-// retryIfUnsureLocked sets a timer for a message that was refused by a socket that says it
-// can send: then ZMQ_FD may not tell when there is room for this one. Caller holds t.mu.
+// retryIfUnsureLocked sets a timer for a message after whose refusal ZMQ_FD may tell
+// nothing: the socket says that it can send, so that other messages have room, or it is a
+// ROUTER. Reading ZMQ_EVENTS behind the refusal may have handled the end of the peer, after
+// which libzmq would return EHOSTUNREACH. Caller holds t.mu.
 func (t *Transport) retryIfUnsureLocked(sent sock.Sent) {
-	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() || t.retrying {
+	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() && t.typ != zmq.ROUTER || t.retrying {
 		return
 	}
 	_, err := t.loop.CallLater(retryInterval, func() {

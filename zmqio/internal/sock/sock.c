@@ -192,9 +192,7 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
             return;
         }
         r->events = events;
-        /* A ROUTER whose only peer has just gone says that it cannot send. The next try
-           is refused with EHOSTUNREACH, and no signal would ask for it. */
-        if (++refused > 1 || (!(events & ZMQ_POLLOUT) && refusal != ZMQIO_FORGETS))
+        if (!(events & ZMQ_POLLOUT) || ++refused > 1)
             break;
         r->events = -1;
     }

@@ -116,8 +116,21 @@
 //
 // Some faults of libzmq, seen in 4.3.4, show through and cannot be mended from outside:
 //
-//   - Of three peers or more one goes while a message of several frames is being sent:
-//     once in thousands of times another one gets the rest, without its beginning.
+//   - A PUSH or DEALER has three peers or more. One of them goes, or is disconnected, and
+//     acknowledges that while a message of several frames is sent. Once in thousands of
+//     times libzmq then sends the rest to another peer, without the beginning. zmqio calls
+//     libzmq for a disconnect between messages, but the acknowledgement comes later.
+//   - A receiver disconnects from one of three peers or more. The peer acknowledges that
+//     while a message of several frames from another one is read. libzmq may then read
+//     the rest from a third peer, or end the process in fq.cpp. Disconnect and Unbind
+//     prevent that: they empty the socket first.
+//   - That does not cover a socket that peers fill faster than Disconnect empties it, and a
+//     REQ or REP out of turn. There the transport handles acknowledgements before each
+//     message. One that comes while the last of 100 frames are read can still mix two
+//     messages.
+//   - A ROUTER with ROUTER_HANDOVER disconnects by itself, when a peer takes the routing id
+//     of another one. Messages of several frames from other peers may then be mixed, as
+//     after a disconnect. Routing ids that no two peers share prevent it.
 //   - Both ends of a TCP connection are aborted, or one is and the other exits, amid
 //     messages of several frames: the process may end with an assertion in
 //     session_base.cpp. Close the receiving end first, or use Close instead of Abort.

@@ -84,6 +84,9 @@ func (t *Transport) Connect(endpoint string) (string, error) {
 // given; of several that were given by one name with a wildcard, at the first. The
 // error for any other is ENOENT, and on a closed transport ErrTransportClosed. It stands
 // for unbind.
+//
+// Except over inproc, libzmq also ends the connections that came in through the endpoint.
+// What their peers sent and libzmq has received is still delivered.
 func (t *Transport) Unbind(endpoint string) error {
 	return t.detach("zmq_unbind", endpoint, t.zsock.Unbind, &t.listeners, &t.connections)
 }
@@ -91,6 +94,11 @@ func (t *Transport) Unbind(endpoint string) error {
 // Disconnect ends a connection to an endpoint that Connect returned or was given.
 // The error for any other is ENOENT, and on a closed transport ErrTransportClosed. It
 // stands for disconnect.
+//
+// What libzmq has received from that peer and MsgReceived has not had is lost. Disconnect
+// first takes up to 1,024 messages, or 1 MiB, out of libzmq, which MsgReceived gets next.
+// So libzmq does not mix messages of other peers. The package documentation says what that
+// does not cover, under "What libzmq gets wrong".
 func (t *Transport) Disconnect(endpoint string) error {
 	return t.detach("zmq_disconnect", endpoint, t.zsock.Disconnect, &t.connections, &t.listeners)
 }

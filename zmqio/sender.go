@@ -74,6 +74,10 @@ func sizeOf(msg [][]byte) flow.Size {
 // ErrTransportClosed is returned. A message of several frames for a transport with
 // CONFLATE is ErrInvalidArgument and ErrMultipart.
 //
+// A ROUTER without ROUTER_MANDATORY drops a message for a peer that is unknown or at its
+// high-water mark, and Write returns nil. PUB, XPUB and XSUB drop for a peer at its mark,
+// unless XPUB_NODROP is set.
+//
 // Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
 // that has no room keeps those for other peers waiting.
 func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }

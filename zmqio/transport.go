@@ -238,6 +238,9 @@ func (t *Transport) Close() error {
 // Abort closes the socket at once and calls ConnectionLost(nil). It drops what
 // Write has accepted and, by setting ZMQ_LINGER to 0, what libzmq has taken and not
 // sent yet. It may be repeated, also after Close, and returns nil. It stands for abort.
+//
+// While a transport sends messages of several frames over TCP, Abort is not safe if the
+// peer ends at the same moment: libzmq may end the process in session_base.cpp. Close is.
 func (t *Transport) Abort() error {
 	t.finish(nil, abortSocket)
 	return nil

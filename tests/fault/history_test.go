@@ -27,7 +27,7 @@ const (
 	// fq_t and lb_t then mix messages.
 	threePipes = false
 	// ipcKeeps says that over ipc what Close hands to libzmq arrives.
-	ipcKeeps = false
+	ipcKeeps = true
 )
 
 // Transports of all kinds do everything at random, and every message is compared with
@@ -58,7 +58,7 @@ func TestHistory(t *testing.T) {
 	s := &sea{t: t, dir: socketDir(t)}
 	s.port.Store(int64(12_000 + os.Getpid()*31%6_000))
 	for i := range s.loops {
-		s.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))})
+		s.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, zmqio.ErrUndelivered) // where a peer died
 		s.loops[i].SetExceptionHandler(s.complain)
 	}
 	s.loops[0].SetDebug(true) // which spoils frames that were lent

@@ -104,17 +104,15 @@ func (t *Transport) sendWaiting(found finding) (again bool) {
 	return again && f.err == nil
 }
 
-// lookLocked reports whether there are messages to receive. Where none is wanted it does not
-// read ZMQ_EVENTS, which would begin one. sockMu is held.
+// lookLocked reads ZMQ_EVENTS and reports whether there are messages to receive. It also
+// reads them where none is wanted: libzmq lets a peer that has gone go when it looks for the
+// peer's messages. sockMu is held.
 func (t *Transport) lookLocked() (again bool, err error) {
-	if !t.wantsMessages() {
-		return false, translate("zmq_getsockopt", t.sock.Process())
-	}
 	events, errno := t.sock.Events()
 	if errno != 0 {
 		return false, translate("zmq_getsockopt", errno)
 	}
-	return events.Readable(), nil
+	return events.Readable() && t.wantsMessages(), nil
 }
 
 // wantsMessages reports whether messages are to be received now. A REQ that is

@@ -224,3 +224,19 @@ func TestExtraInfo(t *testing.T) {
 		}
 	}
 }
+
+// While reading is paused, a peer that closes without a message left still goes, with its
+// descriptors.
+func TestPeerGoesWhilePaused(t *testing.T) {
+	l := newLoop(t, nil)
+	p := &recorder{}
+	pull := create(t, l, p, zmq.PULL, bindTo("inproc://paused"))
+	must(t, pull.PauseReading())
+	fds := countFDs(t)
+	push := create(t, l, &recorder{}, zmq.PUSH, connectTo("inproc://paused"))
+	must(t, push.Close())
+	passes(t, l, func() bool { return countFDs(t) <= fds })
+	if pull.IsClosing() {
+		t.Error("the transport that is paused ended")
+	}
+}

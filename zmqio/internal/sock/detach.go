@@ -113,9 +113,12 @@ func (s *Socket) Launched() syscall.Errno {
 	return syscall.Errno(errno)
 }
 
-// Process makes libzmq handle what its I/O threads have told the socket, as Events does,
-// and clears ZMQ_FD. Unlike Events it never begins a message.
-func (s *Socket) Process() syscall.Errno {
+// process makes libzmq handle what other threads have told the socket, as ZMQ_EVENTS does,
+// but never begins a message. It does nothing amid one that has been begun.
+func (s *Socket) process() syscall.Errno {
+	if s.begun { // the next receive comes first
+		return 0
+	}
 	errno := C.zmqio_process(s.handle())
 	runtime.KeepAlive(s.z)
 	return syscall.Errno(errno)

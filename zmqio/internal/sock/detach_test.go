@@ -156,3 +156,26 @@ func TestDetachTakesWhatIsBegun(t *testing.T) {
 	must(t, s.Detach(func() error { return zs.Disconnect("inproc://pub") }))
 	wantMessages(t, recvAll(t, s), msgs[:settledMessages+1])
 }
+
+// A REP that has to reply first cannot be emptied. Recv is wary when its turn comes, and
+// until then Events does not promise messages, for which the loop would look again at once.
+func TestDetachOutOfTurn(t *testing.T) {
+	q, s := pair(t, zmq4.REQ, zmq4.REP)
+	r := NewReceiver()
+	ask := func(from, to *Socket, text string) {
+		t.Helper()
+		sendAll(t, from, [][][]byte{{[]byte(text), []byte("more")}})
+		got, _ := r.Recv(to)
+		wantMessages(t, got, [][][]byte{{[]byte(text), []byte("more")}})
+	}
+	ask(q, s, "question")
+	must(t, s.Detach(func() error { return nil }))
+	if events, errno := s.Events(); errno != 0 || events.Readable() || s.wary != waryMessages {
+		t.Errorf("events %d, %v, wary %d", events, errno, s.wary)
+	}
+	ask(s, q, "answer")
+	if events, errno := s.Events(); errno != 0 || events.Readable() {
+		t.Errorf("in turn: events %d, %v", events, errno)
+	}
+	ask(q, s, "again")
+}

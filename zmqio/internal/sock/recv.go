@@ -121,8 +121,7 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 			left = 1
 		}
 		if s.wary > 0 && s.partial == nil {
-			s.Process() // an error comes again
-			s.wary--
+			s.process() // an error comes again
 		}
 		C.zmqio_recv(s.handle(), r.cmsg(),
 			(*C.char)(unsafe.Pointer(unsafe.SliceData(r.scratch))), scratchSize, maxCopy,
@@ -131,10 +130,14 @@ func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 		s.begun = false
 		held := r.res.is_held != 0
 		bytes += r.take(s)
+		s.outOfTurn = r.res.err != 0 && r.res.err != C.EAGAIN
+		switch {
+		case r.res.err == C.EAGAIN:
+			s.wary = 0
+		case r.res.err == 0 && s.wary > 0:
+			s.wary--
+		}
 		if r.res.err != 0 {
-			if r.res.err == C.EAGAIN {
-				s.wary = 0
-			}
 			s.partial = nil // there is no more of it
 			s.torn = s.conflates && syscall.Errno(r.res.err) == ErrnoTorn
 			return r.msgs, syscall.Errno(r.res.err)

@@ -41,6 +41,7 @@ type Socket struct {
 	settledBytes int        // their payload
 	begun        bool       // ZMQ_EVENTS was read since the last receive: libzmq may have begun a message
 	wary         int        // messages to receive one at a time: see Detach
+	outOfTurn    bool       // the last receive failed, though not because there was nothing
 
 	headless bool // a REQ that will not start its next request by itself
 
@@ -50,7 +51,7 @@ type Socket struct {
 
 // Conflate tells that the socket has CONFLATE, of which it makes use. Its connections
 // keep the newest frame alone. After a frame of which more is to come libzmq asserts that
-// it has the next one, so Recv, Borrow and Settle then receive no more. Their error number is
+// it has the next one, so Recv, Borrow and Detach then receive no more. Their error number is
 // ErrnoTorn from there on. All else may still be called.
 func (s *Socket) Conflate() { s.conflates = true }
 
@@ -107,11 +108,11 @@ func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
 }
 
 // Events reads ZMQ_EVENTS, which also makes libzmq handle what its I/O threads
-// have told the socket and so clears ZMQ_FD. Amid what Detach began it says only that
-// there may be messages.
+// have told the socket and so clears ZMQ_FD. While Recv is wary it says only that there may
+// be messages; see Detach.
 func (s *Socket) Events() (Events, syscall.Errno) {
-	if s.wary > 0 || len(s.settled) > 0 {
-		return pollIn, s.Process()
+	if s.wary > 0 && !s.outOfTurn {
+		return pollIn, s.process()
 	}
 	var events C.int
 	errno := C.zmqio_events(s.handle(), &events)
@@ -119,7 +120,7 @@ func (s *Socket) Events() (Events, syscall.Errno) {
 	return s.seen(events), syscall.Errno(errno)
 }
 
-// seen returns events as Recv has them: settled messages can be received as well.
+// seen takes note that ZMQ_EVENTS was read. Settled messages can be received too.
 func (s *Socket) seen(events C.int) Events {
 	s.begun = true
 	if len(s.settled) > 0 {

@@ -12,8 +12,16 @@ import (
 // Every pattern is connected when Pair returns: the first message arrives.
 func TestPair(t *testing.T) {
 	for _, types := range [][2]zmq.SocketType{
-		{zmq.PUSH, zmq.PULL}, {zmq.PUB, zmq.SUB}, {zmq.PUB, zmq.XSUB}, {zmq.XPUB, zmq.SUB}, {zmq.XPUB, zmq.XSUB},
-		{zmq.PAIR, zmq.PAIR}, {zmq.DEALER, zmq.DEALER}, {zmq.DEALER, zmq.REP}, {zmq.REQ, zmq.REP}, {zmq.REQ, zmq.ROUTER},
+		{zmq.PUSH, zmq.PULL},
+		{zmq.PUB, zmq.SUB},
+		{zmq.PUB, zmq.XSUB},
+		{zmq.XPUB, zmq.SUB},
+		{zmq.XPUB, zmq.XSUB},
+		{zmq.PAIR, zmq.PAIR},
+		{zmq.DEALER, zmq.DEALER},
+		{zmq.DEALER, zmq.REP},
+		{zmq.REQ, zmq.REP},
+		{zmq.REQ, zmq.ROUTER},
 		{zmq.DEALER, zmq.ROUTER},
 	} {
 		for _, swapped := range []bool{false, true} {

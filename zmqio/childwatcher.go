@@ -181,7 +181,7 @@ func (c *children) detach(goes func(*EventLoop) bool) {
 	c.detachLocked()
 	c.mu.Unlock()
 	if pending > 0 {
-		orDefault(l.logger).Warn("zmqio: event loop detached from a child watcher with pending handlers", "handlers", pending)
+		l.reactor.Logger().Warn("zmqio: event loop detached from a child watcher with pending handlers", "handlers", pending)
 	}
 }
 
@@ -276,7 +276,7 @@ func (c *children) reap(l *EventLoop, pid int) (fn func(pid, code int), code int
 	c.mu.Unlock()
 	switch {
 	case unknown:
-		orDefault(l.logger).Warn("zmqio: unknown child process, its exit code will be 255", "pid", pid)
+		l.reactor.Logger().Warn("zmqio: unknown child process, its exit code will be 255", "pid", pid)
 		return fn, unknownChild
 	case err != nil:
 		l.CallExceptionHandler(ExceptionContext{

@@ -321,8 +321,8 @@ func TestFullRouterGoesOn(t *testing.T) {
 	if router.WriteBufferSize() == 0 {
 		t.Fatal("the router's peer is not full")
 	}
-	if len(l.timers) != 1 {
-		t.Errorf("%d timers to try again, want 1", len(l.timers))
+	if _, timers := l.reactor.Queued(); timers != 1 {
+		t.Errorf("%d timers to try again, want 1", timers)
 	}
 	must(t, l.RunForever(bounded(t)))
 	for i, m := range d.msgs {

@@ -2,9 +2,7 @@ package zmqio
 
 import (
 	"context"
-	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/pebbe/zmq4"
@@ -150,7 +148,7 @@ func (d *departure) endUnasked() {
 		close(d.gone)
 		return
 	}
-	orDefault(d.loop.logger).Warn("zmqio: the end of a socket cannot be watched", "transport", d.name, "error", d.unasked)
+	d.loop.reactor.Logger().Warn("zmqio: the end of a socket cannot be watched", "transport", d.name, "error", d.unasked)
 	go func() {
 		<-d.loop.over
 		close(d.gone)
@@ -180,7 +178,7 @@ func monitorOf(z *zmq4.Socket, events zmq.Event) (*zmq4.Socket, *sock.Socket, er
 // their way over ipc; with all also for the sockets that Closed is about. It describes
 // what did not arrive in time, and what did not since the last call. With giveUp what is
 // still on its way then is given up.
-func (l *EventLoop) awaitDepartures(ctx context.Context, all, giveUp bool) (lost []string) {
+func (l *EventLoop) awaitDepartures(ctx context.Context, all, giveUp bool) (lost []error) {
 	for _, d := range departing.of(l) {
 		if d.ends == nil && !all {
 			continue
@@ -194,16 +192,8 @@ func (l *EventLoop) awaitDepartures(ctx context.Context, all, giveUp bool) (lost
 			departing.giveUp(d)
 			<-d.done
 		} else if left := departing.describe(d); left != "" {
-			lost = append(lost, left)
+			lost = append(lost, loss(left))
 		}
 	}
 	return append(departing.takeLost(l), lost...)
-}
-
-// undelivered returns an error that says what left describes, or nil if that is empty.
-func undelivered(left []string) error {
-	if len(left) == 0 {
-		return nil
-	}
-	return fmt.Errorf("%w: %s", ErrUndelivered, strings.Join(left, "; "))
 }

@@ -4,12 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -98,12 +98,12 @@ func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Prot
 	if err := cfg.check(); err != nil {
 		return nil, nil, err
 	}
-	var created *trace
+	var created *reactor.Trace
 	if l.Debug() {
-		created = newTrace()
+		created = reactor.NewTrace()
 	}
 	var t *Transport
-	err := l.await(ctx, func() error {
+	err := l.reactor.Do(ctx, func() error {
 		var err error
 		t, err = l.create(factory, typ, cfg, created)
 		return err
@@ -138,7 +138,7 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 }
 
 // create is CreateZmqConnection on the loop.
-func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig, created *trace) (t *Transport, err error) {
+func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig, created *reactor.Trace) (t *Transport, err error) {
 	if typ.ThreadSafe() {
 		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)
 	}
@@ -182,7 +182,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 			t = nil
 		}
 	}()
-	l.protect(ExceptionContext{Message: "ConnectionMade panicked", Transport: t, Protocol: p}, func() { p.ConnectionMade(t) })
+	t.connectionMade(p)
 	return t, t.attachAll(cfg)
 }
 
@@ -232,6 +232,11 @@ func (t *Transport) prepare(factory func() Protocol, cfg ConnectionConfig) (p Pr
 	return p, nil
 }
 
+func (t *Transport) connectionMade(p Protocol) {
+	defer t.recovered("ConnectionMade panicked", p)
+	p.ConnectionMade(t)
+}
+
 func (t *Transport) attachAll(cfg ConnectionConfig) error {
 	for _, endpoint := range cfg.Bind {
 		if _, err := t.Bind(endpoint); err != nil {
@@ -244,63 +249,4 @@ func (t *Transport) attachAll(cfg ConnectionConfig) error {
 		}
 	}
 	return nil
-}
-
-// await calls fn as the loop does, never at the same time as a callback, and
-// returns its error: on the loop's own goroutine at once, while nobody runs the loop
-// in its place, else by the loop. ctx bounds the wait for fn to start.
-func (l *EventLoop) await(ctx context.Context, fn func() error) error {
-	if l.onLoop() {
-		if l.IsClosed() {
-			return ErrLoopClosed
-		}
-		return fn()
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	var claimed atomic.Bool // by whoever runs fn, or by giving up
-	err := ErrGoexit        // unless fn returns
-	end := make(chan struct{})
-	run := func() {
-		if !claimed.Swap(true) {
-			defer close(end)
-			err = fn()
-		}
-	}
-	for posted := false; ; {
-		changed := l.change()
-		switch acquired := l.acquire(ctx, forCreating); {
-		case acquired == nil:
-			l.inPlace(run)
-		case !errors.Is(acquired, ErrLoopRunning):
-			if !claimed.Swap(true) {
-				return acquired
-			}
-		case !posted:
-			if _, err := l.CallSoon(run); err != nil {
-				return err
-			}
-			posted = true
-		}
-		done := ctx.Done()
-		if claimed.Load() {
-			done, changed = nil, nil
-		}
-		select {
-		case <-end:
-			return err
-		case <-changed:
-		case <-done:
-			if !claimed.Swap(true) {
-				return context.Cause(ctx)
-			}
-		}
-	}
-}
-
-// inPlace calls fn on the calling goroutine, which has acquired the loop.
-func (l *EventLoop) inPlace(fn func()) {
-	defer l.release()
-	fn()
 }

@@ -77,14 +77,12 @@ func TestCreateFailures(t *testing.T) {
 			}
 		})
 	}
-	l.mu.Lock()
 	left := 0
-	for _, t := range l.transports {
-		if !t.IsClosing() {
+	for _, r := range l.Residents() {
+		if !r.(*Transport).IsClosing() {
 			left++
 		}
 	}
-	l.mu.Unlock()
 	if left != 1 {
 		t.Errorf("%d transports are open", left)
 	}

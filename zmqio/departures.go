@@ -89,11 +89,11 @@ func (ds *departures) describe(d *departure) string {
 }
 
 // takeLost returns what has been lost on l since the last call.
-func (ds *departures) takeLost(l *EventLoop) []string {
+func (ds *departures) takeLost(l *EventLoop) []error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
-	lost := l.lost
-	l.lost = nil
+	lost := l.late
+	l.late = nil
 	return lost
 }
 
@@ -247,10 +247,10 @@ func (ds *departures) advance(now time.Time) (warnings []departureWarning) {
 		waiting := !d.finished
 		d.advanceLocked(now)
 		if waiting && d.finished && (d.lost != nil || d.unkept != nil) {
-			warnings = append(warnings, departureWarning{d.loop.logger, d.name, d.lost, d.unkept})
+			warnings = append(warnings, departureWarning{d.loop.reactor.Logger(), d.name, d.lost, d.unkept})
 		}
 		if waiting && d.lost != nil && d.finished {
-			d.loop.lost = append(d.loop.lost, d.describe(d.lost))
+			d.loop.late = append(d.loop.late, loss(d.describe(d.lost)))
 		}
 		return d.isOverLocked()
 	})
@@ -272,8 +272,8 @@ func (w departureWarning) log() {
 		attrs = append(attrs, slog.Any("unkept", w.unkept))
 	}
 	if w.lost == nil {
-		orDefault(w.logger).Warn("zmqio: a connection over ipc could not be kept open until its peer has read everything", attrs...)
+		w.logger.Warn("zmqio: a connection over ipc could not be kept open until its peer has read everything", attrs...)
 		return
 	}
-	orDefault(w.logger).Warn("zmqio: messages were not delivered", append(attrs, slog.String("missing", strings.Join(w.lost, ", ")))...)
+	w.logger.Warn("zmqio: messages were not delivered", append(attrs, slog.String("missing", strings.Join(w.lost, ", ")))...)
 }

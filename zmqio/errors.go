@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
@@ -20,16 +22,16 @@ var (
 	ErrSocketType error = &sentinel{"zmqio: wrong socket type", ErrInvalidArgument}
 
 	// ErrLoopClosed is returned by what needs a loop that has been closed.
-	ErrLoopClosed = errors.New("zmqio: event loop is closed")
+	ErrLoopClosed = reactor.ErrClosed
 	// ErrLoopRunning refuses to run or to close a loop that runs already, and to
 	// run one loop inside another.
-	ErrLoopRunning = errors.New("zmqio: event loop is running")
+	ErrLoopRunning = reactor.ErrRunning
 	// ErrLoopStopped says that Stop came before what the loop was run for was done.
 	ErrLoopStopped = errors.New("zmqio: event loop was stopped before the work was done")
 	// ErrNoEventLoop says that the goroutine has no event loop.
 	ErrNoEventLoop = errors.New("zmqio: no event loop for this goroutine")
 	// ErrWouldDeadlock refuses to wait for the loop on the loop's own goroutine.
-	ErrWouldDeadlock = errors.New("zmqio: would wait for the event loop on its own goroutine")
+	ErrWouldDeadlock = reactor.ErrWouldDeadlock
 
 	// ErrTransportClosed is returned by a transport after Close or Abort, or after
 	// it was lost. It is also net.ErrClosed.
@@ -54,7 +56,7 @@ var (
 	ErrWatcherClosed error = &sentinel{"zmqio: child watcher is closed", os.ErrClosed}
 
 	// ErrGoexit stands for the result of a function that called runtime.Goexit.
-	ErrGoexit = errors.New("zmqio: the function called runtime.Goexit")
+	ErrGoexit = reactor.ErrGoexit
 
 	// ErrInvalidState is asyncio's InvalidStateError: the result of a future that
 	// has none yet, or a second result.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // An ExceptionContext describes an error that has no caller to go to. Fields that
@@ -15,6 +17,10 @@ type ExceptionContext struct {
 	Handle    *Handle    // the callback
 	Transport *Transport // the transport
 	Protocol  Protocol   // and its protocol
+	// Source is the resident of the loop that it happened to, and SourceProtocol its
+	// protocol: Transport and Protocol again, or those of a transport that is not zmqio's.
+	Source         Resident
+	SourceProtocol any
 	// Created is where the callback was given to the loop, or else the transport or
 	// the future was made, in debug mode.
 	Created []byte
@@ -88,14 +94,7 @@ func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool)
 func (l *EventLoop) DefaultExceptionHandler(ctx ExceptionContext) { l.log(ctx) }
 
 func (l *EventLoop) log(ctx ExceptionContext, more ...any) {
-	orDefault(l.logger).Error("zmqio: "+ctx.Message, append(attrs(ctx), more...)...)
-}
-
-func orDefault(logger *slog.Logger) *slog.Logger {
-	if logger == nil {
-		return slog.Default()
-	}
-	return logger
+	l.reactor.Logger().Error("zmqio: "+ctx.Message, append(attrs(ctx), more...)...)
 }
 
 func attrs(ctx ExceptionContext) []any {
@@ -103,14 +102,20 @@ func attrs(ctx ExceptionContext) []any {
 	if ctx.Err != nil {
 		a = append(a, slog.Any("error", ctx.Err))
 	}
-	if h := ctx.Handle; h != nil && h.origin != nil {
+	if h := ctx.Handle; h != nil && h.handle.Origin() != nil {
 		a = append(a, slog.String("handle", h.String()))
 	}
-	if ctx.Transport != nil {
+	switch {
+	case ctx.Transport != nil:
 		a = append(a, slog.String("transport", ctx.Transport.String()))
+	case ctx.Source != nil:
+		a = append(a, slog.String("transport", ctx.Source.String()))
 	}
-	if ctx.Protocol != nil {
+	switch {
+	case ctx.Protocol != nil:
 		a = append(a, slog.String("protocol", fmt.Sprintf("%T", ctx.Protocol)))
+	case ctx.SourceProtocol != nil:
+		a = append(a, slog.String("protocol", fmt.Sprintf("%T", ctx.SourceProtocol)))
 	}
 	if ctx.Created != nil {
 		a = append(a, slog.String("created", string(ctx.Created)))
@@ -134,16 +139,32 @@ func (l *EventLoop) recovered(ctx ExceptionContext) {
 	}
 }
 
-// panicked tells the exception handler of a panic with v. It returns the panic.
+// panicked tells the exception handler of a panic with v, which has just been recovered. It
+// returns the panic.
 func (l *EventLoop) panicked(ctx ExceptionContext, v any) error {
 	p := newPanicError(v)
 	ctx.Err, ctx.Stack = p, p.Stack
-	switch {
-	case ctx.Handle != nil:
-		ctx.Created = ctx.Handle.origin.created()
-	case ctx.Transport != nil:
-		ctx.Created = ctx.Transport.created.text()
-	}
 	l.CallExceptionHandler(ctx)
 	return p
+}
+
+// callbackPanicked is told of a panic in a callback of the loop.
+func (l *EventLoop) callbackPanicked(message string, h *reactor.Handle, v any) {
+	ctx := ExceptionContext{Message: message}
+	if h != nil {
+		ctx.Handle, ctx.Created = asHandle(h), h.Origin().Created()
+	}
+	_ = l.panicked(ctx, v)
+}
+
+// exception describes what has happened to t, whose protocol was p.
+func (t *Transport) exception(message string, p Protocol) ExceptionContext {
+	return ExceptionContext{Message: message, Transport: t, Protocol: p, Source: t, SourceProtocol: p, Created: t.created.Text()}
+}
+
+// recovered is for a defer statement around a method of p, the protocol of t.
+func (t *Transport) recovered(message string, p Protocol) {
+	if v := recover(); v != nil {
+		_ = t.loop.panicked(t.exception(message, p), v)
+	}
 }

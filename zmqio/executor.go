@@ -1,6 +1,10 @@
 package zmqio
 
-import "context"
+import (
+	"context"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
+)
 
 // DefaultExecutorLimit is how many functions that were given to Go run at the same
 // time where LoopConfig.ExecutorLimit is 0.
@@ -51,10 +55,10 @@ func (f *Future[T]) work(ctx context.Context, fn func(context.Context) (T, error
 		if v := recover(); v != nil {
 			err = newPanicError(v)
 		}
-		_ = f.loop.enqueue(&Handle{fn: func() { // unless the loop is closed
+		_ = f.loop.reactor.CallSoon(reactor.NewHandle(func() { // unless the loop is closed
 			stop()
 			_ = f.finish(value, err) // dropped if the future is done
-		}})
+		}, nil))
 	}()
 	select {
 	case f.loop.slots <- struct{}{}:

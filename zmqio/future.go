@@ -6,6 +6,8 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // A Future is a result that will be there later: asyncio's Future. Its callbacks
@@ -19,7 +21,7 @@ import (
 type Future[T any] struct {
 	loop    *EventLoop
 	done    chan struct{}           // closed when the future is done
-	created *trace                  // in debug mode
+	created *reactor.Trace          // in debug mode
 	end     context.CancelCauseFunc // of the context of Go's function
 
 	mu        sync.Mutex
@@ -42,7 +44,7 @@ type doneCallback[T any] struct {
 func NewFuture[T any](l *EventLoop) *Future[T] {
 	f := &Future[T]{loop: l, done: make(chan struct{})}
 	if l.Debug() {
-		f.created = newTrace()
+		f.created = reactor.NewTrace()
 	}
 	return f
 }
@@ -98,23 +100,23 @@ func (f *Future[T]) finish(v T, err error) error {
 
 // call has the loop call fn.
 func (f *Future[T]) call(fn func(*Future[T])) error {
-	return f.loop.enqueue(&Handle{fn: func() { fn(f) }, origin: f.loop.origin(fn)})
+	return f.loop.reactor.CallSoon(reactor.NewHandle(func() { fn(f) }, f.loop.reactor.Origin(fn)))
 }
 
 // unread is the error of a future that nobody asked for its result.
 type unread struct {
 	err     error
-	created *trace
+	created *reactor.Trace
 }
 
 // reportUnread tells the exception handler. A closed loop tells nobody.
 func (l *EventLoop) reportUnread(u unread) {
-	ctx := ExceptionContext{Message: "the error of a future was never retrieved", Err: u.err, Created: u.created.text()}
+	ctx := ExceptionContext{Message: "the error of a future was never retrieved", Err: u.err, Created: u.created.Text()}
 	var p *PanicError
 	if errors.As(u.err, &p) {
 		ctx.Stack = p.Stack
 	}
-	_ = l.enqueue(&Handle{fn: func() { l.CallExceptionHandler(ctx) }})
+	_ = l.reactor.CallSoon(reactor.NewHandle(func() { l.CallExceptionHandler(ctx) }, nil))
 }
 
 // Done reports whether the future has a result, an error or was cancelled.
@@ -156,7 +158,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	if ctx == nil {
 		return zero, errNilContext()
 	}
-	if !f.Done() && f.loop.onLoop() {
+	if !f.Done() && f.loop.InLoop() {
 		return zero, ErrWouldDeadlock
 	}
 	select {

@@ -2,94 +2,55 @@ package zmqio
 
 import (
 	"fmt"
-	"sync/atomic"
 	"time"
+	"unsafe"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // A Handle is a callback that was given to the loop: asyncio's Handle.
-type Handle struct {
-	fn         func()
-	persistent bool // runs whenever it is queued, not once; nobody else has it
-	state      atomic.Uint32
-	origin     *origin // in debug mode
-}
+type Handle struct{ handle reactor.Handle }
 
-const (
-	handleTaken     = 1 << iota // fn has been taken, to be run or to be dropped
-	handleCancelled             // Cancel was called
-)
+// asHandle returns the Handle around h. Package reactor knows h alone, and an
+// ExceptionContext names what CallSoon returned. A Handle that came from elsewhere may as
+// well be seen as one: it is the same memory.
+func asHandle(h *reactor.Handle) *Handle { return (*Handle)(unsafe.Pointer(h)) }
 
 // Cancel keeps the callback from running if it has not started yet. It may be
 // called any number of times, and after the callback has run. It takes a reader, a
 // writer or a signal handler, which an ExceptionContext may name, off the loop the
 // next time that it would be called.
-func (h *Handle) Cancel() {
-	old := h.state.Or(handleTaken | handleCancelled)
-	if old&handleTaken == 0 && !h.persistent {
-		h.fn = nil // let go of what it refers to
-	}
-}
+func (h *Handle) Cancel() { h.handle.Cancel() }
 
 // Cancelled reports whether Cancel has been called.
-func (h *Handle) Cancelled() bool { return h.state.Load()&handleCancelled != 0 }
+func (h *Handle) Cancelled() bool { return h.handle.Cancelled() }
 
 // String returns the handle's state, for messages; in debug mode also the callback and
 // where it was given to the loop.
-func (h *Handle) String() string { return "<Handle" + h.describe() + ">" }
-
-func (h *Handle) describe() (s string) {
-	if h.Cancelled() {
-		s = " cancelled"
-	}
-	if o := h.origin; o != nil {
-		name, place := o.place()
-		s += " " + name + " at " + place
-		if o.trace != nil {
-			s += ", created at " + o.trace.String()
-		}
-	}
-	return s
-}
-
-// take returns the callback to run, or nil if it was cancelled.
-func (h *Handle) take() func() {
-	if h.persistent {
-		if h.Cancelled() {
-			return nil
-		}
-		return h.fn
-	}
-	if h.state.Or(handleTaken)&handleTaken != 0 {
-		return nil
-	}
-	fn := h.fn
-	h.fn = nil
-	return fn
-}
+func (h *Handle) String() string { return "<Handle" + h.handle.Describe() + ">" }
 
 // A TimerHandle is a callback that was given to the loop for a certain time:
 // asyncio's TimerHandle.
 type TimerHandle struct {
 	Handle
+	timer reactor.Timer
 	loop  *EventLoop
-	when  time.Duration
-	seq   uint64 // equal times first come, first served
-	index int    // in the loop's heap; -1 outside
 }
 
 // When returns the time at which the callback is due, on the clock of
 // EventLoop.Time.
-func (h *TimerHandle) When() time.Duration { return h.when }
+func (h *TimerHandle) When() time.Duration { return h.timer.When() }
 
 // String is Handle.String, with the time.
 func (h *TimerHandle) String() string {
-	return fmt.Sprintf("<TimerHandle when=%v%s>", h.when, h.describe())
+	return fmt.Sprintf("<TimerHandle when=%v%s>", h.When(), h.handle.Describe())
 }
 
 // Cancel is Handle.Cancel, and takes the timer off the loop at once.
 func (h *TimerHandle) Cancel() {
-	h.Handle.Cancel()
-	if h.loop != nil {
-		h.loop.removeTimer(h)
+	if h.loop == nil { // a zero TimerHandle
+		h.Handle.Cancel()
+		return
 	}
+	h.loop.reactor.CancelTimer(&h.timer)
 }

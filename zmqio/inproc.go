@@ -20,7 +20,7 @@ func (t *Transport) inprocBound(endpoint string) {
 	if !isInproc(endpoint) {
 		return
 	}
-	for _, l := range openLoops() {
+	for _, l := range Loops() {
 		if !l.Debug() {
 			continue
 		}
@@ -36,7 +36,7 @@ func (t *Transport) inprocBound(endpoint string) {
 // and not in t's own, as far as transports have bound it.
 func (t *Transport) warnOfContext(endpoint string) {
 	var elsewhere *Transport
-	for _, l := range openLoops() {
+	for _, l := range Loops() {
 		for _, other := range l.openTransports() {
 			switch {
 			case !other.has(&other.listeners, endpoint):
@@ -51,11 +51,21 @@ func (t *Transport) warnOfContext(endpoint string) {
 		return
 	}
 	t.loop.protect(ExceptionContext{Message: "logger panicked"}, func() {
-		orDefault(t.loop.logger).Warn("zmqio: inproc endpoint is bound in another context, which this one does not reach; see LoopConfig.Context",
+		t.loop.reactor.Logger().Warn("zmqio: inproc endpoint is bound in another context, which this one does not reach; see LoopConfig.Context",
 			slog.String("endpoint", endpoint),
 			slog.String("transport", t.String()), slog.String("loop", t.loop.name()),
 			slog.String("bound_by", elsewhere.String()), slog.String("bound_loop", elsewhere.loop.name()))
 	})
+}
+
+// openTransports returns the transports on l whose ConnectionLost has not returned.
+func (l *EventLoop) openTransports() (open []*Transport) {
+	for _, p := range l.reactor.Residents() {
+		if r, ok := p.Resident().(transportResident); ok {
+			open = append(open, r.Transport)
+		}
+	}
+	return open
 }
 
 // has reports whether endpoint is in set, one of t's, and t is open.
@@ -82,4 +92,4 @@ func (t *Transport) mark(endpoint string) (first bool) {
 func isInproc(endpoint string) bool { return strings.HasPrefix(endpoint, "inproc://") }
 
 // name tells l from other loops, for messages.
-func (l *EventLoop) name() string { return fmt.Sprintf("%v made at %v", l, l.created) }
+func (l *EventLoop) name() string { return fmt.Sprintf("%v made at %v", l, l.reactor.Created()) }

@@ -1,58 +1,14 @@
 package zmqio
 
 import (
-	"sync/atomic"
 	"syscall"
 
 	"github.com/zmqio/zmq"
 )
 
-// An ioHandle is the callback in which the loop serves a transport's socket, and the
-// one of a reader, a writer or a signal handler. It is in the ready queue at most
-// once. Asking for a transport's while it runs makes it run again, so that whoever
-// sees something to do can ask without any lock.
-type ioHandle struct {
-	Handle
-	phase atomic.Uint32
-}
-
-const (
-	ioIdle uint32 = iota
-	ioQueued
-	ioRunning
-	ioAgain
-)
-
-func (h *ioHandle) init(fn func()) {
-	h.fn = fn
-	h.persistent = true
-}
-
-// queue reports whether the caller must put the handle in the ready queue.
-func (h *ioHandle) queue() bool {
-	for {
-		switch h.phase.Load() {
-		case ioIdle:
-			if h.phase.CompareAndSwap(ioIdle, ioQueued) {
-				return true
-			}
-		case ioRunning:
-			if h.phase.CompareAndSwap(ioRunning, ioAgain) {
-				return false
-			}
-		default:
-			return false
-		}
-	}
-}
-
 // schedule has the loop serve the transport, in its next iteration. It follows
 // every libzmq call that may have consumed the signal on ZMQ_FD.
-func (t *Transport) schedule() {
-	if t.io.queue() {
-		_ = t.loop.enqueue(&t.io.Handle)
-	}
-}
+func (t *Transport) schedule() { t.task.Schedule() }
 
 // serve is the loop's work on a transport whose socket may have something: it
 // receives a batch, delivers it, and sends what waits, in particular what was
@@ -63,12 +19,10 @@ func (t *Transport) schedule() {
 // to be empty, or its ZMQ_EVENTS read, after the last libzmq call and before the
 // loop waits: else that call may have consumed the one signal of a message.
 func (t *Transport) serve() {
-	t.io.phase.Store(ioRunning)
 	again := true // if a callback calls runtime.Goexit
 	defer func() {
-		if again || !t.io.phase.CompareAndSwap(ioRunning, ioIdle) {
-			t.io.phase.Store(ioQueued)
-			_ = t.loop.enqueue(&t.io.Handle)
+		if again {
+			t.schedule()
 		}
 	}()
 	found, errno := t.receive()
@@ -106,7 +60,7 @@ func (t *Transport) sendWaiting(found finding) (again bool) {
 
 // lookLocked reads ZMQ_EVENTS and reports whether there are messages to receive. It also
 // reads them where none is wanted: libzmq lets a peer that has gone go when it looks for the
-// peer's messages. sockMu is held.
+// peer's messages. Caller holds t.sockMu.
 func (t *Transport) lookLocked() (again bool, err error) {
 	events, errno := t.sock.Events()
 	if errno != 0 {

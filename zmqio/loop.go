@@ -19,7 +19,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
-	"github.com/zmqio/zmq/zmqio/internal/poll"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -54,8 +54,8 @@ type LoopConfig struct {
 	// Resolver looks up names for GetAddrInfo, GetNameInfo and ResolveEndpoint; nil
 	// is net.DefaultResolver.
 	Resolver *net.Resolver
-	// Logger gets what no exception handler was set for, and what debug mode has to
-	// say; nil is slog.Default().
+	// Logger gets what no exception handler was set for, and what debug mode and the
+	// watchdog have to say; nil is slog.Default().
 	Logger *slog.Logger
 }
 
@@ -82,55 +82,32 @@ func (c LoopConfig) check() error {
 // A loop must be made by NewEventLoop, and closed when it is no longer needed. The
 // methods of a zero EventLoop panic.
 type EventLoop struct {
+	reactor    reactor.Loop
 	context    *zmq4.Context
 	ownContext bool
 	linger     time.Duration
-	logger     *slog.Logger
 	resolver   *net.Resolver
-	debug      debugMode
 	slots      chan struct{}   // one for each function of Go that runs
 	alive      context.Context // ends in Close
 	end        context.CancelFunc
-	start      time.Time // Time counts from here
-	poller     *poll.Poller
+	id         uint64 // among all loops
 
-	// owner is the goroutine that may call callbacks: the one that runs the loop,
-	// creates a transport while nobody does, or closes it. 0 is nobody.
-	owner   atomic.Int64
-	running atomic.Bool // owner runs the loop; changed under mu
-	shared  atomic.Bool // see share
+	// mu is taken after any lock of a policy, a watcher or a transport, and before the
+	// reactor's.
+	mu        sync.Mutex
+	handler   ExceptionHandler
+	signals   map[syscall.Signal]*signalWatch
+	followers []follower // to be told when the loop is closed; nil then
 
-	mu         sync.Mutex
-	closed     bool
-	stopping   bool
-	sleeping   bool          // the poller waits, or is about to; a wake-up is owed
-	changed    chan struct{} // closed, and made anew, when owner or closed changes, a transport comes, or the last one goes
-	ready      []*Handle
-	timers     timerHeap
-	timerSeq   uint64
-	handler    ExceptionHandler
-	transports map[uint64]*Transport
-	lastID     uint64         // of a transport
-	watches    map[int]*watch // by descriptor
-	changes    uint32         // of watches
-	signals    map[syscall.Signal]*signalWatch
-	followers  []follower // to be told when the loop is closed
-	created    *trace
-	over       chan struct{}   // closed at the end of Close
-	lost       []string        // what transports' sockets lost after they were closed; under departing.mu
-	leak       runtime.Cleanup // in debug mode
+	over chan struct{} // closed at the end of Close
+	late []error       // what transports' sockets lost after they were closed; under departing.mu
 
-	// What follows is for the owner alone.
-	spare      []*Handle // the ready queue that is not in use
-	events     []poll.Event
-	parks      bool          // it waits without keeping its thread
-	processors int64         // GOMAXPROCS when the run began
-	yielded    time.Duration // when it last let other goroutines run
-	keeps      time.Duration // until when it does not again
+	hurried atomic.Bool // a socket that had sent was given less time than its ZMQ_LINGER
+
+	// What follows is for the loop goroutine alone.
 	receiver   *sock.Receiver
 	delivering *Transport // whose batch of messages is being delivered
 	threads    bool       // the context has libzmq's threads
-	hurried    bool       // Close gave a socket that had sent less time than its ZMQ_LINGER
 }
 
 // NewEventLoop returns a loop that does not run yet. A nil cfg is the zero value.
@@ -147,38 +124,24 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 	l := &EventLoop{
 		context:    c.Context,
 		ownContext: c.Context == nil,
-		linger:     c.Linger,
-		logger:     c.Logger,
-		resolver:   c.Resolver,
+		linger:     cmp.Or(c.Linger, DefaultLinger),
+		resolver:   cmp.Or(c.Resolver, net.DefaultResolver),
 		slots:      make(chan struct{}, cmp.Or(c.ExecutorLimit, DefaultExecutorLimit)),
-		start:      time.Now(),
-		changed:    make(chan struct{}),
 		over:       make(chan struct{}),
-		transports: make(map[uint64]*Transport),
-		watches:    make(map[int]*watch),
 		signals:    make(map[syscall.Signal]*signalWatch),
-		events:     make([]poll.Event, 256),
 		receiver:   sock.NewReceiver(),
-		created:    newTrace(),
 	}
-	if l.linger == 0 {
-		l.linger = DefaultLinger
-	}
-	if l.resolver == nil {
-		l.resolver = net.DefaultResolver
-	}
-	l.alive, l.end = context.WithCancel(context.Background())
-	var err error
-	if l.poller, err = poll.New(); err != nil {
+	if err := l.reactor.Init(reactor.Config{Owner: l, Logger: c.Logger, Panicked: l.callbackPanicked}); err != nil {
 		return nil, err
 	}
 	if l.ownContext {
+		var err error
 		if l.context, err = newContext(c); err != nil {
-			l.poller.Close()
+			_, _ = l.reactor.Close(0, func() {})
 			return nil, err
 		}
 	}
-	l.debug.slow.Store(int64(DefaultSlowCallbackDuration))
+	l.alive, l.end = context.WithCancel(context.Background())
 	l.SetDebug(os.Getenv("ZMQIO_DEBUG") == "1")
 	l.list()
 	return l, nil
@@ -206,17 +169,21 @@ func newContext(c LoopConfig) (*zmq4.Context, error) {
 
 // Time returns the time since the loop was made, on a clock that never goes back.
 // It is the clock of CallAt, and goes on when the loop is closed.
-func (l *EventLoop) Time() time.Duration { return time.Since(l.start) }
+func (l *EventLoop) Time() time.Duration { return l.reactor.Time() }
 
 // IsRunning reports whether a goroutine runs the loop.
-func (l *EventLoop) IsRunning() bool { return l.running.Load() }
+func (l *EventLoop) IsRunning() bool { return l.reactor.IsRunning() }
 
 // IsClosed reports whether Close has been called.
-func (l *EventLoop) IsClosed() bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.closed
-}
+func (l *EventLoop) IsClosed() bool { return l.reactor.IsClosed() }
+
+// InLoop reports whether the calling goroutine is the one that callbacks run on: it runs
+// the loop, creates a transport while no goroutine does, or closes the loop.
+func (l *EventLoop) InLoop() bool { return l.reactor.InLoop() }
+
+// Context returns the context of the loop's sockets: LoopConfig.Context, or the loop's own,
+// which Close terminates.
+func (l *EventLoop) Context() *zmq4.Context { return l.context }
 
 // CallSoon arranges for fn to be called on the loop, after all that was given to
 // CallSoon before, once. It wakes the loop, and returns before fn is called even
@@ -226,8 +193,9 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	if fn == nil {
 		return nil, invalid("nil function")
 	}
-	h := &Handle{fn: fn, origin: l.origin(fn)}
-	if err := l.enqueue(h); err != nil {
+	h := new(Handle)
+	h.handle.Init(fn, l.reactor.Origin(fn))
+	if err := l.reactor.CallSoon(&h.handle); err != nil {
 		return nil, err
 	}
 	return h, nil
@@ -237,43 +205,23 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 // it may not.
 func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) { return l.CallSoon(fn) }
 
-// enqueue puts h at the end of the ready queue.
-func (l *EventLoop) enqueue(h *Handle) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return ErrLoopClosed
+// Do calls fn as the loop does, never at the same time as a callback, and returns what fn
+// returned. On the loop's own goroutine, and while no goroutine runs the loop, fn runs at
+// once on the calling goroutine. Elsewhere it runs on the loop, and ctx bounds the wait for
+// fn to start.
+//
+// The other errors are ErrInvalidArgument for a nil ctx or fn, ErrLoopClosed, and ErrGoexit if
+// fn called runtime.Goexit. A panic in fn goes to the exception handler, with ErrGoexit as the
+// result, where fn runs on the loop, and to the caller elsewhere.
+func (l *EventLoop) Do(ctx context.Context, fn func() error) error {
+	switch {
+	case ctx == nil:
+		return errNilContext()
+	case fn == nil:
+		return invalid("nil function")
 	}
-	l.makeReady(h)
-	l.wakeLocked()
-	return nil
+	return l.reactor.Do(ctx, fn)
 }
-
-// makeReady puts h at the end of the ready queue. If it is a callback that was given to
-// the loop, or comes from another goroutine, others may run because of it. mu is held.
-func (l *EventLoop) makeReady(h *Handle) {
-	l.ready = append(l.ready, h)
-	if !h.persistent || !l.onLoop() {
-		l.share()
-	}
-}
-
-// wake makes the loop look again at why it waits.
-func (l *EventLoop) wake() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.wakeLocked()
-}
-
-func (l *EventLoop) wakeLocked() {
-	if l.sleeping {
-		l.sleeping = false
-		l.poller.Wake()
-	}
-}
-
-// onLoop reports whether the calling goroutine is the one that callbacks run on.
-func (l *EventLoop) onLoop() bool { return l.owner.Load() == goroutineID() }
 
 // A follower has the loop, and drops it when it is closed.
 type follower interface{ forget(l *EventLoop) }
@@ -282,7 +230,7 @@ type follower interface{ forget(l *EventLoop) }
 func (l *EventLoop) belongTo(f follower) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.IsClosed() {
 		return false
 	}
 	if !slices.Contains(l.followers, f) {
@@ -300,7 +248,5 @@ func (l *EventLoop) leave(f follower) {
 
 // String returns the loop's state, for messages.
 func (l *EventLoop) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return fmt.Sprintf("<EventLoop running=%t closed=%t transports=%d>", l.running.Load(), l.closed, len(l.transports))
+	return fmt.Sprintf("<EventLoop running=%t closed=%t residents=%d>", l.IsRunning(), l.IsClosed(), len(l.reactor.Residents()))
 }

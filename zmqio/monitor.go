@@ -8,6 +8,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -194,7 +195,7 @@ func (t *Transport) bindFailed(endpoint string, err error) {
 		return
 	}
 	ev := zmq.MonitorEvent{Event: zmq.EVENT_BIND_FAILED, Value: int32(errno), Endpoint: endpoint}
-	_ = t.loop.enqueue(&Handle{fn: func() { m.report(ev) }, origin: t.origin("EventReceived")})
+	_ = t.loop.reactor.CallSoon(reactor.NewHandle(func() { m.report(ev) }, t.origin("EventReceived")))
 }
 
 // MsgReceived is called with what libzmq reports.
@@ -213,6 +214,6 @@ func (m *monitor) report(ev zmq.MonitorEvent) {
 	if !ok || m.ended.Load() {
 		return
 	}
-	defer m.of.loop.recovered(ExceptionContext{Message: "EventReceived panicked", Transport: m.of, Protocol: p})
+	defer m.of.recovered("EventReceived panicked", p)
 	p.EventReceived(ev)
 }

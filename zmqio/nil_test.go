@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A nil pointer in an interface is no policy, watcher or protocol.
+// A nil pointer in an interface is no policy, watcher, protocol or resident.
 func TestTypedNil(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -21,6 +21,10 @@ func TestTypedNil(t *testing.T) {
 	tr.SetProtocol((*recorder)(nil))
 	if tr.Protocol() != r {
 		t.Error("SetProtocol took a nil pointer")
+	}
+
+	if p, err := l.Adopt((*Transport)(nil)); p != nil || !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("a nil resident: %v, %v", p, err)
 	}
 
 	before := CurrentEventLoopPolicy()
@@ -103,7 +107,8 @@ func TestNilContext(t *testing.T) {
 	_, went := Go(none, l, func(context.Context) (int, error) { return 0, nil }).Result()
 	for name, err := range map[string]error{
 		"CreateZmqConnection": created, "RunUntilComplete": completed, "Wait": waited, "Go": went,
-		"RunForever": l.RunForever(none), "Shutdown": l.Shutdown(none), "WriteContext": tr.WriteContext(none, msg("x")),
+		"RunForever": l.RunForever(none), "Shutdown": l.Shutdown(none), "ShutdownDefault": ShutdownDefault(none), "WriteContext": tr.WriteContext(none, msg("x")),
+		"Do":  l.Do(none, func() error { return nil }),
 		"Run": l.Run(none, func(context.Context) error { return nil }),
 	} {
 		if !errors.Is(err, ErrInvalidArgument) {

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+
+	"github.com/zmqio/zmq/zmqio/internal/goroutine"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // An EventLoopPolicy decides which event loop belongs to a goroutine, as asyncio's
@@ -57,7 +60,7 @@ func NewPolicy(cfg *LoopConfig) *Policy {
 // EventLoop returns the calling goroutine's loop. On the main goroutine, unless
 // SetEventLoop has been called there, it makes one. The error is ErrNoEventLoop.
 func (p *Policy) EventLoop() (*EventLoop, error) {
-	id := goroutineID()
+	id := goroutine.ID()
 	p.mu.Lock()
 	l, set := p.loops[id]
 	p.mu.Unlock()
@@ -84,7 +87,7 @@ func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg)
 // The errors are ErrLoopClosed, which changes nothing, and what AttachLoop of a
 // watcher returns, when l has been set all the same.
 func (p *Policy) SetEventLoop(l *EventLoop) error {
-	id := goroutineID()
+	id := goroutine.ID()
 	w, err := p.register(id, l)
 	if err != nil || w == nil || id != mainGoroutine {
 		return err
@@ -124,7 +127,7 @@ func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 	defer p.mu.Unlock()
 	if p.watcher == nil {
 		w := NewSafeChildWatcher()
-		if goroutineID() == mainGoroutine {
+		if goroutine.ID() == mainGoroutine {
 			_ = w.AttachLoop(p.loops[mainGoroutine]) // an error means that it is about to be forgotten
 		}
 		p.watcher = w
@@ -206,23 +209,14 @@ func GetEventLoop() (*EventLoop, error) {
 // for set_event_loop.
 func SetEventLoop(l *EventLoop) error { return CurrentEventLoopPolicy().SetEventLoop(l) }
 
-// running holds the loop that each goroutine runs.
-var running sync.Map // int64 -> *EventLoop
-
 // RunningLoop returns the loop that the calling goroutine runs, or nil. It stands
 // for get_running_loop.
 func RunningLoop() *EventLoop {
-	l, _ := running.Load(goroutineID())
-	loop, _ := l.(*EventLoop)
-	return loop
-}
-
-// setRunningLoop notes that the calling goroutine runs l, until the function it
-// returns is called.
-func setRunningLoop(l *EventLoop) (unset func()) {
-	id := goroutineID()
-	running.Store(id, l)
-	return func() { running.Delete(id) }
+	l := reactor.Running()
+	if l == nil {
+		return nil
+	}
+	return l.Owner().(*EventLoop)
 }
 
 type loopKey struct{}

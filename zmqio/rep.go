@@ -14,7 +14,7 @@ func (t *Transport) deliveryFailed(p Protocol, value any) {
 		}
 	}()
 	if value != nil {
-		err = t.loop.panicked(ExceptionContext{Message: "MsgReceived panicked", Transport: t, Protocol: p}, value)
+		err = t.loop.panicked(t.exception("MsgReceived panicked", p), value)
 	}
 }
 

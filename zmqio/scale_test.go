@@ -15,6 +15,7 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/poll"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // A thousand loops that wait need no thousand threads.
@@ -76,8 +77,8 @@ func countThreads(t *testing.T) int {
 // context still ends the run.
 func TestParkedLoop(t *testing.T) {
 	leakCheck(t)
-	runs.Add(1 << 20)
-	defer runs.Add(-1 << 20)
+	reactor.Runs.Add(1 << 20)
+	defer reactor.Runs.Add(-1 << 20)
 	l := newLoop(t)
 	var server *Transport
 	server = create(t, l, &receiver{fn: func(m [][]byte) { must(t, server.Write(m)) }}, zmq.ROUTER, bindTo(anyPort))
@@ -167,8 +168,8 @@ func TestManyTimersAndDescriptors(t *testing.T) {
 func BenchmarkWait(b *testing.B) {
 	for name, more := range map[string]int64{"block": 0, "park": 1 << 20} {
 		b.Run(name, func(b *testing.B) {
-			runs.Add(more)
-			defer runs.Add(-more)
+			reactor.Runs.Add(more)
+			defer reactor.Runs.Add(-more)
 			benchmarkRoundTrip(b)
 		})
 	}

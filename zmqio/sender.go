@@ -8,7 +8,9 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 	"github.com/zmqio/zmq/zmqio/internal/outbox"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -192,7 +194,7 @@ func (t *Transport) idleLocked(size flow.Size) bool {
 
 // inDelivery reports whether the caller is a callback that gets a batch of
 // messages, at the end of which all it wrote is sent.
-func (t *Transport) inDelivery() bool { return t.loop.onLoop() && t.loop.delivering != nil }
+func (t *Transport) inDelivery() bool { return t.loop.InLoop() && t.loop.delivering != nil }
 
 // tryWrite sends or buffers msg, in one critical section. Where something else comes
 // first the verdict says what, with a waiter for waitInTurn.
@@ -224,7 +226,7 @@ func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool
 	case toBuffer:
 		fx = t.bufferLocked(msg, size)
 	case waitInTurn:
-		if _, pauser := t.flow.Pausing(); t.loop.onLoop() || pauser != 0 && pauser == goroutineID() {
+		if _, pauser := t.flow.Pausing(); t.loop.InLoop() || pauser != 0 && pauser == goroutine.ID() {
 			verdict, err = isFull, &OpError{Op: "write", Err: ErrWouldDeadlock}
 		} else {
 			waiter = t.flow.Enqueue(size)
@@ -289,8 +291,8 @@ func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 
 // sendLocked sends msg; the outbox is empty. Caller holds t.sockMu and t.mu.
 func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, error) {
-	if !t.loop.onLoop() {
-		t.loop.share()
+	if !t.loop.InLoop() {
+		t.loop.reactor.Share()
 	}
 	direct := len(msg) == 1 && !outbox.IsLarge(size.Bytes, 1)
 	mayStay := t.flow.Admit(flow.Size{}, size, false) == flow.Admitted
@@ -335,7 +337,7 @@ func (t *Transport) bufferLocked(msg [][]byte, size flow.Size) flow.Effects {
 	case fx.Has(flow.Offer):
 	case full && !t.refused:
 		fx |= gathered
-	case !t.refused && !(t.loop.onLoop() && t.loop.delivering == t):
+	case !t.refused && !(t.loop.InLoop() && t.loop.delivering == t):
 		t.schedule()
 	}
 	// The loop may have stopped before it saw the message.
@@ -352,13 +354,13 @@ func (t *Transport) carry(fx flow.Effects) {
 	case fx.Has(flow.Offer):
 		t.offer(true)
 		t.mu.Lock()
-		fx |= t.flow.Offered(t.pending(), goroutineID())
+		fx |= t.flow.Offered(t.pending(), goroutine.ID())
 		t.mu.Unlock()
 	case fx.Has(gathered):
 		t.offer(false)
 	}
 	if fx.Has(flow.Resume) {
-		_ = t.loop.enqueue(&Handle{fn: t.resume, origin: t.origin("ResumeWriting")})
+		_ = t.loop.reactor.CallSoon(reactor.NewHandle(t.resume, t.origin("ResumeWriting")))
 	}
 	if fx.Has(flow.Lost) {
 		t.postLost()
@@ -377,13 +379,13 @@ func (t *Transport) pause() {
 		t.carry(fx)
 	}()
 	p := t.Protocol()
-	defer t.loop.recovered(ExceptionContext{Message: "PauseWriting panicked", Transport: t, Protocol: p})
+	defer t.recovered("PauseWriting panicked", p)
 	p.PauseWriting()
 }
 
 // resume calls ResumeWriting. Loop goroutine only.
 func (t *Transport) resume() {
-	self := goroutineID()
+	self := goroutine.ID()
 	t.mu.Lock()
 	due := t.flow.ResumeDue(t.pending(), self)
 	t.mu.Unlock()
@@ -397,7 +399,7 @@ func (t *Transport) resume() {
 		t.carry(fx)
 	}()
 	p := t.Protocol()
-	defer t.loop.recovered(ExceptionContext{Message: "ResumeWriting panicked", Transport: t, Protocol: p})
+	defer t.recovered("ResumeWriting panicked", p)
 	p.ResumeWriting()
 }
 
@@ -412,9 +414,11 @@ func (t *Transport) offer(must bool) {
 		t.conclude(f)
 		return
 	}
-	if !must && t.loop.IsRunning() {
+	if !must {
 		t.schedule()
-		return
+		if t.loop.IsRunning() { // asked afterwards: the loop may have stopped meanwhile
+			return
+		}
 	}
 	t.mu.Lock()
 	offers := t.offers

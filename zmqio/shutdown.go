@@ -3,16 +3,22 @@ package zmqio
 import (
 	"context"
 	"errors"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// Shutdown closes all transports, also those that come meanwhile, and waits until they
-// have sent what Write accepted and ConnectionLost has been called for each. While
-// nobody runs the loop, Shutdown runs it. Then it waits until receivers over ipc have read
-// what is on its way, also for transports that were closed before; see Transport.Close.
-// The loop stays open; Close comes next.
+// Shutdown closes all transports and other residents, also those that come meanwhile, and
+// waits until they have sent what they accepted and left, which a transport does when
+// ConnectionLost has been called. While no goroutine runs the loop, Shutdown runs it. Then
+// it waits until receivers over ipc have read what is on its way, also for transports that
+// were closed before; see Transport.Close. The loop stays open; Close comes next.
 //
 // When ctx ends first, what is left in the transports' buffers is dropped, and so are
-// the transports. The error is then the cause of ctx and, if anything was dropped,
+// the transports; other residents are aborted. The error is then the cause of ctx and, if anything was dropped,
 // ErrUndelivered, which counts it transport by transport; ConnectionLost may come
 // later. Messages that libzmq has taken do not count, except over ipc: there the error
 // gives an upper bound of what the receivers have not read, and says if libzmq has not sent
@@ -32,28 +38,36 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		return errNilContext()
 	case l.IsClosed():
 		return ErrLoopClosed
-	case l.onLoop():
+	case l.InLoop():
 		return ErrWouldDeadlock
 	case running != nil:
 		return ErrLoopRunning
 	}
-	closing := make(map[uint64]*Transport)
+	closing := make(map[*reactor.Residence]bool)
+	var failed []error
 	closeAll := func() error { // on the loop, or while this goroutine takes its place
-		for _, t := range l.openTransports() {
-			closing[t.id] = t
-			_ = t.Close() // is always nil
+		for _, p := range l.reactor.Residents() {
+			if !closing[p] {
+				closing[p] = true
+				if err := p.Resident().Close(); err != nil {
+					failed = append(failed, err)
+				}
+			}
 		}
 		return nil
 	}
-	done := func() bool { return len(l.openTransports()) == 0 || ctx.Err() != nil }
+	done := func() bool { return len(l.reactor.Residents()) == 0 || ctx.Err() != nil }
 	for {
-		changed := l.change()
+		changed := l.reactor.Changed()
 		if done() {
 			break
 		}
-		err := l.await(ctx, closeAll) // not while one is being made
+		err := l.reactor.Do(ctx, closeAll) // not while one is being made
 		if err == nil {
-			_, err = l.runUntil(ctx, func() bool { return closeAll() != nil || done() })
+			_, err = l.reactor.Run(ctx, func() bool {
+				_ = closeAll()
+				return done()
+			})
 		}
 		switch {
 		case err == nil, ctx.Err() != nil:
@@ -66,22 +80,60 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	open := l.openTransports()
-	for _, t := range open {
-		closing[t.id] = t
+	open := l.reactor.Residents()
+	for _, p := range open {
+		delete(closing, p)
 	}
-	left := l.endAll(sorted(closing))
+	for _, p := range reactor.Sorted(maps.Keys(closing)) { // those that have left
+		if err := p.Resident().(inhabitant).lost(); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	failed = append(failed, reactor.EndAll(open, time.Now())...)
 	onTheWay := l.awaitDepartures(ctx, false, false)
-	err := undelivered(append(left, onTheWay...))
+	err := joinLosses(append(failed, onTheWay...))
 	if len(open) > 0 || len(onTheWay) > 0 && ctx.Err() != nil {
 		err = errors.Join(context.Cause(ctx), err)
 	}
 	return err
 }
 
-// openTransports returns the transports whose ConnectionLost has not returned.
-func (l *EventLoop) openTransports() []*Transport {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return sorted(l.transports)
+// A tally counts messages and their payload.
+type tally struct{ messages, bytes int }
+
+// A loss says what a resident has dropped at its end, or what did not arrive after that. It
+// is ErrUndelivered.
+type loss string
+
+func (e loss) Error() string { return string(e) }
+
+func (e loss) Is(target error) bool { return target == ErrUndelivered }
+
+// newLoss returns the loss of r, or nil if it has dropped nothing.
+func newLoss(r Resident, dropped tally) error {
+	if dropped == (tally{}) {
+		return nil
+	}
+	return loss(fmt.Sprintf("%v: %d messages, %d bytes", r, dropped.messages, dropped.bytes))
+}
+
+// joinLosses joins errors, and makes one of those that are losses.
+func joinLosses(errs []error) error {
+	var lost []string
+	var others []error
+	for _, err := range errs {
+		if _, ok := err.(loss); ok {
+			lost = append(lost, err.Error())
+		} else {
+			others = append(others, err)
+		}
+	}
+	var undelivered error
+	if lost != nil {
+		undelivered = fmt.Errorf("%w: %s", ErrUndelivered, strings.Join(lost, "; "))
+	}
+	if others == nil {
+		return undelivered
+	}
+	return errors.Join(append(others, undelivered)...)
 }

@@ -5,6 +5,8 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // AddSignalHandler arranges for fn to be called on the loop each time the process
@@ -28,14 +30,14 @@ func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 	if fn == nil {
 		return invalid("nil function")
 	}
-	h := l.newCallback(fn)
+	h := l.reactor.NewTask(fn)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.closed {
+	if l.IsClosed() {
 		return ErrLoopClosed
 	}
 	if w := l.signals[n]; w != nil {
-		w.replace(n, h)
+		w.replaceLocked(n, h)
 		return nil
 	}
 	w := &signalWatch{caught: make(chan os.Signal, 1), handler: h}
@@ -62,7 +64,7 @@ func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {
 	if w == nil {
 		return false
 	}
-	l.dropSignal(n, w)
+	l.dropSignalLocked(n, w)
 	return true
 }
 
@@ -70,16 +72,16 @@ func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {
 // closed.
 type signalWatch struct {
 	caught  chan os.Signal
-	handler *ioHandle // guarded by the loop's mu
+	handler *reactor.Task // guarded by the loop's mu
 }
 
-// replace makes h the handler. A signal that the old one has not been called for yet
-// is h's. The loop's mu is held.
-func (w *signalWatch) replace(sig syscall.Signal, h *ioHandle) {
+// replaceLocked makes h the handler. A signal that the old one has not been called for yet
+// is h's. Caller holds EventLoop.mu.
+func (w *signalWatch) replaceLocked(sig syscall.Signal, h *reactor.Task) {
 	old := w.handler
 	w.handler = h
 	old.Cancel()
-	if old.phase.Load() == ioQueued {
+	if old.Queued() {
 		select {
 		case w.caught <- sig:
 		default: // one has come already
@@ -87,8 +89,8 @@ func (w *signalWatch) replace(sig syscall.Signal, h *ioHandle) {
 	}
 }
 
-// dropSignal ends a watch. mu is held.
-func (l *EventLoop) dropSignal(sig syscall.Signal, w *signalWatch) {
+// dropSignalLocked ends a watch. Caller holds l.mu.
+func (l *EventLoop) dropSignalLocked(sig syscall.Signal, w *signalWatch) {
 	delete(l.signals, sig)
 	w.handler.Cancel()
 	signal.Stop(w.caught) // from here on nothing is sent to it
@@ -102,10 +104,9 @@ func (l *EventLoop) handleSignal(sig syscall.Signal, w *signalWatch) {
 	switch h := w.handler; {
 	case l.signals[sig] != w: // removed meanwhile
 	case h.Cancelled(): // by an exception handler
-		l.dropSignal(sig, w)
-	case h.queue():
-		l.makeReady(&h.Handle)
-		l.wakeLocked()
+		l.dropSignalLocked(sig, w)
+	default:
+		h.Schedule()
 	}
 }
 

@@ -30,7 +30,7 @@ var opening sync.Mutex
 func (l *EventLoop) withSpare(call string, n int, fn func() error) error {
 	opening.Lock()
 	defer opening.Unlock()
-	if err := l.poller.Spare(n); err != nil {
+	if err := l.reactor.Spare(n); err != nil {
 		return zmq.Translate(call, err)
 	}
 	return fn()

@@ -11,6 +11,8 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
@@ -22,16 +24,21 @@ type Transport struct {
 	loop   *EventLoop
 	typ    zmq.SocketType
 	traits traits
-	id     uint64 // on the loop, counting from 1
-	io     ioHandle
 	zsock  *zmq4.Socket
 
 	context *zmq4.Context // of zsock
 
-	created *trace          // in debug mode
+	residence *reactor.Residence // a monitor's PAIR does not enter its own
+	task      *reactor.Task      // serve
+	watch     *reactor.Watch     // of fd, for the task
+
+	created *reactor.Trace  // in debug mode
 	leak    runtime.Cleanup // in debug mode
 
-	// sockMu is held by whoever is in a libzmq call. It is taken before mu.
+	// The locks of a transport and its loop are taken in this order: sockMu, mu, EventLoop.mu,
+	// and those of package reactor, which makes the system calls of its poller under its own.
+	// The locks of policies and child watchers come before, and of two transports' sockMu that
+	// of a monitor's PAIR comes last. sockMu is held during libzmq calls.
 	sockMu  sync.Mutex
 	sock    *sock.Socket // nil when it has been closed
 	fd      int          // ZMQ_FD
@@ -49,7 +56,7 @@ type Transport struct {
 	listeners   endpoints
 	connections endpoints
 	lostErr     error
-	undelivered tally // what was in out when an error ended it
+	undelivered tally // what was in out at the end
 	unroutable  unroutable
 
 	reading    atomic.Bool // open and not paused: MsgReceived may be called
@@ -106,17 +113,12 @@ func (t *Transport) start(p Protocol) error {
 	t.fd = int(fd)
 	t.traits = traitsOf(t.typ)
 	t.protocol.Store(&p)
-	t.io.init(t.serve)
-	t.io.origin = &origin{transport: t, trace: t.created, method: "MsgReceived"}
-	if of := t.monitorOf; of != nil {
-		t.io.origin = &origin{transport: of, trace: of.created, method: "EventReceived"}
-	}
 	t.reading.Store(true)
 
 	if t.created != nil { // before anybody else can end t
-		t.leak = warnIfCollected(t, t.loop.logger, "transport", t.created, slog.String("type", t.typ.String()))
+		t.leak = reactor.WarnIfCollected(t, t.loop.reactor.Logger(), "transport", t.created, slog.String("type", t.typ.String()))
 	}
-	if err := t.loop.adopt(t); err != nil {
+	if err := t.settleInLocked(); err != nil {
 		t.leak.Stop()
 		return err
 	}
@@ -126,40 +128,38 @@ func (t *Transport) start(p Protocol) error {
 	return nil
 }
 
-// adopt makes t one of the loop's transports, unless it is a part of another one, and
-// watches its descriptor.
-func (l *EventLoop) adopt(t *Transport) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if err := l.watch(t.fd, watch{reader: &t.io, transport: true}); err != nil {
+// settleInLocked has t's descriptor watched and makes t a resident of its loop, unless it is
+// a part of another transport. Caller holds t.sockMu, or t could be ended half-way.
+func (t *Transport) settleInLocked() error {
+	source := t.methodOrigin("MsgReceived")
+	if of := t.monitorOf; of != nil {
+		source = of.methodOrigin("EventReceived")
+	}
+	t.residence = t.loop.reactor.NewResidence(transportResident{t})
+	t.task = t.residence.NewTask(t.serve, source)
+	if err := t.watchFD(); err != nil || t.monitorOf != nil {
 		return err
 	}
-	if t.monitorOf == nil {
-		l.lastID++
-		t.id = l.lastID
-		l.transports[t.id] = t
-		l.notifyLocked() // Shutdown, which closes it
+	err := t.residence.Enter()
+	if err != nil {
+		t.watch.Stop()
 	}
-	return nil
+	return err
 }
 
-// abandon ends the watch of t's descriptor, unless the number is another's by now
-// because the socket was closed behind our back.
-func (l *EventLoop) abandon(t *Transport) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if w := l.watches[t.fd]; w != nil && w.reader == &t.io {
-		l.unwatch(t.fd)
+// watchFD has the loop serve the transport when ZMQ_FD tells of something.
+func (t *Transport) watchFD() (err error) {
+	t.watch, err = t.residence.Watch(t.fd, t.task, nil)
+	if errors.Is(err, reactor.ErrReserved) {
+		return invalid("descriptor %d of the socket is watched by another resident of the loop", t.fd)
 	}
-}
-
-func (l *EventLoop) forget(t *Transport) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	delete(l.transports, t.id)
-	if len(l.transports) == 0 {
-		l.notifyLocked()
+	if err != nil {
+		return err
 	}
+	if err = t.watch.Want(true, false); err != nil {
+		t.watch.Stop()
+	}
+	return err
 }
 
 // Loop returns the loop that the transport is on.
@@ -246,41 +246,61 @@ func (t *Transport) Abort() error {
 	return nil
 }
 
+// Undelivered returns what Write has accepted and libzmq has not taken, or after the end
+// what was dropped then: messages, and their payload in bytes.
+func (t *Transport) Undelivered() (messages, bytes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.undelivered
+	if t.state != stateClosed {
+		left = t.waitingLocked()
+	}
+	return left.messages, left.bytes
+}
+
+// waitingLocked counts what is in the outbox. Caller holds t.mu.
+func (t *Transport) waitingLocked() tally { return tally{t.out.Messages(), t.out.Bytes()} }
+
 // finish ends the socket as how says, drops the buffer, and posts
 // ConnectionLost(err). The first call counts; it returns what was in the buffer, and so
 // does any later one if err ended it.
 func (t *Transport) finish(err error, how ending) (dropped tally) {
 	t.sockMu.Lock()
+	dropped, fx := t.finishLocked(err, how)
+	t.sockMu.Unlock()
+	t.carry(fx)
+	return dropped
+}
+
+// finishLocked is finish, and returns the effects. Caller holds t.sockMu.
+func (t *Transport) finishLocked(err error, how ending) (dropped tally, fx flow.Effects) {
 	t.mu.Lock()
 	if t.state == stateClosed {
-		dropped = t.undelivered
+		if t.lostErr != nil {
+			dropped = t.undelivered
+		}
 		t.mu.Unlock()
-		t.sockMu.Unlock()
-		return dropped
+		return dropped, 0
 	}
 	t.state = stateClosed
 	t.leak.Stop()
 	t.reading.Store(false)
 	t.discarding.Store(false)
 	t.lostErr = err
-	dropped = tally{t.out.Messages(), t.out.Bytes()}
-	if err != nil {
-		t.undelivered = dropped
-	}
+	t.undelivered = t.waitingLocked()
+	dropped = t.undelivered
 	t.out.Clear()
 	t.flow.Stop(errClosedForWrite())
-	fx := t.flow.Lose()
+	fx = t.flow.Lose()
 	t.mu.Unlock()
 	// Off the poller before it is closed, so that the descriptor's number cannot
 	// be another's while it is watched.
-	t.loop.abandon(t)
+	t.watch.Stop()
 	_ = t.endMonitor() // fails only if the socket is gone
 	how(t)
 	t.sock = nil
 	sock.Disclaim(t.zsock) // closed, or nobody's: until here another transport could not take it
-	t.sockMu.Unlock()
-	t.carry(fx)
-	return dropped
+	return dropped, fx
 }
 
 // disown ends a transport that did not get as far as its loop, as how says.
@@ -295,9 +315,9 @@ func (t *Transport) disown(how ending) {
 // An ending is what becomes of a transport's socket. It is called with sockMu held.
 type ending func(*Transport)
 
-// postLost has ConnectionLost called by the loop. A closed loop does it in Close.
+// postLost has ConnectionLost called by the loop.
 func (t *Transport) postLost() {
-	_ = t.loop.enqueue(&Handle{fn: t.lose, origin: t.origin("ConnectionLost")})
+	t.residence.Post(reactor.NewHandle(t.lose, t.origin("ConnectionLost")))
 }
 
 // lose calls ConnectionLost, on the loop, once.
@@ -305,10 +325,10 @@ func (t *Transport) lose() {
 	if t.lost.Swap(true) {
 		return
 	}
-	defer t.loop.forget(t)
+	defer t.residence.Leave()
 	defer func() { // also when Unroutable calls runtime.Goexit
 		p := t.Protocol()
-		defer t.loop.recovered(ExceptionContext{Message: "ConnectionLost panicked", Transport: t, Protocol: p})
+		defer t.recovered("ConnectionLost panicked", p)
 		p.ConnectionLost(t.lostErr)
 	}()
 	t.tellLastUnroutable()
@@ -320,22 +340,16 @@ func (t *Transport) fatal(err error) {
 		t = t.monitorOf
 	}
 	if !t.failed.Swap(true) { // several goroutines may meet the same error
-		tell := t.complaint("fatal error on a transport", err)
-		if t.loop.enqueue(tell) != nil && t.loop.onLoop() { // in EventLoop.Close
-			tell.fn()
-		}
+		t.complain("fatal error on a transport", err)
 	}
 	t.finish(err, closeSocket)
 }
 
 // complain has the loop's exception handler called with err.
 func (t *Transport) complain(message string, err error) {
-	_ = t.loop.enqueue(t.complaint(message, err))
-}
-
-func (t *Transport) complaint(message string, err error) *Handle {
-	ctx := ExceptionContext{Message: message, Err: err, Transport: t, Protocol: t.Protocol(), Created: t.created.text()}
-	return &Handle{fn: func() { t.loop.CallExceptionHandler(ctx) }}
+	ctx := t.exception(message, t.Protocol())
+	ctx.Err = err
+	t.residence.Post(reactor.NewHandle(func() { t.loop.CallExceptionHandler(ctx) }, nil))
 }
 
 // isFatal reports whether a libzmq call that failed with err will never succeed.

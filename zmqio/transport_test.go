@@ -289,7 +289,7 @@ func TestLifecycleOffTheLoop(t *testing.T) {
 		}
 		lost := make(chan struct{})
 		r.onLost = func(error) {
-			if !l.onLoop() {
+			if !l.InLoop() {
 				t.Error("ConnectionLost is not on the loop")
 			}
 			close(lost)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // unroutableInterval is how often the exception handler is told of messages that cannot
@@ -52,7 +53,7 @@ func (t *Transport) postUnroutableLocked() {
 		u.timer, _ = t.loop.CallAt(u.next, t.tellUnroutable)
 		return
 	}
-	_ = t.loop.enqueue(&Handle{fn: t.tellUnroutable, origin: t.origin("Unroutable")})
+	_ = t.loop.reactor.CallSoon(reactor.NewHandle(t.tellUnroutable, t.origin("Unroutable")))
 }
 
 // tellUnroutable tells of the messages that could not go until now. Loop goroutine only.
@@ -69,8 +70,9 @@ func (t *Transport) tellUnroutable() {
 	t.mu.Unlock()
 	err := zmq.Translate("zmq_send", zmq.EHOSTUNREACH)
 	if count > 0 {
-		err = fmt.Errorf("%d messages, the last one for routing id %q: %w", count, id, err)
-		t.complaint("messages dropped: no peer to send them to", err).fn()
+		ctx := t.exception("messages dropped: no peer to send them to", t.Protocol())
+		ctx.Err = fmt.Errorf("%d messages, the last one for routing id %q: %w", count, id, err)
+		t.loop.CallExceptionHandler(ctx)
 	}
 	defer func() {
 		if left > 0 { // the user's function called runtime.Goexit
@@ -94,7 +96,7 @@ func (t *Transport) callUnroutable(err error) {
 		u.waiting = nil
 	}
 	t.mu.Unlock()
-	defer t.loop.recovered(ExceptionContext{Message: "Unroutable panicked", Transport: t, Protocol: t.Protocol()})
+	defer t.recovered("Unroutable panicked", t.Protocol())
 	u.call(msg, err)
 }
 

@@ -1,4 +1,4 @@
-package zmqio
+package reactor
 
 import (
 	"testing"
@@ -13,7 +13,7 @@ func TestYield(t *testing.T) {
 	if l.shouldYield() {
 		t.Error("a loop that is left alone yields")
 	}
-	l.share()
+	l.Share()
 	if !l.shouldYield() {
 		t.Error("it does not yield although others use it")
 	}

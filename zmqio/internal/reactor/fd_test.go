@@ -1,4 +1,4 @@
-package zmqio
+package reactor
 
 import (
 	"os"
@@ -27,17 +27,17 @@ func TestEventsOfOldWatchesAreDropped(t *testing.T) {
 	for _, change := range []func(){func() {}, func() { l.RemoveReader(fd) }} {
 		change()
 		must(t, l.AddReader(fd, func() {}))
-		l.queueReady(stale)
+		l.queueReadyLocked(stale)
 		if len(l.ready) != 0 {
 			t.Fatal("an old event had a new reader called")
 		}
 	}
-	l.queueReady(poll.Event{Token: l.watches[fd].token, Ready: poll.Read})
+	l.queueReadyLocked(poll.Event{Token: l.watches[fd].token, Ready: poll.Read})
 	if len(l.ready) != 1 {
 		t.Fatal("an event did not have the reader called")
 	}
 	l.RemoveReader(fd)
-	l.queueReady(stale)
+	l.queueReadyLocked(stale)
 	if len(l.ready) != 1 {
 		t.Error("an old event had something called")
 	}

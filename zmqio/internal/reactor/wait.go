@@ -1,4 +1,4 @@
-package zmqio
+package reactor
 
 import (
 	"runtime"
@@ -6,23 +6,23 @@ import (
 	"time"
 )
 
-// runs counts the loops that are running.
-var runs atomic.Int64
+// Runs counts the loops that are running.
+var Runs atomic.Int64
 
 // chooseWait decides how a run of the loop waits. A thread that blocks in epoll_wait
 // is the faster to wake up: with goroutines that park in the runtime's poller a round
-// trip between two loops takes 1.2 times as long (BenchmarkWait). But a thousand loops
-// would need a thousand threads, of which only as many as there are processors can run
-// anyway. So the first of these block, and the others park. The function returned is
-// called when the run ends.
-func (l *EventLoop) chooseWait() (end func()) {
+// trip between two loops takes 1.2 times as long (BenchmarkWait of package zmqio). But a
+// thousand loops would need a thousand threads, of which only as many as there are
+// processors can run anyway. So the first of these block, and the others park. The
+// function returned is called when the run ends.
+func (l *Loop) chooseWait() (end func()) {
 	l.processors = int64(runtime.GOMAXPROCS(0))
-	l.parks = runs.Add(1) > l.processors
-	return func() { runs.Add(-1) }
+	l.parks = Runs.Add(1) > l.processors
+	return func() { Runs.Add(-1) }
 }
 
 // wait waits for I/O and stores what is ready in l.events.
-func (l *EventLoop) wait(leave func() bool) (ready int, err error) {
+func (l *Loop) wait(leave func() bool) (ready int, err error) {
 	if l.parks {
 		return l.poller.Park(l.events, l.timeout(leave))
 	}
@@ -45,44 +45,46 @@ const yieldInterval = 5 * time.Millisecond
 //
 // And it keeps its P while it blocks. A goroutine that became ready to run on the loop's
 // thread waits there for 60 µs or longer until another P has found it. So the loop yields
-// before it blocks if there may be one. It does not when it has only received messages
-// and the program leaves it alone: to yield wakes a thread, which would make round trips
-// take a fifth longer.
-func (l *EventLoop) shouldYield() bool {
+// before it blocks if there may be one. It does not when it has only served residents and
+// the program leaves it alone: to yield wakes a thread, which would make round trips take
+// a fifth longer.
+func (l *Loop) shouldYield() bool {
 	now := l.Time()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	blocks := len(l.ready) == 0
-	alone := !l.shared.Load() && runs.Load() < l.processors
+	alone := !l.shared.Load() && Runs.Load() < l.processors
 	if now < l.keeps || now-l.yielded < yieldInterval && (alone || !blocks) {
 		return false
 	}
 	l.yielded = now
-	if blocks { // else callbacks that are ready may wake somebody yet
+	if blocks { // else callbacks that are ready may wake other goroutines yet
 		l.shared.Store(false)
 	}
 	return true
 }
 
-// keepFor is told how long a yield took. If it was long, somebody computes, and would
-// have the P for 10 ms each time: then the loop keeps it for four times as long.
-func (l *EventLoop) keepFor(took time.Duration) {
+// keepFor is told how long a yield took. A yield over 1 ms means that a goroutine that
+// computes took the P, for up to 10 ms each time. The loop then does not yield for four
+// times as long.
+func (l *Loop) keepFor(took time.Duration) {
 	if took > time.Millisecond {
 		l.keeps = l.yielded + 5*took
 	}
 }
 
-// share notes that other goroutines may be about to run: they use the loop, or a callback
+// Share notes that other goroutines may be about to run: they use the loop, or a callback
 // may have made them ready.
-func (l *EventLoop) share() {
+func (l *Loop) Share() {
 	if !l.shared.Load() {
 		l.shared.Store(true)
 	}
 }
 
 // timeout returns how long the iteration may wait, and takes note that it does.
-func (l *EventLoop) timeout(leave func() bool) time.Duration {
+func (l *Loop) timeout(leave func() bool) time.Duration {
 	l.mu.Lock()
+	l.endBatchLocked(len(l.batch))
 	d := time.Duration(-1)
 	switch {
 	case len(l.ready) > 0 || l.stopping:

@@ -1,0 +1,77 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+	"sync"
+)
+
+// Start runs the loop in the background, on a goroutine of its own, until Stop or Close. The
+// loop runs when Start returns. Close stops it and waits for that, except in the loop's own
+// callbacks, where it returns ErrLoopRunning. A callback that calls runtime.Goexit does not
+// end the run. An error of the system call that waits does, and goes to the exception handler.
+//
+// The errors are ErrLoopClosed, ErrLoopRunning, and ErrWouldDeadlock in a ConnectionMade that
+// is called while no goroutine runs the loop.
+func (l *EventLoop) Start() error {
+	return l.reactor.Start(func(err error) {
+		l.CallExceptionHandler(ExceptionContext{Message: "event loop has stopped: it cannot wait", Err: err})
+	})
+}
+
+// common is the loop that DefaultLoop returns.
+var common struct {
+	mu   sync.Mutex
+	loop *EventLoop
+}
+
+// DefaultLoop returns a loop that runs in the background, for programs that need no loop of
+// their own. The first call makes it, with a zero LoopConfig, and so does the first one after
+// the loop was closed; one that was stopped is started again. The loop keeps no process
+// alive: see ShutdownDefault.
+func DefaultLoop() (*EventLoop, error) {
+	common.mu.Lock()
+	defer common.mu.Unlock()
+	if l := common.loop; l != nil {
+		if l.IsRunning() {
+			return l, nil
+		}
+		if err := l.Start(); !errors.Is(err, ErrLoopClosed) {
+			return l, nil // it runs, or will: another goroutine works in its place
+		}
+	}
+	l, err := NewEventLoop(nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Start(); err != nil {
+		return nil, errors.Join(err, l.Close())
+	}
+	common.loop = l
+	return l, nil
+}
+
+// ShutdownDefault ends the loop that DefaultLoop returns: Shutdown, Stop and Close. It is for
+// the end of programs, whose messages may still be on their way, and of tests that look for
+// goroutines. Without such a loop it does nothing. The errors are ErrInvalidArgument for a nil
+// ctx, and those of [EventLoop.Shutdown] and [EventLoop.Close].
+func ShutdownDefault(ctx context.Context) error {
+	if ctx == nil {
+		return errNilContext()
+	}
+	common.mu.Lock()
+	l := common.loop
+	common.mu.Unlock()
+	if l == nil {
+		return nil
+	}
+	err := l.Shutdown(ctx)
+	switch {
+	case errors.Is(err, ErrLoopClosed):
+		return nil
+	case errors.Is(err, ErrWouldDeadlock), errors.Is(err, ErrLoopRunning):
+		return err
+	}
+	l.Stop()
+	return errors.Join(err, l.Close())
+}

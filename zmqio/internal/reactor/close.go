@@ -1,0 +1,119 @@
+package reactor
+
+import (
+	"context"
+	"maps"
+	"time"
+)
+
+// Close closes the loop for good. It stops a run that Start began and waits for its end.
+// Callbacks, timers, readers and writers are dropped, first is called, all residents are
+// ended, and what they post is run. Close waits until each has left, for up to linger in
+// all. It returns the errors of the residents.
+//
+// Close returns ErrRunning while a goroutine runs the loop, ErrWouldDeadlock in a function
+// that works in the loop's place, and ErrClosed if the loop is closed already. Only then it
+// does not call first.
+func (l *Loop) Close(linger time.Duration, first func()) (lost []error, err error) {
+	if err := l.stopBackground(); err != nil {
+		return nil, err
+	}
+	if err := l.acquire(context.Background(), forClosing); err != nil {
+		return nil, err
+	}
+	defer l.release()
+	defer func() { err = l.poller.Close() }()
+	deadline := time.Now().Add(linger)
+	l.dropCallbacks()
+	defer l.runPosted(deadline)
+	first()
+	return EndAll(l.Residents(), deadline), nil
+}
+
+// dropCallbacks drops all that the loop would have called, except for what is posted.
+func (l *Loop) dropCallbacks() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.leak.Stop()
+	l.lost.Stop()
+	l.unguardLocked()
+	for _, t := range l.timers {
+		t.index = -1
+	}
+	l.timers = nil
+	kept := l.ready[:0]
+	for _, h := range l.ready {
+		if h.state.Load()&posted != 0 {
+			kept = append(kept, h)
+		}
+	}
+	clear(l.ready[len(kept):])
+	l.ready = kept
+	maps.DeleteFunc(l.watches, func(_ int, w *watch) bool { return w.reservedBy == nil })
+}
+
+// EndAll ends residents, and the others too when one calls runtime.Goexit. It returns the
+// errors that are not nil.
+func EndAll(residents []*Residence, deadline time.Time) (errs []error) {
+	defer func() {
+		if len(residents) > 0 { // one called runtime.Goexit
+			EndAll(residents, deadline)
+		}
+	}()
+	for len(residents) > 0 {
+		r := residents[0].resident
+		residents = residents[1:]
+		if err := r.End(deadline); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// runPosted runs what is posted until every resident has left, the others too when one
+// calls runtime.Goexit.
+func (l *Loop) runPosted(deadline time.Time) {
+	over := false
+	defer func() {
+		if !over {
+			l.runPosted(deadline)
+		}
+	}()
+	for !over {
+		batch, changed := l.takePosted(deadline)
+		switch {
+		case len(batch) > 0:
+			l.runBatch(batch)
+		case changed == nil:
+			over = true
+		default:
+			waitUntil(deadline, changed)
+		}
+	}
+}
+
+// takePosted returns what to run, or the channel to wait for. With neither it is over.
+func (l *Loop) takePosted(deadline time.Time) (batch []*Handle, changed <-chan struct{}) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.endBatchLocked(len(l.batch))
+	switch {
+	case len(l.ready) > 0:
+		batch, l.ready = l.ready, nil
+		l.beginBatchLocked(batch)
+		return batch, nil
+	case len(l.residents) > 0 && time.Now().Before(deadline):
+		return nil, l.changed
+	}
+	l.ended = true
+	return nil, nil
+}
+
+func waitUntil(deadline time.Time, changed <-chan struct{}) {
+	timeout := time.NewTimer(time.Until(deadline))
+	defer timeout.Stop()
+	select {
+	case <-changed:
+	case <-timeout.C:
+	}
+}

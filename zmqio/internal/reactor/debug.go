@@ -1,0 +1,212 @@
+package reactor
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"time"
+)
+
+// DefaultSlowCallback is how long a callback may take before debug mode logs it.
+const DefaultSlowCallback = 100 * time.Millisecond
+
+// debugMode is what SetDebug sets. While it is off, it costs a callback one load.
+type debugMode struct {
+	on   atomic.Bool
+	slow atomic.Int64 // a time.Duration
+}
+
+// SetDebug turns debug mode on or off: the logger gets a warning of callbacks that take
+// long and of a loop that is garbage collected without having been closed, and Origin takes
+// traces.
+func (l *Loop) SetDebug(on bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed || l.debug.on.Swap(on) == on {
+		return
+	}
+	if on {
+		l.leak = WarnIfCollected(l, l.cfg.Logger, "event loop", l.created)
+	} else {
+		l.leak.Stop()
+	}
+}
+
+// Debug reports whether debug mode is on.
+func (l *Loop) Debug() bool { return l.debug.on.Load() }
+
+// SetSlowCallback sets how long a callback may take before debug mode logs it.
+func (l *Loop) SetSlowCallback(d time.Duration) { l.debug.slow.Store(int64(d)) }
+
+// call runs h, unless it was cancelled. A panic goes to Config.Panicked.
+func (l *Loop) call(h *Handle) {
+	fn := h.begin()
+	if fn == nil {
+		return
+	}
+	if l.Debug() {
+		start := time.Now()
+		defer func() { l.logIfSlow(h, time.Since(start)) }()
+	}
+	defer l.end(h)
+	fn()
+}
+
+// end is deferred around the callback of h.
+func (l *Loop) end(h *Handle) {
+	v := recover()
+	if h.state.Load()&repeats != 0 {
+		l.finish(h)
+	}
+	if v != nil {
+		l.cfg.Panicked("callback panicked", h, v)
+	}
+}
+
+func (l *Loop) logIfSlow(h *Handle, took time.Duration) {
+	if took < time.Duration(l.debug.slow.Load()) {
+		return
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			l.cfg.Panicked("logger panicked", nil, v)
+		}
+	}()
+	l.Logger().Warn("zmqio: slow callback", h.from().attrs(took)...)
+}
+
+// from returns where h comes from, which has begun to run and has not been dropped.
+func (h *Handle) from() *Origin {
+	if h.origin == nil { // outside debug mode, or it has just begun
+		return &Origin{fn: entry(h.fn)}
+	}
+	return h.origin
+}
+
+// attrs describes a callback that has run for some time to a logger. Caller holds no lock.
+func (o *Origin) attrs(took time.Duration) []any {
+	name, place := o.Place()
+	a := []any{slog.String("callback", name), slog.String("place", place), slog.Duration("duration", took)}
+	if o.source != nil {
+		a = append(a, o.source.Attrs()...)
+	}
+	if created := o.Created(); created != nil {
+		a = append(a, slog.String("created", string(created)))
+	}
+	return a
+}
+
+// An Origin is where a callback comes from: a function that was given to the loop, or a
+// Source.
+type Origin struct {
+	fn        uintptr
+	source    Source
+	trace     *Trace
+	residence *Residence // of a task
+}
+
+// A Source knows which function a callback calls. Its methods are called where something is
+// logged, on any goroutine.
+type Source interface {
+	// Func returns the entry of the function, or 0.
+	Func() uintptr
+	// Attrs describes what the function belongs to, as arguments of a slog.Logger.
+	Attrs() []any
+}
+
+// Origin returns the origin of fn, a function which the caller's caller gave to the loop;
+// nil outside debug mode.
+func (l *Loop) Origin(fn any) *Origin {
+	if !l.Debug() {
+		return nil
+	}
+	return &Origin{fn: entry(fn), trace: NewTrace()}
+}
+
+// NewOrigin returns the origin of a callback that comes from s, made at created.
+func NewOrigin(s Source, created *Trace) *Origin { return &Origin{source: s, trace: created} }
+
+// Created returns the text of the Origin's trace; nil without one.
+func (o *Origin) Created() []byte {
+	if o == nil {
+		return nil
+	}
+	return o.trace.Text()
+}
+
+// Place returns the name of the callback's function, and the file and line at which that
+// is.
+func (o *Origin) Place() (name, place string) {
+	fn := o.fn
+	if o.source != nil {
+		fn = o.source.Func()
+	}
+	f := runtime.FuncForPC(fn)
+	if f == nil {
+		return "unknown", "unknown"
+	}
+	file, line := f.FileLine(fn)
+	return f.Name(), fmt.Sprintf("%s:%d", file, line)
+}
+
+func entry(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
+
+// A Trace is where something was made: the callers, from the inside out.
+type Trace [24]uintptr
+
+// NewTrace returns the callers of the function that calls it.
+func NewTrace() *Trace {
+	t := new(Trace)
+	runtime.Callers(3, t[:])
+	return t
+}
+
+func (t *Trace) frames(yield func(runtime.Frame) bool) {
+	frames := runtime.CallersFrames(t[:])
+	for more := true; more; {
+		var f runtime.Frame
+		if f, more = frames.Next(); f.PC != 0 && !yield(f) {
+			return
+		}
+	}
+}
+
+// Text is the trace in the form of a panic's; nil for a nil trace.
+func (t *Trace) Text() []byte {
+	if t == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	for f := range t.frames {
+		fmt.Fprintf(&b, "%s\n\t%s:%d\n", f.Function, f.File, f.Line)
+	}
+	return b.Bytes()
+}
+
+// String is the place outside package zmqio and its internal packages.
+func (t *Trace) String() string {
+	for f := range t.frames {
+		if !strings.HasPrefix(f.Function, zmqioPath+".") && !strings.HasPrefix(f.Function, zmqioPath+"/internal/") {
+			return fmt.Sprintf("%s:%d", f.File, f.Line)
+		}
+	}
+	return "unknown"
+}
+
+const zmqioPath = "github.com/zmqio/zmq/zmqio"
+
+// WarnIfCollected has a warning logged when ptr is collected, unless the Cleanup that it
+// returns is stopped before.
+func WarnIfCollected[T any](ptr *T, logger *slog.Logger, what string, created *Trace, attrs ...any) runtime.Cleanup {
+	return runtime.AddCleanup(ptr, func(created *Trace) {
+		if logger == nil {
+			logger = slog.Default()
+		}
+		logger.Warn("zmqio: unclosed "+what+" was garbage collected",
+			append(attrs, slog.String("created", string(created.Text())))...)
+	}, created)
+}

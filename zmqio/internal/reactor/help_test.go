@@ -1,0 +1,103 @@
+package reactor
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newLoop returns a loop that reports panics to the test.
+func newLoop(t testing.TB) *Loop {
+	t.Helper()
+	return newLoopWith(t, Config{Panicked: func(message string, _ *Handle, value any) { t.Errorf("%s: %v", message, value) }})
+}
+
+func newLoopWith(t testing.TB, cfg Config) *Loop {
+	t.Helper()
+	l := new(Loop)
+	must(t, l.Init(cfg))
+	t.Cleanup(func() { _ = closeLoop(l) })
+	return l
+}
+
+// closeLoop closes l with no time for its residents.
+func closeLoop(l *Loop) error {
+	_, err := l.Close(0, func() {})
+	return err
+}
+
+// bounded is a context that ends a test that would hang.
+func bounded(t testing.TB) context.Context {
+	t.Helper()
+	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Second, errors.New("test took too long"))
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func soon(t testing.TB, l *Loop, fn func()) *Handle {
+	t.Helper()
+	h := NewHandle(fn, l.Origin(fn))
+	must(t, l.CallSoon(h))
+	return h
+}
+
+func later(t testing.TB, l *Loop, d time.Duration, fn func()) *Timer {
+	t.Helper()
+	timer := new(Timer)
+	must(t, l.CallAt(timer, NewHandle(fn, l.Origin(fn)), l.Time()+d))
+	return timer
+}
+
+func never() bool { return false }
+
+// run runs l until Stop.
+func run(t testing.TB, l *Loop) {
+	t.Helper()
+	ctx := bounded(t)
+	stopped, err := l.Run(ctx, func() bool { return ctx.Err() != nil })
+	must(t, err)
+	if !stopped {
+		t.Fatal(context.Cause(ctx))
+	}
+}
+
+// pass makes the loop run what is ready, once.
+func pass(t testing.TB, l *Loop) {
+	t.Helper()
+	l.Stop()
+	run(t, l)
+}
+
+// leakCheck fails the test if it leaves goroutines or descriptors behind.
+func leakCheck(t *testing.T) {
+	t.Helper()
+	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
+	t.Cleanup(func() {
+		deadline := time.Now().Add(10 * time.Second)
+		for runtime.NumGoroutine() > goroutines || countFDs(t) > fds {
+			if time.Now().After(deadline) {
+				t.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)",
+					runtime.NumGoroutine(), goroutines, countFDs(t), fds)
+				return
+			}
+			runtime.Gosched()
+		}
+	})
+}
+
+func countFDs(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/dev/fd")
+	must(t, err)
+	return len(entries)
+}

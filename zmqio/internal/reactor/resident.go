@@ -1,0 +1,108 @@
+package reactor
+
+import (
+	"cmp"
+	"iter"
+	"maps"
+	"slices"
+	"time"
+)
+
+// A Resident lives on a loop: a transport, for example. Its methods are called without a
+// lock, and on the loop goroutine unless they say otherwise.
+type Resident interface {
+	// Close begins the end in good order. When it has come, the resident leaves.
+	Close() error
+	// End ends the resident now, because Close of the loop was called or a shutdown took too
+	// long. It may wait for little until deadline. When it returns, all that has to be
+	// posted is posted, or will be before deadline. The error says what was lost. End may be
+	// called on any goroutine, after Close, and again.
+	End(deadline time.Time) error
+	// Rest is called when one of the resident's tasks is queued and no goroutine runs the
+	// loop, which may never run again. It does what can be done without the loop, and reports
+	// whether the loop is needed nevertheless. It may be called on any goroutine.
+	Rest() (needed bool)
+	// String names the resident, for messages.
+	String() string
+}
+
+// A Residence is a Resident's place on its loop.
+type Residence struct {
+	loop     *Loop
+	id       uint64 // on the loop, counting from 1
+	resident Resident
+}
+
+// NewResidence returns a place for r, which can be used before Enter. Until then the loop
+// does not call r.
+func (l *Loop) NewResidence(r Resident) *Residence { return &Residence{loop: l, resident: r} }
+
+// Enter makes the resident one of those that the loop ends, until it leaves. The error is
+// ErrClosed.
+func (p *Residence) Enter() error {
+	l := p.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return ErrClosed
+	}
+	l.lastID++
+	p.id = l.lastID
+	l.residents[p.id] = p
+	l.notifyLocked()
+	return nil
+}
+
+// Residents returns the residences of those that have not left, oldest first.
+func (l *Loop) Residents() []*Residence {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return Sorted(maps.Values(l.residents))
+}
+
+// Resident returns the resident.
+func (p *Residence) Resident() Resident { return p.resident }
+
+// Post is CallSoon for what must not be lost, ConnectionLost for example: Close of the loop
+// runs h before it returns. It reports whether h will run; on a loop that is closed for good
+// it does not.
+func (p *Residence) Post(h *Handle) bool {
+	l := p.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return false
+	}
+	h.state.Or(posted)
+	l.makeReadyLocked(h)
+	l.wakeLocked()
+	if l.closed {
+		l.notifyLocked()
+	}
+	return true
+}
+
+// NewTask returns a task of the resident for fn, which comes from o. Nil is fn itself.
+func (p *Residence) NewTask(fn func(), o *Origin) *Task {
+	if o == nil {
+		o = &Origin{fn: entry(fn)}
+	}
+	o.residence = p
+	return newTask(p.loop, fn, o)
+}
+
+// Leave ends the residence. It may be repeated, and does nothing before Enter.
+func (p *Residence) Leave() {
+	l := p.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	delete(l.residents, p.id)
+	if len(l.residents) == 0 {
+		l.notifyLocked()
+	}
+}
+
+// Sorted returns residences, oldest first.
+func Sorted(residences iter.Seq[*Residence]) []*Residence {
+	return slices.SortedFunc(residences, func(a, b *Residence) int { return cmp.Compare(a.id, b.id) })
+}

@@ -1,0 +1,319 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A lodger is a Resident with a protocol's ConnectionLost, as transports of other kinds are.
+type lodger struct {
+	name   string
+	place  *zmqio.Residence
+	slow   bool // it does not end by Close alone
+	left   int  // items that Abort drops
+	onLost func()
+
+	mu  sync.Mutex
+	log []string
+}
+
+func (x *lodger) note(s string) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.log = append(x.log, s)
+}
+
+func (x *lodger) got() []string {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return slices.Clone(x.log)
+}
+
+func (x *lodger) Close() error {
+	x.note("close")
+	if !x.slow {
+		x.lose()
+	}
+	return nil
+}
+
+func (x *lodger) Abort() error {
+	x.note("abort")
+	x.lose()
+	return nil
+}
+
+func (x *lodger) lose() {
+	x.place.Post(func() {
+		defer x.place.Leave()
+		x.note("lost")
+		if x.onLost != nil {
+			x.onLost()
+		}
+	})
+}
+
+func (x *lodger) Undelivered() (items, bytes int) { return x.left, 10 * x.left }
+func (x *lodger) String() string                  { return "<lodger " + x.name + ">" }
+
+func adopt(t testing.TB, l *zmqio.EventLoop, x *lodger) *lodger {
+	t.Helper()
+	var err error
+	x.place, err = l.Adopt(x)
+	must(t, err)
+	return x
+}
+
+func wantLog(t testing.TB, x *lodger, want ...string) {
+	t.Helper()
+	if got := x.got(); !slices.Equal(got, want) {
+		t.Errorf("%v: %q, want %q", x, got, want)
+	}
+}
+
+// Transports are residents like others, and all are listed from the oldest to the youngest
+// until they have left.
+func TestResidents(t *testing.T) {
+	l := newLoop(t, nil)
+	a := adopt(t, l, &lodger{name: "a"})
+	tr, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return zmqio.BaseProtocol{} }, zmq.PUSH,
+		zmqio.ConnectionConfig{Bind: []string{}})
+	must(t, err)
+	b := adopt(t, l, &lodger{name: "b"})
+	if got := l.Residents(); !slices.Equal(got, []zmqio.Resident{a, tr, b}) {
+		t.Errorf("residents: %v", got)
+	}
+	a.place.Leave()
+	a.place.Leave()
+	must(t, tr.Write([][]byte{[]byte("12345")})) // nobody is connected: it is buffered
+	if n, bytes := tr.Undelivered(); n != 1 || bytes != 5 {
+		t.Errorf("undelivered: %d messages, %d bytes", n, bytes)
+	}
+	must(t, tr.Abort())
+	if n, bytes := tr.Undelivered(); n != 1 || bytes != 5 {
+		t.Errorf("undelivered after Abort: %d messages, %d bytes", n, bytes)
+	}
+	pass(t, l)
+	if got := l.Residents(); !slices.Equal(got, []zmqio.Resident{b}) {
+		t.Errorf("residents: %v", got)
+	}
+	_, err = l.Adopt(nil)
+	wants(t, err, zmqio.ErrInvalidArgument)
+	must(t, l.Close())
+	_, err = l.Adopt(a)
+	wants(t, err, zmqio.ErrLoopClosed)
+	wantLog(t, a)
+	wantLog(t, b, "abort", "lost")
+}
+
+// Close aborts residents, runs what they post before it returns, also when that calls
+// runtime.Goexit, and counts what they dropped.
+func TestCloseAbortsResidents(t *testing.T) {
+	l, err := zmqio.NewEventLoop(nil)
+	must(t, err)
+	a := adopt(t, l, &lodger{name: "a", left: 3})
+	b := adopt(t, l, &lodger{name: "b"})
+	err = l.Close()
+	wants(t, err, zmqio.ErrUndelivered)
+	if err == nil || !strings.Contains(err.Error(), "<lodger a>: 3") || strings.Contains(err.Error(), "<lodger b>") {
+		t.Errorf("Close: %v", err)
+	}
+	wantLog(t, a, "abort", "lost")
+	wantLog(t, b, "abort", "lost")
+	a.place.Post(func() { t.Error("posted after Close") })
+
+	l = newLoop(t, nil)
+	a = adopt(t, l, &lodger{name: "a", onLost: runtime.Goexit})
+	b = adopt(t, l, &lodger{name: "b", onLost: runtime.Goexit})
+	onGoroutine(func() { _ = l.Close() })
+	wantLog(t, a, "abort", "lost")
+	wantLog(t, b, "abort", "lost")
+}
+
+// What was posted before Close runs all the same; what CallSoon was given does not.
+func TestPostSurvivesClose(t *testing.T) {
+	l := newLoop(t, nil)
+	x := adopt(t, l, &lodger{name: "x"})
+	ran := false
+	soon(t, l, func() { t.Error("a callback ran") })
+	x.place.Post(nil)
+	x.place.Post(func() { ran = true })
+	must(t, l.Close())
+	if !ran {
+		t.Error("what was posted did not run")
+	}
+}
+
+// Shutdown closes residents and waits until they have left. When its context ends, it
+// aborts them, and counts what they dropped.
+func TestShutdownClosesResidents(t *testing.T) {
+	l := newLoop(t, nil)
+	x := adopt(t, l, &lodger{name: "x"})
+	must(t, l.Shutdown(bounded(t)))
+	wantLog(t, x, "close", "lost")
+
+	slow := adopt(t, l, &lodger{name: "slow", slow: true, left: 2})
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	mine := errors.New("mine")
+	soon(t, l, func() { cancel(mine) })
+	err := l.Shutdown(ctx)
+	wants(t, err, mine)
+	wants(t, err, zmqio.ErrUndelivered)
+	pass(t, l)
+	wantLog(t, slow, "close", "abort", "lost")
+}
+
+// A panic in a method of a resident goes to the exception handler, and names the resident.
+func TestResidentPanics(t *testing.T) {
+	l := newLoop(t, nil)
+	var got []zmqio.ExceptionContext
+	l.SetExceptionHandler(func(_ *zmqio.EventLoop, ctx zmqio.ExceptionContext) { got = append(got, ctx) })
+	x := &rude{}
+	place, err := l.Adopt(x)
+	must(t, err)
+	x.place = place
+	after := adopt(t, l, &lodger{name: "after"})
+	r, _ := pipe(t)
+	w, err := place.Watch(r, func() {}, nil)
+	must(t, err)
+	w.Stop()
+	must(t, l.Close())
+	if len(got) != 1 || got[0].Source != x || got[0].Transport != nil || got[0].Err == nil {
+		t.Errorf("told %+v", got)
+	}
+	wantLog(t, after, "abort", "lost")
+}
+
+type rude struct{ place *zmqio.Residence }
+
+func (x *rude) Close() error            { panic("close") }
+func (x *rude) Abort() error            { x.place.Leave(); panic("abort") }
+func (x *rude) Undelivered() (int, int) { return 0, 0 }
+func (x *rude) String() string          { return "<rude>" }
+
+// A resident's watch is called for what it wants, before the loop waits again, and reserves
+// its descriptor.
+func TestResidentWatch(t *testing.T) {
+	l := newLoop(t, nil)
+	x := adopt(t, l, &lodger{name: "x"})
+	a, b := pair(t)
+	var c calls
+	w, err := x.place.Watch(a, c.add("read"), c.add("write"))
+	must(t, err)
+	_, err = syscall.Write(b, []byte("x"))
+	must(t, err)
+	pass(t, l)
+	c.want(t)
+	must(t, w.Want(true, true))
+	pass(t, l)
+	c.want(t, "read", "write")
+	must(t, w.Want(false, true))
+	pass(t, l)
+	c.want(t, "write")
+	must(t, w.Want(true, false))
+	pass(t, l)
+	c.want(t, "read")
+	wants(t, l.AddReader(a, func() {}), zmqio.ErrInvalidArgument)
+	wants(t, l.AddWriter(a, func() {}), zmqio.ErrInvalidArgument)
+	if l.RemoveReader(a) || l.RemoveWriter(a) {
+		t.Error("the watch was removed as a reader or a writer")
+	}
+	_, err = adopt(t, l, &lodger{name: "y"}).place.Watch(a, c.add("other"), nil)
+	wants(t, err, zmqio.ErrInvalidArgument)
+	w.Stop()
+	w.Stop()
+	pass(t, l)
+	c.want(t)
+	wants(t, w.Want(true, false), os.ErrClosed)
+	must(t, l.AddReader(a, c.add("reader")))
+	pass(t, l)
+	c.want(t, "reader")
+}
+
+// A watch that is told to want nothing, or stopped, by a callback of the same iteration is not
+// called in it.
+func TestResidentWatchEndsAtOnce(t *testing.T) {
+	for name, end := range map[string]func(*zmqio.Watch){
+		"Want": func(w *zmqio.Watch) { _ = w.Want(true, false) },
+		"Stop": func(w *zmqio.Watch) { w.Stop() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLoop(t, nil)
+			x := adopt(t, l, &lodger{name: "x"})
+			a, b := pair(t)
+			_, err := syscall.Write(b, []byte("x"))
+			must(t, err)
+			var w *zmqio.Watch
+			reads := 0
+			w, err = x.place.Watch(a, func() { reads++; end(w) }, func() { t.Error("called after its end") })
+			must(t, err)
+			must(t, w.Want(true, true))
+			pass(t, l)
+			if reads != 1 {
+				t.Errorf("%d reads", reads)
+			}
+		})
+	}
+}
+
+func TestResidentWatchArguments(t *testing.T) {
+	l := newLoop(t, nil)
+	x := adopt(t, l, &lodger{name: "x"})
+	r, _ := pipe(t)
+	for _, fd := range []int{-1, 1 << 40} {
+		_, err := x.place.Watch(fd, func() {}, nil)
+		wants(t, err, zmqio.ErrInvalidArgument)
+	}
+	_, err := x.place.Watch(r, nil, nil)
+	wants(t, err, zmqio.ErrInvalidArgument)
+	w, err := x.place.Watch(r, func() {}, nil)
+	must(t, err)
+	wants(t, w.Want(true, true), zmqio.ErrInvalidArgument)
+	must(t, w.Want(true, false))
+	must(t, l.Close())
+	wants(t, w.Want(false, false), zmqio.ErrLoopClosed)
+	_, err = x.place.Watch(r, func() {}, nil)
+	wants(t, err, zmqio.ErrLoopClosed)
+}
+
+// Do runs a function where callbacks run, and returns what it returned.
+func TestDo(t *testing.T) {
+	l := newLoop(t, nil)
+	mine := errors.New("mine")
+	work := func() error {
+		if !l.InLoop() {
+			t.Error("not on the loop")
+		}
+		return mine
+	}
+	wants(t, l.Do(bounded(t), work), mine) // while it does not run
+	if l.InLoop() {
+		t.Error("on the loop")
+	}
+	soon(t, l, func() { wants(t, l.Do(bounded(t), work), mine) })
+	must(t, l.Run(bounded(t), func(ctx context.Context) error {
+		wants(t, l.Do(ctx, work), mine)
+		busy, free := make(chan struct{}), make(chan struct{})
+		soon(t, l, func() { close(busy); <-free })
+		<-busy
+		ctx, cancel := context.WithCancelCause(ctx)
+		cancel(mine)
+		wants(t, l.Do(ctx, func() error { t.Error("called"); return nil }), mine)
+		close(free)
+		return nil
+	}))
+	onGoroutine(func() { _ = l.Do(bounded(t), func() error { runtime.Goexit(); return nil }) })
+	wants(t, l.Do(bounded(t), nil), zmqio.ErrInvalidArgument)
+	must(t, l.Close())
+	wants(t, l.Do(bounded(t), work), zmqio.ErrLoopClosed)
+}

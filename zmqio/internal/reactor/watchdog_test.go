@@ -1,0 +1,296 @@
+package reactor
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+)
+
+// logged is a slog.Handler that hands over what is logged.
+type logged chan slog.Record
+
+func (c logged) Enabled(context.Context, slog.Level) bool      { return true }
+func (c logged) WithAttrs([]slog.Attr) slog.Handler            { return c }
+func (c logged) WithGroup(string) slog.Handler                 { return c }
+func (c logged) Handle(_ context.Context, r slog.Record) error { c <- r.Clone(); return nil }
+
+// attrs returns the attributes of a record as text.
+func attrs(r slog.Record) map[string]string {
+	m := make(map[string]string)
+	r.Attrs(func(a slog.Attr) bool {
+		m[a.Key] = a.Value.String()
+		return true
+	})
+	return m
+}
+
+// guarded returns a loop that the watchdog has little patience with, and what it logs.
+func guarded(t *testing.T) (*Loop, logged) {
+	t.Helper()
+	records := make(logged, 100)
+	l := newLoopWith(t, Config{Logger: slog.New(records), Panicked: func(message string, _ *Handle, value any) { t.Errorf("%s: %v", message, value) }})
+	l.SetPatience(2*time.Millisecond, 20*time.Millisecond)
+	return l, records
+}
+
+// isGuarded reports whether the watchdog will look at l.
+func isGuarded(l *Loop) bool {
+	watchdog.mu.Lock()
+	defer watchdog.mu.Unlock()
+	_, guarded := watchdog.loops[l.self]
+	return guarded
+}
+
+// unguarded waits until the watchdog has lost interest in l.
+func unguarded(t *testing.T, l *Loop) {
+	t.Helper()
+	for ctx := bounded(t); isGuarded(l); runtime.Gosched() {
+		must(t, ctx.Err())
+	}
+	l.mu.Lock() // of inspect
+	defer l.mu.Unlock()
+}
+
+// expect waits for a record.
+func expect(t *testing.T, records logged, message string) map[string]string {
+	t.Helper()
+	select {
+	case r := <-records:
+		if r.Level != slog.LevelWarn || !strings.Contains(r.Message, message) {
+			t.Fatalf("logged %v %q, want %q", r.Level, r.Message, message)
+		}
+		return attrs(r)
+	case <-bounded(t).Done():
+		t.Fatal("nothing was logged")
+	}
+	return nil
+}
+
+const unrunMessage = "no goroutine runs it"
+
+// A callback, or a timer that is due, on a loop that does not run is logged once for each
+// time that the loop does not run.
+func TestWatchdogTellsOfUnrunLoop(t *testing.T) {
+	for name, give := range map[string]func(*Loop){
+		"callback": func(l *Loop) { soon(t, l, func() {}) },
+		"timer":    func(l *Loop) { later(t, l, time.Millisecond, func() {}) },
+		"posted":   func(l *Loop) { l.NewResidence(&worker{}).Post(NewHandle(func() {}, nil)) },
+		"task":     func(l *Loop) { l.NewTask(func() {}).Schedule() },
+		"resident": func(l *Loop) {
+			enter(t, l, &tenant{name: "x", needed: true}).place.NewTask(func() {}, nil).Schedule()
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, records := guarded(t)
+			give(l)
+			if got := expect(t, records, unrunMessage); !strings.Contains(got["created"], "newLoopWith") {
+				t.Errorf("created %q", got["created"])
+			}
+			unguarded(t, l)
+			soon(t, l, func() {})
+			if isGuarded(l) {
+				t.Error("it is watched after the logger was told")
+			}
+			pass(t, l)
+			give(l)
+			expect(t, records, unrunMessage)
+			unguarded(t, l)
+			if len(records) > 0 {
+				t.Errorf("logged as well: %v", <-records)
+			}
+		})
+	}
+}
+
+// What a run leaves behind is something to do.
+func TestWatchdogTellsOfWhatARunLeft(t *testing.T) {
+	l, records := guarded(t)
+	soon(t, l, func() {
+		l.Stop()
+		soon(t, l, func() {})
+	})
+	run(t, l)
+	expect(t, records, unrunMessage)
+}
+
+// Nothing is logged of loops that have nothing to do, that run, or whose callbacks have been
+// cancelled, and the watchdog does not look at them for ever.
+func TestWatchdogIsQuiet(t *testing.T) {
+	l, records := guarded(t)
+	if isGuarded(l) {
+		t.Error("a new loop is watched")
+	}
+	soon(t, l, func() {}).Cancel()
+	unguarded(t, l)
+	pass(t, l)
+	x := enter(t, l, &tenant{name: "waits"})
+	x.place.NewTask(func() {}, nil).Schedule()
+	unguarded(t, l)
+	if x.rested.Load() == 0 {
+		t.Error("the resident was not asked")
+	}
+	pass(t, l)
+	timer := later(t, l, time.Millisecond, func() {})
+	l.CancelTimer(timer)
+	unguarded(t, l)
+
+	must(t, l.Start(nothingFails(t)))
+	called := make(chan struct{})
+	for range 100 {
+		soon(t, l, func() { called <- struct{}{} })
+		<-called
+	}
+	unguarded(t, l) // it waits
+	must(t, closeLoop(l))
+	if len(records) > 0 {
+		t.Errorf("logged %v", <-records)
+	}
+}
+
+// While all loops are idle or closed, no timer is set.
+func TestWatchdogSleeps(t *testing.T) {
+	l, _ := guarded(t)
+	l.SetPatience(time.Hour, time.Hour)
+	later(t, l, time.Hour, func() {})
+	if !isGuarded(l) {
+		t.Error("not watched")
+	}
+	must(t, closeLoop(l))
+	if isGuarded(l) {
+		t.Error("a closed loop is watched")
+	}
+	for ctx := bounded(t); ; runtime.Gosched() { // other tests' loops may be watched yet
+		watchdog.mu.Lock()
+		set, left := !watchdog.next.IsZero(), len(watchdog.loops)
+		for p := range maps.Keys(watchdog.loops) {
+			if p.Value() == nil {
+				left--
+			}
+		}
+		watchdog.mu.Unlock()
+		if !set {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("the timer is set for %d loops", left)
+		}
+	}
+}
+
+// A callback that does not return is logged once, by name, while it runs.
+func TestWatchdogTellsOfStuckCallback(t *testing.T) {
+	l, records := guarded(t)
+	must(t, l.Start(nothingFails(t)))
+	for range 2 {
+		free := make(chan struct{})
+		l.mu.Lock() // all are one batch
+		for _, fn := range []func(){func() {}, func() { <-free }, func() {}} {
+			l.makeReadyLocked(NewHandle(fn, nil))
+		}
+		l.wakeLocked()
+		l.mu.Unlock()
+		got := expect(t, records, "callback has not returned")
+		if !strings.Contains(got["callback"], "TestWatchdogTellsOfStuckCallback.func") || !strings.Contains(got["place"], "watchdog_test.go") {
+			t.Errorf("got %v", got)
+		}
+		close(free)
+	}
+	must(t, closeLoop(l))
+	if len(records) > 0 {
+		t.Errorf("logged as well: %v", <-records)
+	}
+}
+
+// A task that does not return is logged with what its source says.
+func TestWatchdogNamesTheSource(t *testing.T) {
+	l, records := guarded(t)
+	must(t, l.Start(nothingFails(t)))
+	free := make(chan struct{})
+	x := enter(t, l, &tenant{name: "x"})
+	x.place.NewTask(func() { <-free }, NewOrigin(source{}, nil)).Schedule()
+	if got := expect(t, records, "callback has not returned"); got["transport"] != "named" || got["callback"] != "unknown" {
+		t.Errorf("got %v", got)
+	}
+	close(free)
+	must(t, closeLoop(l))
+}
+
+type source struct{}
+
+func (source) Func() uintptr { return 0 }
+func (source) Attrs() []any  { return []any{"transport", "named"} }
+
+// Many callbacks that take long together, none of which does, are not logged.
+func TestWatchdogLooksAtEachCallback(t *testing.T) {
+	l, records := guarded(t)
+	must(t, l.Start(nothingFails(t)))
+	ran := make(chan struct{})
+	l.mu.Lock()
+	for range 8 {
+		l.makeReadyLocked(NewHandle(func() {
+			seen := watchdogSees(l)
+			for ctx := bounded(t); seen == watchdogSees(l) && ctx.Err() == nil; runtime.Gosched() {
+			}
+		}, nil))
+	}
+	l.makeReadyLocked(NewHandle(func() { close(ran) }, nil))
+	l.wakeLocked()
+	l.mu.Unlock()
+	<-ran
+	must(t, closeLoop(l))
+	if len(records) > 0 {
+		t.Errorf("logged %v", <-records)
+	}
+}
+
+// watchdogSees returns when the watchdog first saw the callback that runs.
+func watchdogSees(l *Loop) time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.guard.seen
+}
+
+// A logger that panics stops neither the watchdog nor the program.
+func TestWatchdogSurvivesTheLogger(t *testing.T) {
+	told := make(chan any, 1)
+	l := newLoopWith(t, Config{Logger: slog.New(panicking{}), Panicked: func(_ string, _ *Handle, value any) { told <- value }})
+	l.SetPatience(time.Millisecond, time.Hour)
+	soon(t, l, func() {})
+	if got := <-told; got != "logger" {
+		t.Errorf("panicked with %v", got)
+	}
+	other, records := guarded(t)
+	soon(t, other, func() {})
+	expect(t, records, unrunMessage)
+}
+
+// panicking is a slog.Handler that does.
+type panicking struct{ slog.Handler }
+
+func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
+func (panicking) Handle(context.Context, slog.Record) error { panic("logger") }
+
+// A loop that was forgotten is collected although the watchdog looks at it.
+func TestWatchdogKeepsNoLoop(t *testing.T) {
+	leakCheck(t)
+	collected := make(chan struct{})
+	func() {
+		l := new(Loop)
+		must(t, l.Init(Config{Panicked: func(string, *Handle, any) {}}))
+		soon(t, l, func() {})
+		runtime.AddCleanup(l, func(c chan struct{}) { close(c) }, collected)
+	}()
+	for ctx := bounded(t); ; {
+		select {
+		case <-collected:
+			return
+		default:
+			must(t, ctx.Err())
+			runtime.GC()
+		}
+	}
+}

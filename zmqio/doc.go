@@ -23,8 +23,8 @@
 // A message that is sent goes through sender.go, where Write takes it, to libzmq, at once
 // or through internal/outbox; internal/flow says when to pause and to resume the protocol,
 // and which writer has to wait. One that is received comes through read.go, a batch at a
-// time, to MsgReceived. Which goroutine does it is in run.go, and how the loop waits
-// meanwhile in wait.go.
+// time, to MsgReceived. The loop itself is internal/reactor, which knows no ZeroMQ: run.go
+// there says which goroutine does what, and wait.go how the loop waits meanwhile.
 //
 // # What it costs
 //
@@ -75,7 +75,16 @@
 //   - Waiting. The first GOMAXPROCS loops that run block in the system call that waits,
 //     and keep a thread for that; the others park as goroutines do, which takes a fifth
 //     longer to wake up. Before it blocks, a loop lets goroutines run that its callbacks
-//     have made ready (wait.go says when not).
+//     have made ready (internal/reactor/wait.go says when not).
+//
+// # Loops in the background, and other residents
+//
+// [EventLoop.Start] runs a loop on a goroutine of its own, and [DefaultLoop] returns one
+// that runs so. Loops lists all that are open.
+//
+// What lives on a loop and ends with it is a [Resident]. Transports are; [EventLoop.Adopt]
+// makes anything else one, a transport over TCP for example. A resident posts its
+// ConnectionLost and watches its descriptors through its [Residence].
 //
 // # Child processes
 //
@@ -161,6 +170,11 @@
 // With the environment variable ZMQIO_DEBUG set to 1, or after [EventLoop.SetDebug], slow
 // callbacks are logged, and loops and transports that nobody closed, and connections to
 // inproc endpoints that are bound in another loop's context.
+//
+// With debug mode off as well, a watchdog logs two mistakes that would otherwise be silent:
+// a loop that has had something to do for a second while no goroutine ran it, and a callback
+// that has run for ten seconds. A loop that is not run and whose transports only wait for
+// messages is not logged.
 //
 // [zmq.Errno]: https://pkg.go.dev/github.com/zmqio/zmq#Errno
 package zmqio

@@ -198,11 +198,12 @@ func (r transportResident) public() Resident { return r.Transport }
 
 func (r transportResident) lost() error {
 	r.mu.Lock()
-	defer r.mu.Unlock()
-	if r.lostErr == nil { // it was aborted, if anything was dropped
+	failed, dropped := r.lostErr != nil, r.undelivered
+	r.mu.Unlock()
+	if !failed { // it was aborted, if anything was dropped
 		return nil
 	}
-	return newLoss(r.Transport, r.undelivered)
+	return newLoss(r.Transport, dropped) // which takes r.mu to name the transport
 }
 
 // End implements reactor.Resident. libzmq has the loop's linger to send what it has taken.

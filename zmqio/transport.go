@@ -216,9 +216,10 @@ func (t *Transport) IsClosing() bool {
 // This costs a look at every descriptor of the process, a descriptor for each connection
 // and, if the transport connects, two sockets of the context's MaxSockets, until it is
 // over. Up to 100 ms pass before the socket is closed where a connection is being made. A
-// connection that comes even later is kept open too, unless it is over at once; then that
-// counts as undelivered. A peer whose ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a
-// socket that was made elsewhere only the last endpoint is known.
+// connection that comes even later is kept open too. If it is over before that can be
+// done, what it carried counts as undelivered, unless the transport sent 7 KiB or less.
+// A peer whose ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a socket that was made
+// elsewhere only the last endpoint is known.
 func (t *Transport) Close() error {
 	t.mu.Lock()
 	if t.state != stateOpen {

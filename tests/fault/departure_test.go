@@ -24,8 +24,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// departureSize is a frame's size: less than libzmq receives at a time.
-const departureSize = 256
+// few messages of 250 bytes fit in the kernel whether libzmq sends them alone or together.
+// It sends more only once three quarters of the buffer are free.
+const few = 60
 
 // receiveWhenTold receives with libzmq alone, and nothing before its standard input ends.
 // It ends with the job's last message, or when none has come for as long as Pace says.
@@ -66,7 +67,7 @@ func receiveWhenTold(j job, in io.Reader, out io.Writer) error {
 			return err
 		}
 		var name uint64
-		if name, number, err = (stream{size: departureSize}).parseMessage([][]byte{frame}); err != nil {
+		if name, number, err = (stream{size: j.Size}).parseMessage([][]byte{frame}); err != nil {
 			return err
 		}
 		fmt.Fprintf(out, "got %d %d\n", name, number)
@@ -83,6 +84,7 @@ type parting struct {
 	relative bool          // the receiver binds a relative path
 	hwm      int           // of the receiver
 	last     uint64        // the number of messages
+	size     int           // of each; 0 is 250 bytes
 	patience time.Duration // of the receiver; 0 is 5 s
 
 	t        *testing.T
@@ -93,24 +95,23 @@ type parting struct {
 	log      *logged
 }
 
-// partings are all kinds. 100 messages are fewer than the kernel holds, and 3,000 more.
+// partings are all kinds. The kernel holds what a receiver leaves of the first messages,
+// and not what it leaves of 3,000. A receiver takes 50 messages and 8 KiB at least if that
+// is its high-water mark.
 func partings() (all []*parting) {
 	for _, connects := range []bool{true, false} {
-		for _, hwm := range []int{1, 50} {
-			for _, last := range []uint64{100, 3000} {
-				all = append(all, &parting{
-					name:     fmt.Sprintf("connects=%t,hwm=%d,messages=%d", connects, hwm, last),
-					connects: connects, hwm: hwm, last: last,
-				})
-			}
+		for _, p := range []parting{{hwm: 1, last: few}, {hwm: 1, last: 3000}, {hwm: 50, last: few + 10, size: 1000}, {hwm: 50, last: 3000}} {
+			p.name = fmt.Sprintf("connects=%t,hwm=%d,messages=%d", connects, p.hwm, p.last)
+			p.connects = connects
+			all = append(all, &p)
 		}
 	}
 	abstract := fmt.Sprintf("ipc://@zmqio-parting-%d", os.Getpid())
 	return append(all,
-		&parting{name: "abstract/connects", endpoint: abstract, connects: true, hwm: 1, last: 100},
-		&parting{name: "abstract/binds", endpoint: abstract, hwm: 1, last: 100},
-		&parting{name: "wildcard", endpoint: "ipc://*", hwm: 1, last: 100},
-		&parting{name: "relative", connects: true, relative: true, hwm: 1, last: 100},
+		&parting{name: "abstract/connects", endpoint: abstract, connects: true, hwm: 1, last: few},
+		&parting{name: "abstract/binds", endpoint: abstract, hwm: 1, last: few},
+		&parting{name: "wildcard", endpoint: "ipc://*", hwm: 1, last: few},
+		&parting{name: "relative", connects: true, relative: true, hwm: 1, last: few},
 	)
 }
 
@@ -127,7 +128,7 @@ func eachParting(t *testing.T, test func(*testing.T, *parting)) {
 // after it. Afterwards libzmq has the messages, and no goroutine runs the loop.
 func (p *parting) begin(ctx context.Context, t *testing.T, linger time.Duration) {
 	t.Helper()
-	p.t, p.log, p.peer = t, new(logged), newPeer(nil)
+	p.t, p.log, p.peer, p.size = t, new(logged), newPeer(nil), cmp.Or(p.size, 250)
 	var err error
 	p.loop, err = zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: linger, Logger: slog.New(slog.NewTextHandler(p.log, nil))})
 	must(t, err)
@@ -150,7 +151,7 @@ func (p *parting) begin(ctx context.Context, t *testing.T, linger time.Duration)
 	must(t, p.push.SetWriteBufferLimits(0, 0))
 	must(t, p.loop.Run(ctx, func(ctx context.Context) error {
 		for number := uint64(1); number <= p.last; number++ {
-			if err := p.push.WriteContext(ctx, [][]byte{stream{1, departureSize}.frame(number)}); err != nil {
+			if err := p.push.WriteContext(ctx, [][]byte{stream{1, p.size}.frame(number)}); err != nil {
 				return err
 			}
 		}
@@ -161,7 +162,7 @@ func (p *parting) begin(ctx context.Context, t *testing.T, linger time.Duration)
 // receive starts the receiver.
 func (p *parting) receive(endpoint string) {
 	p.receiver = start(p.t, job{
-		Role: "idle", Endpoint: endpoint, Bind: p.connects, Relative: p.relative, HWM: p.hwm, Last: p.last,
+		Role: "idle", Endpoint: endpoint, Bind: p.connects, Relative: p.relative, HWM: p.hwm, Size: p.size, Last: p.last,
 		Pace: cmp.Or(p.patience, 5*time.Second),
 	})
 }
@@ -218,7 +219,7 @@ func TestCloseOverIPC(t *testing.T) {
 		p.begin(ctx, t, 30*time.Second)
 		closed := p.push.Closed()
 		must(t, p.push.Close())
-		if p.last <= 100 {
+		if p.last < 1000 {
 			p.closed(ctx, closed)
 		}
 		p.read()
@@ -244,7 +245,7 @@ func TestLoopCloseOverIPC(t *testing.T) {
 				closed := p.push.Closed()
 				ended := make(chan error, 1)
 				go func() { ended <- end(ctx, p.loop) }()
-				if p.last <= 100 {
+				if p.last < 1000 {
 					p.closed(ctx, closed)
 				}
 				p.read()
@@ -269,7 +270,7 @@ func TestLoopCloseAtOnceOverIPC(t *testing.T) {
 		defer syscall.Close(fd)
 	}
 	for try := range form(20, 200) {
-		p := &parting{connects: true, hwm: 1, last: 100}
+		p := &parting{connects: true, hwm: 1, last: few}
 		p.begin(ctx, t, 30*time.Second)
 		var told atomic.Bool
 		time.AfterFunc(20*time.Millisecond, func() { // Close that does not wait returns sooner
@@ -295,7 +296,7 @@ func TestOverIPCTooLate(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/connects=%t", end, connects), func(t *testing.T) {
 				checkLeaks(t)
 				ctx := bounded(t, time.Minute)
-				p := &parting{connects: connects, hwm: 1, last: 100}
+				p := &parting{connects: connects, hwm: 1, last: few}
 				linger := 30 * time.Second
 				if end == "Close" {
 					linger = 100 * time.Millisecond
@@ -343,7 +344,7 @@ func TestOverIPCTooLate(t *testing.T) {
 func TestAbortOverIPC(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)
-	p := &parting{connects: true, hwm: 1, last: 100, patience: 500 * time.Millisecond}
+	p := &parting{connects: true, hwm: 1, last: few, patience: 500 * time.Millisecond}
 	p.begin(ctx, t, 30*time.Second)
 	closed := p.push.Closed()
 	must(t, p.push.Abort())
@@ -393,7 +394,7 @@ func TestChildrenDoNotInheritDepartures(t *testing.T) {
 		return strings.Count(string(out), "socket:")
 	}
 	before := sockets()
-	p := &parting{connects: true, hwm: 1, last: 100}
+	p := &parting{connects: true, hwm: 1, last: few}
 	p.begin(ctx, t, 30*time.Second)
 	closed := p.push.Closed()
 	must(t, p.push.Close())

@@ -180,7 +180,7 @@ func start(t *testing.T, j job, before ...string) *process {
 	p.cmd = exec.Command(words[0], words[1:]...)
 	text, err := json.Marshal(j)
 	must(t, err)
-	p.cmd.Env = append(os.Environ(), jobVariable+"="+string(text))
+	p.cmd.Env = append(os.Environ(), "GORACE=atexit_sleep_ms=0", jobVariable+"="+string(text)) // else it takes a second to exit
 	p.cmd.Stderr = &p.stderr
 	p.in, err = p.cmd.StdinPipe()
 	must(t, err)

@@ -168,7 +168,7 @@
 // # Debug mode
 //
 // With the environment variable ZMQIO_DEBUG set to 1, or after [EventLoop.SetDebug], slow
-// callbacks are logged, and loops and transports that nobody closed, and connections to
+// callbacks are logged, and loops and transports that were not closed, and connections to
 // inproc endpoints that are bound in another loop's context.
 //
 // With debug mode off as well, a watchdog logs two mistakes that would otherwise be silent:

@@ -25,7 +25,7 @@ type guard struct {
 
 func newGuard() *guard { return &guard{topics: make(topics), routed: make(map[string]struct{})} }
 
-// rawSocket is zmq.RawSockopts for a socket that nobody else uses.
+// rawSocket is zmq.RawSockopts for a socket that the caller alone uses.
 type rawSocket struct {
 	s     *sock.Socket
 	guard *guard // nil for options that zmqio itself sets

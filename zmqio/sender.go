@@ -65,7 +65,7 @@ func sizeOf(msg [][]byte) flow.Size {
 // Write sends msg, a message of one frame or more; one without frames does nothing.
 // It does not block, and does not keep msg or its frames. What libzmq does not take
 // is buffered, up to ConnectionConfig.MaxWriteBuffer, and beyond that ErrBufferFull; see
-// SetWriteBufferLimits and WriteContext. It stands for write.
+// SetWriteBufferLimits and WriteContext.
 //
 // A transport whose buffer is empty sends at once. Writes in quick succession, and
 // writes from MsgReceived, go out together; on REQ and REP each goes out at once.
@@ -83,22 +83,26 @@ func sizeOf(msg [][]byte) flow.Size {
 //
 // Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
 // that has no room keeps those for other peers waiting.
+//
+// aiozmq: write
 func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }
 
 // WriteContext is Write that waits for room instead of buffering more and more: until
 // the buffer, with msg, is at or below the high-water mark, and the protocol is not
-// paused. An empty buffer has room for any message. Those who wait get their turn in the
-// order in which they came. While the first of them is being woken, others who find room
-// go before it, because a goroutine that runs costs less than one that has to be woken;
-// but nobody is passed over so a second time: then its message goes in all the same, so
-// that the mark and one message is the most that is ever buffered.
+// paused. An empty buffer has room for any message. Writers get their turn in the order in
+// which they came. While the first of them is being woken, other writers that find room go
+// before it, because a goroutine that runs costs less than one that has to be woken. A
+// writer is passed so once. At its second turn its message goes in all the same, so that
+// the mark and one message is the most that is ever buffered.
 //
 // Beside the errors of Write it returns the cause of ctx when that ends first,
 // ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
 // would have to wait on the loop's own goroutine or in the transport's own PauseWriting;
 // msg is not sent then. A message that is larger than ConnectionConfig.MaxWriteBuffer
-// does not wait: it is ErrBufferFull unless libzmq takes it. While nobody runs the loop,
-// WriteContext waits for that. asyncio's streams have drain for it.
+// does not wait: it is ErrBufferFull unless libzmq takes it. While no goroutine runs the
+// loop, WriteContext waits for that.
+//
+// asyncio: StreamWriter.drain
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	switch {
 	case ctx == nil:

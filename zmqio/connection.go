@@ -20,9 +20,10 @@ type ConnectionConfig struct {
 	// is given, and does nothing; a nil one is not.
 	Bind, Connect []string
 	// Socket is a socket that was made elsewhere. The transport uses it as it is
-	// and closes it in the end; nobody else may use it any more. If no transport
+	// and closes it in the end; the caller must not use it any more. If no transport
 	// comes about, it stays the caller's, open. A socket that a transport of any loop
-	// owns is ErrInvalidArgument.
+	// owns is ErrInvalidArgument. Sockets are told apart by their pointers: a zmq4.Socket
+	// must not be copied.
 	Socket *zmq4.Socket
 	// MaxWriteBuffer is how many bytes of payload, and how many frames, the transport
 	// buffers at most; 0 is no limit. Write returns ErrBufferFull for what libzmq does
@@ -165,6 +166,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 		return nil, zmq.Translate("zmq_socket", err)
 	}
 	if cfg.Socket != nil { // it may have been connected with CONFLATE
+		made.guard = guardOf(z)
 		_ = made.with("zmq_getsockopt", func(rawSocket) error { made.noteConflateLocked(); return nil })
 	}
 	p, err := made.prepare(factory, cfg)
@@ -222,9 +224,9 @@ func (t *Transport) prepare(factory func() Protocol, cfg ConnectionConfig) (p Pr
 		if err := cfg.Configure(t.Sockopts()); err != nil {
 			return nil, err
 		}
-		if err := t.with("zmq_getsockopt", func(r rawSocket) error { return r.guard.inTheClear(r.s) }); err != nil {
-			return nil, err
-		}
+	}
+	if err := t.with("zmq_getsockopt", func(r rawSocket) error { return r.guard.inTheClear(r.s) }); err != nil {
+		return nil, err
 	}
 	if p = factory(); isNil(p) {
 		return nil, invalid("the protocol factory returned a nil %T", p)

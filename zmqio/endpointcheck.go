@@ -87,6 +87,10 @@ func misfit(endpoint string, bind bool) string {
 			hint = cmp.Or(misfitAddress(address[:i], true), hint)
 		}
 		return hint
+	case "ipc":
+		if address == "*" && !bind {
+			return "* is to bind"
+		}
 	case "udp":
 		return misfitAddress(address[i+1:], bind)
 	case "ws", "wss":

@@ -76,7 +76,7 @@ func TestMisfit(t *testing.T) {
 		{"tcp://127.0.0.1:*;127.0.0.1:5555", "", ""},
 		{"tcp://eth0:0;[::1]:5555", "", ""},
 		{"tcp://localhost:5555", "", ""}, // a name is ErrDNSEndpoint or ENODEV
-		{"ipc://*", "", ""},
+		{"ipc://*", "", "* is to bind"},
 		{"ipc://@abstract:99999", "", ""},
 		{"ipc:///tmp/a;b:c", "", ""},
 		{"inproc://a:99999", "", ""},

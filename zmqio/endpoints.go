@@ -68,7 +68,8 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 //
 // With tcp://source;destination libzmq looks at the network interfaces whenever it
 // connects, also when it connects again by itself. It ends the process if there is no
-// descriptor for that. Keep some in reserve, or leave the source out.
+// descriptor for that. Connect returns EMFILE where there is none at first. Keep some in reserve,
+// or leave the source out.
 func (t *Transport) Connect(endpoint string) (string, error) {
 	if err := checkConnect(endpoint); err != nil {
 		return "", err

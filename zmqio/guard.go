@@ -3,8 +3,14 @@ package zmqio
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 	"slices"
+	"strings"
+	"sync"
 	"sync/atomic"
+	"weak"
+
+	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
@@ -24,6 +30,36 @@ type guard struct {
 }
 
 func newGuard() *guard { return &guard{topics: make(topics), routed: make(map[string]struct{})} }
+
+// guards are those of sockets that were made elsewhere, for as long as the sockets live:
+// what SocketOptions has set, the transport of the socket must know.
+var guards struct {
+	sync.Mutex
+	of map[weak.Pointer[zmq4.Socket]]*guard
+}
+
+// guardOf returns the guard of a socket that was made elsewhere.
+func guardOf(z *zmq4.Socket) *guard {
+	key := weak.Make(z)
+	guards.Lock()
+	defer guards.Unlock()
+	if guards.of == nil {
+		guards.of = make(map[weak.Pointer[zmq4.Socket]]*guard)
+	}
+	g := guards.of[key]
+	if g == nil {
+		g = newGuard()
+		guards.of[key] = g
+		runtime.AddCleanup(z, forgetGuard, key)
+	}
+	return g
+}
+
+func forgetGuard(key weak.Pointer[zmq4.Socket]) {
+	guards.Lock()
+	defer guards.Unlock()
+	delete(guards.of, key)
+}
 
 // rawSocket is zmq.RawSockopts for a socket that the caller alone uses.
 type rawSocket struct {
@@ -129,8 +165,11 @@ func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(stri
 	}
 	t.noteConflateLocked()
 	attach := func() error { return zmq.Translate(call, do(endpoint)) }
-	if binds && listsInterfaces(endpoint) {
-		return t.loop.withSpare(call, bindDescriptors, attach)
+	// To connect from a source libzmq lists them too, in the background.
+	if listsInterfaces(endpoint) && (binds || strings.Contains(endpoint, ";")) {
+		attach = func() error {
+			return t.loop.withSpare(call, bindDescriptors, func() error { return zmq.Translate(call, do(endpoint)) })
+		}
 	}
 	err := attach()
 	if err == nil && !binds && g.next != "" {

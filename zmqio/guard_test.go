@@ -81,6 +81,40 @@ func TestRoutingIDSetTwice(t *testing.T) {
 	}
 }
 
+// What SocketOptions has set on a socket, its transport knows.
+func TestSocketOptionsAreRemembered(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	factory := func() Protocol { return BaseProtocol{} }
+	router, err := l.context.NewSocket(zmq4.ROUTER)
+	must(t, err)
+	opts, err := SocketOptions(router)
+	must(t, err)
+	must(t, opts.SetConnectRoutingID([]byte("peer")))
+	must(t, router.Connect("tcp://127.0.0.1:1"))
+	again, err := SocketOptions(router)
+	must(t, err)
+	if err := again.SetConnectRoutingID([]byte("peer")); !errors.Is(err, zmq.EADDRINUSE) {
+		t.Errorf("set twice: %v", err)
+	}
+	tr, _, err := l.CreateZmqConnection(bounded(t), factory, zmq.ROUTER, ConnectionConfig{Socket: router})
+	must(t, err)
+	if err := tr.Sockopts().SetConnectRoutingID([]byte("peer")); !errors.Is(err, zmq.EADDRINUSE) {
+		t.Errorf("set again by the transport: %v", err)
+	}
+
+	dealer, err := l.context.NewSocket(zmq4.DEALER)
+	must(t, err)
+	opts, err = SocketOptions(dealer)
+	must(t, err)
+	must(t, opts.SetPlainUsername("user"))
+	must(t, opts.SetPlainServer(false))
+	if _, _, err := l.CreateZmqConnection(bounded(t), factory, zmq.DEALER, ConnectionConfig{Socket: dealer}); !errors.Is(err, ErrInvalidArgument) {
+		t.Errorf("in the clear: %v", err)
+	}
+	must(t, dealer.Close())
+}
+
 // ZAP_ENFORCE_DOMAIN without a domain turns clients away, lets all in or ends the process.
 func TestEnforcedDomainThatIsMissing(t *testing.T) {
 	leakCheck(t)

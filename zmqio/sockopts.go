@@ -30,7 +30,9 @@ func (t *Transport) Setsockopt(opt zmq.Option, v any) error { return t.Sockopts(
 // They are as little safe for use from several goroutines as the socket is.
 //
 // The error for a socket that a transport owns is ErrInvalidArgument, here and from each
-// accessor that is called while it does: use Transport.Sockopts.
+// accessor that is called while it does: use Transport.Sockopts. What is set here, the
+// transport that gets the socket knows: keys that leave MECHANISM at NULL fail its
+// creation, and a CONNECT_ROUTING_ID counts as used at once.
 func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if z == nil {
 		return zmq.Sockopts{}, invalid("nil socket")
@@ -39,7 +41,7 @@ func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if err != nil {
 		return zmq.Sockopts{}, err
 	}
-	o := unownedSockopts{z, rawSocket{s, newGuard()}}
+	o := unownedSockopts{z, rawSocket{s, guardOf(z)}}
 	if err := o.do(func(rawSocket) error { return nil }); err != nil {
 		return zmq.Sockopts{}, err
 	}
@@ -61,7 +63,13 @@ func (o unownedSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error) {
 }
 
 func (o unownedSockopts) SetRaw(opt zmq.Option, value []byte) error {
-	return o.do(func(r rawSocket) error { return r.SetRaw(opt, value) })
+	return o.do(func(r rawSocket) error {
+		err := r.SetRaw(opt, value)
+		if err == nil && opt == zmq.CONNECT_ROUTING_ID { // the connect that takes it is not seen
+			r.guard.routed[string(value)] = struct{}{}
+		}
+		return err
+	})
 }
 
 // do calls fn while no transport can take the socket.

@@ -17,7 +17,8 @@ const (
 	threadDescriptors = 3
 	// A socket takes one or two to be woken by.
 	socketDescriptors = 2
-	// A bind takes one for the list of interfaces and then one to listen on.
+	// A bind takes one for the list of interfaces and then one to listen on. So does a
+	// connect with a source, to connect with.
 	bindDescriptors = 2
 )
 

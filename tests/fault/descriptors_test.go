@@ -18,7 +18,10 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-func init() { roles["starve"] = starve }
+func init() {
+	roles["starve"] = starve
+	roles["source"] = connectFromSource
+}
 
 // steps are what a starved process tries, in order. Those that have failed before leave
 // out what builds on them.
@@ -122,6 +125,41 @@ func starve(j job, _ io.Reader, out io.Writer) error {
 		try("monitor", t.EnableMonitor(zmq.EVENT_ALL))
 	}
 	return errors.Join(append(failed, loop.Close())...)
+}
+
+// A connect with a source needs descriptors in the background, where libzmq ends the
+// process for want of them.
+func TestOutOfDescriptorsWithSource(t *testing.T) {
+	checkLeaks(t)
+	text, err := json.Marshal(job{Role: "source"})
+	must(t, err)
+	self, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(self)
+	cmd.Env = append(os.Environ(), jobVariable+"="+string(text))
+	if out, err := cmd.CombinedOutput(); err != nil || !strings.Contains(string(out), "EMFILE") {
+		t.Errorf("%v: %s", err, out)
+	}
+}
+
+func connectFromSource(_ job, _ io.Reader, out io.Writer) error {
+	loop, err := zmqio.NewEventLoop(nil)
+	if err != nil {
+		return err
+	}
+	t, _, err := loop.CreateZmqConnection(context.Background(), func() zmqio.Protocol { return newPeer(nil) }, zmq.PUSH,
+		zmqio.ConnectionConfig{Bind: []string{}})
+	if err != nil {
+		return err
+	}
+	if err := spareDescriptors(0); err != nil {
+		return err
+	}
+	if _, err := t.Connect("tcp://127.0.0.1:0;127.0.0.1:1"); !errors.Is(err, syscall.EMFILE) {
+		return fmt.Errorf("connected with %w", err)
+	}
+	fmt.Fprintln(out, "EMFILE")
+	return loop.Close()
 }
 
 // spareDescriptors leaves the process n descriptors, and what is free between those that

@@ -128,6 +128,9 @@ func TestEndpointsNoOneCanMean(t *testing.T) {
 		{"zmq_connect", "tcp://[::1]:0;127.0.0.1:5555", zmq.EINVAL, ipv6Hint},
 		{"zmq_connect", "TCP://127.0.0.1:5555", zmq.EPROTONOSUPPORT, `no transport is named "TCP"; the usual ones are tcp, ipc and inproc`},
 	} {
+		if c.errno == zmq.ENODEV && strings.Contains(c.endpoint, "localhost") && !before(4, 3, 5) {
+			continue // libzmq looks the name up
+		}
 		do, cfg := tr.Connect, connectTo(c.endpoint)
 		if c.call == "zmq_bind" {
 			do, cfg = tr.Bind, bindTo(c.endpoint)

@@ -20,6 +20,11 @@ func needs(t testing.TB, release, why string) {
 	}
 }
 
+// before reports whether libzmq is older than a release.
+func before(major, minor, patch int) bool {
+	return runningLibrary().Compare(zmq.Version{Major: major, Minor: minor, Patch: patch}) < 0
+}
+
 func TestOldLibraryIsRefused(t *testing.T) {
 	for _, v := range []zmq.Version{{Major: 3, Minor: 2, Patch: 5}, {Major: 4, Minor: 1}, {Major: 4, Minor: 1, Patch: 8}} {
 		err := checkLibrary(v)

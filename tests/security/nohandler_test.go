@@ -36,6 +36,7 @@ func TestNoHandler(t *testing.T) {
 // With ZAP_ENFORCE_DOMAIN and a domain nothing is let in without a handler.
 func TestNoHandlerEnforced(t *testing.T) {
 	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
 	checkLeaks(t)
 	j := &journal{}
 	loop := newLoop(t, &zmqio.LoopConfig{Logger: slog.New(j)})
@@ -61,7 +62,7 @@ func TestNoHandlerEnforced(t *testing.T) {
 // A CURVE server that binds without a ZAP handler in its context is warned of, once, and
 // nothing else is.
 func TestWarnsOfNoHandler(t *testing.T) {
-	needs(t, 0, zmq.CapabilityCurve)
+	needs(t, handshakes, zmq.CapabilityCurve)
 	checkLeaks(t)
 	j := &journal{}
 	shared, err := zmq4.NewContext()

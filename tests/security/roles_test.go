@@ -49,6 +49,7 @@ func roles(t testing.TB) []role {
 // client. Which of the two binds does not matter.
 func TestRoles(t *testing.T) {
 	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
 	checkLeaks(t)
 	loop := newLoop(t, nil)
 	newHandler(t, loop, allow)

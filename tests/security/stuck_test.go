@@ -55,6 +55,7 @@ func mechanismOf(saying []byte) string {
 // the others' go on.
 func TestStuckPeer(t *testing.T) {
 	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
 	checkLeaks(t)
 	loop := newLoop(t, nil)
 	newHandler(t, loop, allow)
@@ -87,6 +88,7 @@ func TestStuckPeer(t *testing.T) {
 // On the connecting side the connection is made again.
 func TestStuckServer(t *testing.T) {
 	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
 	checkLeaks(t)
 	loop := newLoop(t, nil)
 	for name, saying := range sayings {
@@ -118,6 +120,7 @@ func TestStuckServer(t *testing.T) {
 // A client that is stuck does not keep another one out, nor is it ended before its time.
 func TestStuckBesideOthers(t *testing.T) {
 	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
 	checkLeaks(t)
 	loop := newLoop(t, nil)
 	newHandler(t, loop, allow)

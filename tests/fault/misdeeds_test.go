@@ -58,7 +58,8 @@ func init() {
 		{"Write", func(v *villain) error { return v.t.Write([][]byte{[]byte("more")}) }, tooLate, false},
 		{"much Write", func(v *villain) error {
 			for range 1000 {
-				if err := v.t.Write([][]byte{nil, make([]byte, kib)}); err != nil {
+				// Of one frame: both ends are aborted, which libzmq does not bear amid others.
+				if err := v.t.Write([][]byte{make([]byte, kib)}); err != nil {
 					return err
 				}
 			}

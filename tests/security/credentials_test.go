@@ -144,6 +144,7 @@ func TestCurveServerKeys(t *testing.T) {
 // has one, and does at a server that has none.
 func TestVanillaPeer(t *testing.T) {
 	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
 	checkLeaks(t)
 	loop := newLoop(t, nil)
 	newHandler(t, loop, allow)

@@ -165,13 +165,13 @@ func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(stri
 	}
 	t.noteConflateLocked()
 	attach := func() error { return zmq.Translate(call, do(endpoint)) }
+	var err error
 	// To connect from a source libzmq lists them too, in the background.
 	if listsInterfaces(endpoint) && (binds || strings.Contains(endpoint, ";")) {
-		attach = func() error {
-			return t.loop.withSpare(call, bindDescriptors, func() error { return zmq.Translate(call, do(endpoint)) })
-		}
+		err = t.loop.withSpare(call, bindDescriptors, attach)
+	} else {
+		err = attach()
 	}
-	err := attach()
 	if err == nil && !binds && g.next != "" {
 		g.routed[g.next] = struct{}{}
 		g.next = ""

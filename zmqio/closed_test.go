@@ -151,7 +151,7 @@ func TestClosedWaitsForLinger(t *testing.T) {
 	}
 }
 
-// Whoever terminates the context ends Closed, whatever libzmq still has to send.
+// The end of the context ends Closed, whatever libzmq still has to send.
 func TestClosedEndsWithContext(t *testing.T) {
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()

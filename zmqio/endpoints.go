@@ -53,7 +53,7 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 // connect once to the same endpoint; on others each call makes another connection, and
 // one Disconnect ends them all. A TCP endpoint needs an address; for a name the error is
 // ErrDNSEndpoint, and ResolveEndpoint finds the address. Others are ErrTransportClosed and
-// libzmq's. It stands for connect.
+// libzmq's.
 //
 // An endpoint that no one can mean is ErrInvalidArgument, as with Bind; so are a wildcard
 // for the port, and an IPv6 address without the option IPV6, for which libzmq would wait in
@@ -68,8 +68,10 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 //
 // With tcp://source;destination libzmq looks at the network interfaces whenever it
 // connects, also when it connects again by itself. It ends the process if there is no
-// descriptor for that. Connect returns EMFILE where there is none at first. Keep some in reserve,
-// or leave the source out.
+// descriptor for that. Connect returns EMFILE where there is none at first. Keep some in
+// reserve, or leave the source out.
+//
+// aiozmq: connect
 func (t *Transport) Connect(endpoint string) (string, error) {
 	if err := checkConnect(endpoint); err != nil {
 		return "", err

@@ -34,7 +34,9 @@ func (l *EventLoop) AddWriter(fd int, fn func()) error {
 	return l.addCallback(l.reactor.AddWriter, fd, fn)
 }
 
-// RemoveWriter is RemoveReader for the writer. It stands for remove_writer.
+// RemoveWriter is RemoveReader for the writer.
+//
+// asyncio: remove_writer
 func (l *EventLoop) RemoveWriter(fd int) bool { return l.reactor.RemoveWriter(fd) }
 
 func (l *EventLoop) addCallback(add func(int, func()) error, fd int, fn func()) error {

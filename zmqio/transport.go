@@ -182,7 +182,9 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 func (t *Transport) Protocol() Protocol { return *t.protocol.Load() }
 
 // SetProtocol makes p the transport's protocol from the next callback on. A nil p, and
-// a nil pointer in p, is ignored. ConnectionMade is not called again. It stands for set_protocol.
+// a nil pointer in p, is ignored. ConnectionMade is not called again.
+//
+// asyncio: set_protocol
 func (t *Transport) SetProtocol(p Protocol) {
 	if isNil(p) {
 		return
@@ -300,7 +302,7 @@ func (t *Transport) finishLocked(err error, how ending) (dropped tally, fx flow.
 	_ = t.endMonitor() // fails only if the socket is gone
 	how(t)
 	t.sock = nil
-	sock.Disclaim(t.zsock) // closed, or nobody's: until here another transport could not take it
+	sock.Disclaim(t.zsock) // closed, or the caller's again: until here another transport could not take it
 	return dropped, fx
 }
 

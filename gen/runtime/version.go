@@ -27,8 +27,10 @@ var askVersion = zmq4.Version
 func RegisterVersion(version func() (major, minor, patch int)) { askVersion = version }
 
 // LibraryVersion returns the version of the libzmq that is running, which may differ
-// from the one the program was built with. It stands for zmq_version. In a program without
-// package zmqio it is 0.0.0 where pebbe/zmq4 refuses the libzmq that is running.
+// from the one the program was built with. In a program without package zmqio it is 0.0.0
+// where pebbe/zmq4 refuses the libzmq that is running.
+//
+// libzmq: zmq_version
 func LibraryVersion() (major, minor, patch int) { return askVersion() }
 
 func runningVersion() Version {

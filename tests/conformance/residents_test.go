@@ -95,7 +95,7 @@ func TestResidents(t *testing.T) {
 	}
 	a.place.Leave()
 	a.place.Leave()
-	must(t, tr.Write([][]byte{[]byte("12345")})) // nobody is connected: it is buffered
+	must(t, tr.Write([][]byte{[]byte("12345")})) // no peer is connected: it is buffered
 	if n, bytes := tr.Undelivered(); n != 1 || bytes != 5 {
 		t.Errorf("undelivered: %d messages, %d bytes", n, bytes)
 	}

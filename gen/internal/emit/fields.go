@@ -44,5 +44,5 @@ func version(v spec.Version) jen.Code {
 	return jen.Id("Version").Values(jen.Lit(v.Major), jen.Lit(v.Minor), jen.Lit(v.Patch))
 }
 
-// release makes a field of a release, unless it stands for none.
+// release makes a field of a release, or none for the zero release.
 func release(name string, v spec.Version) jen.Code { return unless(v.IsZero(), name, version(v)) }

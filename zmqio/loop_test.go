@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
-	"os"
 	"runtime"
 	"slices"
 	"strings"
@@ -16,6 +15,7 @@ import (
 	"time"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
 func newLoop(t testing.TB) *EventLoop {
@@ -32,12 +32,11 @@ func newLoop(t testing.TB) *EventLoop {
 	return l
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// What package testkit has, by shorter names.
+var (
+	must      = testkit.Must
+	leakCheck = testkit.CheckLeaks
+)
 
 // bounded is a context that ends a test that would hang.
 func bounded(t testing.TB) context.Context {
@@ -61,29 +60,7 @@ func pass(t testing.TB, l *EventLoop) {
 	must(t, l.RunForever(bounded(t)))
 }
 
-// leakCheck fails the test if it leaves goroutines or descriptors behind.
-func leakCheck(t *testing.T) {
-	t.Helper()
-	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
-	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
-		for runtime.NumGoroutine() > goroutines || countFDs(t) > fds {
-			if time.Now().After(deadline) {
-				t.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)",
-					runtime.NumGoroutine(), goroutines, countFDs(t), fds)
-				return
-			}
-			time.Sleep(time.Millisecond) // libzmq's threads end in their own time
-		}
-	})
-}
-
-func countFDs(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/dev/fd")
-	must(t, err)
-	return len(entries)
-}
+func countFDs(t testing.TB) int { return len(testkit.Descriptors(t)) }
 
 func TestOrderOfAnIteration(t *testing.T) {
 	l := newLoop(t)

@@ -3,42 +3,26 @@ package conformance
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
-	"os"
-	"runtime"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// What zmqiotest has, by shorter names.
+var (
+	must  = zmqiotest.Must
+	needs = zmqiotest.NeedsLibrary
+)
 
 // wants fails the test unless err is target.
 func wants(t testing.TB, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
 		t.Errorf("got %v, want %v", err, target)
-	}
-}
-
-// needs skips a test with a libzmq before a release, such as "4.3.2", and says why.
-func needs(t testing.TB, release, why string) {
-	t.Helper()
-	var since, running zmq.Version
-	_, err := fmt.Sscanf(release, "%d.%d.%d", &since.Major, &since.Minor, &since.Patch)
-	must(t, err)
-	running.Major, running.Minor, running.Patch = zmq.LibraryVersion()
-	if running.Compare(since) < 0 {
-		t.Skipf("needs libzmq %v, this is %v: %s", since, running, why)
 	}
 }
 
@@ -51,30 +35,14 @@ const (
 // be back to where they were.
 func newLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
-	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
+	zmqiotest.CheckLeaks(t)
 	l, err := zmqio.NewEventLoop(cfg)
 	must(t, err)
-	t.Cleanup(func() {
-		must(t, l.Close())
-		deadline := time.Now().Add(10 * time.Second)
-		for runtime.NumGoroutine() > goroutines || countFDs(t) > fds {
-			if time.Now().After(deadline) {
-				t.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)",
-					runtime.NumGoroutine(), goroutines, countFDs(t), fds)
-				return
-			}
-			time.Sleep(time.Millisecond) // libzmq's threads end in their own time
-		}
-	})
+	t.Cleanup(func() { must(t, l.Close()) })
 	return l
 }
 
-func countFDs(t testing.TB) int {
-	t.Helper()
-	entries, err := os.ReadDir("/dev/fd")
-	must(t, err)
-	return len(entries)
-}
+func countFDs(t testing.TB) int { return len(zmqiotest.Descriptors(t)) }
 
 // bounded is a context that ends a test that would hang.
 func bounded(t testing.TB) context.Context {

@@ -156,7 +156,7 @@ func (c *chaos) finish(ctx context.Context) {
 			_ = a.t.Abort()
 		}
 	}
-	err := c.live.until(ctx, func() bool {
+	err := c.live.Until(ctx, func() bool {
 		return c.made == c.lost
 	})
 	if err != nil {

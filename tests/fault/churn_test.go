@@ -76,7 +76,7 @@ const (
 // openAndClose makes connections, each of which sends a message, and ends them.
 func openAndClose(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, endpoint string, connections int, got *arrivals) {
 	t.Helper()
-	got.change(func() { got.tracks = make(map[uint64]*track) })
+	got.Change(func() { got.tracks = make(map[uint64]*track) })
 	peers := make([]*peer, connections)
 	clients := make([]*zmqio.Transport, connections)
 	for i := range clients {
@@ -84,7 +84,7 @@ func openAndClose(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, endp
 		clients[i] = create(t, loop, peers[i], zmq.PUSH, zmqio.ConnectionConfig{Connect: []string{endpoint}})
 		must(t, clients[i].Write([][]byte{stream{uint64(i), churnSize}.frame(1)}))
 	}
-	if err := got.until(ctx, func() bool { return len(got.tracks) == connections || got.wrong != nil }); err != nil {
+	if err := got.Until(ctx, func() bool { return len(got.tracks) == connections || got.wrong != nil }); err != nil {
 		t.Fatalf("%d of %d connections delivered: %v", len(got.tracks), connections, err)
 	}
 	must(t, got.wrong)

@@ -45,7 +45,7 @@ func (a *actor) ConnectionMade(t *zmqio.Transport) {
 	}
 	a.made, a.t = true, t
 	a.typ = t.ExtraInfo("zmq_type", nil).(zmq.SocketType)
-	a.chaos.live.change(func() { a.chaos.made++; a.chaos.alive[a] = true })
+	a.chaos.live.Change(func() { a.chaos.made++; a.chaos.alive[a] = true })
 }
 
 // ConnectionLost is the last one.
@@ -57,7 +57,7 @@ func (a *actor) ConnectionLost(err error) {
 	a.lost = true
 	a.mu.Unlock()
 	a.onLoop("ConnectionLost")
-	a.chaos.live.change(func() { a.chaos.lost++; delete(a.chaos.alive, a) })
+	a.chaos.live.Change(func() { a.chaos.lost++; delete(a.chaos.alive, a) })
 }
 
 // PauseWriting alternates with ResumeWriting.

@@ -196,19 +196,19 @@ type logged struct {
 }
 
 func (l *logged) Write(b []byte) (int, error) {
-	l.change(func() { l.text.Write(b) })
+	l.Change(func() { l.text.Write(b) })
 	return len(b), nil
 }
 
 func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.Lock()
+	defer l.Unlock()
 	return l.text.String()
 }
 
 // wait waits until something was logged.
 func (l *logged) wait(ctx context.Context) error {
-	return l.until(ctx, func() bool { return l.text.Len() > 0 })
+	return l.Until(ctx, func() bool { return l.text.Len() > 0 })
 }
 
 // What was closed arrives at a receiver that reads nothing before Close of the loop waits

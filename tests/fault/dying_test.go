@@ -58,7 +58,7 @@ type census struct {
 // add takes note of a message, which must be whole and new.
 func (c *census) add(msg [][]byte) {
 	number, err := parseNumbered(msg)
-	c.change(func() {
+	c.Change(func() {
 		if err == nil && c.seen[number] {
 			err = fmt.Errorf("message %d came twice", number)
 		}
@@ -73,22 +73,20 @@ func (c *census) add(msg [][]byte) {
 
 // more waits until n more messages have come.
 func (c *census) more(ctx context.Context, n int) error {
-	c.mu.Lock()
-	want := c.count + n
-	c.mu.Unlock()
-	err := c.until(ctx, func() bool { return c.wrong != nil || c.count >= want })
+	want := c.taken() + n
+	err := c.Until(ctx, func() bool { return c.wrong != nil || c.count >= want })
 	return errors.Join(err, c.wrongSoFar())
 }
 
 func (c *census) taken() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	return c.count
 }
 
 func (c *census) wrongSoFar() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	return c.wrong
 }
 
@@ -142,7 +140,7 @@ func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
 		if round == rounds { // and with the last one the sender comes to an end
 			stop()
 			must(t, <-sent)
-			must(t, all.until(ctx, func() bool { return all.wrong != nil || all.last == written.Load() }))
+			must(t, all.Until(ctx, func() bool { return all.wrong != nil || all.last == written.Load() }))
 			must(t, all.wrongSoFar())
 		}
 		must(t, in.Abort())
@@ -229,7 +227,7 @@ func (r *requests) round(ctx context.Context, t *testing.T, loop *zmqio.EventLoo
 		before := r.taken()
 		second, in := r.answer(t, loop, endpoint)
 		short, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
-		if r.until(short, func() bool { return r.count > before }) == nil {
+		if r.Until(short, func() bool { return r.count > before }) == nil {
 			r.again++
 		}
 		cancel()
@@ -258,16 +256,4 @@ func (r *requests) answer(t *testing.T, loop *zmqio.EventLoop, endpoint string) 
 		}
 	}
 	return p, create(t, loop, p, zmq.ROUTER, zmqio.ConnectionConfig{Connect: []string{endpoint}})
-}
-
-// soon calls fn on the loop and waits for that.
-func soon(t *testing.T, loop *zmqio.EventLoop, fn func()) {
-	t.Helper()
-	done := make(chan struct{})
-	_, err := loop.CallSoon(func() {
-		defer close(done)
-		fn()
-	})
-	must(t, err)
-	<-done
 }

@@ -87,7 +87,7 @@ func TestGarbage(t *testing.T) {
 			strange++
 			return
 		}
-		arrived.change(func() {
+		arrived.Change(func() {
 			if err := got.add(number); err != nil && wrong == nil {
 				wrong = err
 			}
@@ -108,10 +108,10 @@ func TestGarbage(t *testing.T) {
 	half := dialHalf(t, j.Endpoint, form(50, 500))
 	throws, counts := throwAll(t, j.Endpoint, form(20, 400))
 	last := stream.halt()
-	must(t, stream.until(ctx, func() bool { return stream.written >= last }))
+	must(t, stream.Until(ctx, func() bool { return stream.written >= last }))
 	must(t, push.Close())
 	must(t, sender.ended(ctx))
-	if arrived := arrived.until(ctx, func() bool { return got.last >= last }); arrived != nil {
+	if arrived := arrived.Until(ctx, func() bool { return got.last >= last }); arrived != nil {
 		t.Errorf("the stream came as far as %+v, of %d messages", got, last)
 	}
 	stop()

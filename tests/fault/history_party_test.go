@@ -254,14 +254,14 @@ func (p *party) reply(r *rand.Rand, to int) {
 	}
 	elsewhere := func() {
 		answer(anyone) // by then the request can have been answered, and another one come
-		p.island.state.change(func() { p.island.replies-- })
+		p.island.state.Change(func() { p.island.replies-- })
 	}
 	where := r.IntN(4)
 	if where > 1 {
 		answer(to)
 		return
 	}
-	p.island.state.change(func() { p.island.replies++ })
+	p.island.state.Change(func() { p.island.replies++ })
 	if where == 1 {
 		go elsewhere()
 	} else if _, err := p.t.Loop().CallSoon(elsewhere); err != nil {

@@ -213,7 +213,7 @@ func (is *island) add(ctx context.Context, r *rand.Rand, hub bool) (*party, erro
 		p.typ = is.pair[0]
 	}
 	p.steady = p.typ == zmq.SUB && is.steady
-	is.state.change(func() {
+	is.state.Change(func() {
 		p.id = len(is.history.written)
 		is.history.written = append(is.history.written, nil)
 		is.history.fanout[p.id] = p.typ == zmq.PUB
@@ -241,7 +241,7 @@ func (is *island) add(ctx context.Context, r *rand.Rand, hub bool) (*party, erro
 		return nil, fmt.Errorf("create %v: %w", p.typ, err)
 	}
 	is.made.Add(1)
-	is.state.change(func() { is.parties = append(is.parties, p) })
+	is.state.Change(func() { is.parties = append(is.parties, p) })
 	return p, nil
 }
 
@@ -296,7 +296,7 @@ func (is *island) subscribe(ctx context.Context, r *rand.Rand) error {
 			for {
 				_ = from.write(byProbe, r, anyone)
 				try, cancel := context.WithTimeout(ctx, 2*time.Millisecond)
-				err := is.state.until(try, arrived)
+				err := is.state.Until(try, arrived)
 				cancel()
 				if err == nil {
 					break
@@ -304,7 +304,7 @@ func (is *island) subscribe(ctx context.Context, r *rand.Rand) error {
 					return context.Cause(ctx)
 				}
 			}
-			is.state.change(func() { is.history.steady[link{from.id, to.id}] = is.clock + 1 })
+			is.state.Change(func() { is.history.steady[link{from.id, to.id}] = is.clock + 1 })
 		}
 	}
 	return nil
@@ -334,8 +334,8 @@ func (is *island) live(r *rand.Rand) {
 
 // anyParty returns one of those that fn wants. There must be one.
 func (is *island) anyParty(r *rand.Rand, fn func(*party) bool) *party {
-	is.state.mu.Lock()
-	defer is.state.mu.Unlock()
+	is.state.Lock()
+	defer is.state.Unlock()
 	for {
 		if p := is.parties[r.IntN(len(is.parties))]; fn(p) {
 			return p
@@ -360,8 +360,8 @@ func (is *island) kill(r *rand.Rand) {
 
 // mayCome reports whether there may be one pipe more than there are spokes.
 func (is *island) mayCome() bool {
-	is.state.mu.Lock()
-	defer is.state.mu.Unlock()
+	is.state.Lock()
+	defer is.state.Unlock()
 	return threePipes && len(is.parties) < 20
 }
 
@@ -380,7 +380,7 @@ func (is *island) fence() {
 // answered waits until each request that has come has been answered.
 func (is *island) answered(ctx context.Context) error {
 	is.fence()
-	return is.state.until(ctx, func() bool { return is.replies == 0 })
+	return is.state.Until(ctx, func() bool { return is.replies == 0 })
 }
 
 // rest waits until all has arrived that must. Some senders close before their receivers
@@ -404,7 +404,7 @@ func (is *island) rest(ctx context.Context) error {
 		if err := is.answered(ctx); err != nil {
 			return err
 		}
-		is.state.change(func() {
+		is.state.Change(func() {
 			is.awaited = is.history.due()
 			for _, g := range is.got {
 				delete(is.awaited, is.history.delivery(g))
@@ -414,7 +414,7 @@ func (is *island) rest(ctx context.Context) error {
 		if is.closed {
 			return nil
 		}
-		if err := is.state.until(ctx, func() bool { return len(is.awaited) == 0 }); err != nil {
+		if err := is.state.Until(ctx, func() bool { return len(is.awaited) == 0 }); err != nil {
 			return fmt.Errorf("%d messages are missing: %w", len(is.awaited), err)
 		}
 	}
@@ -468,8 +468,8 @@ func (is *island) leave(ctx context.Context) {
 
 // judge compares what was received with what was written.
 func (is *island) judge() {
-	is.state.mu.Lock()
-	defer is.state.mu.Unlock()
+	is.state.Lock()
+	defer is.state.Unlock()
 	is.sea.received.Add(int64(len(is.got)))
 	for i, v := range is.history.check(is.got) {
 		if i == 10 {
@@ -493,7 +493,7 @@ func (is *island) judge() {
 // What parties do enters the history by these.
 
 func (is *island) begin(p *party, writer uint16, to int) (n tag) {
-	is.state.change(func() {
+	is.state.Change(func() {
 		all := &is.history.written[p.id]
 		n = tag{source: uint16(p.id), writer: writer, number: uint32(len(*all))}
 		*all = append(*all, written{tag: n, to: to})
@@ -502,7 +502,7 @@ func (is *island) begin(p *party, writer uint16, to int) (n tag) {
 }
 
 func (is *island) start(n tag) {
-	is.state.change(func() {
+	is.state.Change(func() {
 		is.clock++
 		w := &is.history.written[n.source][n.number]
 		w.start, w.count = is.clock, n.count
@@ -510,7 +510,7 @@ func (is *island) start(n tag) {
 }
 
 func (is *island) finish(n tag, err error) {
-	is.state.change(func() {
+	is.state.Change(func() {
 		is.clock++
 		w := &is.history.written[n.source][n.number]
 		w.end = is.clock
@@ -524,7 +524,7 @@ func (is *island) finish(n tag, err error) {
 }
 
 func (is *island) receive(r receipt) {
-	is.state.change(func() {
+	is.state.Change(func() {
 		is.clock++
 		r.at = is.clock
 		is.got = append(is.got, r)
@@ -536,7 +536,7 @@ func (is *island) receive(r receipt) {
 
 // cut notes that p's links may lose messages from now on.
 func (is *island) cut(p *party, from, to bool) {
-	is.state.change(func() {
+	is.state.Change(func() {
 		for _, other := range is.parties {
 			if from {
 				is.history.cut[link{p.id, other.id}] = true
@@ -549,14 +549,14 @@ func (is *island) cut(p *party, from, to bool) {
 }
 
 func (is *island) isCut(from, to int) bool {
-	is.state.mu.Lock()
-	defer is.state.mu.Unlock()
+	is.state.Lock()
+	defer is.state.Unlock()
 	return is.history.cut[link{from, to}]
 }
 
 // join notes that p's links begin anew.
 func (is *island) join(p *party) {
-	is.state.change(func() {
+	is.state.Change(func() {
 		is.clock++
 		for _, other := range is.parties {
 			for _, l := range []link{{p.id, other.id}, {other.id, p.id}} {

@@ -81,7 +81,7 @@ type pump struct {
 
 func (p *pump) run(ctx context.Context, t *zmqio.Transport) error {
 	for {
-		if p.until(ctx, func() bool { return p.written < p.limit }) != nil {
+		if p.Until(ctx, func() bool { return p.written < p.limit }) != nil {
 			return nil
 		}
 		err := t.WriteContext(ctx, [][]byte{p.frame(p.written + 1)})
@@ -91,20 +91,20 @@ func (p *pump) run(ctx context.Context, t *zmqio.Transport) error {
 		if err != nil {
 			return err
 		}
-		p.change(func() { p.written++ })
+		p.Change(func() { p.written++ })
 	}
 }
 
 // halt makes the pump stop soon, and returns the number after which it does.
 func (p *pump) halt() (last uint64) {
-	p.change(func() {
+	p.Change(func() {
 		p.limit = p.written + 1
 		last = p.limit
 	})
 	return last
 }
 
-func (p *pump) resume() { p.change(func() { p.limit = 1 << 62 }) }
+func (p *pump) resume() { p.Change(func() { p.limit = 1 << 62 }) }
 
 // Receivers are killed while a stream goes on, or are closed in good order while it
 // is halted, and others take their place.
@@ -240,7 +240,7 @@ type arrivals struct {
 // add takes note of a message that should be a frame of a stream of that size.
 func (a *arrivals) add(size int, msg [][]byte) {
 	name, number, err := stream{size: size}.parseMessage(msg)
-	a.change(func() {
+	a.Change(func() {
 		if a.tracks == nil {
 			a.tracks = make(map[uint64]*track)
 		}
@@ -259,12 +259,12 @@ func (a *arrivals) add(size int, msg [][]byte) {
 // reach waits until number of stream name has come.
 func (a *arrivals) reach(ctx context.Context, t *testing.T, name, number uint64) {
 	t.Helper()
-	err := a.until(ctx, func() bool {
+	err := a.Until(ctx, func() bool {
 		return a.wrong != nil || a.tracks[name] != nil && a.tracks[name].last >= number
 	})
-	a.mu.Lock()
+	a.Lock()
 	wrong := a.wrong
-	a.mu.Unlock()
+	a.Unlock()
 	must(t, wrong)
 	if err != nil {
 		t.Fatalf("waiting for message %d of stream %d, at %+v: %v", number, name, a.track(name), err)
@@ -272,8 +272,8 @@ func (a *arrivals) reach(ctx context.Context, t *testing.T, name, number uint64)
 }
 
 func (a *arrivals) track(name uint64) track {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.Lock()
+	defer a.Unlock()
 	if r := a.tracks[name]; r != nil {
 		return *r
 	}

@@ -169,7 +169,7 @@ type mixture struct {
 // does prevents that.
 func (m *mixture) add(msg [][]byte) {
 	sender, number, err := parseSigned(msg)
-	m.change(func() {
+	m.Change(func() {
 		if errors.Is(err, errTorn) {
 			m.torn++
 			return
@@ -187,12 +187,12 @@ func (m *mixture) add(msg [][]byte) {
 
 // more waits until n more messages have come, or a wrong one.
 func (m *mixture) more(ctx context.Context, n int) error {
-	m.mu.Lock()
+	m.Lock()
 	want := m.count + n
-	m.mu.Unlock()
-	err := m.until(ctx, func() bool { return m.wrong != nil || m.count >= want })
-	m.mu.Lock()
-	defer m.mu.Unlock()
+	m.Unlock()
+	err := m.Until(ctx, func() bool { return m.wrong != nil || m.count >= want })
+	m.Lock()
+	defer m.Unlock()
 	return errors.Join(err, m.wrong)
 }
 

@@ -104,7 +104,7 @@ func (p *process) connection() string {
 func TestPartitionSurvived(t *testing.T) {
 	partition(t, 0, func(ctx context.Context, sender, receiver *process) {
 		// Longer than anything on the way can hold.
-		err := sender.until(ctx, func() bool { return sender.tracks[1].last > receiver.track(1).last+1000 })
+		err := sender.Until(ctx, func() bool { return sender.tracks[1].last > receiver.track(1).last+1000 })
 		must(t, err)
 	})
 }
@@ -153,7 +153,7 @@ func partition(t *testing.T, heartbeat time.Duration, during func(ctx context.Co
 		during(ctx, from, to)
 		away += time.Since(since)
 		c.link(n%2, "up")
-		must(t, to.until(ctx, func() bool { return to.wrong != nil || to.tracks[1].last+100 > from.track(1).last }))
+		must(t, to.Until(ctx, func() bool { return to.wrong != nil || to.tracks[1].last+100 > from.track(1).last }))
 		if kept := to.connection() == before; kept != (heartbeat == 0) {
 			t.Errorf("the connection was kept: %t", kept)
 		}

@@ -191,7 +191,7 @@ func start(t *testing.T, j job, before ...string) *process {
 	t.Cleanup(p.kill)
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	if p.until(ctx, func() bool { return p.ready || p.wrong != nil }) != nil || p.wrong != nil {
+	if p.Until(ctx, func() bool { return p.ready || p.wrong != nil }) != nil || p.wrong != nil {
 		p.kill()
 		t.Fatalf("the process did not start: %v; standard error: %s", p.wrong, &p.stderr)
 	}
@@ -203,13 +203,13 @@ func (p *process) read(out io.Reader) {
 	defer close(p.done)
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
-		p.change(func() {
+		p.Change(func() {
 			if err := p.note(lines.Text()); err != nil && p.wrong == nil {
 				p.wrong = err
 			}
 		})
 	}
-	p.change(func() {
+	p.Change(func() {
 		if !p.ready && p.wrong == nil {
 			p.wrong = io.ErrUnexpectedEOF
 		}
@@ -239,7 +239,7 @@ func (p *process) note(line string) error {
 // reach waits until number of stream name has come.
 func (p *process) reach(ctx context.Context, name, number uint64) {
 	p.t.Helper()
-	err := p.until(ctx, func() bool {
+	err := p.Until(ctx, func() bool {
 		return p.wrong != nil || p.tracks[name] != nil && p.tracks[name].last >= number
 	})
 	p.check()
@@ -250,8 +250,8 @@ func (p *process) reach(ctx context.Context, name, number uint64) {
 
 // track returns what the process has told of a stream so far.
 func (p *process) track(name uint64) track {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if r := p.tracks[name]; r != nil {
 		return *r
 	}
@@ -261,8 +261,8 @@ func (p *process) track(name uint64) track {
 // check fails the test if the process has told of something that must not be.
 func (p *process) check() {
 	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if p.wrong != nil {
 		p.t.Fatal(p.wrong)
 	}

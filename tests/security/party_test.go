@@ -105,11 +105,11 @@ func (p *party) ConnectionMade(tr *zmqio.Transport) {
 }
 
 func (p *party) MsgReceived(msg [][]byte) {
-	p.change(func() { p.got = append(p.got, string(bytes.Join(msg, []byte("|")))) })
+	p.Change(func() { p.got = append(p.got, string(bytes.Join(msg, []byte("|")))) })
 }
 
 func (p *party) EventReceived(ev zmq.MonitorEvent) {
-	p.change(func() {
+	p.Change(func() {
 		p.events |= ev.Event
 		if ev.Event&handshakes == 0 {
 			return
@@ -152,7 +152,7 @@ func (p *party) write(text string) {
 // wait waits until what arrived, and what the monitor said, is as fn wants it.
 func (p *party) wait(fn func() bool) {
 	p.t.Helper()
-	if err := p.until(bounded(p.t), fn); err != nil {
+	if err := p.Until(bounded(p.t), fn); err != nil {
 		p.t.Fatalf("%v: %v", err, p)
 	}
 }
@@ -166,8 +166,8 @@ func (p *party) waitGot(want ...string) {
 
 func (p *party) wantGot(want ...string) {
 	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if !slices.Equal(p.got, want) {
 		p.t.Errorf("%v: got %q, want %q", p.tr, p.got, want)
 	}
@@ -182,16 +182,16 @@ func (p *party) waitVerdict(v verdict) {
 // wantVerdicts checks that the monitor said nothing but what is in want.
 func (p *party) wantVerdicts(want ...verdict) {
 	p.t.Helper()
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	if slices.ContainsFunc(p.verdicts, func(v verdict) bool { return !slices.Contains(want, v) }) {
 		p.t.Errorf("%v: the monitor said %v, want %v", p.tr, p.verdicts, want)
 	}
 }
 
 func (p *party) said(v verdict) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	return slices.Contains(p.verdicts, v)
 }
 
@@ -255,8 +255,8 @@ func (r refusal) check(t testing.TB, server, client *party, right func() *party)
 
 // String returns what has arrived and what the monitor said.
 func (p *party) String() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	return fmt.Sprintf("%v got %q, its monitor said %v, all events were %v", p.tr, p.got, p.verdicts, p.events)
 }
 
@@ -265,7 +265,7 @@ func rawAddr(p *party) string { return strings.TrimPrefix(p.tr.Listeners()[0], "
 
 // saw reports whether the monitor has reported an event.
 func (p *party) saw(e zmq.Event) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.Lock()
+	defer p.Unlock()
 	return p.events&e != 0
 }

@@ -49,7 +49,7 @@ func (h *handler) MsgReceived(msg [][]byte) {
 	}
 	r := request{msg[:2], text[2], text[3], text[4], text[5], text[6], text[7], text[8:]}
 	var reply [][]byte
-	h.change(func() {
+	h.Change(func() {
 		h.requests = append(h.requests, r)
 		reply = h.reply(r)
 	})
@@ -68,21 +68,21 @@ func (h *handler) answer(r request, reply [][]byte) {
 
 // begin forgets the requests so far, and replies with reply from now on.
 func (h *handler) begin(reply func(request) [][]byte) {
-	h.change(func() { h.requests, h.reply = nil, reply })
+	h.Change(func() { h.requests, h.reply = nil, reply })
 }
 
 // wait waits for n requests and returns all that came.
 func (h *handler) wait(n int) []request {
 	h.t.Helper()
-	if err := h.until(bounded(h.t), func() bool { return len(h.requests) >= n }); err != nil {
+	if err := h.Until(bounded(h.t), func() bool { return len(h.requests) >= n }); err != nil {
 		h.t.Fatalf("%v: %d requests, want %d", err, len(h.requests), n)
 	}
 	return h.asked()
 }
 
 func (h *handler) asked() []request {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.Lock()
+	defer h.Unlock()
 	return slices.Clone(h.requests)
 }
 

@@ -50,6 +50,19 @@ func Descriptors(t testing.TB) []string {
 	return testkit.Descriptors(t)
 }
 
+// NeedsLibrary skips a test where the running libzmq is older than a release, such as
+// "4.3.1", and says why.
+func NeedsLibrary(t testing.TB, release, why string) {
+	t.Helper()
+	var since, running zmq.Version
+	_, err := fmt.Sscanf(release, "%d.%d.%d", &since.Major, &since.Minor, &since.Patch)
+	testkit.Must(t, err)
+	running.Major, running.Minor, running.Patch = zmq.LibraryVersion()
+	if running.Compare(since) < 0 {
+		t.Skipf("needs libzmq %v, this is %v: %s", since, running, why)
+	}
+}
+
 // NewLoop returns a loop that the test runs itself. It is closed when the test ends, and
 // fails the test if it cannot send what was written.
 func NewLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
@@ -127,16 +140,17 @@ func FreeEndpoint(t testing.TB, transport string) string {
 	return ""
 }
 
-// A Condition is something that goroutines change and a test waits for.
+// A Condition is something that goroutines change and a test waits for. To look at it
+// without waiting, lock it.
 type Condition struct {
-	mu      sync.Mutex
+	sync.Mutex
 	changed chan struct{} // closed by the next change
 }
 
 // Change calls fn, which changes what the condition is about, with its lock held.
 func (c *Condition) Change(fn func()) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	c.Lock()
+	defer c.Unlock()
 	fn()
 	if c.changed != nil {
 		close(c.changed)
@@ -148,16 +162,16 @@ func (c *Condition) Change(fn func()) {
 // returns the cause.
 func (c *Condition) Until(ctx context.Context, fn func() bool) error {
 	for {
-		c.mu.Lock()
+		c.Lock()
 		if fn() {
-			c.mu.Unlock()
+			c.Unlock()
 			return nil
 		}
 		if c.changed == nil {
 			c.changed = make(chan struct{})
 		}
 		changed := c.changed
-		c.mu.Unlock()
+		c.Unlock()
 		select {
 		case <-changed:
 		case <-ctx.Done():

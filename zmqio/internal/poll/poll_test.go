@@ -9,6 +9,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
 func newPoller(t *testing.T) *Poller {
@@ -63,12 +65,8 @@ func now(t *testing.T, p *Poller) []Event {
 	return events[:n]
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends a test with an error.
+var must = testkit.Must
 
 func TestReadable(t *testing.T) {
 	p := newPoller(t)

@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
 // open returns a socket that is closed, with its context, at the end of the test.
@@ -63,12 +65,8 @@ func limitedPair(t testing.TB, from, to zmq4.Type, hwm int) (*Socket, *Socket) {
 	return s, r
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// must ends a test with an error.
+var must = testkit.Must
 
 // encode lays messages out as Send wants them.
 func encode(msgs ...[][]byte) (buf []byte, table []uint64) {

@@ -143,6 +143,10 @@
 //   - Both ends of a TCP connection are aborted, or one is and the other exits, amid
 //     messages of several frames: the process may end with an assertion in
 //     session_base.cpp. Close the receiving end first, or use Close instead of Abort.
+//   - A socket that has bound is closed, with messages for a peer, in the very moment in which
+//     libzmq learns that the peer has gone. libzmq keeps the socket until LINGER is over,
+//     and for ever if that is negative, the default. Give LINGER a bound. Abort is not
+//     concerned, because Bind gives the listener a LINGER of 0.
 //   - The peer of a REQ goes just as a request is sent to it: once in a thousand times
 //     another peer gets the request without the empty delimiter, and a REP ignores it.
 //     Before 4.3.1 requests of several frames are concerned, later those of one.

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -31,7 +32,25 @@ func (t *Transport) bindLocked(endpoint string) error {
 		zapMu.Lock()
 		defer zapMu.Unlock()
 	}
-	return t.zsock.Bind(endpoint)
+	return t.lettingGo(func() error { return t.zsock.Bind(endpoint) })
+}
+
+// lettingGo calls bind while LINGER is 0. A listener keeps the LINGER that the socket has
+// when it binds, and libzmq uses that for connections that their peers have ended, and
+// nothing else. Messages for such a peer go nowhere. Where the socket is closed at the same
+// moment libzmq otherwise waits until they are sent, and so for ever if LINGER is negative.
+// Caller holds t.sockMu.
+func (t *Transport) lettingGo(bind func() error) (err error) {
+	opts := rawSockopts(t.sock)
+	linger, err := opts.Linger()
+	if err != nil {
+		return err
+	}
+	if err := opts.SetLinger(0); err != nil {
+		return err
+	}
+	defer func() { err = cmp.Or(err, opts.SetLinger(linger)) }()
+	return bind()
 }
 
 // givenFDLocked reports whether the next bind uses a descriptor that is bound already,

@@ -56,6 +56,15 @@ func init() {
 		}, nil, false},
 		{"Abort and panic", func(v *villain) error { _ = v.t.Abort(); panic(errMisdeed) }, nil, false},
 		{"Write", func(v *villain) error { return v.t.Write([][]byte{[]byte("more")}) }, tooLate, false},
+		{"much Write", func(v *villain) error {
+			for range 1000 {
+				// Of one frame: both ends are aborted, which libzmq does not bear amid others.
+				if err := v.t.Write([][]byte{make([]byte, kib)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}, tooLate, false},
 		{"WriteContext", func(v *villain) error {
 			return v.t.WriteContext(context.Background(), [][]byte{[]byte("more")})
 		}, []error{zmqio.ErrWouldDeadlock, zmqio.ErrTransportClosed}, false},

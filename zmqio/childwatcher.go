@@ -10,12 +10,11 @@ import (
 )
 
 // A ChildWatcher calls a function on an event loop when a child process has ended.
-// It stands for asyncio's AbstractChildWatcher. [SafeChildWatcher] works on every
-// Unix, PidfdChildWatcher on Linux.
+// [SafeChildWatcher] works on every Unix, PidfdChildWatcher on Linux.
 //
 // A watcher reaps the children that have a handler and touches no others, so other
 // parts of the program may go on to use os/exec for theirs. But each child can be
-// reaped only once: whoever gives a pid to a watcher must leave the waiting to it.
+// reaped only once: a program that gives a pid to a watcher must leave the waiting to it.
 // With os/exec that means
 //
 //   - start the child with Cmd.Start or os.StartProcess, pass Process.Pid to
@@ -31,27 +30,35 @@ import (
 // Where Wait is wanted all the same, call it in [Go] and use no watcher.
 //
 // All methods may be called from every goroutine, and from handlers.
+//
+// asyncio: AbstractChildWatcher
 type ChildWatcher interface {
 	// AddChildHandler has fn called on the loop when the child pid has ended, once,
 	// with the exit status or, if a signal killed it, the signal's number negated.
-	// A second handler for a pid replaces the first. It stands for
-	// add_child_handler.
+	// A second handler for a pid replaces the first.
 	//
 	// The order of ending, adding and attaching does not matter: a child that has
 	// ended already is reported too, and a watcher without a loop keeps the
 	// handlers until it gets one. For a pid that is not a child of this process, or
-	// was reaped by somebody else, fn gets 255 and a warning is logged.
+	// was reaped elsewhere, fn gets 255 and a warning is logged.
+	//
+	// asyncio: add_child_handler
 	AddChildHandler(pid int, fn func(pid, code int)) error
 	// RemoveChildHandler reports whether there was a handler for pid. That handler
-	// will not be called, and the child is the caller's to wait for. It stands for
-	// remove_child_handler.
+	// will not be called, and the child is the caller's to wait for.
+	//
+	// asyncio: remove_child_handler
 	RemoveChildHandler(pid int) bool
 	// AttachLoop makes l the loop that the handlers are called on, in place of any
 	// other; with nil there is none. Handlers are kept, and a warning is logged if
-	// nil leaves some waiting. It stands for attach_loop.
+	// nil leaves some waiting.
+	//
+	// asyncio: attach_loop
 	AttachLoop(l *EventLoop) error
 	// IsActive reports whether the watcher has a loop that runs, so that handlers
-	// can be called. It stands for is_active.
+	// can be called.
+	//
+	// asyncio: is_active
 	IsActive() bool
 	// Close removes all handlers and detaches the loop, for good. It may be
 	// repeated.
@@ -130,6 +137,8 @@ func (c *children) RemoveChildHandler(pid int) bool {
 	return c.removeLocked(pid)
 }
 
+// removeLocked drops the handler for pid and reports whether there was one. Caller holds
+// c.mu.
 func (c *children) removeLocked(pid int) bool {
 	h := c.handlers[pid]
 	if h == nil {
@@ -166,7 +175,7 @@ func (c *children) AttachLoop(l *EventLoop) error {
 	if c.listen != nil {
 		c.stop = c.listen(l)
 	}
-	c.postLocked(slices.Sorted(maps.Keys(c.handlers))...) // what ended while nobody listened
+	c.postLocked(slices.Sorted(maps.Keys(c.handlers))...) // what ended while the watcher did not listen
 	return nil
 }
 
@@ -185,6 +194,7 @@ func (c *children) detach(goes func(*EventLoop) bool) {
 	}
 }
 
+// detachLocked ends the listening and leaves the loop. Caller holds c.mu.
 func (c *children) detachLocked() {
 	if c.loop == nil {
 		return
@@ -227,6 +237,7 @@ func (c *children) post(pid int) {
 	c.postLocked(pid)
 }
 
+// postLocked has pids checked on the loop, if there is one. Caller holds c.mu.
 func (c *children) postLocked(pids ...int) {
 	if l := c.loop; l != nil && len(pids) > 0 {
 		_, _ = l.CallSoon(func() { c.check(l, pids) }) // an error means that l is about to be forgotten
@@ -241,8 +252,8 @@ func (c *children) checkAll(l *EventLoop) {
 	c.check(l, pids)
 }
 
-// check calls the handlers of those children among pids that have ended. It runs
-// on l.
+// check calls the handlers of those children among pids that have ended. Loop
+// goroutine only.
 func (c *children) check(l *EventLoop, pids []int) {
 	defer func() { // a handler called runtime.Goexit
 		if len(pids) > 0 {

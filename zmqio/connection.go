@@ -75,7 +75,7 @@ func (c ConnectionConfig) check() error {
 }
 
 // CreateZmqConnection makes a socket of type typ and a transport for it, with the
-// protocol that factory returns. It stands for create_zmq_connection.
+// protocol that factory returns.
 //
 // In this order it checks the arguments, makes the socket, calls Configure and
 // factory, calls ConnectionMade, binds or connects, and returns. What fails leaves
@@ -85,8 +85,10 @@ func (c ConnectionConfig) check() error {
 // loop would leave libzmq's threads too few descriptors, at which it ends the process.
 //
 // On the loop's own goroutine all of this happens at once. Elsewhere it happens on
-// the loop, and ctx bounds the wait for that; while nobody runs the loop, it happens
+// the loop, and ctx bounds the wait for that; while no goroutine runs the loop, it happens
 // on the calling goroutine, which takes the loop's place.
+//
+// aiozmq: create_zmq_connection
 func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Protocol, typ zmq.SocketType,
 	cfg ConnectionConfig,
 ) (*Transport, Protocol, error) {
@@ -138,7 +140,7 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 	return t, *p, nil
 }
 
-// create is CreateZmqConnection on the loop.
+// create is CreateZmqConnection. Loop goroutine only.
 func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig, created *reactor.Trace) (t *Transport, err error) {
 	if typ.ThreadSafe() {
 		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)

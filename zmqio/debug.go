@@ -14,7 +14,7 @@ import (
 const DefaultSlowCallbackDuration = reactor.DefaultSlowCallback
 
 // SetDebug turns debug mode on or off; a loop starts with it on if the environment
-// variable ZMQIO_DEBUG is 1. It stands for set_debug.
+// variable ZMQIO_DEBUG is 1.
 //
 // In debug mode the loop's logger gets a warning of callbacks that take long, and of a
 // loop, and the transports made in debug mode, that are garbage collected without
@@ -25,14 +25,19 @@ const DefaultSlowCallbackDuration = reactor.DefaultSlowCallback
 // With debug mode off as well, the logger gets a warning of a loop that has had something
 // to do for a second while no goroutine ran it, and of a callback that has run for ten
 // seconds: once for each.
+//
+// asyncio: set_debug
 func (l *EventLoop) SetDebug(on bool) { l.reactor.SetDebug(on) }
 
-// Debug reports whether debug mode is on. It stands for get_debug.
+// Debug reports whether debug mode is on.
+//
+// asyncio: get_debug
 func (l *EventLoop) Debug() bool { return l.reactor.Debug() }
 
 // SetSlowCallbackDuration sets how long a callback may take before debug mode logs it
-// with level WARN; what is not positive logs all of them. It stands for
-// slow_callback_duration.
+// with level WARN; what is not positive logs all of them.
+//
+// asyncio: slow_callback_duration
 func (l *EventLoop) SetSlowCallbackDuration(d time.Duration) { l.reactor.SetSlowCallback(d) }
 
 // A method of the protocol that a transport has, by name, is a reactor.Source.

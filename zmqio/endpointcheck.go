@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// An endpointError is libzmq's error about an endpoint that no one can mean, or the one
+// An endpointError is libzmq's error about an endpoint that cannot be meant, or the one
 // that libzmq should return. It is ErrInvalidArgument as well.
 type endpointError struct {
 	err  error
@@ -68,7 +68,7 @@ func (t *Transport) explain(call, endpoint string, err error) error {
 	return err
 }
 
-// misfit returns what is wrong with an endpoint that no one can mean, to bind or else to
+// misfit returns what is wrong with an endpoint that cannot be meant, to bind or else to
 // connect, and "" for any other. What depends on the socket or the machine is not its
 // business.
 func misfit(endpoint string, bind bool) string {
@@ -162,7 +162,7 @@ func checkConnect(endpoint string) error {
 	return opError("zmq_connect", endpoint, ErrDNSEndpoint)
 }
 
-// checkResolve refuses an endpoint that no one can mean to connect to, even by a name. Behind
+// checkResolve refuses an endpoint that cannot be meant to connect to, even by a name. Behind
 // a name the port may be the name of a service, which package net looks up.
 func checkResolve(endpoint string) error {
 	_, peer := splitPeer(endpoint)

@@ -9,9 +9,9 @@ import (
 
 // Bind accepts connections at endpoint, and returns the endpoint that was bound:
 // wildcards are replaced by what they became. Errors are ErrTransportClosed and libzmq's:
-// EINVAL, EPROTONOSUPPORT, EADDRINUSE and others. It stands for bind.
+// EINVAL, EPROTONOSUPPORT, EADDRINUSE and others.
 //
-// An endpoint that no one can mean is ErrInvalidArgument as well, and the text has a hint:
+// An endpoint that cannot be meant is ErrInvalidArgument as well, and the text has a hint:
 // no transport, a port that is no number up to 65535, a name that is neither an address nor
 // an interface, an IPv6 address without the option IPV6.
 //
@@ -35,6 +35,8 @@ import (
 //
 // ErrInvalidArgument refuses a socket on which keys are set and MECHANISM is NULL, and one
 // that has ZAP_ENFORCE_DOMAIN and no ZAP_DOMAIN.
+//
+// aiozmq: bind
 func (t *Transport) Bind(endpoint string) (string, error) {
 	open := t.letsAllIn(endpoint)
 	actual, err := t.attach("zmq_bind", endpoint, t.bindLocked, &t.listeners)
@@ -55,7 +57,7 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 // ErrDNSEndpoint, and ResolveEndpoint finds the address. Others are ErrTransportClosed and
 // libzmq's.
 //
-// An endpoint that no one can mean is ErrInvalidArgument, as with Bind; so are a wildcard
+// An endpoint that cannot be meant is ErrInvalidArgument, as with Bind; so are a wildcard
 // for the port, and an IPv6 address without the option IPV6, for which libzmq would wait in
 // silence.
 //
@@ -85,23 +87,25 @@ func (t *Transport) Connect(endpoint string) (string, error) {
 
 // Unbind stops to accept connections at an endpoint that Bind returned or was
 // given; of several that were given by one name with a wildcard, at the first. The
-// error for any other is ENOENT, and on a closed transport ErrTransportClosed. It stands
-// for unbind.
+// error for any other is ENOENT, and on a closed transport ErrTransportClosed.
 //
 // Except over inproc, libzmq also ends the connections that came in through the endpoint.
 // What their peers sent and libzmq has received is still delivered.
+//
+// aiozmq: unbind
 func (t *Transport) Unbind(endpoint string) error {
 	return t.detach("zmq_unbind", endpoint, t.zsock.Unbind, &t.listeners, &t.connections)
 }
 
 // Disconnect ends a connection to an endpoint that Connect returned or was given.
-// The error for any other is ENOENT, and on a closed transport ErrTransportClosed. It
-// stands for disconnect.
+// The error for any other is ENOENT, and on a closed transport ErrTransportClosed.
 //
 // What libzmq has received from that peer and MsgReceived has not had is lost. Disconnect
 // first takes up to 1,024 messages, or 1 MiB, out of libzmq, which MsgReceived gets next.
 // So libzmq does not mix messages of other peers. The package documentation says what that
 // does not cover, under "What libzmq gets wrong".
+//
+// aiozmq: disconnect
 func (t *Transport) Disconnect(endpoint string) error {
 	return t.detach("zmq_disconnect", endpoint, t.zsock.Disconnect, &t.connections, &t.listeners)
 }
@@ -201,7 +205,7 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	return nil
 }
 
-// usable returns why no call with endpoint can be made. sockMu is held.
+// usable returns why no call with endpoint can be made. Caller holds t.sockMu.
 func (t *Transport) usable(call, endpoint string) error {
 	switch {
 	case t.sock == nil || t.IsClosing():

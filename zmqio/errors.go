@@ -11,8 +11,10 @@ import (
 
 // Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
 var (
-	// ErrInvalidArgument is a nil function, a negative size, an endpoint that no one can
-	// mean and the like: Python's ValueError and TypeError.
+	// ErrInvalidArgument is a nil function, a negative size, an endpoint that cannot
+	// be meant and the like.
+	//
+	// asyncio: ValueError, TypeError
 	ErrInvalidArgument = errors.New("zmqio: invalid argument")
 	// ErrDNSEndpoint refuses to connect to a TCP name that is not an address,
 	// because libzmq would block to resolve it. It is also ErrInvalidArgument.
@@ -58,8 +60,10 @@ var (
 	// ErrGoexit stands for the result of a function that called runtime.Goexit.
 	ErrGoexit = reactor.ErrGoexit
 
-	// ErrInvalidState is asyncio's InvalidStateError: the result of a future that
-	// has none yet, or a second result.
+	// ErrInvalidState refuses the result of a future that has none yet, and a second
+	// result.
+	//
+	// asyncio: InvalidStateError
 	ErrInvalidState = errors.New("zmqio: invalid state of a future")
 	// ErrCancelled is the result of a future that was cancelled.
 	ErrCancelled = errors.New("zmqio: cancelled")

@@ -77,7 +77,7 @@ func (l *EventLoop) CallExceptionHandler(ctx ExceptionContext) {
 // handlerPanicked deals with a panic in an exception handler. Nothing can stop the
 // loop, not even a logger that panics.
 func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool) {
-	defer func() { recover() }() //nolint:errcheck // there is nobody left to tell
+	defer func() { recover() }() //nolint:errcheck // there is no handler left to tell
 	if !custom {
 		slog.Default().Error("panic in default exception handler", "panic", v, "during", during.Message)
 		return

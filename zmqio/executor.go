@@ -11,14 +11,14 @@ import (
 const DefaultExecutorLimit = 32
 
 // Go calls fn on a goroutine of its own, where it may block, and returns a future
-// of l that gets fn's result, on the loop. It stands for run_in_executor, and may be
-// called from everywhere. l must not be nil.
+// of l that gets fn's result, on the loop. It may be called from everywhere. l must not
+// be nil.
 //
 // At most LoopConfig.ExecutorLimit functions run at the same time; others wait for
 // their turn, in no particular order, and Go itself never does.
 //
 // The context of fn ends with ctx, and when the future is done: cancelling the future
-// does not stop fn, but tells it that nobody waits. A function that has not started
+// does not stop fn, but tells it that no goroutine waits. A function that has not started
 // when its context ends is not called, and ctx's cause is the future's error.
 // What fn returns is dropped if the future is done by then.
 //
@@ -29,6 +29,8 @@ const DefaultExecutorLimit = 32
 // none of their callbacks is called any more; on a closed loop Go returns such a
 // future. A panic in fn makes a *PanicError the result, runtime.Goexit makes it
 // ErrGoexit, and a nil ctx or fn ErrInvalidArgument.
+//
+// asyncio: run_in_executor
 func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, error)) *Future[T] {
 	f := NewFuture[T](l)
 	switch {

@@ -9,8 +9,7 @@ import (
 
 // AddReader arranges for fn to be called on the loop whenever descriptor fd can be
 // read without blocking, has come to its end or is in error: once in each iteration
-// for as long as that holds. It takes the place of the reader that fd had. It stands
-// for add_reader.
+// for as long as that holds. It takes the place of the reader that fd had.
 //
 // fd is watched, not owned: take the reader off with RemoveReader before closing fd.
 // A regular file can always be read and written, and keeps the loop busy meanwhile.
@@ -18,6 +17,8 @@ import (
 // The errors are ErrInvalidArgument for a nil fn, for what cannot be a descriptor
 // and for the descriptor of a transport or of another Resident, ErrLoopClosed, and that of the system call
 // that begins to watch, EBADF among them. What fd had before then stays.
+//
+// asyncio: add_reader
 func (l *EventLoop) AddReader(fd int, fn func()) error {
 	return l.addCallback(l.reactor.AddReader, fd, fn)
 }
@@ -25,11 +26,15 @@ func (l *EventLoop) AddReader(fd int, fn func()) error {
 // RemoveReader ends what AddReader began, and reports whether fd had a reader. A
 // reader that is removed, or replaced, is not called again, not even if it is due in
 // the same iteration; off the loop, a call that is just starting there may still
-// come. On a closed loop no descriptor has a reader. It stands for remove_reader.
+// come. On a closed loop no descriptor has a reader.
+//
+// asyncio: remove_reader
 func (l *EventLoop) RemoveReader(fd int) bool { return l.reactor.RemoveReader(fd) }
 
 // AddWriter is AddReader for writing. In an iteration where fd can be both read and
-// written, its reader is called before its writer. It stands for add_writer.
+// written, its reader is called before its writer.
+//
+// asyncio: add_writer
 func (l *EventLoop) AddWriter(fd int, fn func()) error {
 	return l.addCallback(l.reactor.AddWriter, fd, fn)
 }

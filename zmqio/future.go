@@ -10,14 +10,16 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A Future is a result that will be there later: asyncio's Future. Its callbacks
-// run on its loop; its methods may be called from every goroutine.
+// A Future is a result that will be there later. Its callbacks run on its loop; its
+// methods may be called from every goroutine.
 //
 // A future must be made by NewFuture or Go. The methods of a zero one panic.
 //
-// If a future that failed is garbage collected before anybody has asked for its result,
+// If a future that failed is garbage collected before its result has been asked for,
 // the loop's exception handler is told of the error; not so if it was cancelled, by
 // Cancel or by a context.
+//
+// asyncio: Future
 type Future[T any] struct {
 	loop    *EventLoop
 	done    chan struct{}           // closed when the future is done
@@ -49,7 +51,9 @@ func NewFuture[T any](l *EventLoop) *Future[T] {
 	return f
 }
 
-// Loop returns the loop that the future is of. It stands for get_loop.
+// Loop returns the loop that the future is of.
+//
+// asyncio: get_loop
 func (f *Future[T]) Loop() *EventLoop { return f.loop }
 
 // SetResult gives the future its result. It returns ErrInvalidState if the future
@@ -103,13 +107,13 @@ func (f *Future[T]) call(fn func(*Future[T])) error {
 	return f.loop.reactor.CallSoon(reactor.NewHandle(func() { fn(f) }, f.loop.reactor.Origin(fn)))
 }
 
-// unread is the error of a future that nobody asked for its result.
+// unread is the error of a future whose result was never asked for.
 type unread struct {
 	err     error
 	created *reactor.Trace
 }
 
-// reportUnread tells the exception handler. A closed loop tells nobody.
+// reportUnread tells the exception handler, except on a closed loop.
 func (l *EventLoop) reportUnread(u unread) {
 	ctx := ExceptionContext{Message: "the error of a future was never retrieved", Err: u.err, Created: u.created.Text()}
 	var p *PanicError
@@ -180,7 +184,7 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) CallbackID {
 	defer f.mu.Unlock()
 	f.lastID++
 	if f.Done() {
-		_ = f.call(fn) // a closed loop calls nobody
+		_ = f.call(fn) // a closed loop does not call fn
 	} else {
 		f.callbacks = append(f.callbacks, doneCallback[T]{f.lastID, fn})
 	}

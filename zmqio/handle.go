@@ -8,7 +8,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A Handle is a callback that was given to the loop: asyncio's Handle.
+// A Handle is a callback that was given to the loop.
+//
+// asyncio: Handle
 type Handle struct{ handle reactor.Handle }
 
 // asHandle returns the Handle around h. Package reactor knows h alone, and an
@@ -29,8 +31,9 @@ func (h *Handle) Cancelled() bool { return h.handle.Cancelled() }
 // where it was given to the loop.
 func (h *Handle) String() string { return "<Handle" + h.handle.Describe() + ">" }
 
-// A TimerHandle is a callback that was given to the loop for a certain time:
-// asyncio's TimerHandle.
+// A TimerHandle is a callback that was given to the loop for a certain time.
+//
+// asyncio: TimerHandle
 type TimerHandle struct {
 	Handle
 	timer reactor.Timer

@@ -33,7 +33,9 @@ const maxLinger = math.MaxInt32 * time.Millisecond
 // LoopConfig says what an event loop is made of. The zero value is fine.
 type LoopConfig struct {
 	// IOThreads is the number of libzmq I/O threads of the loop's own context; 0
-	// means 1. It stands for aiozmq's io_threads.
+	// means 1.
+	//
+	// aiozmq: io_threads
 	IOThreads int
 	// MaxSockets is how many sockets the loop's own context may have; 0 leaves
 	// libzmq's default.
@@ -76,11 +78,13 @@ func (c LoopConfig) check() error {
 }
 
 // An EventLoop runs callbacks, timers and transports on one goroutine, the one
-// that calls RunForever, Run or RunUntilComplete. It is aiozmq's ZmqEventLoop. All
-// its methods may be called from every goroutine.
+// that calls RunForever, Run or RunUntilComplete. All its methods may be called from
+// every goroutine.
 //
 // A loop must be made by NewEventLoop, and closed when it is no longer needed. The
 // methods of a zero EventLoop panic.
+//
+// aiozmq: ZmqEventLoop
 type EventLoop struct {
 	reactor    reactor.Loop
 	context    *zmq4.Context
@@ -201,8 +205,9 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	return h, nil
 }
 
-// CallSoonThreadsafe is CallSoon, which may be called from everywhere; in asyncio
-// it may not.
+// CallSoonThreadsafe is CallSoon, which may be called from everywhere.
+//
+// asyncio: call_soon_threadsafe
 func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) { return l.CallSoon(fn) }
 
 // Do calls fn as the loop does, never at the same time as a callback, and returns what fn

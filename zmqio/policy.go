@@ -10,39 +10,47 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// An EventLoopPolicy decides which event loop belongs to a goroutine, as asyncio's
-// AbstractEventLoopPolicy does for threads.
+// An EventLoopPolicy decides which event loop belongs to a goroutine.
+//
+// asyncio: AbstractEventLoopPolicy, for threads
 type EventLoopPolicy interface {
-	// EventLoop returns the calling goroutine's loop. It stands for
-	// get_event_loop.
+	// EventLoop returns the calling goroutine's loop.
+	//
+	// asyncio: get_event_loop
 	EventLoop() (*EventLoop, error)
-	// NewEventLoop returns a new loop, which is nobody's until SetEventLoop. It
-	// stands for new_event_loop.
+	// NewEventLoop returns a new loop, which no goroutine has until SetEventLoop.
+	//
+	// asyncio: new_event_loop
 	NewEventLoop() (*EventLoop, error)
-	// SetEventLoop makes a loop the calling goroutine's; with nil it has none. It
-	// stands for set_event_loop.
+	// SetEventLoop makes a loop the calling goroutine's; with nil it has none.
+	//
+	// asyncio: set_event_loop
 	SetEventLoop(l *EventLoop) error
-	// ChildWatcher returns the watcher of child processes. It stands for
-	// get_child_watcher.
+	// ChildWatcher returns the watcher of child processes.
+	//
+	// asyncio: get_child_watcher
 	ChildWatcher() (ChildWatcher, error)
-	// SetChildWatcher replaces it. It stands for set_child_watcher.
+	// SetChildWatcher replaces it.
+	//
+	// asyncio: set_child_watcher
 	SetChildWatcher(w ChildWatcher) error
 }
 
-// A Policy is the usual EventLoopPolicy, aiozmq's ZmqEventLoopPolicy: each goroutine
-// has its own loop. The main goroutine gets one on demand, others have none until
-// they set one.
+// A Policy is the usual EventLoopPolicy: each goroutine has its own loop. The main
+// goroutine gets one on demand, others have none until they set one.
 //
 // The zero value is a policy with the default LoopConfig.
 //
 // A loop that is closed is dropped. A goroutine that ends should close its loop, or
-// set nil, because nobody tells the policy.
+// set nil, because the runtime does not tell the policy of the end.
+//
+// aiozmq: ZmqEventLoopPolicy
 type Policy struct {
 	cfg *LoopConfig
 
 	mu      sync.Mutex
 	loops   map[int64]*EventLoop // by goroutine; nil where nil was set; made by register
-	watcher ChildWatcher         // nil until somebody asks for it
+	watcher ChildWatcher         // nil until it is first asked for
 }
 
 // mainGoroutine is the id of the goroutine that main runs on.
@@ -77,7 +85,7 @@ func (p *Policy) EventLoop() (*EventLoop, error) {
 	return l, p.SetEventLoop(l)
 }
 
-// NewEventLoop returns a new loop, which is nobody's until SetEventLoop.
+// NewEventLoop returns a new loop, which no goroutine has until SetEventLoop.
 func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg) }
 
 // SetEventLoop makes l the calling goroutine's loop; with nil it has none. On the
@@ -181,7 +189,9 @@ func SetEventLoopPolicy(p EventLoopPolicy) {
 }
 
 // CurrentEventLoopPolicy returns the policy of the process: until one is set, a
-// Policy with the default LoopConfig. It stands for get_event_loop_policy.
+// Policy with the default LoopConfig.
+//
+// asyncio: get_event_loop_policy
 func CurrentEventLoopPolicy() EventLoopPolicy {
 	current.mu.Lock()
 	defer current.mu.Unlock()
@@ -192,12 +202,13 @@ func CurrentEventLoopPolicy() EventLoopPolicy {
 }
 
 // GetEventLoop returns the loop that the calling goroutine runs, as it does inside a
-// callback, or else the loop that the current policy has for it. It stands for
-// get_event_loop.
+// callback, or else the loop that the current policy has for it.
 //
 // The body of Run and a function that was given to Go have goroutines of their own, for
 // which the policy has no loop: ErrNoEventLoop. They have the loop in their context; see
 // FromContext.
+//
+// asyncio: get_event_loop
 func GetEventLoop() (*EventLoop, error) {
 	if l := RunningLoop(); l != nil {
 		return l, nil
@@ -205,12 +216,14 @@ func GetEventLoop() (*EventLoop, error) {
 	return CurrentEventLoopPolicy().EventLoop()
 }
 
-// SetEventLoop makes l the calling goroutine's loop in the current policy. It stands
-// for set_event_loop.
+// SetEventLoop makes l the calling goroutine's loop in the current policy.
+//
+// asyncio: set_event_loop
 func SetEventLoop(l *EventLoop) error { return CurrentEventLoopPolicy().SetEventLoop(l) }
 
-// RunningLoop returns the loop that the calling goroutine runs, or nil. It stands
-// for get_running_loop.
+// RunningLoop returns the loop that the calling goroutine runs, or nil.
+//
+// asyncio: get_running_loop
 func RunningLoop() *EventLoop {
 	l := reactor.Running()
 	if l == nil {

@@ -1,7 +1,7 @@
 package zmqio
 
-// A Protocol is what a transport calls: aiozmq's ZmqProtocol. The loop calls its
-// methods one at a time on its own goroutine, except PauseWriting.
+// A Protocol is what a transport calls. The loop calls its methods one at a time on its
+// own goroutine, except PauseWriting.
 //
 // The order is ConnectionMade, then any number of the others, then ConnectionLost;
 // the first and the last come once each. A protocol must not be a nil pointer, not even
@@ -9,35 +9,43 @@ package zmqio
 //
 // A panic in any of them goes to the loop's exception handler, and the transport lives
 // on, except for a REP in MsgReceived.
+//
+// aiozmq: ZmqProtocol
 type Protocol interface {
 	// ConnectionMade is called when the transport is ready to use, before the
 	// first Bind or Connect of its ConnectionConfig and before
-	// CreateZmqConnection returns. It stands for connection_made.
+	// CreateZmqConnection returns.
+	//
+	// asyncio: connection_made
 	ConnectionMade(t *Transport)
 
 	// ConnectionLost is called when the transport's socket has been closed: with
 	// nil after Close or Abort, else with what went wrong. libzmq closes in the
-	// background, so the endpoints may still be in use: see Transport.Closed. It
-	// stands for connection_lost.
+	// background, so the endpoints may still be in use: see Transport.Closed.
+	//
+	// asyncio: connection_lost
 	ConnectionLost(err error)
 
 	// PauseWriting is called when the transport's buffer goes strictly over the
 	// high-water mark, inside the Write or SetWriteBufferLimits that did it and on
 	// that goroutine: posted to the loop, it would come too late for one that
-	// keeps writing. It stands for pause_writing.
+	// keeps writing.
 	//
 	// Should the buffer go over the mark while ResumeWriting is running on the
 	// loop, it is called on the loop as soon as ResumeWriting has returned.
+	//
+	// asyncio: pause_writing
 	PauseWriting()
 
 	// ResumeWriting is called once for every PauseWriting, when the buffer is at
-	// or below the low-water mark again, unless ConnectionLost comes first. It
-	// stands for resume_writing.
+	// or below the low-water mark again, unless ConnectionLost comes first.
+	//
+	// asyncio: resume_writing
 	ResumeWriting()
 
 	// MsgReceived is called with each message received: at least one frame, which
 	// are the receiver's to keep and to change, or lent to it: see
-	// ConnectionConfig.BorrowFrames. It stands for msg_received.
+	// ConnectionConfig.BorrowFrames.
 	//
 	// Small frames that were received together share one allocation, so that a
 	// frame which is kept keeps up to 64 KiB; clone it where that matters.
@@ -46,6 +54,8 @@ type Protocol interface {
 	// ConnectionLost gets the *PanicError: libzmq gives a REP no other request until it
 	// has sent that reply, and every client would wait for ever. runtime.Goexit ends it in
 	// the same way, with ErrGoexit. A REP that has written its reply lives on.
+	//
+	// aiozmq: msg_received
 	MsgReceived(msg [][]byte)
 }
 

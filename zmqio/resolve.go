@@ -13,8 +13,9 @@ import (
 // GetAddrInfo looks up the addresses of host, a name or an address, for service, the
 // name or the number of a TCP port; an empty service is port 0. They come in the order
 // in which they should be tried. It works off the loop, as Go does, with
-// LoopConfig.Resolver, and fails with its *net.DNSError or *net.AddrError. It stands
-// for getaddrinfo.
+// LoopConfig.Resolver, and fails with its *net.DNSError or *net.AddrError.
+//
+// asyncio: getaddrinfo
 func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string) *Future[[]netip.AddrPort] {
 	return Go(ctx, l, func(ctx context.Context) ([]netip.AddrPort, error) {
 		return lookup(ctx, l.resolver, host, service)
@@ -46,7 +47,9 @@ type NameInfo struct {
 
 // GetNameInfo looks up the name of an address. It works off the loop, as Go does, with
 // LoopConfig.Resolver, and fails with its *net.DNSError; an address that has no name is
-// no error. It stands for getnameinfo.
+// no error.
+//
+// asyncio: getnameinfo
 func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Future[NameInfo] {
 	return Go(ctx, l, func(ctx context.Context) (NameInfo, error) {
 		info := NameInfo{addr.Addr().String(), strconv.Itoa(int(addr.Port()))}
@@ -69,7 +72,7 @@ func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Futur
 // where its option IPV6 is set.
 //
 // It works off the loop, as Go does, with LoopConfig.Resolver, and fails with its
-// *net.DNSError or *net.AddrError. An endpoint that no one can mean to connect to is
+// *net.DNSError or *net.AddrError. An endpoint that cannot be meant to connect to is
 // ErrInvalidArgument at once; see Transport.Connect.
 func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Future[[]string] {
 	if err := checkResolve(endpoint); err != nil {

@@ -84,12 +84,13 @@ func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool)
 	err = body()
 }
 
-// RunUntilComplete runs l until f is done and returns f's result. It stands for
-// run_until_complete.
+// RunUntilComplete runs l until f is done and returns f's result.
 //
 // If ctx ends first it returns the cause, and if Stop is called first
 // ErrLoopStopped; f goes on to live in both cases. A nil f, or one of another loop,
 // is ErrInvalidArgument.
+//
+// asyncio: run_until_complete
 func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T, error) {
 	var zero T
 	if ctx == nil {

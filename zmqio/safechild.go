@@ -8,15 +8,17 @@ import (
 )
 
 // A SafeChildWatcher is a [ChildWatcher] that asks the system about each of its
-// children, one by one, whenever SIGCHLD arrives. It stands for asyncio's
-// SafeChildWatcher, and needs time in proportion to the number of handlers.
+// children, one by one, whenever SIGCHLD arrives. It needs time in
+// proportion to the number of handlers.
 //
 // It listens to SIGCHLD through a channel of its own while it has a loop. Other
 // channels, other watchers and AddSignalHandler get the signal all the same; but
-// signal.Ignore and signal.Reset of SIGCHLD would take it from everybody.
+// signal.Ignore and signal.Reset of SIGCHLD would take it from all of them.
 //
 // All methods may be called from every goroutine. Use [NewSafeChildWatcher]: a zero
 // SafeChildWatcher takes no loop and no handlers.
+//
+// asyncio: SafeChildWatcher
 type SafeChildWatcher struct{ children }
 
 // NewSafeChildWatcher returns a watcher that has no loop yet.

@@ -12,8 +12,8 @@ import (
 // AddSignalHandler arranges for fn to be called on the loop each time the process
 // gets the signal sig; those that come before the loop has called it count once. It
 // wakes the loop. It takes the place of the handler that the loop had for sig, which
-// is not called again; a signal that is due then is for fn. It stands for
-// add_signal_handler, but may be called from every goroutine.
+// is not called again; a signal that is due then is for fn. It may be
+// called from every goroutine.
 //
 // Until RemoveSignalHandler or Close, sig does not do what it does by default. Other
 // loops and channels that were given to signal.Notify get it as well. The runtime
@@ -22,6 +22,8 @@ import (
 // The errors are ErrLoopClosed, and ErrInvalidArgument for a nil fn and for what is
 // not a signal that a Go program can catch: SIGKILL, SIGSTOP and those that the C
 // library keeps for itself are not.
+//
+// asyncio: add_signal_handler
 func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 	n, err := checkSignal(sig)
 	if err != nil {
@@ -53,9 +55,10 @@ func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 
 // RemoveSignalHandler ends what AddSignalHandler began, and reports whether there was
 // a handler. It is not called again, not even for a signal that has come already; off
-// the loop, a call that is just starting there may still come. Unless somebody else
-// waits for it, the signal does again what it does by default. It stands for
-// remove_signal_handler.
+// the loop, a call that is just starting there may still come. Unless another loop
+// or channel waits for it, the signal does again what it does by default.
+//
+// asyncio: remove_signal_handler
 func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {
 	n, _ := sig.(syscall.Signal) // 0, which is no signal, for what is none
 	l.mu.Lock()
@@ -76,7 +79,7 @@ type signalWatch struct {
 }
 
 // replaceLocked makes h the handler. A signal that the old one has not been called for yet
-// is h's. Caller holds EventLoop.mu.
+// is h's. Caller holds l.mu.
 func (w *signalWatch) replaceLocked(sig syscall.Signal, h *reactor.Task) {
 	old := w.handler
 	w.handler = h

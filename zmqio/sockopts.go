@@ -18,12 +18,16 @@ func (t *Transport) Sockopts() zmq.Sockopts {
 
 // Getsockopt returns the value of an option by its number, in the type that the
 // accessor of the same name has. The errors are ErrTransportClosed, zmq.ErrUnknownName
-// with EINVAL for a number that no libzmq has, and libzmq's. It stands for getsockopt.
+// with EINVAL for a number that no libzmq has, and libzmq's.
+//
+// aiozmq: getsockopt
 func (t *Transport) Getsockopt(opt zmq.Option) (any, error) { return t.Sockopts().Get(opt) }
 
 // Setsockopt sets an option by its number. The value must be of the type that the
 // accessor of the same name takes, or the error is zmq.ErrValue. Others are those of
-// Getsockopt. It stands for setsockopt.
+// Getsockopt.
+//
+// aiozmq: setsockopt
 func (t *Transport) Setsockopt(opt zmq.Option, v any) error { return t.Sockopts().Set(opt, v) }
 
 // SocketOptions returns the typed accessors for a socket that no transport owns.
@@ -95,7 +99,7 @@ func (o transportSockopts) SetRaw(opt zmq.Option, value []byte) error {
 	return o.t.with("zmq_setsockopt", func(r rawSocket) error { return r.SetRaw(opt, value) })
 }
 
-// with calls fn while nobody else uses the socket.
+// with calls fn while no other goroutine uses the socket.
 func (t *Transport) with(call string, fn func(rawSocket) error) error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()

@@ -10,19 +10,23 @@ import (
 
 // Subscribe asks for the messages that begin with topic; empty means all. A SUB
 // receives nothing before. A topic counts as often as it was subscribed to. It does
-// what setting SUBSCRIBE does, before or after a connect, and stands for subscribe.
-// The error is ErrSocketType for any other type than SUB, for which an XSUB writes a
-// message, and ErrTransportClosed.
+// what setting SUBSCRIBE does, before or after a connect. The error is ErrSocketType for
+// any other type than SUB, for which an XSUB writes a message, and ErrTransportClosed.
+//
+// aiozmq: subscribe
 func (t *Transport) Subscribe(topic string) error { return t.subscription(zmq.SUBSCRIBE, topic) }
 
 // Unsubscribe takes one Subscribe of topic back. The errors are those of Subscribe,
-// and ErrInvalidArgument if topic is not subscribed to, where libzmq says nothing. It
-// stands for unsubscribe.
+// and ErrInvalidArgument if topic is not subscribed to, where libzmq says nothing.
+//
+// aiozmq: unsubscribe
 func (t *Transport) Unsubscribe(topic string) error { return t.subscription(zmq.UNSUBSCRIBE, topic) }
 
 // Subscriptions returns the topics that are subscribed to, sorted, each once: by
 // Subscribe, by the options, also in ConnectionConfig.Configure, and not what a socket
-// had from elsewhere. After Close it is what they were. It stands for subscriptions.
+// had from elsewhere. After Close it is what they were.
+//
+// aiozmq: subscriptions
 func (t *Transport) Subscriptions() []string {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()

@@ -13,7 +13,7 @@ import (
 const unroutableInterval = time.Second
 
 // An unroutable is what a transport has to tell of messages that libzmq refused with
-// EHOSTUNREACH after Write had returned. It is guarded by its transport's mu.
+// EHOSTUNREACH after Write had returned. Transport.mu guards it.
 type unroutable struct {
 	call    func(msg [][]byte, err error) // ConnectionConfig.Unroutable
 	waiting [][][]byte                    // messages for call

@@ -13,8 +13,8 @@ import (
 
 const progressInterval = 500 * time.Millisecond
 
-// A cat is the protocol of zmqcat's one transport. What is not said to be otherwise
-// is used on the loop alone, or while nobody runs it.
+// A cat is the protocol of zmqcat's one transport. Loop goroutine only, or while no
+// goroutine runs the loop, unless a field or a method says otherwise.
 type cat struct {
 	cfg       *config
 	loop      *zmqio.EventLoop

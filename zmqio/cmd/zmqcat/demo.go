@@ -195,7 +195,7 @@ func (d *demo) watch(before int) {
 	_, _ = d.loop.CallLater(d.patience, func() { d.watch(back) }) // the loop is open
 }
 
-// finish ends the demo, on the loop. The first error counts.
+// finish ends the demo. The first error counts. Loop goroutine only.
 func (d *demo) finish(err error) {
 	if d.err == nil {
 		d.err = err

@@ -28,20 +28,20 @@ Input is read no faster than it can be sent. PULL and SUB leave it alone. REQ se
 the next line when the reply has come; REP answers each request with a line. ROUTER,
 STREAM and DGRAM need --frames: the first frame says whom to send to. If a ROUTER or
 STREAM has no such peer, that is an error; --set ROUTER_MANDATORY=0 makes a ROUTER drop
-the message instead. What PUB sends before somebody has subscribed is lost.
+the message instead. What PUB sends before a peer has subscribed is lost.
 
 At the end of input PUSH and PUB exit once everything is delivered, however long that
 takes. The other types go on receiving for as long as --wait says; without it, REQ
 until the reply has come, the others for ever. For PULL and SUB --wait counts from
-the start. A REP with --count exits when the last reply has been sent. Whoever exits
-in one of these ways gives what was sent before a second to be delivered.
+the start. A REP with --count exits when the last reply has been sent. An exit in one
+of these ways gives what was sent before a second to be delivered.
 
 The frames of a message are printed with tabs between them. What was bound, with
 wildcards resolved, goes to standard error, as do figures at the end and, where that
-is a terminal and nobody types the input on one, progress.
+is a terminal and the input does not come from one, progress.
 
 SIGINT and SIGTERM end zmqcat, a second one at once. After the first, what was sent
-has a second to be delivered. When nobody reads standard output any more, zmqcat
+has a second to be delivered. When the reader of standard output has gone, zmqcat
 exits as if its work were done.
 
 The demo sends the lines of FILE, or of standard input, over TCP through a DEALER to a

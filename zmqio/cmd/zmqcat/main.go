@@ -28,7 +28,7 @@ const (
 )
 
 func main() {
-	// Writing to a pipe that nobody reads is to be an error like any other.
+	// Writing to a pipe without a reader is to be an error like any other.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }

@@ -15,7 +15,7 @@ import (
 const outputBuffer = 1 << 20
 
 // A printer writes messages to standard output on a goroutine of its own, so that
-// the loop never waits for whoever reads there. All that gathers during one write
+// the loop never waits for the reader. All that gathers during one write
 // goes out in the next: a message alone at once, many together.
 type printer struct {
 	w      io.Writer
@@ -95,7 +95,7 @@ func (p *printer) take(old []byte) []byte {
 }
 
 // close waits until all is written, or ctx ends. It returns what went wrong, but not
-// that nobody reads any more.
+// that the reader has gone.
 func (p *printer) close(ctx context.Context) error {
 	p.mu.Lock()
 	p.closed = true

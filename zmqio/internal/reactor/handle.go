@@ -82,7 +82,7 @@ func (h *Handle) begin() func() {
 	}
 }
 
-// drop lets go of the callback of a Handle that has run. The owner calls it under Loop.mu,
+// drop lets go of the callback of a Handle that has run. Caller holds Loop.mu,
 // because the watchdog reads the callback.
 func (h *Handle) drop() {
 	if h.state.Load()&(started|repeats) == started { // else it is Cancel that lets go
@@ -145,7 +145,7 @@ func (t *Task) enqueue() {
 }
 
 // scheduleLocked is Schedule. It reports whether it put the task in the ready queue. Caller
-// holds Loop.mu.
+// holds t.loop.mu.
 func (t *Task) scheduleLocked() bool {
 	if t.handle.state.Or(queued)&(queued|started) != 0 {
 		return false

@@ -67,7 +67,7 @@ func New(z *zmq4.Socket) (*Socket, error) {
 	return &Socket{z: z}, nil
 }
 
-// handle returns what libzmq knows the socket by. When somebody has closed it, that is
+// handle returns what libzmq knows the socket by. When the socket has been closed, that is
 // NULL, which libzmq answers with ENOTSOCK; of one kept from before the memory would
 // be gone.
 func (s *Socket) handle() C.uintptr_t {

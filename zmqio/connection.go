@@ -16,8 +16,8 @@ import (
 // ConnectionConfig says what a transport is made of. Exactly one of Bind, Connect
 // and Socket must be given.
 type ConnectionConfig struct {
-	// Bind and Connect are endpoints, bound or connected in order. An empty slice
-	// is given, and does nothing; a nil one is not.
+	// Bind and Connect are endpoints, bound or connected in order. A non-nil
+	// empty slice counts as given, and does nothing.
 	Bind, Connect []string
 	// Socket is a socket that was made elsewhere. The transport uses it as it is
 	// and closes it in the end; the caller must not use it any more. If no transport

@@ -10,46 +10,42 @@
 //	...
 //	err = loop.RunForever(ctx)
 //
+// # Words
+//
+//   - A message is one frame or more, and a frame is a slice of bytes.
+//   - A batch is the messages that cross into or out of libzmq in one C call.
+//   - The buffer of a transport holds what Write has accepted and libzmq has not taken.
+//   - The high-water mark is the size of the buffer above which the protocol is paused. At
+//     the low-water mark it is resumed.
+//   - The loop goroutine is the one that runs the loop, works in its place while no
+//     goroutine runs it, or closes it.
+//   - A peer is the socket at the other end of a connection.
+//
 // # Goroutines
 //
 // Every method of every type may be called from every goroutine, and from every
-// callback. Callbacks run on the goroutine that runs the loop, one at a time, and
-// never with a lock held. There are two exceptions. PauseWriting runs inside the
-// Write that fills the buffer, on the goroutine that called it. And while nobody
-// runs the loop, CreateZmqConnection calls ConnectionMade itself.
-//
-// # The life of a message
-//
-// A message that is sent goes through sender.go, where Write takes it, to libzmq, at once
-// or through internal/outbox; internal/flow says when to pause and to resume the protocol,
-// and which writer has to wait. One that is received comes through read.go, a batch at a
-// time, to MsgReceived. The loop itself is internal/reactor, which knows no ZeroMQ: run.go
-// there says which goroutine does what, and wait.go how the loop waits meanwhile.
+// callback. Callbacks run on the loop goroutine, one at a time, and never with a lock
+// held. There are two exceptions. PauseWriting runs inside the Write that fills the
+// buffer, on the goroutine that called it. And while no goroutine runs the loop,
+// CreateZmqConnection calls ConnectionMade itself.
 //
 // # What it costs
 //
 // A call into C takes some 60 ns, of the order of what libzmq itself needs for a small
 // message, and an allocation for each message would take as much again. So both
-// directions go in batches.
+// directions go in batches. Sockets on which nothing happens cost nothing.
 //
-// To receive, one C call takes up to 256 messages out of libzmq, as far as they are
-// there, into a buffer of 64 KiB that belongs to the loop. Two allocations then hold the
-// payload of all and the slices of all; a frame is a part of the first. Frames of more
-// than 8 KiB go from libzmq straight to memory of their own. The call ends when the
-// socket is empty, which is also what the loop has to know before it may wait, or after
-// a batch, when others have their turn.
+// What is received comes in batches of up to 256 messages, as far as they are there, and
+// of 64 KiB. Two allocations hold the payload of all and the slices of all; a frame is a
+// part of the first. A frame of more than 8 KiB has memory of its own.
 //
-// To send, a transport whose buffer is empty calls libzmq from inside Write, on the
-// writer's goroutine. A write that follows within 20 µs, and one from MsgReceived, is
-// copied to the buffer instead. The loop is told once, and sends what it finds: after the
-// batch that is being delivered, or in its next iteration. A writer that has gathered
-// 256 frames or 32 KiB sends them itself, unless another one is at it. The buffer's pieces
-// are used again; nothing is allocated. A message of 32 KiB and more is never gathered: it
-// is copied once, to memory of libzmq's own, and waits there if libzmq has no room.
-//
-// On a socket that can also receive, a send reads ZMQ_EVENTS in the same C call, because
-// it may have taken the one sign that a message has come. Sockets on which nothing
-// happens cost nothing: the loop looks only at those that the system says are ready.
+// What is sent goes to libzmq from inside Write, on the writer's goroutine, where the
+// buffer is empty. A write that follows within 20 µs, and one from MsgReceived, is
+// copied to the buffer instead. The loop sends the buffer after the batch that is being
+// delivered, or in its next iteration. A writer that has gathered 256 frames or 32 KiB
+// sends them itself, unless another goroutine is at it. Nothing is allocated. A message of
+// 32 KiB and more is copied once, to memory of libzmq's own, and waits there if libzmq has
+// no room.
 //
 // What a user can choose:
 //
@@ -62,9 +58,9 @@
 //     ends its message is not copied, and what is received costs no collection of
 //     garbage: the thing for a program that forwards, counts or decodes. Over inproc it
 //     receives 64 KiB twice as fast.
-//   - Batch sizes. Whoever has several messages should write them one after the other,
-//     best from a callback: those are copied once and sent in one call. A pause of 20 µs
-//     between writes makes each go out alone, with less delay and at more cost.
+//   - Batch sizes. A program that has several messages should write them one after the
+//     other, best from a callback: those are copied once and sent in one call. A pause of
+//     20 µs between writes makes each go out alone, with less delay and at more cost.
 //   - Inline or queued. Writes from the loop's callbacks never wait for another goroutine.
 //     Writes from other goroutines share the socket with the loop. Write takes what it is
 //     given and buffers it; WriteContext waits for room, and with the default marks of 64
@@ -74,8 +70,7 @@
 //     faster on a loop each, in one context or with IOThreads of their own.
 //   - Waiting. The first GOMAXPROCS loops that run block in the system call that waits,
 //     and keep a thread for that; the others park as goroutines do, which takes a fifth
-//     longer to wake up. Before it blocks, a loop lets goroutines run that its callbacks
-//     have made ready (internal/reactor/wait.go says when not).
+//     longer to wake up.
 //
 // # Loops in the background, and other residents
 //
@@ -94,11 +89,11 @@
 // # Errors
 //
 // A failed libzmq call gives an [*os.SyscallError] that holds a [zmq.Errno]; see
-// package zmq for what errors.Is makes of it. All else is one of the Err values
-// below, wrapped with what it is about.
+// package zmq for what errors.Is makes of it. Other errors wrap one of the Err variables.
+// An [*OpError] around either names the operation of a Transport, and the endpoint.
 //
-// ETERM, where somebody else terminates the context, and ENOTSOCK, where somebody else
-// closes the socket, end a transport when it reads or writes: the exception handler and
+// ETERM, where the context is terminated elsewhere, and ENOTSOCK, where the socket is
+// closed elsewhere, end a transport when it reads or writes: the exception handler and
 // ConnectionLost get the error, and so does the caller of a Write that met it. Bind,
 // Connect, options and the like return it to their caller alone.
 //

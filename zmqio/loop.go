@@ -96,8 +96,7 @@ type EventLoop struct {
 	end        context.CancelFunc
 	id         uint64 // among all loops
 
-	// mu is taken after any lock of a policy, a watcher or a transport, and before the
-	// reactor's.
+	// The order of locks stands at Transport.sockMu.
 	mu        sync.Mutex
 	handler   ExceptionHandler
 	signals   map[syscall.Signal]*signalWatch

@@ -174,3 +174,36 @@ func TestNamesInTheTable(t *testing.T) {
 		t.Errorf("only %d names were found", n)
 	}
 }
+
+// What zmqio/internal/README.md names is where it says: files behind links, and the
+// functions of the numbered lists in theirs.
+func TestNamesOfTheInside(t *testing.T) {
+	const dir = "internal"
+	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range regexp.MustCompile(`\]\(([^)]+)\)`).FindAllSubmatch(text, -1) {
+		if _, err := os.Stat(filepath.Join(dir, string(m[1]))); err != nil {
+			t.Error(err)
+		}
+	}
+	n := 0
+	step := regexp.MustCompile("(?m)^[0-9]+\\. \\[[^]]+\\]\\(([^)]+)\\), ((?:`\\w+`(?:, )?)+):")
+	for _, m := range step.FindAllSubmatch(text, -1) {
+		source, err := os.ReadFile(filepath.Join(dir, string(m[1])))
+		if err != nil {
+			continue // told above
+		}
+		for _, name := range regexp.MustCompile(`\w+`).FindAllString(string(m[2]), -1) {
+			n++
+			declaration := `(?m)^(func (\(.*\) )?|\t|void )` + name + `\(`
+			if !regexp.MustCompile(declaration).Match(source) {
+				t.Errorf("%s is not in %s", name, m[1])
+			}
+		}
+	}
+	if n < 16 {
+		t.Errorf("only %d functions were found", n)
+	}
+}

@@ -168,7 +168,8 @@ func (l *Loop) makeReadyLocked(h *Handle) {
 	}
 }
 
-// Wake interrupts the wait of the loop, which then looks again at why it runs.
+// Wake interrupts the wait of the loop, which then asks again whether to leave, and
+// recomputes its timeout.
 func (l *Loop) Wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -81,8 +81,8 @@ func (r *Receiver) Borrow(s *Socket) ([][][]byte, syscall.Errno) {
 	return msgs, errno
 }
 
-// Return takes back what Borrow lent. To show who uses it still, spoil overwrites it. It
-// returns the size of the large frame that ended the batch, if one did.
+// Return takes back what Borrow lent. If spoil is set, Return overwrites the frames, to
+// expose retained ones. It returns the size of the large frame that ended the batch, if one did.
 func (r *Receiver) Return(spoil bool) (large int) {
 	if r.res.is_held != 0 {
 		large = int(r.res.held >> 1)

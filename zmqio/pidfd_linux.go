@@ -5,8 +5,9 @@ import (
 )
 
 // A PidfdChildWatcher is a [ChildWatcher] that has a descriptor for each of its
-// children, which tells when that child has ended. It needs no signal, takes the same time for any number of
-// children, and cannot take a new process for an old one that had its number.
+// children, which tells when that child has ended. It needs no signal, takes the same
+// time for any number of children, and cannot take a new process for an old one that had
+// its number.
 //
 // All methods may be called from every goroutine. Use [NewPidfdChildWatcher]: a
 // zero PidfdChildWatcher takes no loop and no handlers.

@@ -12,8 +12,8 @@ import (
 // AddSignalHandler arranges for fn to be called on the loop each time the process
 // gets the signal sig; those that come before the loop has called it count once. It
 // wakes the loop. It takes the place of the handler that the loop had for sig, which
-// is not called again; a signal that is due then is for fn. It may be
-// called from every goroutine.
+// is not called again; a signal that is due then is for fn. It may be called from every
+// goroutine.
 //
 // Until RemoveSignalHandler or Close, sig does not do what it does by default. Other
 // loops and channels that were given to signal.Notify get it as well. The runtime

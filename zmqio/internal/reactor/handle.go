@@ -82,8 +82,8 @@ func (h *Handle) begin() func() {
 	}
 }
 
-// drop lets go of the callback of a Handle that has run. Caller holds Loop.mu,
-// because the watchdog reads the callback.
+// drop lets go of the callback of a Handle that has run. Caller holds Loop.mu, because
+// the watchdog reads the callback.
 func (h *Handle) drop() {
 	if h.state.Load()&(started|repeats) == started { // else it is Cancel that lets go
 		h.fn = nil

@@ -155,7 +155,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	if !sock.Claim(z) {
 		return nil, invalid("the socket has a transport already")
 	}
-	made := &Transport{loop: l, typ: typ, zsock: z, sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, borrows: cfg.BorrowFrames, guard: newGuard(), unroutable: unroutable{call: cfg.Unroutable}, created: created}
+	made := &Transport{loop: l, typ: typ, zsock: z, sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, receiver: l.receiver(cfg.BorrowFrames), guard: newGuard(), unroutable: unroutable{call: cfg.Unroutable}, created: created}
 	defer func() {
 		if !made.started {
 			made.disown(refuse)
@@ -188,6 +188,18 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	}()
 	t.connectionMade(p)
 	return t, t.attachAll(cfg)
+}
+
+// receiver returns the receiver of transports that borrow frames, or of the others. Loop
+// goroutine only.
+func (l *EventLoop) receiver(borrows bool) sock.Receiver {
+	switch {
+	case !borrows:
+		return l.copier
+	case l.lender == nil:
+		l.lender = sock.NewLender()
+	}
+	return l.lender
 }
 
 // newSocket makes a socket of the loop's context.

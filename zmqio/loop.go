@@ -108,9 +108,10 @@ type EventLoop struct {
 	hurried atomic.Bool // a socket that had sent was given less time than its ZMQ_LINGER
 
 	// What follows is for the loop goroutine alone.
-	receiver   *sock.Receiver
-	delivering *Transport // whose batch of messages is being delivered
-	threads    bool       // the context has libzmq's threads
+	copier     *sock.Copier
+	lender     *sock.Lender // nil until a transport borrows frames
+	delivering *Transport   // whose batch of messages is being delivered
+	threads    bool         // the context has libzmq's threads
 }
 
 // NewEventLoop returns a loop that does not run yet. A nil cfg is the zero value.
@@ -132,7 +133,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		slots:      make(chan struct{}, cmp.Or(c.ExecutorLimit, DefaultExecutorLimit)),
 		over:       make(chan struct{}),
 		signals:    make(map[syscall.Signal]*signalWatch),
-		receiver:   sock.NewReceiver(),
+		copier:     sock.NewCopier(),
 	}
 	if err := l.reactor.Init(reactor.Config{Owner: l, Logger: c.Logger, Panicked: l.callbackPanicked}); err != nil {
 		return nil, err

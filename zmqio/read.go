@@ -19,10 +19,6 @@ const (
 // receive takes a batch of messages from libzmq and delivers it. The error number is
 // one that ends the transport.
 func (t *Transport) receive() (found finding, errno syscall.Errno) {
-	if msgs := t.inbox; len(msgs) > 0 {
-		t.inbox = nil
-		t.deliver(msgs, false)
-	}
 	for bytes := 0; ; {
 		var large int
 		found, large, errno = t.receiveBatch()
@@ -39,21 +35,17 @@ const lendBytes = 512 << 10
 // receiveBatch is one receive from libzmq. It returns the size of a large message that is
 // a batch alone, which happens where frames are lent.
 func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errno) {
-	if len(t.inbox) > 0 || !t.wantsMessages() {
+	if !t.wantsMessages() {
 		return foundNothing, 0, 0
-	}
-	take := t.loop.receiver.Recv
-	if t.borrows {
-		take = t.loop.receiver.Borrow
 	}
 	t.sockMu.Lock()
 	if t.sock == nil {
 		t.sockMu.Unlock()
 		return foundEmpty, 0, 0
 	}
-	msgs, errno := take(t.sock)
+	msgs, errno := t.receiver.Recv(t.sock)
 	t.sockMu.Unlock()
-	large = t.deliver(msgs, t.borrows)
+	large = t.deliver(msgs)
 	switch errno {
 	case 0:
 		return foundMore, large, 0
@@ -74,11 +66,11 @@ func receiveError(errno syscall.Errno) error {
 	return err
 }
 
-// deliver calls MsgReceived for each message. Those that are left when reading is
-// paused, or when a callback calls runtime.Goexit, are kept for later. Messages that are
-// lent go back to the receiver. Of a large message that came alone deliver returns the
-// size: it ended the batch before its time.
-func (t *Transport) deliver(msgs [][][]byte, lent bool) (large int) {
+// deliver calls MsgReceived for each message of a batch, and gives the batch back to the
+// receiver. The socket keeps those that are left when reading is paused, or when a callback
+// calls runtime.Goexit. Of a large message that came alone deliver returns the size: it
+// ended the batch before its time.
+func (t *Transport) deliver(msgs [][][]byte) (large int) {
 	if len(msgs) == 0 {
 		return 0
 	}
@@ -86,22 +78,30 @@ func (t *Transport) deliver(msgs [][][]byte, lent bool) (large int) {
 	left := msgs
 	defer func() {
 		t.loop.delivering = nil
-		if !t.IsClosing() { // then no more data is received
-			if lent {
-				sock.Own(left)
-			}
-			t.inbox = append(t.inbox, left...)
+		if t.IsClosing() { // then no more data is received
+			left = nil
 		}
-		if lent {
-			if large = t.loop.receiver.Return(t.loop.Debug()); len(msgs) > 1 {
-				large = 0
-			}
+		var kept [][][]byte
+		if kept, large = t.receiver.Return(left, t.loop.Debug()); len(msgs) > 1 {
+			large = 0
 		}
-		clear(msgs) // the receiver's slice, which outlives the batch
+		t.putBack(kept)
 	}()
 	for !t.deliverUntilPanic(&left) {
 	}
 	return large
+}
+
+// putBack has the socket keep messages that are not delivered, before what comes next.
+func (t *Transport) putBack(msgs [][][]byte) {
+	if len(msgs) == 0 {
+		return
+	}
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	if t.sock != nil {
+		t.sock.PutBack(msgs)
+	}
 }
 
 // deliverUntilPanic takes messages off msgs and delivers them while reading is on,

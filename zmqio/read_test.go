@@ -88,3 +88,49 @@ func TestNothingDeliveredIsKept(t *testing.T) {
 		}
 	}
 }
+
+// What reading was paused before is kept with what a disconnect takes out of libzmq, in
+// order, also when a callback calls runtime.Goexit amid it.
+func TestOrderThroughPauseDisconnectAndGoexit(t *testing.T) {
+	for _, borrow := range []bool{false, true} {
+		leakCheck(t)
+		l := newLoop(t)
+		const total, endpoint = 100, "inproc://disconnected"
+		push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(endpoint))
+		cfg := connectTo(endpoint)
+		cfg.BorrowFrames = borrow
+		n := 0
+		var pull *Transport
+		pull = create(t, l, &receiver{fn: func(m [][]byte) {
+			if want := numbered(n); text(m) != text(want) {
+				t.Errorf("message %d has %d frames and begins with %q", n, len(m), m[0])
+			}
+			switch n++; n {
+			case 10:
+				must(t, pull.PauseReading())
+				must(t, pull.Disconnect(endpoint))
+				soon(t, l, func() { must(t, pull.ResumeReading()) })
+			case 20:
+				runtime.Goexit()
+			case total:
+				l.Stop()
+			}
+		}}, zmq.PULL, cfg)
+		for i := range total {
+			must(t, push.Write(numbered(i)))
+		}
+		ran := make(chan struct{})
+		go func() {
+			defer close(ran)
+			_ = l.RunForever(bounded(t))
+		}()
+		<-ran
+		if n != 20 {
+			t.Errorf("%d messages came before runtime.Goexit", n)
+		}
+		must(t, l.RunForever(bounded(t)))
+		if n != total {
+			t.Errorf("%d messages came", n)
+		}
+	}
+}

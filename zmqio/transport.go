@@ -68,8 +68,7 @@ type Transport struct {
 	gone     chan struct{} // what Closed returns, nil before; under mu
 	departed bool          // the socket has been closed; under mu
 
-	borrows bool       // MsgReceived gets frames that are lent
-	inbox   [][][]byte // for the loop: taken from libzmq, to be delivered first
+	receiver sock.Receiver // of the loop: it copies frames, or lends them
 }
 
 type transportState int
@@ -112,6 +111,9 @@ func (t *Transport) start(p Protocol) error {
 	}
 	t.fd = int(fd)
 	t.traits = traitsOf(t.typ)
+	if t.receiver == nil { // that of a monitor's PAIR
+		t.receiver = t.loop.copier
+	}
 	t.protocol.Store(&p)
 	t.reading.Store(true)
 

@@ -11,17 +11,16 @@ import (
 // borrowAll is recvAll with frames that are lent. It keeps copies.
 func borrowAll(t testing.TB, s *Socket) [][][]byte {
 	t.Helper()
-	r := NewReceiver()
+	r := NewLender()
 	return untilEmpty(t, func() ([][][]byte, syscall.Errno) {
-		batch, errno := r.Borrow(s)
-		Own(batch)
-		r.Return(true)
-		return batch, errno
+		batch, errno := r.Recv(s)
+		kept, _ := r.Return(batch, true)
+		return kept, errno
 	})
 }
 
 // What is lent is not allocated, and a large frame stays where libzmq has it.
-func TestBorrowDoesNotAllocate(t *testing.T) {
+func TestLendingDoesNotAllocate(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	var msgs [][][]byte
 	for range 100 {
@@ -29,13 +28,13 @@ func TestBorrowDoesNotAllocate(t *testing.T) {
 	}
 	const large = 1 << 20
 	buf, table := encode(append(msgs, [][]byte{[]byte("head"), make([]byte, large)})...)
-	rec := NewReceiver()
+	rec := NewLender()
 	n := 0
 	allocs := testing.AllocsPerRun(20, func() {
 		s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
-		batch, errno := rec.Borrow(r)
+		batch, errno := rec.Recv(r)
 		n += len(batch)
-		if size := rec.Return(false); size != large || errno != 0 {
+		if _, size := rec.Return(nil, false); size != large || errno != 0 {
 			t.Fatalf("a large frame of %d bytes ended the batch, error %v", size, errno)
 		}
 	})
@@ -52,20 +51,20 @@ func TestReturnSpoils(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("ab")})
 	s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
-	rec := NewReceiver()
-	batch, _ := rec.Borrow(r)
+	rec := NewLender()
+	batch, _ := rec.Recv(r)
 	frame := batch[0][0]
 	if string(frame) != "ab" {
 		t.Errorf("got %q", frame)
 	}
-	rec.Return(true)
+	rec.Return(nil, true)
 	if !bytes.Equal(frame, []byte{0xdb, 0xdb}) {
 		t.Errorf("returned, it is %q", frame)
 	}
 }
 
-// A message that was taken before a disconnect comes from Borrow too.
-func TestBorrowWhatIsSettled(t *testing.T) {
+// A message that was taken before a disconnect comes from a Lender too.
+func TestLenderGivesWhatIsSettled(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("first")}, [][]byte{[]byte("second")})
 	s.Send(Batch{Buf: buf, Table: table}, Forgets, false)

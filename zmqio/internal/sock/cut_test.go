@@ -75,7 +75,7 @@ func cutMessage(t *testing.T, from, to zmq4.Type, msgs [][][]byte) bool {
 
 // waitForMessage receives until something has come.
 func waitForMessage(r *Socket) error {
-	for rec := NewReceiver(); ; {
+	for rec := NewCopier(); ; {
 		msgs, errno := rec.Recv(r)
 		switch {
 		case len(msgs) > 0:

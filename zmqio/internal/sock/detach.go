@@ -41,18 +41,19 @@ const (
 )
 
 // Detach calls do, which disconnects or unbinds the socket, and returns its error. Before
-// it Detach receives messages for the next Recv to return: the rest of one that ZMQ_EVENTS
-// has begun, and what else there is, within bounds. So libzmq mixes no messages.
+// it Detach receives messages into the inbox: the rest of one that ZMQ_EVENTS has begun,
+// and what else there is, within bounds. So libzmq mixes no messages.
 //
 // If that did not empty the socket, Recv is wary: it takes one message at a time and has
 // acknowledgements handled between them. Then libzmq mixes messages only if one comes
 // while the few frames before a 100th receive are read.
 func (s *Socket) Detach(do func() error) error {
-	r := NewReceiver()
+	c := NewCopier()
 	if s.begun {
-		s.settle(r, len(s.settled)+1, s.settledBytes+1)
+		messages, bytes := s.inbox.settled()
+		s.settle(c, messages+1, bytes+1)
 	}
-	empty := s.settle(r, settledMessages, settledBytes)
+	empty := s.settle(c, settledMessages, settledBytes)
 	err := do()
 	if err == nil && !empty {
 		s.wary = waryMessages
@@ -60,46 +61,20 @@ func (s *Socket) Detach(do func() error) error {
 	return err
 }
 
-// settle receives until the socket is empty, which it reports, or messages or bytes are
-// settled.
-func (s *Socket) settle(r *Receiver, messages, bytes int) (empty bool) {
-	for len(s.settled) < messages && s.settledBytes < bytes {
-		r.msgs = nil
-		msgs, errno := r.recv(s, min(messages-len(s.settled), maxMessages))
-		s.settled = append(s.settled, msgs...)
-		for _, msg := range msgs {
-			s.settledBytes += size(msg)
+// settle receives until the socket is empty, which it reports, or most messages or bytes
+// are settled.
+func (s *Socket) settle(c *Copier, most, mostBytes int) (empty bool) {
+	for {
+		messages, bytes := s.inbox.settled()
+		if messages >= most || bytes >= mostBytes {
+			return false
 		}
+		msgs, errno := c.recv(s, min(most-messages, maxMessages))
+		s.inbox.msgs = append(s.inbox.msgs, msgs...)
 		if errno != 0 { // an error comes again
 			return errno == syscall.EAGAIN
 		}
 	}
-	return false
-}
-
-// takeSettled appends a batch of settled messages to msgs.
-func (s *Socket) takeSettled(msgs [][][]byte) [][][]byte {
-	n := min(len(s.settled), maxMessages)
-	if n == 0 {
-		return msgs
-	}
-	taken := s.settled[:n]
-	msgs = append(msgs, taken...)
-	for _, msg := range taken {
-		s.settledBytes -= size(msg)
-	}
-	clear(taken)
-	if s.settled = s.settled[n:]; len(s.settled) == 0 {
-		s.settled = nil
-	}
-	return msgs
-}
-
-func size(msg [][]byte) (bytes int) {
-	for _, f := range msg {
-		bytes += len(f)
-	}
-	return bytes
 }
 
 // Launched must follow a bind or a connect, except over inproc. libzmq then sends the

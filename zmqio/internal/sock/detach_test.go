@@ -63,7 +63,7 @@ func detachAfterTurn(t *testing.T, typ zmq4.Type, n, frames, first int) {
 		must(t, z.Connect(endpoint))
 		sendAll(t, peers[i], copies(string(rune('a'+i)), n, frames))
 	}
-	r := NewReceiver()
+	r := NewCopier()
 	got, errno := r.recv(s, first)
 	if errno != 0 || len(got) != first {
 		t.Fatalf("received %d messages, %v", len(got), errno)
@@ -104,10 +104,11 @@ func TestDetachIsBounded(t *testing.T) {
 			for range 10 {
 				must(t, r.Detach(func() error { return nil }))
 			}
-			if max := 2 * settledBytes; len(r.settled) > settledMessages || r.settledBytes > max || len(r.settled) == 0 {
-				t.Errorf("%d messages, %d bytes are settled; want at most %d and %d", len(r.settled), r.settledBytes, settledMessages, max)
+			messages, bytes := r.inbox.settled()
+			if max := 2 * settledBytes; messages > settledMessages || bytes > max || messages == 0 {
+				t.Errorf("%d messages, %d bytes are settled; want at most %d and %d", messages, bytes, settledMessages, max)
 			}
-			rec := NewReceiver()
+			rec := NewCopier()
 			var got [][][]byte
 			for {
 				if events, errno := r.Events(); len(got) < len(msgs) && (errno != 0 || !events.Readable()) {
@@ -124,8 +125,8 @@ func TestDetachIsBounded(t *testing.T) {
 				}
 			}
 			wantMessages(t, got, msgs)
-			if r.settledBytes != 0 || r.settled != nil || r.wary != 0 {
-				t.Errorf("left: %d bytes, %d messages, wary %d", r.settledBytes, len(r.settled), r.wary)
+			if _, bytes := r.inbox.settled(); bytes != 0 || r.inbox.msgs != nil || r.wary != 0 {
+				t.Errorf("left: %d bytes, %d messages, wary %d", bytes, len(r.inbox.msgs), r.wary)
 			}
 		})
 	}
@@ -146,8 +147,8 @@ func TestDetachTakesWhatIsBegun(t *testing.T) {
 	msgs := copies("a", settledMessages+10, 3)
 	sendAll(t, p, msgs)
 	must(t, s.Detach(func() error { return nil }))
-	if len(s.settled) != settledMessages {
-		t.Fatalf("%d messages are settled", len(s.settled))
+	if len(s.inbox.msgs) != settledMessages {
+		t.Fatalf("%d messages are settled", len(s.inbox.msgs))
 	}
 	buf := make([]byte, 4)
 	if _, errno := s.GetRaw(zmqEvents, buf); errno != 0 { // as a user does
@@ -161,7 +162,7 @@ func TestDetachTakesWhatIsBegun(t *testing.T) {
 // until then Events does not promise messages, for which the loop would look again at once.
 func TestDetachOutOfTurn(t *testing.T) {
 	q, s := pair(t, zmq4.REQ, zmq4.REP)
-	r := NewReceiver()
+	r := NewCopier()
 	ask := func(from, to *Socket, text string) {
 		t.Helper()
 		sendAll(t, from, [][][]byte{{[]byte(text), []byte("more")}})

@@ -23,190 +23,248 @@ const (
 	maxBatch    = 512 << 10
 )
 
-// A Receiver takes batches of messages from sockets. It holds what a receive needs
-// beside the socket, so that many sockets can share one. It must not be used by
-// two goroutines at once, and has nothing to be closed.
-type Receiver struct {
-	scratch []byte
-	table   []uint64
-	frames  [][]byte // of messages that are lent
-	msgs    [][][]byte
-	msg     [C.sizeof_zmq_msg_t / 8]uint64 // a zmq_msg_t, aligned as C wants it
-	res     C.zmqio_received
-	lends   bool // Borrow is taking messages
+// A Receiver takes batches of messages from sockets: a [Copier] or a [Lender]. Many sockets
+// can share one. It must not be used by two goroutines at once, and has nothing to be closed.
+type Receiver interface {
+	// Recv takes messages from s without waiting, up to the size of a batch: of the inbox,
+	// or else from libzmq. The outer slice is good until Return, which should
+	// come before the next Recv. The error number is EAGAIN when the socket is empty and 0
+	// when there may be more. Messages and an error number can come together.
+	//
+	// A message that has been begun is taken to its end, whatever its size: libzmq ends the
+	// process if the socket is disconnected amid one.
+	Recv(s *Socket) ([][][]byte, syscall.Errno)
+	// Return takes back the batch that Recv returned last. Of it, left is what was not
+	// delivered; kept is the same as the caller's own, for [Socket.PutBack]. Return gives
+	// the size of a large frame that ended the batch because it is lent, if one did. If
+	// spoil is set, Return overwrites small frames that were lent, to expose retained ones.
+	Return(left [][][]byte, spoil bool) (kept [][][]byte, large int)
 }
 
-// NewReceiver returns a Receiver.
-func NewReceiver() *Receiver {
-	r := &Receiver{
-		scratch: make([]byte, scratchSize),
-		table:   make([]uint64, maxFrames),
-	}
-	C.zmq_msg_init(r.cmsg())
-	return r
+// A Copier is the Receiver that gives frames away. The frames of one batch share memory,
+// except for large ones.
+type Copier struct{ intake }
+
+// NewCopier returns a Copier.
+func NewCopier() *Copier {
+	c := new(Copier)
+	c.init()
+	return c
 }
 
-func (r *Receiver) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&r.msg)) }
-
-// Recv takes messages from s without waiting, up to the size of a batch. The
-// frames are the caller's. The outer slice is good until the next Recv, and should
-// be cleared before, so as not to hold on to a batch. The error number is EAGAIN
-// when the socket is empty and 0 when the batch is full, so that there may be more.
-// Messages and an error number can come together.
-//
-// The frames of one batch share memory, except for large ones.
-//
-// A message that has been begun is taken to its end, whatever its size: libzmq ends the
-// process if the socket is disconnected amid one.
-func (r *Receiver) Recv(s *Socket) ([][][]byte, syscall.Errno) {
-	if r.msgs = s.takeSettled(r.msgs[:0]); len(r.msgs) > 0 {
-		return r.msgs, 0
+// Recv implements Receiver.
+func (c *Copier) Recv(s *Socket) ([][][]byte, syscall.Errno) {
+	if c.msgs = s.inbox.take(c.msgs[:0]); len(c.msgs) > 0 {
+		return c.msgs, 0
 	}
-	return r.recv(s, maxMessages)
+	return c.recv(s, maxMessages)
 }
 
-// Borrow is Recv for frames that are only lent: they are in the receiver's buffer, or in
-// libzmq's own memory, and must not be changed. They are good until Return, which must
-// come before the next Recv or Borrow. A large frame ends the batch.
-func (r *Receiver) Borrow(s *Socket) ([][][]byte, syscall.Errno) {
-	if r.msgs = s.takeSettled(r.msgs[:0]); len(r.msgs) > 0 {
-		return r.msgs, 0
-	}
-	if r.frames == nil {
-		r.frames = make([][]byte, maxFrames+1)
-	}
-	r.lends = true
-	msgs, errno := r.recv(s, maxMessages)
-	r.lends = false
-	return msgs, errno
+// Return implements Receiver.
+func (c *Copier) Return(left [][][]byte, _ bool) (kept [][][]byte, large int) {
+	kept = slices.Clone(left)
+	clear(c.msgs)
+	return kept, 0
 }
 
-// Return takes back what Borrow lent. If spoil is set, Return overwrites the frames, to
-// expose retained ones. It returns the size of the large frame that ended the batch, if one did.
-func (r *Receiver) Return(spoil bool) (large int) {
-	if r.res.is_held != 0 {
-		large = int(r.res.held >> 1)
-		r.drop()
+// recv receives about as many messages as most from libzmq.
+func (c *Copier) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
+	c.msgs = c.msgs[:0]
+	if s.torn {
+		return nil, ErrnoTorn
 	}
-	if spoil {
-		for i := range r.scratch[:r.res.bytes] {
-			r.scratch[i] = 0xdb
+	for bytes, full := 0, false; ; {
+		next := most - len(c.msgs)
+		if full {
+			next = 1
+		}
+		if n := c.call(s, next); n > 0 {
+			payload, large := c.payload()
+			bytes += len(payload) + len(large)
+			c.split(s, make([][]byte, n), clone(payload), clone(large))
+		}
+		if errno := s.received(syscall.Errno(c.res.err)); errno != 0 {
+			return c.msgs, errno
+		}
+		held := c.res.is_held != 0
+		full = full || !held || bytes >= maxBatch || len(c.msgs) >= most
+		if full && s.inbox.partial == nil {
+			if held {
+				c.drop()
+			}
+			return c.msgs, 0
 		}
 	}
-	r.res = C.zmqio_received{}
-	return large
+}
+
+// A Lender is the Receiver that lends frames: they are in its buffer, or in libzmq's own
+// memory. They must not be changed, and are good until Return. A large frame ends the batch.
+type Lender struct {
+	intake
+	frames [][]byte
+	lent   bool // the batch is lent, and not of the inbox
+}
+
+// NewLender returns a Lender.
+func NewLender() *Lender {
+	l := &Lender{frames: make([][]byte, maxFrames+1)}
+	l.init()
+	return l
+}
+
+// Recv implements Receiver.
+func (l *Lender) Recv(s *Socket) ([][][]byte, syscall.Errno) {
+	if l.msgs = s.inbox.take(l.msgs[:0]); len(l.msgs) > 0 {
+		return l.msgs, 0
+	}
+	if s.torn {
+		return nil, ErrnoTorn
+	}
+	l.lent = true
+	for owned := 0; ; {
+		next := maxMessages
+		if len(l.msgs) > 0 {
+			next = 1
+		}
+		n := l.call(s, next)
+		payload, large := l.payload()
+		rest := l.split(s, l.frames[:n], payload, large)
+		cloneAll(s.inbox.partial[len(s.inbox.partial)-rest:])
+		if errno := s.received(syscall.Errno(l.res.err)); errno != 0 {
+			return l.msgs, errno
+		}
+		if len(l.msgs) > 0 && s.inbox.partial == nil {
+			return l.msgs, 0
+		}
+		own(l.msgs[owned:]) // what is lent does not survive the next call
+		owned = len(l.msgs)
+		if l.res.is_held != 0 { // as the end of what is in s.inbox.partial, cloned
+			l.drop()
+		}
+	}
+}
+
+// Return implements Receiver.
+func (l *Lender) Return(left [][][]byte, spoil bool) (kept [][][]byte, large int) {
+	kept = slices.Clone(left)
+	if l.lent {
+		own(kept)
+	}
+	l.lent = false
+	if l.res.is_held != 0 {
+		large = int(l.res.held >> 1)
+		l.drop()
+	}
+	if spoil {
+		for i := range l.scratch[:l.res.bytes] {
+			l.scratch[i] = 0xdb
+		}
+	}
+	l.res = C.zmqio_received{}
+	clear(l.msgs)
+	return kept, large
 }
 
 // drop closes the message that C left, and forgets where its memory was.
-func (r *Receiver) drop() {
-	if r.frames != nil {
-		r.frames[r.res.frames] = nil
-	}
-	C.zmq_msg_close(r.cmsg())
-	C.zmq_msg_init(r.cmsg())
-	r.res.held_data = nil
-	r.res.is_held = 0
+func (l *Lender) drop() {
+	l.frames[l.res.frames] = nil
+	l.intake.drop()
 }
 
-// recv receives about as many messages as most.
-func (r *Receiver) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
-	if s.torn {
-		return r.msgs, ErrnoTorn
-	}
-	most += len(r.msgs)
-	owned := 0 // of r.msgs, where they are lent
-	for bytes, full := 0, false; ; {
-		left := most - len(r.msgs)
-		if full || s.wary > 0 {
-			left = 1
-		}
-		if s.wary > 0 && s.partial == nil {
-			s.process() // an error comes again
-		}
-		C.zmqio_recv(s.handle(), r.cmsg(),
-			(*C.char)(unsafe.Pointer(unsafe.SliceData(r.scratch))), scratchSize, maxCopy,
-			(*C.uint64_t)(unsafe.SliceData(r.table)), maxFrames, C.int64_t(left), flag(s.conflates), &r.res)
-		runtime.KeepAlive(s.z)
-		s.begun = false
-		held := r.res.is_held != 0
-		bytes += r.take(s)
-		s.outOfTurn = r.res.err != 0 && r.res.err != C.EAGAIN
-		switch {
-		case r.res.err == C.EAGAIN:
-			s.wary = 0
-		case r.res.err == 0 && s.wary > 0:
-			s.wary--
-		}
-		if r.res.err != 0 {
-			s.partial = nil // there is no more of it
-			s.torn = s.conflates && syscall.Errno(r.res.err) == ErrnoTorn
-			return r.msgs, syscall.Errno(r.res.err)
-		}
-		full = full || r.lends && len(r.msgs) > 0 || !held || bytes >= maxBatch || len(r.msgs) >= most
-		if full && s.partial == nil {
-			if held && !r.lends {
-				r.drop()
-			}
-			return r.msgs, 0
-		}
-		if r.lends { // what is lent does not survive the next call
-			Own(r.msgs[owned:])
-			owned = len(r.msgs)
-			if held { // as the end of what is in s.partial, cloned
-				r.drop()
-			}
-		}
-	}
-}
-
-// take makes Go slices of what one C call brought, and moves it into Go memory unless it
-// is lent: one allocation for all the payload in the scratch buffer and one for the
-// slices. It returns the number of bytes.
-func (r *Receiver) take(s *Socket) int {
-	n := int(r.res.frames)
-	payload, size := r.scratch[:r.res.bytes], int(r.res.bytes)
-	var large []byte
-	if r.res.is_held != 0 {
-		large = unsafe.Slice((*byte)(r.res.held_data), int(r.res.held>>1))
-		size += len(large)
-		n++
-	}
-	if n == 0 {
-		return 0
-	}
-	frames := r.frames
-	if !r.lends {
-		payload, large, frames = clone(payload), clone(large), make([][]byte, n)
-	}
-	first := 0 // of the message that is being put together
-	for i, entry := range r.table[:r.res.frames] {
-		end := int(entry >> 1)
-		frames[i], payload = payload[:end:end], payload[end:]
-		if entry&1 == 0 {
-			r.complete(s, frames[first:i+1:i+1])
-			first = i + 1
-		}
-	}
-	if r.res.is_held != 0 {
-		frames[n-1] = large
-		if r.res.held&1 == 0 {
-			r.complete(s, frames[first:n:n])
-			first = n
-		}
-	}
-	s.partial = append(s.partial, frames[first:n]...)
-	if r.lends {
-		cloneAll(s.partial[len(s.partial)-(n-first):])
-	}
-	return size
-}
-
-// Own makes messages that are lent the caller's own.
-func Own(msgs [][][]byte) {
+// own makes messages that are lent the caller's own.
+func own(msgs [][][]byte) {
 	for i, msg := range msgs {
 		msgs[i] = slices.Clone(msg)
 		cloneAll(msgs[i])
 	}
+}
+
+// An intake is what a receive needs beside the socket.
+type intake struct {
+	scratch []byte
+	table   []uint64
+	msgs    [][][]byte
+	msg     [C.sizeof_zmq_msg_t / 8]uint64 // a zmq_msg_t, aligned as C wants it
+	res     C.zmqio_received
+}
+
+func (in *intake) init() {
+	in.scratch = make([]byte, scratchSize)
+	in.table = make([]uint64, maxFrames)
+	C.zmq_msg_init(in.cmsg())
+}
+
+func (in *intake) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&in.msg)) }
+
+// call is one C call, which receives up to most messages. It returns the number of frames.
+func (in *intake) call(s *Socket, most int) (frames int) {
+	if s.wary > 0 {
+		most = 1
+		if s.inbox.partial == nil {
+			s.process() // an error comes again
+		}
+	}
+	C.zmqio_recv(s.handle(), in.cmsg(),
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(in.scratch))), scratchSize, maxCopy,
+		(*C.uint64_t)(unsafe.SliceData(in.table)), maxFrames, C.int64_t(most), flag(s.conflates), &in.res)
+	runtime.KeepAlive(s.z)
+	return int(in.res.frames) + int(in.res.is_held)
+}
+
+// payload returns the payload of the frames that call has brought: of small ones, one
+// behind the other, and of a large one that comes last, or nil.
+func (in *intake) payload() (small, large []byte) {
+	if in.res.is_held != 0 {
+		large = unsafe.Slice((*byte)(in.res.held_data), int(in.res.held>>1))
+	}
+	return in.scratch[:in.res.bytes], large
+}
+
+// split makes frames of the payload that call has brought, or of its copy, and messages of
+// the frames. The last ones, of which rest is the number, begin a message that is partial.
+func (in *intake) split(s *Socket, frames [][]byte, small, large []byte) (rest int) {
+	first := 0 // of the message that is being put together
+	for i := range frames {
+		entry := in.res.held
+		if i < int(in.res.frames) {
+			entry = C.uint64_t(in.table[i])
+			end := int(entry >> 1)
+			frames[i], small = small[:end:end], small[end:]
+		} else {
+			frames[i] = large
+		}
+		if entry&1 == 0 {
+			in.msgs = append(in.msgs, s.inbox.complete(frames[first:i+1:i+1]))
+			first = i + 1
+		}
+	}
+	s.inbox.partial = append(s.inbox.partial, frames[first:]...)
+	return len(frames) - first
+}
+
+// drop closes the message that C left, and forgets where its memory was.
+func (in *intake) drop() {
+	C.zmq_msg_close(in.cmsg())
+	C.zmq_msg_init(in.cmsg())
+	in.res.held_data = nil
+	in.res.is_held = 0
+}
+
+// received takes note of how a receive from libzmq ended, and returns its error number.
+func (s *Socket) received(errno syscall.Errno) syscall.Errno {
+	s.begun = false
+	s.outOfTurn = errno != 0 && errno != syscall.EAGAIN
+	switch {
+	case errno == syscall.EAGAIN:
+		s.wary = 0
+	case errno == 0 && s.wary > 0:
+		s.wary--
+	}
+	if errno != 0 {
+		s.inbox.partial = nil // there is no more of it
+		s.torn = s.conflates && errno == ErrnoTorn
+	}
+	return errno
 }
 
 // cloneAll makes each frame a copy of what it is.
@@ -214,15 +272,6 @@ func cloneAll(frames [][]byte) {
 	for i, f := range frames {
 		frames[i] = clone(f)
 	}
-}
-
-// complete adds a message of which last are the frames that ended it.
-func (r *Receiver) complete(s *Socket, last [][]byte) {
-	if s.partial != nil {
-		last = append(s.partial, last...)
-		s.partial = nil
-	}
-	r.msgs = append(r.msgs, last)
 }
 
 // clone copies b to memory of exactly its size, which the compiler need not clear

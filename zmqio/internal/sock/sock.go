@@ -34,14 +34,12 @@ import (
 
 // A Socket is the libzmq socket inside a *zmq4.Socket.
 type Socket struct {
-	z       *zmq4.Socket // kept reachable: its finalizer closes the socket
-	partial [][]byte     // frames of a message whose last one has not been taken yet
+	z     *zmq4.Socket // kept reachable: its finalizer closes the socket
+	inbox inbox
 
-	settled      [][][]byte // messages for the next Recv: see Detach
-	settledBytes int        // their payload
-	begun        bool       // ZMQ_EVENTS was read since the last receive: libzmq may have begun a message
-	wary         int        // messages to receive one at a time: see Detach
-	outOfTurn    bool       // the last receive failed, though not because there was nothing
+	begun     bool // ZMQ_EVENTS was read since the last receive: libzmq may have begun a message
+	wary      int  // messages to receive one at a time: see Detach
+	outOfTurn bool // the last receive failed, though not because there was nothing
 
 	headless bool // a REQ that will not start its next request by itself
 
@@ -51,7 +49,7 @@ type Socket struct {
 
 // Conflate tells that the socket has CONFLATE, of which it makes use. Its connections
 // keep the newest frame alone. After a frame of which more is to come libzmq asserts that
-// it has the next one, so Recv, Borrow and Detach then receive no more. Their error number is
+// it has the next one, so Recv and Detach then receive no more. Their error number is
 // ErrnoTorn from there on. All else may still be called.
 func (s *Socket) Conflate() { s.conflates = true }
 
@@ -120,10 +118,11 @@ func (s *Socket) Events() (Events, syscall.Errno) {
 	return s.seen(events), syscall.Errno(errno)
 }
 
-// seen takes note that ZMQ_EVENTS was read. Settled messages can be received too.
+// seen takes note that ZMQ_EVENTS was read. Messages of the inbox can be
+// received too.
 func (s *Socket) seen(events C.int) Events {
 	s.begun = true
-	if len(s.settled) > 0 {
+	if len(s.inbox.msgs) > 0 {
 		return Events(events) | pollIn
 	}
 	return Events(events)

@@ -72,7 +72,7 @@ func (l *EventLoop) openTransports() (open []*Transport) {
 func (t *Transport) has(set *endpoints, endpoint string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.state != stateClosed && set.has(endpoint)
+	return !t.in(phaseClosed) && set.has(endpoint)
 }
 
 // mark marks the connections to endpoint. It reports whether none was marked.

@@ -69,17 +69,10 @@ func (t *Transport) lookLocked() (again bool, err error) {
 	return events.Readable() && t.wantsMessages(), nil
 }
 
-// wantsMessages reports whether messages are to be received now. A REQ that is
-// closing goes on, and drops them: libzmq takes its next request only after the
-// reply to the last.
-func (t *Transport) wantsMessages() bool {
-	return t.traits.receives && (t.reading.Load() || t.discarding.Load())
-}
-
 // finishIfFlushed closes the socket if that is all that is left to do.
 func (t *Transport) finishIfFlushed() {
 	t.mu.Lock()
-	done := t.state == stateClosing && t.out.Empty()
+	done := t.IsClosing() && !t.in(phaseClosed) && t.out.Empty()
 	t.mu.Unlock()
 	if done {
 		t.finish(nil, closeSocket)

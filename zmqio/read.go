@@ -113,7 +113,7 @@ func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 			t.deliveryFailed(p, v)
 		}
 	}()
-	for len(*msgs) > 0 && t.reading.Load() {
+	for len(*msgs) > 0 && t.reads() {
 		msg := (*msgs)[0]
 		*msgs = (*msgs)[1:]
 		t.Protocol().MsgReceived(msg)
@@ -121,39 +121,60 @@ func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 	return true
 }
 
+// reads reports whether MsgReceived may be called.
+func (t *Transport) reads() bool { return t.status.Load() == 0 }
+
+// wantsMessages reports whether messages are to be received now. A REQ that is
+// closing goes on, and drops them: libzmq takes its next request only after the
+// reply to the last.
+func (t *Transport) wantsMessages() bool {
+	return t.traits.receives && (t.reads() || t.traits.eager && t.IsClosing() && !t.in(phaseClosed))
+}
+
 // PauseReading stops calls of MsgReceived before the next message, until
 // ResumeReading. Off the loop, a call that is just starting there may still come.
 // Messages wait in libzmq, and once its high-water marks are reached with the senders.
-// The errors are ErrAlreadyPaused and ErrTransportClosed. It
-// stands for pause_reading.
+// The errors are ErrAlreadyPaused and ErrTransportClosed.
+//
+// asyncio: pause_reading
 func (t *Transport) PauseReading() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
+	before := t.status.Or(userPaused)
 	switch {
-	case t.state != stateOpen:
+	case before&phaseClosing != 0:
 		return ErrTransportClosed
-	case t.readPaused:
+	case before&userPaused != 0:
 		return ErrAlreadyPaused
 	}
-	t.readPaused = true
-	t.reading.Store(false)
 	return nil
 }
 
 // ResumeReading ends what PauseReading began. It does nothing on a closed
-// transport, and returns ErrNotPaused on one that is not paused. It stands for
-// resume_reading.
+// transport, and returns ErrNotPaused on one that is not paused.
+//
+// asyncio: resume_reading
 func (t *Transport) ResumeReading() error {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	switch {
-	case t.state != stateOpen:
-		return nil
-	case !t.readPaused:
+	before := t.readAgain(userPaused)
+	if before&(phaseClosing|userPaused) == 0 {
 		return ErrNotPaused
 	}
-	t.readPaused = false
-	t.reading.Store(true)
-	t.schedule()
 	return nil
+}
+
+// holdReading stops reading as PauseReading does, for a Stream that is full, until
+// releaseReading. The two pairs do not touch one another. It may be repeated, and be called
+// from every goroutine.
+func (t *Transport) holdReading() { t.status.Or(streamFull) }
+
+// releaseReading ends what holdReading began. It may be repeated, and be called from every
+// goroutine.
+func (t *Transport) releaseReading() { t.readAgain(streamFull) }
+
+// readAgain removes a reason for not reading, and has the loop read if none is left. It
+// returns what the reasons were.
+func (t *Transport) readAgain(reason uint32) (before uint32) {
+	before = t.status.And(^reason)
+	if before == reason {
+		t.schedule()
+	}
+	return before
 }

@@ -3,6 +3,8 @@ package zmqio
 import (
 	"fmt"
 	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zmqio/zmq"
@@ -133,4 +135,107 @@ func TestOrderThroughPauseDisconnectAndGoexit(t *testing.T) {
 			t.Errorf("%d messages came", n)
 		}
 	}
+}
+
+// PauseReading with ResumeReading and holdReading with releaseReading do not touch one
+// another, in whichever order they are called. The loop looks again when the last reason goes.
+func TestReasonsForNotReadingAreASet(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	tr := create(t, l, BaseProtocol{}, zmq.PULL, bindTo("inproc://reasons"))
+	const ops, length = 4, 5
+	paused, full := false, false
+	for plan := range 1 << (2 * length) { // two bits an operation
+		for i := range length {
+			tr.task.Unschedule()
+			var err, want error
+			before := tr.reads()
+			switch plan >> (2 * i) % ops {
+			case 0:
+				if err = tr.PauseReading(); paused {
+					want = ErrAlreadyPaused
+				}
+				paused = true
+			case 1:
+				if err = tr.ResumeReading(); !paused {
+					want = ErrNotPaused
+				}
+				paused = false
+			case 2:
+				tr.holdReading()
+				full = true
+			case 3:
+				tr.releaseReading()
+				full = false
+			}
+			reads := !paused && !full
+			if err != want || tr.reads() != reads || tr.task.Queued() != (reads && !before) {
+				t.Fatalf("plan %o, operation %d: %v, want %v; reads: %v, want %v; the loop looks: %v",
+					plan, i, err, want, tr.reads(), reads, tr.task.Queued())
+			}
+		}
+	}
+	must(t, tr.Close())
+	tr.holdReading()
+	tr.releaseReading()
+	if tr.reads() {
+		t.Error("a transport that is closed reads")
+	}
+}
+
+// Goroutines hold and release reading while another pauses and resumes it: no message comes
+// while either holds, and all come in the end.
+func TestReadingIsHeldFromEveryGoroutine(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	const total = 20_000
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://held"))
+	n, lift := 0, make(chan func(), 2)
+	var pull *Transport
+	var held atomic.Int32 // reasons that no goroutine is about to lift
+	stop := func(hold, release func()) {
+		held.Add(1)
+		hold()
+		lift <- func() {
+			held.Add(-1)
+			release()
+		}
+	}
+	pull = create(t, l, &receiver{fn: func(m [][]byte) {
+		if held.Load() != 0 || text(m) != fmt.Sprint(n) {
+			t.Errorf("message %d is %s, with %d reasons not to read", n, text(m), held.Load())
+		}
+		if n++; n == total {
+			l.Stop()
+			return
+		}
+		if n%3 == 0 {
+			stop(func() { must(t, pull.PauseReading()) }, func() { _ = pull.ResumeReading() })
+		}
+		if n%5 == 0 {
+			stop(pull.holdReading, pull.releaseReading)
+		}
+	}}, zmq.PULL, connectTo("inproc://held"))
+	var lifting sync.WaitGroup
+	for range 2 {
+		lifting.Go(func() {
+			for fn := range lift {
+				fn()
+			}
+		})
+	}
+	go func() {
+		for i := range total {
+			if push.Write(msg(fmt.Sprint(i))) != nil {
+				return
+			}
+		}
+	}()
+	must(t, l.RunForever(bounded(t)))
+	close(lift)
+	lifting.Wait()
+	if n != total {
+		t.Errorf("%d messages came", n)
+	}
+	must(t, push.Abort())
 }

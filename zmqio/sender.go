@@ -153,7 +153,7 @@ const (
 func (t *Transport) admitLocked(size flow.Size, canWait, offered bool) admission {
 	alone := t.out.Empty() && (t.traits.eager || !canWait || !t.flow.MustQueue())
 	switch {
-	case t.state != stateOpen:
+	case t.IsClosing():
 		return isClosed
 	case alone && (t.traits.eager || offered):
 		return sendSurely

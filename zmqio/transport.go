@@ -48,10 +48,9 @@ type Transport struct {
 	monitor   *monitor   // under sockMu; nil while there is none
 	monitorOf *Transport // of a monitor's PAIR: the transport that it is about
 
-	mu         sync.Mutex
-	state      transportState
-	protocol   atomic.Pointer[Protocol]
-	readPaused bool
+	mu       sync.Mutex
+	status   atomic.Uint32 // phases are entered under mu
+	protocol atomic.Pointer[Protocol]
 	sender
 	listeners   endpoints
 	connections endpoints
@@ -59,11 +58,8 @@ type Transport struct {
 	undelivered tally // what was in out at the end
 	unroutable  unroutable
 
-	reading    atomic.Bool // open and not paused: MsgReceived may be called
-	discarding atomic.Bool // closing, and what is received is dropped
-	failed     atomic.Bool // the exception handler has been told of what ended it
-	lost       atomic.Bool // ConnectionLost has been called
-	warned     atomic.Bool // the logger has been told that every client is let in
+	failed atomic.Bool // the exception handler has been told of what ended it
+	warned atomic.Bool // the logger has been told that every client is let in
 
 	gone     chan struct{} // what Closed returns, nil before; under mu
 	departed bool          // the socket has been closed; under mu
@@ -71,12 +67,15 @@ type Transport struct {
 	receiver sock.Receiver // of the loop: it copies frames, or lends them
 }
 
-type transportState int
-
+// Transport.status is the set of reasons for not reading: the transport reads while it is
+// empty. The last three are the phases of its end as well. Each of them implies the ones
+// before it.
 const (
-	stateOpen    transportState = iota
-	stateClosing                // Close was called and the outbox is not empty
-	stateClosed                 // the socket is closed, or about to be
+	userPaused   uint32 = 1 << iota // PauseReading was called, and ResumeReading was not
+	streamFull                      // holdReading was called, and releaseReading was not
+	phaseClosing                    // Close was called
+	phaseClosed                     // the socket is closed, or about to be
+	phaseLost                       // ConnectionLost is called, or was
 )
 
 // traits are what a transport needs to know of its socket type.
@@ -115,7 +114,6 @@ func (t *Transport) start(p Protocol) error {
 		t.receiver = t.loop.copier
 	}
 	t.protocol.Store(&p)
-	t.reading.Store(true)
 
 	if t.created != nil { // before anybody else can end t
 		t.leak = reactor.WarnIfCollected(t, t.loop.reactor.Logger(), "transport", t.created, slog.String("type", t.typ.String()))
@@ -196,11 +194,10 @@ func (t *Transport) SetProtocol(p Protocol) {
 
 // IsClosing reports whether the transport is closed or about to be. It stands for
 // is_closing.
-func (t *Transport) IsClosing() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return t.state != stateOpen
-}
+func (t *Transport) IsClosing() bool { return t.in(phaseClosing) }
+
+// in reports whether the transport has entered a phase.
+func (t *Transport) in(phase uint32) bool { return t.status.Load()&phase != 0 }
 
 // Close stops receiving, sends what Write has accepted, for as long as that takes,
 // and then closes the socket and calls ConnectionLost(nil). It does not wait for
@@ -226,13 +223,11 @@ func (t *Transport) IsClosing() bool {
 // elsewhere only the last endpoint is known.
 func (t *Transport) Close() error {
 	t.mu.Lock()
-	if t.state != stateOpen {
+	if t.IsClosing() {
 		t.mu.Unlock()
 		return nil
 	}
-	t.state = stateClosing
-	t.reading.Store(false)
-	t.discarding.Store(t.traits.eager)
+	t.status.Or(phaseClosing)
 	t.flow.Stop(errClosedForWrite())
 	t.mu.Unlock()
 	_ = t.DisableMonitor() // fails only if the socket is gone
@@ -257,7 +252,7 @@ func (t *Transport) Undelivered() (messages, bytes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	left := t.undelivered
-	if t.state != stateClosed {
+	if !t.in(phaseClosed) {
 		left = t.waitingLocked()
 	}
 	return left.messages, left.bytes
@@ -280,17 +275,15 @@ func (t *Transport) finish(err error, how ending) (dropped tally) {
 // finishLocked is finish, and returns the effects. Caller holds t.sockMu.
 func (t *Transport) finishLocked(err error, how ending) (dropped tally, fx flow.Effects) {
 	t.mu.Lock()
-	if t.state == stateClosed {
+	if t.in(phaseClosed) {
 		if t.lostErr != nil {
 			dropped = t.undelivered
 		}
 		t.mu.Unlock()
 		return dropped, 0
 	}
-	t.state = stateClosed
+	t.status.Or(phaseClosing | phaseClosed)
 	t.leak.Stop()
-	t.reading.Store(false)
-	t.discarding.Store(false)
 	t.lostErr = err
 	t.undelivered = t.waitingLocked()
 	dropped = t.undelivered
@@ -327,7 +320,7 @@ func (t *Transport) postLost() {
 
 // lose calls ConnectionLost, on the loop, once.
 func (t *Transport) lose() {
-	if t.lost.Swap(true) {
+	if t.status.Or(phaseLost)&phaseLost != 0 {
 		return
 	}
 	defer t.residence.Leave()
@@ -371,11 +364,11 @@ func (t *Transport) String() string {
 	if c := t.connections.list(); len(c) > 0 {
 		s += fmt.Sprintf(" connected %v", c)
 	}
-	switch t.state {
-	case stateClosing:
-		s += " closing"
-	case stateClosed:
+	switch {
+	case t.in(phaseClosed):
 		s += " closed"
+	case t.IsClosing():
+		s += " closing"
 	}
 	return s + ">"
 }

@@ -44,3 +44,45 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 	pass(t, l)
 	must(t, z.Close())
 }
+
+// A batcher is a BatchProtocol that counts.
+type batcher struct {
+	receiver
+	n int
+}
+
+func (b *batcher) MsgsReceived(msgs [][][]byte) { b.n += len(msgs) }
+
+// Delivery allocates nothing but the payload and the slices of a batch, and not even those
+// where frames are lent.
+func TestDeliveryDoesNotAllocate(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://delivery"))
+	frame := [][]byte{make([]byte, 64)} // which needs no chunk of the outbox
+	for name, limit := range map[string]float64{"copied": 2, "lent": 0} {
+		b := &batcher{}
+		b.fn = func(msg [][]byte) { b.n++ }
+		cfg := connectTo("inproc://delivery")
+		cfg.BorrowFrames = limit == 0
+		pull := create(t, l, b, zmq.PULL, cfg)
+		for _, p := range []Protocol{b, &b.receiver} {
+			pull.SetProtocol(p)
+			b.n = 0
+			n := testing.AllocsPerRun(100, func() {
+				for range 10 {
+					must(t, push.Write(frame))
+				}
+				if found, errno := pull.receive(); found != foundEmpty || errno != 0 {
+					t.Fatalf("found %v, %v", found, errno)
+				}
+			})
+			if n > limit || b.n != 101*10 {
+				t.Errorf("%s, %T: %v allocations a batch, %d messages", name, p, n, b.n)
+			}
+		}
+		must(t, pull.Disconnect("inproc://delivery"))
+		must(t, pull.Close())
+		pass(t, l)
+	}
+}

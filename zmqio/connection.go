@@ -29,11 +29,11 @@ type ConnectionConfig struct {
 	// buffers at most; 0 is no limit. Write returns ErrBufferFull for what libzmq does
 	// not take and has no place here. What one Write sends is taken whole or not at all.
 	MaxWriteBuffer int
-	// BorrowFrames lends MsgReceived the frames until it returns, instead of giving them
-	// away: nothing is allocated, and a frame over 8 KiB that ends its message is not
-	// copied. (Messages that came in several pieces, or wait while reading is paused, are.)
-	// The frames must not be changed, and what is to be kept must be cloned; Write may be
-	// given them. A frame that is used later reads other messages, or memory that libzmq
+	// BorrowFrames lends MsgReceived, or MsgsReceived, the frames until it returns, instead
+	// of giving them away: nothing is allocated, and a frame over 8 KiB that ends its message
+	// is not copied. (Messages that came in several pieces, or wait while reading is paused,
+	// are.) The frames must not be changed, and what is to be kept must be cloned; Write may
+	// be given them. A frame that is used later reads other messages, or memory that libzmq
 	// has freed, and may end the process. In debug mode small frames are overwritten when
 	// the batch that they came in has been delivered.
 	BorrowFrames bool

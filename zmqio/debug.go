@@ -67,9 +67,12 @@ func (m method) Attrs() []any {
 // is looked up by any other name makes the linker keep all methods of the program.
 func (m method) Func() uintptr {
 	var found reflect.Method
-	switch typ := reflect.TypeOf(m.transport.Protocol()); m.name {
+	c := m.transport.protocol.Load()
+	switch typ := reflect.TypeOf(c.protocol); m.name {
 	case "MsgReceived":
-		found, _ = typ.MethodByName("MsgReceived")
+		if found, _ = typ.MethodByName("MsgReceived"); c.batch != nil {
+			found, _ = typ.MethodByName("MsgsReceived")
+		}
 	case "ConnectionLost":
 		found, _ = typ.MethodByName("ConnectionLost")
 	case "ResumeWriting":

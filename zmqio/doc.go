@@ -58,6 +58,8 @@
 //     ends its message is not copied, and what is received costs no collection of
 //     garbage: the thing for a program that forwards, counts or decodes. Over inproc it
 //     receives 64 KiB twice as fast.
+//   - Receiving batches. A [BatchProtocol] is called once for all messages that came
+//     together, and can take a lock, or wake a goroutine, once for all of them.
 //   - Batch sizes. A program that has several messages should write them one after the
 //     other, best from a callback: those are copied once and sent in one call. A pause of
 //     20 µs between writes makes each go out alone, with less delay and at more cost.

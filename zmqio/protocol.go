@@ -45,7 +45,7 @@ type Protocol interface {
 
 	// MsgReceived is called with each message received: at least one frame, which
 	// are the receiver's to keep and to change, or lent to it: see
-	// ConnectionConfig.BorrowFrames.
+	// ConnectionConfig.BorrowFrames. A [BatchProtocol] gets messages a batch at a time.
 	//
 	// Small frames that were received together share one allocation, so that a
 	// frame which is kept keeps up to 64 KiB; clone it where that matters.
@@ -57,6 +57,42 @@ type Protocol interface {
 	//
 	// aiozmq: msg_received
 	MsgReceived(msg [][]byte)
+}
+
+// A BatchProtocol is a Protocol that gets messages a batch at a time: MsgsReceived is called
+// instead of MsgReceived. A transport looks for it when it is made, and in SetProtocol.
+type BatchProtocol interface {
+	Protocol
+
+	// MsgsReceived is called with the messages that came together, in order: at least one,
+	// and as a rule 256 at most. The outer slice is lent until it returns. The messages are
+	// the receiver's to keep and to change, as those of MsgReceived are, or all lent with
+	// their frames: see ConnectionConfig.BorrowFrames.
+	//
+	// What MsgsReceived writes goes out together when it has returned. PauseReading and
+	// SetProtocol count from the next batch on. A panic and runtime.Goexit drop what is left
+	// of the batch, and end a REP as they do in MsgReceived.
+	MsgsReceived(msgs [][][]byte)
+}
+
+// A callee is the protocol of a transport, with what it may implement beside Protocol: a
+// type assertion for each message would cost too much.
+type callee struct {
+	protocol Protocol
+	batch    BatchProtocol // the same, or nil
+}
+
+func newCallee(p Protocol) *callee {
+	batch, _ := p.(BatchProtocol)
+	return &callee{p, batch}
+}
+
+// receiving returns the name of the method that gets messages.
+func (c *callee) receiving() string {
+	if c.batch != nil {
+		return "MsgsReceived"
+	}
+	return "MsgReceived"
 }
 
 // BaseProtocol has all methods of Protocol and does nothing in any. Embed it to

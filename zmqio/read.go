@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 
 	"github.com/zmqio/zmq/zmqio/internal/sock"
@@ -66,7 +67,7 @@ func receiveError(errno syscall.Errno) error {
 	return err
 }
 
-// deliver calls MsgReceived for each message of a batch, and gives the batch back to the
+// deliver calls MsgReceived for each message of a batch, or MsgsReceived, and gives the batch back to the
 // receiver. The socket keeps those that are left when reading is paused, or when a callback
 // calls runtime.Goexit. Of a large message that came alone deliver returns the size: it
 // ended the batch before its time.
@@ -104,24 +105,29 @@ func (t *Transport) putBack(msgs [][][]byte) {
 	}
 }
 
-// deliverUntilPanic takes messages off msgs and delivers them while reading is on,
-// up to one that makes MsgReceived panic. It reports whether none did.
+// deliverUntilPanic takes messages off msgs and delivers them while reading is on, up to
+// those that make the protocol panic. It reports whether none did.
 func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
-	p := t.Protocol()
+	var c *callee
 	defer func() {
 		if v := recover(); !done {
-			t.deliveryFailed(p, v)
+			t.deliveryFailed(c, v)
 		}
 	}()
 	for len(*msgs) > 0 && t.reads() {
-		msg := (*msgs)[0]
-		*msgs = (*msgs)[1:]
-		t.Protocol().MsgReceived(msg)
+		all := *msgs
+		if c = t.protocol.Load(); c.batch != nil {
+			*msgs = nil
+			c.batch.MsgsReceived(slices.Clip(all))
+			break
+		}
+		*msgs = all[1:]
+		c.protocol.MsgReceived(all[0])
 	}
 	return true
 }
 
-// reads reports whether MsgReceived may be called.
+// reads reports whether messages may be delivered.
 func (t *Transport) reads() bool { return t.status.Load() == 0 }
 
 // wantsMessages reports whether messages are to be received now. A REQ that is

@@ -2,11 +2,11 @@ package zmqio
 
 import "github.com/zmqio/zmq"
 
-// deliveryFailed deals with a MsgReceived of p that did not return: it panicked with
+// deliveryFailed deals with a MsgReceived of c that did not return: it panicked with
 // value, or called runtime.Goexit if value is nil. The exception handler is told of a
 // panic. A REP that owes the reply ends, because libzmq gives it no other request before
 // that, and all its clients would wait.
-func (t *Transport) deliveryFailed(p Protocol, value any) {
+func (t *Transport) deliveryFailed(c *callee, value any) {
 	err := ErrGoexit
 	defer func() { // also if the exception handler calls runtime.Goexit
 		if t.owesReply() && !t.IsClosing() {
@@ -14,7 +14,7 @@ func (t *Transport) deliveryFailed(p Protocol, value any) {
 		}
 	}()
 	if value != nil {
-		err = t.loop.panicked(t.exception("MsgReceived panicked", p), value)
+		err = t.loop.panicked(t.exception(c.receiving()+" panicked", c.protocol), value)
 	}
 }
 

@@ -50,7 +50,7 @@ type Transport struct {
 
 	mu       sync.Mutex
 	status   atomic.Uint32 // phases are entered under mu
-	protocol atomic.Pointer[Protocol]
+	protocol atomic.Pointer[callee]
 	sender
 	listeners   endpoints
 	connections endpoints
@@ -113,7 +113,7 @@ func (t *Transport) start(p Protocol) error {
 	if t.receiver == nil { // that of a monitor's PAIR
 		t.receiver = t.loop.copier
 	}
-	t.protocol.Store(&p)
+	t.protocol.Store(newCallee(p))
 
 	if t.created != nil { // before anybody else can end t
 		t.leak = reactor.WarnIfCollected(t, t.loop.reactor.Logger(), "transport", t.created, slog.String("type", t.typ.String()))
@@ -179,17 +179,18 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 }
 
 // Protocol returns the transport's protocol. It stands for get_protocol.
-func (t *Transport) Protocol() Protocol { return *t.protocol.Load() }
+func (t *Transport) Protocol() Protocol { return t.protocol.Load().protocol }
 
 // SetProtocol makes p the transport's protocol from the next callback on. A nil p, and
-// a nil pointer in p, is ignored. ConnectionMade is not called again.
+// a nil pointer in p, is ignored. ConnectionMade is not called again. Of a batch that is
+// being delivered a [BatchProtocol] gets what is left.
 //
 // asyncio: set_protocol
 func (t *Transport) SetProtocol(p Protocol) {
 	if isNil(p) {
 		return
 	}
-	t.protocol.Store(&p)
+	t.protocol.Store(newCallee(p))
 }
 
 // IsClosing reports whether the transport is closed or about to be. It stands for

@@ -10,7 +10,6 @@ import (
 	"weak"
 
 	"github.com/zmqio/zmq"
-	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 )
 
 // lingerGrace is what Close allows libzmq beyond its linger period to come to an
@@ -69,33 +68,6 @@ func (l *EventLoop) letGo() {
 	l.mu.Unlock()
 	for _, f := range followers {
 		f.forget(l)
-	}
-}
-
-// lingeringSocket is an ending: what libzmq has is sent within the loop's linger.
-func (l *EventLoop) lingeringSocket(t *Transport) {
-	opts := rawSockopts(t.sock)
-	if d, err := opts.Linger(); err == nil && (d < 0 || d > l.linger) {
-		_ = opts.SetLinger(l.linger) // an error means that the context is gone
-		l.hurried.Store(l.hurried.Load() || t.handed)
-	}
-	closeSocket(t)
-}
-
-// awaitPause waits until a PauseWriting in progress has returned, so that
-// ConnectionLost can follow it.
-func (t *Transport) awaitPause(deadline time.Time) {
-	t.mu.Lock()
-	returned, pauser := t.flow.Pausing()
-	t.mu.Unlock()
-	if returned == nil || pauser == goroutine.ID() { // from inside it there is nothing to wait for
-		return
-	}
-	timeout := time.NewTimer(time.Until(deadline))
-	defer timeout.Stop()
-	select {
-	case <-returned:
-	case <-timeout.C:
 	}
 }
 

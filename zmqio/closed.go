@@ -40,25 +40,6 @@ func (t *Transport) Closed() <-chan struct{} {
 	return t.gone
 }
 
-// closeSocket is an ending: libzmq goes on to send what it has.
-func closeSocket(t *Transport) { t.depart(true) }
-
-// abortSocket is an ending: libzmq drops what it has.
-func abortSocket(t *Transport) {
-	_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
-	t.depart(false)
-}
-
-// leaveOpen is an ending: the socket stays open, the caller's.
-func leaveOpen(t *Transport) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.departed = true
-	if t.gone != nil {
-		close(t.gone)
-	}
-}
-
 // depart closes the socket. If Closed was called, or with deliver if messages may be on
 // their way over ipc, departing follows it to its end. Caller holds t.sockMu.
 func (t *Transport) depart(deliver bool) {

@@ -141,53 +141,56 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 }
 
 // create is CreateZmqConnection. Loop goroutine only.
-func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig, created *reactor.Trace) (t *Transport, err error) {
+func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig, created *reactor.Trace) (made *Transport, err error) {
 	if typ.ThreadSafe() {
 		return nil, fmt.Errorf("%w: %v is thread-safe and has no ZMQ_FD to wait for: %w", ErrSocketType, typ, errors.ErrUnsupported)
 	}
-	z, refuse := cfg.Socket, leaveOpen
+	z, refused := cfg.Socket, giveBack
 	if z == nil {
 		if z, err = l.newSocket(typ); err != nil {
 			return nil, err
 		}
-		refuse = closeSocket
+		refused = sendRest
 	}
 	if !sock.Claim(z) {
 		return nil, invalid("the socket has a transport already")
 	}
-	made := &Transport{loop: l, typ: typ, zsock: z, sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, receiver: l.receiver(cfg.BorrowFrames), guard: newGuard(), unroutable: unroutable{call: cfg.Unroutable}, created: created}
-	defer func() {
-		if !made.started {
-			made.disown(refuse)
-		}
-	}()
-	if made.sock, err = checkSocket(z, typ); err != nil {
-		return nil, err
+	made = &Transport{
+		loop: l, typ: typ, zsock: z, guard: newGuard(), created: created,
+		sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, unroutable: unroutable{call: cfg.Unroutable},
+		receiver: l.receiver(cfg.BorrowFrames),
 	}
-	if made.context, err = z.Context(); err != nil {
-		return nil, zmq.Translate("zmq_socket", err)
-	}
-	if cfg.Socket != nil { // it may have been connected with CONFLATE
-		made.guard = guardOf(z)
-		_ = made.with("zmq_getsockopt", func(rawSocket) error { made.noteConflateLocked(); return nil })
-	}
-	p, err := made.prepare(factory, cfg)
-	if err != nil {
-		return nil, err
-	}
-	if err = made.start(p); err != nil {
-		return nil, err
-	}
-	t = made
-	err = ErrGoexit // unless ConnectionMade returns
+	err = ErrGoexit // unless setUp returns
 	defer func() {
 		if err != nil {
-			t.finish(err, refuse)
-			t = nil
+			made.end(err, refused)
 		}
 	}()
+	err = made.setUp(factory, cfg)
+	return made, err
+}
+
+// setUp makes a transport of its socket, up to the last bind or connect. Loop goroutine only.
+func (t *Transport) setUp(factory func() Protocol, cfg ConnectionConfig) (err error) {
+	if t.sock, err = checkSocket(t.zsock, t.typ); err != nil {
+		return err
+	}
+	if t.context, err = t.zsock.Context(); err != nil {
+		return zmq.Translate("zmq_socket", err)
+	}
+	if cfg.Socket != nil { // it may have been connected with CONFLATE
+		t.guard = guardOf(t.zsock)
+		_ = t.with("zmq_getsockopt", func(rawSocket) error { t.noteConflateLocked(); return nil })
+	}
+	p, err := t.prepare(factory, cfg)
+	if err != nil {
+		return err
+	}
+	if err := t.start(p); err != nil {
+		return err
+	}
 	t.connectionMade(p)
-	return t, t.attachAll(cfg)
+	return t.attachAll(cfg)
 }
 
 // receiver returns the receiver of transports that borrow frames, or of the others. Loop

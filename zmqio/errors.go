@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 
+	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
@@ -83,3 +84,6 @@ func errNilContext() error { return invalid("nil context") }
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)
 }
+
+// isFatal reports whether a libzmq call that failed with err will never succeed.
+func isFatal(err error) bool { return errors.Is(err, zmq.ETERM) || errors.Is(err, zmq.ENOTSOCK) }

@@ -168,3 +168,10 @@ func (t *Transport) recovered(message string, p Protocol) {
 		_ = t.loop.panicked(t.exception(message, p), v)
 	}
 }
+
+// complain has the loop's exception handler called with err.
+func (t *Transport) complain(message string, err error) {
+	ctx := t.exception(message, t.Protocol())
+	ctx.Err = err
+	t.residence.Post(reactor.NewHandle(func() { t.loop.CallExceptionHandler(ctx) }, nil))
+}

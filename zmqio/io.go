@@ -69,16 +69,6 @@ func (t *Transport) lookLocked() (again bool, err error) {
 	return events.Readable() && t.wantsMessages(), nil
 }
 
-// finishIfFlushed closes the socket if that is all that is left to do.
-func (t *Transport) finishIfFlushed() {
-	t.mu.Lock()
-	done := t.IsClosing() && !t.in(phaseClosed) && t.out.Empty()
-	t.mu.Unlock()
-	if done {
-		t.finish(nil, closeSocket)
-	}
-}
-
 // translate is zmq.Translate for an error number, 0 being none.
 func translate(call string, errno syscall.Errno) error {
 	if errno == 0 {

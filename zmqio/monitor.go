@@ -177,12 +177,12 @@ func (t *Transport) endMonitor() error {
 	if errors.Is(err, zmq.ENOTSOCK) && t.loop.belongTo(m) {
 		return err
 	}
-	m.pair.finish(nil, closeSocket)
+	m.pair.close(nil)
 	return err
 }
 
 // forget is called when the loop is closed.
-func (m *monitor) forget(*EventLoop) { m.pair.finish(nil, closeSocket) }
+func (m *monitor) forget(*EventLoop) { m.pair.close(nil) }
 
 // bindFailed reports a bind that failed with err. sockMu is held.
 //

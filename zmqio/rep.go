@@ -10,7 +10,7 @@ func (t *Transport) deliveryFailed(c *callee, value any) {
 	err := ErrGoexit
 	defer func() { // also if the exception handler calls runtime.Goexit
 		if t.owesReply() && !t.IsClosing() {
-			t.finish(err, closeSocket)
+			t.close(err)
 		}
 	}()
 	if value != nil {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"time"
 
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
@@ -54,9 +55,9 @@ type inhabitant interface {
 	reactor.Resident
 	// public returns the Resident.
 	public() Resident
-	// lost returns what the Resident dropped before it left, without being told to; nil if
+	// loss returns what the Resident dropped before it left, without being told to; nil if
 	// that is nothing.
-	lost() error
+	loss() error
 }
 
 // A Residence is a Resident's place on its loop. Its methods may be called from every
@@ -167,9 +168,9 @@ func (g guest) exception(method string) ExceptionContext {
 
 func (g guest) public() Resident { return g.Resident }
 
-func (g guest) lost() error {
+func (g guest) loss() error {
 	items, bytes := g.Undelivered()
-	return newLoss(g.Resident, tally{items, bytes})
+	return newLoss(g.Resident, outbox.Tally{Messages: items, Bytes: bytes})
 }
 
 // Close implements reactor.Resident.
@@ -182,9 +183,9 @@ func (g guest) Close() error {
 func (g guest) End(time.Time) error {
 	defer g.loop.recovered(g.exception("Abort"))
 	if err := g.Abort(); err != nil {
-		return errors.Join(g.lost(), err)
+		return errors.Join(g.loss(), err)
 	}
-	return g.lost()
+	return g.loss()
 }
 
 // Rest implements reactor.Resident. A task of a guest is queued because its descriptor is
@@ -196,7 +197,7 @@ type transportResident struct{ *Transport }
 
 func (r transportResident) public() Resident { return r.Transport }
 
-func (r transportResident) lost() error {
+func (r transportResident) loss() error {
 	r.mu.Lock()
 	failed, dropped := r.lostErr != nil, r.undelivered
 	r.mu.Unlock()
@@ -206,19 +207,8 @@ func (r transportResident) lost() error {
 	return newLoss(r.Transport, dropped) // which takes r.mu to name the transport
 }
 
-// End implements reactor.Resident. libzmq has the loop's linger to send what it has taken.
-func (r transportResident) End(deadline time.Time) error {
-	t := r.Transport
-	t.flush()
-	dropped := t.finish(nil, t.loop.lingeringSocket)
-	if t.loop.IsClosed() { // it waits for PauseWriting no longer
-		t.residence.Post(reactor.NewHandle(func() {
-			t.awaitPause(deadline)
-			t.lose()
-		}, t.origin("ConnectionLost")))
-	}
-	return newLoss(t, dropped)
-}
+// End implements reactor.Resident.
+func (r transportResident) End(deadline time.Time) error { return r.closeWithLoop(deadline) }
 
 // Rest implements reactor.Resident. Without the loop messages can be sent, and be seen to
 // have come.

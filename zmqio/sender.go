@@ -231,7 +231,7 @@ func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool
 	case toBuffer:
 		fx = t.bufferLocked(msg, size)
 	case waitInTurn:
-		if _, pauser := t.flow.Pausing(); t.loop.InLoop() || pauser != 0 && pauser == goroutine.ID() {
+		if t.loop.InLoop() || t.flow.Pausing().By(goroutine.ID()) {
 			verdict, err = isFull, &OpError{Op: "write", Err: ErrWouldDeadlock}
 		} else {
 			waiter = t.flow.Enqueue(size)
@@ -511,7 +511,7 @@ func (t *Transport) conclude(f flushed) {
 		t.schedule()
 	}
 	t.carry(f.fx)
-	t.finishIfFlushed()
+	t.closeIfFlushed()
 }
 
 // send is one C call. On a type that receives it reads the events as well, because it may

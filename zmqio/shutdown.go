@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
@@ -85,7 +86,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		delete(closing, p)
 	}
 	for _, p := range reactor.Sorted(maps.Keys(closing)) { // those that have left
-		if err := p.Resident().(inhabitant).lost(); err != nil {
+		if err := p.Resident().(inhabitant).loss(); err != nil {
 			failed = append(failed, err)
 		}
 	}
@@ -98,9 +99,6 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// A tally counts messages and their payload.
-type tally struct{ messages, bytes int }
-
 // A loss says what a resident has dropped at its end, or what did not arrive after that. It
 // is ErrUndelivered.
 type loss string
@@ -110,11 +108,11 @@ func (e loss) Error() string { return string(e) }
 func (e loss) Is(target error) bool { return target == ErrUndelivered }
 
 // newLoss returns the loss of r, or nil if it has dropped nothing.
-func newLoss(r Resident, dropped tally) error {
-	if dropped == (tally{}) {
+func newLoss(r Resident, dropped outbox.Tally) error {
+	if dropped == (outbox.Tally{}) {
 		return nil
 	}
-	return loss(fmt.Sprintf("%v: %d messages, %d bytes", r, dropped.messages, dropped.bytes))
+	return loss(fmt.Sprintf("%v: %d messages, %d bytes", r, dropped.Messages, dropped.Bytes))
 }
 
 // joinLosses joins errors, and makes one of those that are losses.

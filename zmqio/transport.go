@@ -11,7 +11,7 @@ import (
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
-	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
@@ -55,7 +55,7 @@ type Transport struct {
 	listeners   endpoints
 	connections endpoints
 	lostErr     error
-	undelivered tally // what was in out at the end
+	undelivered outbox.Tally // what was in out at the end
 	unroutable  unroutable
 
 	failed atomic.Bool // the exception handler has been told of what ended it
@@ -68,8 +68,7 @@ type Transport struct {
 }
 
 // Transport.status is the set of reasons for not reading: the transport reads while it is
-// empty. The last three are the phases of its end as well. Each of them implies the ones
-// before it.
+// empty. The last three are the phases of its end as well. Each phase implies the one before.
 const (
 	userPaused   uint32 = 1 << iota // PauseReading was called, and ResumeReading was not
 	streamFull                      // holdReading was called, and releaseReading was not
@@ -193,166 +192,8 @@ func (t *Transport) SetProtocol(p Protocol) {
 	t.protocol.Store(newCallee(p))
 }
 
-// IsClosing reports whether the transport is closed or about to be. It stands for
-// is_closing.
-func (t *Transport) IsClosing() bool { return t.in(phaseClosing) }
-
 // in reports whether the transport has entered a phase.
 func (t *Transport) in(phase uint32) bool { return t.status.Load()&phase != 0 }
-
-// Close stops receiving, sends what Write has accepted, for as long as that takes,
-// and then closes the socket and calls ConnectionLost(nil). It does not wait for
-// any of this. What libzmq has taken it goes on to send after that, for as long as
-// ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop, a call of
-// MsgReceived that is just starting there may still come. It stands for close.
-//
-// Endpoints may be in use after ConnectionLost. Closed tells until when.
-//
-// Over ipc, on Linux, zmqio keeps the connections open until their peers have read
-// everything, ZMQ_LINGER is over, or EventLoop.Close gives up. A process that ends before
-// loses what a peer has not read; call EventLoop.Shutdown or EventLoop.Close first. "Read"
-// means by the peer's libzmq, not by its program. What a peer does not read in time goes
-// to the logger as a warning, once for the transport, and into the ErrUndelivered of the
-// next Shutdown or EventLoop.Close.
-//
-// This costs a look at every descriptor of the process, a descriptor for each connection
-// and, if the transport connects, two sockets of the context's MaxSockets, until it is
-// over. Up to 100 ms pass before the socket is closed where a connection is being made. A
-// connection that comes even later is kept open too. If it is over before that can be
-// done, what it carried counts as undelivered, unless the transport sent 7 KiB or less.
-// A peer whose ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a socket that was made
-// elsewhere only the last endpoint is known.
-func (t *Transport) Close() error {
-	t.mu.Lock()
-	if t.IsClosing() {
-		t.mu.Unlock()
-		return nil
-	}
-	t.status.Or(phaseClosing)
-	t.flow.Stop(errClosedForWrite())
-	t.mu.Unlock()
-	_ = t.DisableMonitor() // fails only if the socket is gone
-	t.flush()
-	return nil
-}
-
-// Abort closes the socket at once and calls ConnectionLost(nil). It drops what
-// Write has accepted and, by setting ZMQ_LINGER to 0, what libzmq has taken and not
-// sent yet. It may be repeated, also after Close, and returns nil. It stands for abort.
-//
-// While a transport sends messages of several frames over TCP, Abort is not safe if the
-// peer ends at the same moment: libzmq may end the process in session_base.cpp. Close is.
-func (t *Transport) Abort() error {
-	t.finish(nil, abortSocket)
-	return nil
-}
-
-// Undelivered returns what Write has accepted and libzmq has not taken, or after the end
-// what was dropped then: messages, and their payload in bytes.
-func (t *Transport) Undelivered() (messages, bytes int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	left := t.undelivered
-	if !t.in(phaseClosed) {
-		left = t.waitingLocked()
-	}
-	return left.messages, left.bytes
-}
-
-// waitingLocked counts what is in the outbox. Caller holds t.mu.
-func (t *Transport) waitingLocked() tally { return tally{t.out.Messages(), t.out.Bytes()} }
-
-// finish ends the socket as how says, drops the buffer, and posts
-// ConnectionLost(err). The first call counts; it returns what was in the buffer, and so
-// does any later one if err ended it.
-func (t *Transport) finish(err error, how ending) (dropped tally) {
-	t.sockMu.Lock()
-	dropped, fx := t.finishLocked(err, how)
-	t.sockMu.Unlock()
-	t.carry(fx)
-	return dropped
-}
-
-// finishLocked is finish, and returns the effects. Caller holds t.sockMu.
-func (t *Transport) finishLocked(err error, how ending) (dropped tally, fx flow.Effects) {
-	t.mu.Lock()
-	if t.in(phaseClosed) {
-		if t.lostErr != nil {
-			dropped = t.undelivered
-		}
-		t.mu.Unlock()
-		return dropped, 0
-	}
-	t.status.Or(phaseClosing | phaseClosed)
-	t.leak.Stop()
-	t.lostErr = err
-	t.undelivered = t.waitingLocked()
-	dropped = t.undelivered
-	t.out.Clear()
-	t.flow.Stop(errClosedForWrite())
-	fx = t.flow.Lose()
-	t.mu.Unlock()
-	// Off the poller before it is closed, so that the descriptor's number cannot
-	// be another's while it is watched.
-	t.watch.Stop()
-	_ = t.endMonitor() // fails only if the socket is gone
-	how(t)
-	t.sock = nil
-	sock.Disclaim(t.zsock) // closed, or the caller's again: until here another transport could not take it
-	return dropped, fx
-}
-
-// disown ends a transport that did not get as far as its loop, as how says.
-func (t *Transport) disown(how ending) {
-	t.sockMu.Lock()
-	defer t.sockMu.Unlock()
-	how(t)
-	t.sock = nil
-	sock.Disclaim(t.zsock)
-}
-
-// An ending is what becomes of a transport's socket. It is called with sockMu held.
-type ending func(*Transport)
-
-// postLost has ConnectionLost called by the loop.
-func (t *Transport) postLost() {
-	t.residence.Post(reactor.NewHandle(t.lose, t.origin("ConnectionLost")))
-}
-
-// lose calls ConnectionLost, on the loop, once.
-func (t *Transport) lose() {
-	if t.status.Or(phaseLost)&phaseLost != 0 {
-		return
-	}
-	defer t.residence.Leave()
-	defer func() { // also when Unroutable calls runtime.Goexit
-		p := t.Protocol()
-		defer t.recovered("ConnectionLost panicked", p)
-		p.ConnectionLost(t.lostErr)
-	}()
-	t.tellLastUnroutable()
-}
-
-// fatal ends the transport for an error that no caller can be told.
-func (t *Transport) fatal(err error) {
-	if t.monitorOf != nil { // the context that both are of is gone
-		t = t.monitorOf
-	}
-	if !t.failed.Swap(true) { // several goroutines may meet the same error
-		t.complain("fatal error on a transport", err)
-	}
-	t.finish(err, closeSocket)
-}
-
-// complain has the loop's exception handler called with err.
-func (t *Transport) complain(message string, err error) {
-	ctx := t.exception(message, t.Protocol())
-	ctx.Err = err
-	t.residence.Post(reactor.NewHandle(func() { t.loop.CallExceptionHandler(ctx) }, nil))
-}
-
-// isFatal reports whether a libzmq call that failed with err will never succeed.
-func isFatal(err error) bool { return errors.Is(err, zmq.ETERM) || errors.Is(err, zmq.ENOTSOCK) }
 
 // String returns the type and the endpoints, for messages. It stands for repr.
 func (t *Transport) String() string {

@@ -41,7 +41,7 @@ func (t *Transport) dropUnroutableLocked() {
 	t.postUnroutableLocked()
 }
 
-// postUnroutableLocked has the loop call tellUnroutable. A closed loop does it in lose.
+// postUnroutableLocked has the loop call tellUnroutable. On a closed loop lost does.
 // Caller holds t.mu.
 func (t *Transport) postUnroutableLocked() {
 	u := &t.unroutable

@@ -3,9 +3,10 @@
 // the buffer, and writers that wait for room in their order.
 //
 // A [Control] decides and never acts. Each method is told what happened and how much is
-// pending, and returns [Effects]: what the transport has to do. Nothing in the package
-// blocks, calls a callback or takes a lock. The transport's lock guards its Control; the
-// transport carries effects out when it has released that lock.
+// pending, and returns [Effects]: what the transport has to do. Apart from [Pausing.Await],
+// nothing in the package blocks. Nothing in it calls a callback or takes a lock. The
+// transport's lock guards its Control; the transport carries effects out when it has
+// released that lock.
 //
 // PauseWriting and ResumeWriting alternate strictly. They never run at the same time,
 // unless a ResumeWriting that fills the buffer is paused from inside itself.
@@ -13,7 +14,10 @@
 // ResumeWriting.
 package flow
 
-import "math"
+import (
+	"math"
+	"time"
+)
 
 // DefaultMark stands for a mark that follows from the other one.
 //
@@ -56,14 +60,13 @@ type Control struct {
 	high, low int
 	max       int // of the bytes pending, and of the items; 0 is no limit
 
-	paused   bool          // PauseWriting was called, and ResumeWriting was not
-	pauser   int64         // the goroutine in PauseWriting, or 0
-	returned chan struct{} // closed when that PauseWriting returns
-	resumer  int64         // the goroutine in ResumeWriting, or 0
-	posted   bool          // the loop has been asked to call ResumeDue
-	stopped  bool          // nothing more is accepted
-	lost     bool          // ConnectionLost is due or was called
-	lostDue  bool          // it is asked for when PauseWriting returns
+	paused  bool    // PauseWriting was called, and ResumeWriting was not
+	pausing Pausing // the PauseWriting in progress
+	resumer int64   // the goroutine in ResumeWriting, or 0
+	posted  bool    // the loop has been asked to call ResumeDue
+	stopped bool    // nothing more is accepted
+	lost    bool    // ConnectionLost is due or was called
+	lostDue bool    // it is asked for when PauseWriting returns
 
 	queue []*Waiter // oldest first
 	turn  *Waiter   // has been woken and has not claimed its room yet
@@ -134,14 +137,14 @@ func (c *Control) Offered(pending Size, self int64) Effects {
 		return 0
 	}
 	c.paused = true
-	c.pauser, c.returned = self, make(chan struct{})
+	c.pausing = Pausing{self, make(chan struct{})}
 	return Pause
 }
 
 // PauseReturned is told that PauseWriting has returned.
 func (c *Control) PauseReturned(pending Size) Effects {
-	close(c.returned)
-	c.pauser, c.returned = 0, nil
+	close(c.pausing.returned)
+	c.pausing = Pausing{}
 	fx := c.resumeIfUnder(pending)
 	if c.lostDue {
 		c.lostDue = false
@@ -150,9 +153,31 @@ func (c *Control) PauseReturned(pending Size) Effects {
 	return fx
 }
 
-// Pausing returns a channel that is closed when the PauseWriting in progress returns, and
-// the goroutine that runs it. Without one the channel is nil.
-func (c *Control) Pausing() (returned <-chan struct{}, by int64) { return c.returned, c.pauser }
+// Pausing returns the PauseWriting in progress.
+func (c *Control) Pausing() Pausing { return c.pausing }
+
+// A Pausing is a PauseWriting in progress, or none if it is zero.
+type Pausing struct {
+	by       int64         // the goroutine that runs it
+	returned chan struct{} // closed when it returns
+}
+
+// By reports whether goroutine self is in it.
+func (p Pausing) By(self int64) bool { return p.by == self }
+
+// Await waits until it has returned, or deadline. On the goroutine that is in it there is
+// nothing to wait for. The caller, goroutine self, holds no lock.
+func (p Pausing) Await(self int64, deadline time.Time) {
+	if p.returned == nil || p.By(self) {
+		return
+	}
+	timeout := time.NewTimer(time.Until(deadline))
+	defer timeout.Stop()
+	select {
+	case <-p.returned:
+	case <-timeout.C:
+	}
+}
 
 // Shrank is told that less is pending.
 func (c *Control) Shrank(pending Size) Effects {
@@ -161,7 +186,7 @@ func (c *Control) Shrank(pending Size) Effects {
 }
 
 func (c *Control) resumeIfUnder(pending Size) Effects {
-	if !c.paused || c.posted || c.pauser != 0 || c.lost || !c.under(pending) {
+	if !c.paused || c.posted || c.pausing.returned != nil || c.lost || !c.under(pending) {
 		return 0
 	}
 	c.posted = true
@@ -200,7 +225,7 @@ func (c *Control) Stop(err error) {
 // Lose is told that the connection is lost, once, after Stop.
 func (c *Control) Lose() Effects {
 	c.lost = true
-	if c.lostDue = c.pauser != 0; c.lostDue {
+	if c.lostDue = c.pausing.returned != nil; c.lostDue {
 		return 0
 	}
 	return Lost

@@ -179,13 +179,16 @@ func (o *Outbox) DropFirst() {
 	}
 }
 
-// Messages counts the messages.
-func (o *Outbox) Messages() int {
-	n := 0
+// A Tally counts messages and their payload in bytes.
+type Tally struct{ Messages, Bytes int }
+
+// Tally counts what waits.
+func (o *Outbox) Tally() Tally {
+	n := Tally{Bytes: o.bytes}
 	for c := o.first; c != nil; c = c.next {
 		for _, entry := range c.table[c.sentFrames:] {
 			if entry&1 == 0 {
-				n++
+				n.Messages++
 			}
 		}
 	}

@@ -67,9 +67,9 @@ func TestOutboxIsAQueue(t *testing.T) {
 					want = nil
 				}
 			}
-			if o.Empty() != (len(want) == 0) || o.Messages() != len(want) || o.Frames() != want.frames() || o.Bytes() != want.bytes() {
+			if o.Empty() != (len(want) == 0) || o.Tally() != (Tally{len(want), want.bytes()}) || o.Frames() != want.frames() || o.Bytes() != want.bytes() {
 				t.Fatalf("seed %d: %d messages, %d frames, %d bytes; want %d, %d, %d", seed,
-					o.Messages(), o.Frames(), o.Bytes(), len(want), want.frames(), want.bytes())
+					o.Tally().Messages, o.Frames(), o.Bytes(), len(want), want.frames(), want.bytes())
 			}
 			checkFront(t, &o, want)
 		}

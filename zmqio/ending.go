@@ -1,0 +1,234 @@
+package zmqio
+
+import (
+	"time"
+
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/goroutine"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A transport ends in three steps. Close stops reading and admission, and flushes. Then
+// close, or at any time abort, lets the socket go. Then the loop calls lost, and that
+// ConnectionLost. closed.go has what becomes of the socket after the second step.
+
+// Close stops receiving, sends what Write has accepted, for as long as that takes,
+// and then closes the socket and calls ConnectionLost(nil). It does not wait for
+// any of this. What libzmq has taken it goes on to send after that, for as long as
+// ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop, a call of
+// MsgReceived that is just starting there may still come.
+//
+// Endpoints may be in use after ConnectionLost. Closed tells until when.
+//
+// Over ipc, on Linux, zmqio keeps the connections open until their peers have read
+// everything, ZMQ_LINGER is over, or EventLoop.Close gives up. A process that ends before
+// loses what a peer has not read; call EventLoop.Shutdown or EventLoop.Close first. "Read"
+// means by the peer's libzmq, not by its program. What a peer does not read in time goes
+// to the logger as a warning, once for the transport, and into the ErrUndelivered of the
+// next Shutdown or EventLoop.Close.
+//
+// This costs a look at every descriptor of the process, a descriptor for each connection
+// and, if the transport connects, two sockets of the context's MaxSockets, until it is
+// over. Up to 100 ms pass before the socket is closed where a connection is being made. A
+// connection that comes even later is kept open too. If it is over before that can be
+// done, what it carried counts as undelivered, unless the transport sent 7 KiB or less.
+// A peer whose ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a socket that was made
+// elsewhere only the last endpoint is known.
+//
+// asyncio: close
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	first := t.status.Or(phaseClosing)&phaseClosing == 0
+	if first {
+		t.flow.Stop(errClosedForWrite())
+	}
+	t.mu.Unlock()
+	if first {
+		_ = t.DisableMonitor() // fails only if the socket is gone
+		t.flush()
+	}
+	return nil
+}
+
+// Abort closes the socket at once and calls ConnectionLost(nil). It drops what
+// Write has accepted and, by setting ZMQ_LINGER to 0, what libzmq has taken and not
+// sent yet. It may be repeated, also after Close, and returns nil.
+//
+// While a transport sends messages of several frames over TCP, Abort is not safe if the
+// peer ends at the same moment: libzmq may end the process in session_base.cpp. Close is.
+//
+// asyncio: abort
+func (t *Transport) Abort() error {
+	t.abort()
+	return nil
+}
+
+// IsClosing reports whether the transport is closed or about to be.
+//
+// asyncio: is_closing
+func (t *Transport) IsClosing() bool { return t.in(phaseClosing) }
+
+// Undelivered returns what Write has accepted and libzmq has not taken, or after the end
+// what was dropped then: messages, and their payload in bytes.
+func (t *Transport) Undelivered() (messages, bytes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	left := t.undelivered
+	if !t.in(phaseClosed) {
+		left = t.out.Tally()
+	}
+	return left.Messages, left.Bytes
+}
+
+// close ends the transport, after Close with a nil err, or because of err, which
+// ConnectionLost gets. libzmq goes on to send what it has.
+func (t *Transport) close(err error) { t.end(err, sendRest) }
+
+// closeIfFlushed is close where Close was called and all has been flushed.
+func (t *Transport) closeIfFlushed() {
+	t.mu.Lock()
+	done := t.IsClosing() && !t.in(phaseClosed) && t.out.Empty()
+	t.mu.Unlock()
+	if done {
+		t.close(nil)
+	}
+}
+
+// fatal is close for an error that no caller can be told.
+func (t *Transport) fatal(err error) {
+	if t.monitorOf != nil { // the context that both are of is gone
+		t = t.monitorOf
+	}
+	if !t.failed.Swap(true) { // several goroutines may meet the same error
+		t.complain("fatal error on a transport", err)
+	}
+	t.close(err)
+}
+
+// abort ends the transport. libzmq drops what it has.
+func (t *Transport) abort() { t.end(nil, dropRest) }
+
+// closeWithLoop flushes, and is close within the loop's linger. It returns what was dropped.
+// On a loop that is closed ConnectionLost waits for a PauseWriting in progress until deadline.
+func (t *Transport) closeWithLoop(deadline time.Time) error {
+	t.flush()
+	dropped := t.end(nil, sendInTime)
+	if t.loop.IsClosed() {
+		t.residence.Post(reactor.NewHandle(func() {
+			t.mu.Lock()
+			pausing := t.flow.Pausing()
+			t.mu.Unlock()
+			pausing.Await(goroutine.ID(), deadline)
+			t.lost()
+		}, t.origin("ConnectionLost")))
+	}
+	return newLoss(t, dropped)
+}
+
+// A fate is what becomes of the socket of a transport that ends.
+type fate int
+
+const (
+	sendRest   fate = iota // libzmq sends what it has, for as long as ZMQ_LINGER says
+	sendInTime             // libzmq does that within the loop's linger
+	dropRest               // libzmq drops what it has
+	giveBack               // the socket stays open, and is the user's again
+)
+
+// end ends the transport, also one that did not get as far as its loop. It drops the outbox,
+// lets the socket go, and has the loop call ConnectionLost(err). The first call counts. It
+// returns what was in the outbox, and so does any later one if an error ended the transport.
+func (t *Transport) end(err error, f fate) (dropped outbox.Tally) {
+	var fx flow.Effects
+	t.sockMu.Lock()
+	t.mu.Lock()
+	first := t.status.Or(phaseClosing|phaseClosed)&phaseClosed == 0
+	if first {
+		t.leak.Stop()
+		t.lostErr, t.undelivered = err, t.out.Tally()
+		t.out.Clear()
+		t.flow.Stop(errClosedForWrite())
+		if t.started {
+			fx = t.flow.Lose()
+		}
+	}
+	if first || t.lostErr != nil {
+		dropped = t.undelivered
+	}
+	t.mu.Unlock()
+	if first {
+		t.letGoLocked(f)
+	}
+	t.sockMu.Unlock()
+	t.carry(fx)
+	return dropped
+}
+
+// letGoLocked lets the socket go. Caller holds t.sockMu.
+func (t *Transport) letGoLocked(f fate) {
+	if t.started {
+		// Off the poller before it is closed, so that the descriptor's number cannot
+		// be another's while it is watched.
+		t.watch.Stop()
+	}
+	_ = t.endMonitor() // fails only if the socket is gone
+	switch f {
+	case sendInTime:
+		t.limitLingerLocked()
+		t.depart(true)
+	case sendRest:
+		t.depart(true)
+	case dropRest:
+		_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
+		t.depart(false)
+	case giveBack:
+		t.stay()
+	}
+	t.sock = nil
+	sock.Disclaim(t.zsock) // closed, or the user's again: until here another transport could not take it
+}
+
+// limitLingerLocked makes ZMQ_LINGER no longer than the loop's linger. Caller holds t.sockMu.
+func (t *Transport) limitLingerLocked() {
+	opts, most := rawSockopts(t.sock), t.loop.linger
+	if d, err := opts.Linger(); err != nil || 0 <= d && d <= most {
+		return
+	}
+	_ = opts.SetLinger(most) // an error means that the context is gone
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.handed {
+		t.loop.hurried.Store(true)
+	}
+}
+
+// stay notes that the socket stays open.
+func (t *Transport) stay() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.departed = true
+	if t.gone != nil {
+		close(t.gone)
+	}
+}
+
+// postLost has the loop call lost.
+func (t *Transport) postLost() {
+	t.residence.Post(reactor.NewHandle(t.lost, t.origin("ConnectionLost")))
+}
+
+// lost calls ConnectionLost, once, and leaves the loop. Loop goroutine only.
+func (t *Transport) lost() {
+	if t.status.Or(phaseLost)&phaseLost != 0 {
+		return
+	}
+	defer t.residence.Leave()
+	defer func() { // also when Unroutable calls runtime.Goexit
+		p := t.Protocol()
+		defer t.recovered("ConnectionLost panicked", p)
+		p.ConnectionLost(t.lostErr)
+	}()
+	t.tellLastUnroutable()
+}

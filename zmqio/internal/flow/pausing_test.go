@@ -1,0 +1,37 @@
+package flow
+
+import (
+	"testing"
+	"time"
+)
+
+// Await returns with the PauseWriting in progress, or at its deadline. It returns at once
+// where there is none, and on the goroutine that is in it.
+func TestAwaitPausing(t *testing.T) {
+	const writer, loop = 1, 2
+	forever := time.Now().Add(time.Hour)
+	c := New(0)
+	full := Size{Bytes: defaultHigh + 1, Items: 1}
+	c.Pausing().Await(loop, forever)
+	if c.Pausing().By(writer) || c.Pausing().By(loop) {
+		t.Error("a goroutine is in no PauseWriting")
+	}
+	if fx := c.Grew(full) | c.Offered(full, writer); !fx.Has(Pause) {
+		t.Fatalf("effects %b", fx)
+	}
+	p := c.Pausing()
+	if !p.By(writer) || p.By(loop) {
+		t.Error("another goroutine than the writer is in PauseWriting")
+	}
+	p.Await(writer, forever)
+	p.Await(loop, time.Now())
+
+	waited := make(chan struct{})
+	go func() {
+		defer close(waited)
+		p.Await(loop, forever)
+	}()
+	c.PauseReturned(full)
+	<-waited
+	c.Pausing().Await(loop, forever)
+}

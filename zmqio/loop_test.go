@@ -41,9 +41,7 @@ var (
 // bounded is a context that ends a test that would hang.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Second, errors.New("test took too long"))
-	t.Cleanup(cancel)
-	return ctx
+	return testkit.Bounded(t, 30*time.Second)
 }
 
 func soon(t testing.TB, l *EventLoop, fn func()) *Handle {

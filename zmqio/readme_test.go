@@ -3,9 +3,7 @@ package zmqio_test
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +14,7 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // root is the top of the repository.
@@ -48,7 +47,7 @@ func TestProgram(t *testing.T) {
 		t.Errorf("the program has %d lines, not counting empty ones; 25 are promised", n)
 	}
 	const endpoint = "tcp://127.0.0.1:5555"
-	own := fmt.Sprintf("tcp://127.0.0.1:%d", freePort(t))
+	own := zmqiotest.FreeEndpoint(t, "tcp")
 	if strings.Count(text, endpoint) != 1 {
 		t.Fatalf("%s is not in the program once", endpoint)
 	}
@@ -66,16 +65,6 @@ func TestProgram(t *testing.T) {
 	if got := request(t, own, "hello"); got != "HELLO" {
 		t.Errorf("the reply is %q", got)
 	}
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // start runs the program until the test ends.

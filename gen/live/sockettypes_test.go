@@ -7,6 +7,7 @@ import (
 
 	"github.com/pebbe/zmq4"
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // TestSocketTypeInfo tries what the spec says that the stable types do with the running
@@ -76,9 +77,4 @@ func accept(t *testing.T, l *net.TCPListener) string {
 	return conn.RemoteAddr().String()
 }
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = zmqiotest.Must

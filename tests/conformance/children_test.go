@@ -1,12 +1,9 @@
 package conformance
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
-	"maps"
 	"os"
 	"os/exec"
 	"runtime"
@@ -15,198 +12,9 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/zmqio/zmq/zmqio"
 )
-
-// watchers holds the constructors of all child watchers.
-var watchers = map[string]func() (zmqio.ChildWatcher, error){
-	"SafeChildWatcher": func() (zmqio.ChildWatcher, error) { return zmqio.NewSafeChildWatcher(), nil },
-}
-
-// A nursery is a watcher attached to a loop, and what its handlers were told. The
-// test's goroutine runs the loop.
-type nursery struct {
-	zmqio.ChildWatcher
-	t    *testing.T
-	loop *zmqio.EventLoop
-	log  *bytes.Buffer // of the loop
-	seen []string
-	want int
-}
-
-// withChildren runs test with each watcher.
-func withChildren(t *testing.T, test func(t *testing.T, n *nursery)) {
-	for _, name := range slices.Sorted(maps.Keys(watchers)) {
-		t.Run(name, func(t *testing.T) {
-			nothingLeft(t)
-			w, err := watchers[name]()
-			ok(t, err)
-			t.Cleanup(func() { ok(t, w.Close()) })
-			n := &nursery{ChildWatcher: w, t: t}
-			n.loop, n.log = openLoop(t)
-			ok(t, w.AttachLoop(n.loop))
-			test(t, n)
-		})
-	}
-}
-
-// watch has n note what becomes of pid.
-func (n *nursery) watch(pid int) { n.watchAs(pid, "child") }
-
-func (n *nursery) watchAs(pid int, name string) {
-	n.t.Helper()
-	ok(n.t, n.AddChildHandler(pid, func(p, code int) {
-		if p != pid {
-			n.t.Errorf("handler of %d called for %d", pid, p)
-		}
-		if zmqio.RunningLoop() != n.loop {
-			n.t.Errorf("handler called outside the loop")
-		}
-		n.seen = append(n.seen, fmt.Sprint(name, " ", code))
-		if len(n.seen) >= n.want {
-			n.loop.Stop()
-		}
-	}))
-}
-
-// expect runs the loop until there were as many calls as are wanted, and compares
-// them all, in any order.
-func (n *nursery) expect(want ...string) {
-	n.t.Helper()
-	if n.want = len(want); len(n.seen) < n.want {
-		ok(n.t, n.loop.RunForever(limit(n.t)))
-	}
-	slices.Sort(want)
-	if got := slices.Sorted(slices.Values(n.seen)); !slices.Equal(got, want) {
-		n.t.Errorf("handlers saw %q, want %q", got, want)
-	}
-}
-
-// settle has the watcher look at all children, which shows in that it reports one
-// more, and checks that it reports no other.
-func (n *nursery) settle() {
-	n.t.Helper()
-	marker := spawn(n.t, 0)
-	n.watchAs(marker.pid, "marker")
-	marker.finish()
-	n.expect(append(slices.Clone(n.seen), "marker 0")...)
-	n.seen = slices.DeleteFunc(n.seen, func(s string) bool { return s == "marker 0" })
-}
-
-// A kid is a child process that lives until it is told to finish.
-type kid struct {
-	t     *testing.T
-	pid   int
-	stdin *os.File
-}
-
-// spawn starts a child that will exit with code.
-func spawn(t *testing.T, code int) *kid {
-	t.Helper()
-	r, w, err := os.Pipe()
-	ok(t, err)
-	defer r.Close()
-	script := fmt.Sprintf("ulimit -c 0; echo; read x; exit %d", code)
-	out, ready, err := os.Pipe()
-	ok(t, err)
-	defer out.Close()
-	p, err := os.StartProcess("/bin/sh", []string{"sh", "-c", script}, &os.ProcAttr{Files: []*os.File{r, ready, nil}})
-	ready.Close()
-	ok(t, err)
-	k := &kid{t, p.Pid, w}
-	ok(t, p.Release())
-	t.Cleanup(k.reap)
-	_, err = out.Read(make([]byte, 1)) // from here on a signal finds the shell, set up
-	ok(t, err)
-	return k
-}
-
-// finish makes the child exit.
-func (k *kid) finish() { k.stdin.Close() }
-
-// die makes the child exit, and waits until it can be reaped.
-func (k *kid) die() {
-	k.t.Helper()
-	k.finish()
-	awaitDeath(k.t, k.pid)
-}
-
-func (k *kid) kill(sig syscall.Signal) {
-	k.t.Helper()
-	ok(k.t, syscall.Kill(k.pid, sig))
-}
-
-// wait reaps the child as its parent, for nobody has.
-func (k *kid) wait() int {
-	k.t.Helper()
-	var status syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(k.pid, &status, 0, nil)
-		if err == syscall.EINTR {
-			continue
-		}
-		ok(k.t, err)
-		return status.ExitStatus()
-	}
-}
-
-// reap ends and reaps the child unless somebody has.
-func (k *kid) reap() {
-	k.finish()
-	if pid, _ := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid == 0 { // alive, and ours
-		k.kill(syscall.SIGKILL)
-		k.wait()
-	}
-}
-
-func ok(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// limit is a context that ends a test that would hang.
-func limit(t testing.TB) context.Context {
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Second, errors.New("test took too long"))
-	t.Cleanup(cancel)
-	return ctx
-}
-
-// openLoop returns a loop that is closed when the test ends, and its log.
-func openLoop(t testing.TB) (*zmqio.EventLoop, *bytes.Buffer) {
-	t.Helper()
-	var log bytes.Buffer
-	l, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	ok(t, err)
-	t.Cleanup(func() { ok(t, l.Close()) })
-	return l, &log
-}
-
-// nothingLeft fails the test if goroutines or descriptors outlive it.
-func nothingLeft(t *testing.T) {
-	t.Helper()
-	count := func() (goroutines, fds int) {
-		entries, err := os.ReadDir("/dev/fd")
-		ok(t, err)
-		return runtime.NumGoroutine(), len(entries)
-	}
-	goroutines, fds := count()
-	t.Cleanup(func() {
-		for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) { // threads end in their own time
-			g, f := count()
-			if g <= goroutines && f <= fds {
-				return
-			}
-			if time.Now().After(deadline) {
-				t.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)", g, goroutines, f, fds)
-				return
-			}
-		}
-	})
-}
 
 func TestChildCreateWatcher(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
@@ -219,9 +27,9 @@ func TestChildCreateWatcher(t *testing.T) {
 			}
 			n.loop.Stop()
 		})
-		ok(t, err)
-		ok(t, n.loop.RunForever(limit(t)))
-		ok(t, n.AttachLoop(n.loop)) // again changes nothing
+		must(t, err)
+		must(t, n.loop.RunForever(bounded(t)))
+		must(t, n.AttachLoop(n.loop)) // again changes nothing
 		n.settle()
 	})
 }
@@ -338,8 +146,8 @@ func TestChildSigchldRemoveHandlerLate(t *testing.T) {
 				n.loop.Stop()
 			}
 		}
-		ok(t, n.AddChildHandler(a.pid, remove(b.pid)))
-		ok(t, n.AddChildHandler(b.pid, remove(a.pid)))
+		must(t, n.AddChildHandler(a.pid, remove(b.pid)))
+		must(t, n.AddChildHandler(b.pid, remove(a.pid)))
 		a.die()
 		b.die()
 		n.expect("one 1")
@@ -394,7 +202,7 @@ func TestChildWrongPid(t *testing.T) {
 		case err != nil:
 			t.Error(err)
 		default:
-			ok(t, n.loop.RunForever(limit(t)))
+			must(t, n.loop.RunForever(bounded(t)))
 		}
 	})
 }
@@ -405,16 +213,16 @@ func TestChildSetLoop(t *testing.T) {
 		n.watch(k.pid)
 		old, oldLog := n.loop, n.log
 		n.loop, n.log = openLoop(t)
-		ok(t, n.AttachLoop(n.loop))
+		must(t, n.AttachLoop(n.loop))
 		k.die()
 		old.Stop()
-		ok(t, old.RunForever(limit(t))) // what was posted there is nobody's
+		must(t, old.RunForever(bounded(t))) // what was posted there is nobody's
 		n.expect("child 60")
 		if oldLog.Len() != 0 {
 			t.Errorf("a move is no reason to warn: %s", oldLog)
 		}
 		closed, _ := openLoop(t)
-		ok(t, closed.Close())
+		must(t, closed.Close())
 		if err := n.AttachLoop(closed); !errors.Is(err, zmqio.ErrLoopClosed) {
 			t.Errorf("a closed loop: %v", err)
 		}
@@ -428,7 +236,7 @@ func TestChildSetLoopRaceCondition(t *testing.T) {
 		n.watchAs(a.pid, "a")
 		n.watchAs(b.pid, "b")
 		n.watchAs(c.pid, "c")
-		ok(t, n.AttachLoop(nil))
+		must(t, n.AttachLoop(nil))
 		if !strings.Contains(n.log.String(), "pending handlers") {
 			t.Errorf("no warning: %q", n.log)
 		}
@@ -439,11 +247,11 @@ func TestChildSetLoopRaceCondition(t *testing.T) {
 		b.kill(syscall.SIGTERM)
 		awaitDeath(t, b.pid)
 		n.loop, n.log = openLoop(t)
-		ok(t, n.AttachLoop(n.loop))
+		must(t, n.AttachLoop(n.loop))
 		n.expect("a 61", "b -15")
 		c.finish()
 		n.expect("a 61", "b -15", "c 62")
-		ok(t, n.AttachLoop(nil))
+		must(t, n.AttachLoop(nil))
 		if n.log.Len() != 0 {
 			t.Errorf("a warning for nothing: %s", n.log)
 		}
@@ -453,12 +261,12 @@ func TestChildSetLoopRaceCondition(t *testing.T) {
 // A watcher without a loop takes handlers for later.
 func TestChildAddWhileDetached(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
-		ok(t, n.AttachLoop(nil))
+		must(t, n.AttachLoop(nil))
 		a, b := spawn(t, 1), spawn(t, 2)
 		n.watchAs(a.pid, "a")
 		n.watchAs(b.pid, "b")
 		a.die()
-		ok(t, n.AttachLoop(n.loop))
+		must(t, n.AttachLoop(n.loop))
 		n.expect("a 1")
 		b.finish()
 		n.expect("a 1", "b 2")
@@ -471,12 +279,12 @@ func TestChildLoopClosed(t *testing.T) {
 		k := spawn(t, 7)
 		n.watch(k.pid)
 		k.die()
-		ok(t, n.loop.Close())
+		must(t, n.loop.Close())
 		if !strings.Contains(n.log.String(), "pending handlers") {
 			t.Errorf("no warning: %q", n.log)
 		}
 		n.loop, n.log = openLoop(t)
-		ok(t, n.AttachLoop(n.loop))
+		must(t, n.AttachLoop(n.loop))
 		n.expect("child 7")
 	})
 }
@@ -485,9 +293,9 @@ func TestChildClose(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		k := spawn(t, 63)
 		n.watch(k.pid)
-		ok(t, n.Close())
-		ok(t, n.Close())
-		ok(t, n.AttachLoop(nil))
+		must(t, n.Close())
+		must(t, n.Close())
+		must(t, n.AttachLoop(nil))
 		if n.log.Len() != 0 {
 			t.Errorf("a warning: %s", n.log)
 		}
@@ -502,7 +310,7 @@ func TestChildClose(t *testing.T) {
 			t.Errorf("AttachLoop: %v", err)
 		}
 		n.loop.Stop()
-		ok(t, n.loop.RunForever(limit(t)))
+		must(t, n.loop.RunForever(bounded(t)))
 		if code := k.wait(); code != 63 || len(n.seen) != 0 {
 			t.Errorf("exit code %d, handlers saw %q", code, n.seen)
 		}
@@ -514,11 +322,11 @@ func TestChildClose(t *testing.T) {
 func TestChildTwoWatchers(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		old := zmqio.NewSafeChildWatcher()
-		ok(t, old.AttachLoop(n.loop))
+		must(t, old.AttachLoop(n.loop))
 		newer := &nursery{ChildWatcher: zmqio.NewSafeChildWatcher(), t: t, loop: n.loop, log: n.log}
-		ok(t, newer.AttachLoop(n.loop))
+		must(t, newer.AttachLoop(n.loop))
 		defer newer.Close()
-		ok(t, old.Close())
+		must(t, old.Close())
 		newer.settle()
 		n.settle()
 	})
@@ -534,8 +342,8 @@ func TestChildHandlerPanics(t *testing.T) {
 		panics := errors.New("the handler's")
 		kids := []*kid{spawn(t, 0), spawn(t, 0), spawn(t, 0)}
 		slices.SortFunc(kids, func(a, b *kid) int { return a.pid - b.pid }) // handlers are called in this order
-		ok(t, n.AddChildHandler(kids[0].pid, func(int, int) { panic(panics) }))
-		ok(t, n.AddChildHandler(kids[1].pid, func(int, int) { runtime.Goexit() }))
+		must(t, n.AddChildHandler(kids[0].pid, func(int, int) { panic(panics) }))
+		must(t, n.AddChildHandler(kids[1].pid, func(int, int) { runtime.Goexit() }))
 		n.watch(kids[2].pid)
 		for _, k := range kids {
 			k.die()
@@ -543,7 +351,7 @@ func TestChildHandlerPanics(t *testing.T) {
 		gone := make(chan struct{})
 		go func() {
 			defer close(gone)
-			_ = n.loop.RunForever(limit(t)) // does not return
+			_ = n.loop.RunForever(bounded(t)) // does not return
 		}()
 		<-gone
 		n.expect("child 0")
@@ -558,7 +366,7 @@ func TestChildOsExec(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		k := spawn(t, 5)
 		n.watch(k.pid)
-		err := n.loop.Run(limit(t), func(ctx context.Context) error {
+		err := n.loop.Run(bounded(t), func(ctx context.Context) error {
 			for range 3 {
 				out, err := exec.CommandContext(ctx, "/bin/sh", "-c", "echo hello; exit 3").Output()
 				var exit *exec.ExitError
@@ -568,12 +376,12 @@ func TestChildOsExec(t *testing.T) {
 			}
 			return nil
 		})
-		ok(t, err)
+		must(t, err)
 		cmd := exec.Command("/bin/sh", "-c", "exit 9") // the documented way to give one to the watcher
-		ok(t, cmd.Start())
+		must(t, cmd.Start())
 		n.watchAs(cmd.Process.Pid, "exec")
 		n.expect("exec 9")
-		ok(t, cmd.Process.Release())
+		must(t, cmd.Process.Release())
 		k.finish()
 		n.expect("exec 9", "child 5")
 	})
@@ -583,7 +391,7 @@ func TestChildManyGoroutines(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		const goroutines, each = 4, 5
 		codes := make(chan int, goroutines*each)
-		err := n.loop.Run(limit(t), func(ctx context.Context) error {
+		err := n.loop.Run(bounded(t), func(ctx context.Context) error {
 			var group sync.WaitGroup
 			for range goroutines {
 				group.Go(func() {
@@ -609,6 +417,6 @@ func TestChildManyGoroutines(t *testing.T) {
 			}
 			return nil
 		})
-		ok(t, err)
+		must(t, err)
 	})
 }

@@ -14,7 +14,7 @@ func awaitDeath(t *testing.T, pid int) {
 	t.Helper()
 	for {
 		out, err := exec.Command("ps", "-o", "stat=", "-p", strconv.Itoa(pid)).Output()
-		ok(t, err)
+		must(t, err)
 		if strings.HasPrefix(string(out), "Z") {
 			return
 		}

@@ -14,8 +14,10 @@ import (
 
 // What zmqiotest has, by shorter names.
 var (
-	must  = zmqiotest.Must
-	needs = zmqiotest.NeedsLibrary
+	must       = zmqiotest.Must
+	needs      = zmqiotest.NeedsLibrary
+	checkLeaks = zmqiotest.CheckLeaks
+	create     = zmqiotest.Create
 )
 
 // wants fails the test unless err is target.
@@ -35,7 +37,7 @@ const (
 // be back to where they were.
 func newLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
-	zmqiotest.CheckLeaks(t)
+	checkLeaks(t)
 	l, err := zmqio.NewEventLoop(cfg)
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
@@ -47,9 +49,7 @@ func countFDs(t testing.TB) int { return len(zmqiotest.Descriptors(t)) }
 // bounded is a context that ends a test that would hang.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Second, errors.New("test took too long"))
-	t.Cleanup(cancel)
-	return ctx
+	return zmqiotest.Bounded(t, zmqiotest.Patience)
 }
 
 func soon(t testing.TB, l *zmqio.EventLoop, fn func()) *zmqio.Handle {

@@ -42,5 +42,5 @@ func onMain(t *testing.T, fn func() error) {
 	t.Helper()
 	result := make(chan error)
 	mainWork <- func() { result <- fn() }
-	ok(t, <-result)
+	must(t, <-result)
 }

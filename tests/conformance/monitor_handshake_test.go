@@ -63,7 +63,7 @@ type doorman struct {
 func (d *doorman) ConnectionMade(tr *zmqio.Transport) { d.tr = tr }
 
 func (d *doorman) MsgReceived(msg [][]byte) {
-	ok(d.t, d.tr.Write([][]byte{msg[0], msg[1], []byte("400"), []byte("no"), {}, {}}))
+	must(d.t, d.tr.Write([][]byte{msg[0], msg[1], []byte("400"), []byte("no"), {}, {}}))
 }
 
 func TestMonitorHandshakeRefused(t *testing.T) {

@@ -33,7 +33,7 @@ func newWatcher(t testing.TB, enable zmq.Event) *watcher {
 func (w *watcher) ConnectionMade(tr *zmqio.Transport) {
 	w.tr = tr
 	if w.enable != 0 {
-		ok(w.t, tr.EnableMonitor(w.enable))
+		must(w.t, tr.EnableMonitor(w.enable))
 	}
 }
 

@@ -283,7 +283,7 @@ func TestMonitorInsideEventReceived(t *testing.T) {
 	w := newWatcher(t, zmq.EVENT_LISTENING)
 	tr := watch(l, w, zmq.PULL, bindTo(anyPort, anyPort, anyPort))
 	t.Run("disable", func(t *testing.T) {
-		w.on = func(zmq.MonitorEvent) { ok(t, tr.DisableMonitor()) }
+		w.on = func(zmq.MonitorEvent) { must(t, tr.DisableMonitor()) }
 		for range 10 {
 			pass(t, l)
 		}
@@ -295,8 +295,8 @@ func TestMonitorInsideEventReceived(t *testing.T) {
 		must(t, tr.EnableMonitor(zmq.EVENT_LISTENING))
 		w.on = func(zmq.MonitorEvent) {
 			w.on = nil
-			ok(t, tr.EnableMonitor(zmq.EVENT_CLOSED))
-			ok(t, tr.Unbind(tr.Listeners()[0]))
+			must(t, tr.EnableMonitor(zmq.EVENT_CLOSED))
+			must(t, tr.Unbind(tr.Listeners()[0]))
 		}
 		for range 2 {
 			_, err := tr.Bind(anyPort)
@@ -310,7 +310,7 @@ func TestMonitorInsideEventReceived(t *testing.T) {
 	})
 	t.Run("close", func(t *testing.T) {
 		w.events = nil
-		w.on = func(zmq.MonitorEvent) { ok(t, tr.Close()) }
+		w.on = func(zmq.MonitorEvent) { must(t, tr.Close()) }
 		for _, at := range tr.Listeners() {
 			must(t, tr.Unbind(at))
 		}
@@ -338,7 +338,7 @@ func TestMonitorPanics(t *testing.T) {
 	tr := watch(l, w, zmq.PULL, bindTo(anyPort, anyPort, anyPort))
 	for ctx := bounded(t); calls < 3; {
 		must(t, ctx.Err())
-		onGoroutine(func() { l.Stop(); ok(t, l.RunForever(ctx)) })
+		onGoroutine(func() { l.Stop(); must(t, l.RunForever(ctx)) })
 	}
 	if len(told) != 1 || told[0].Transport != tr || told[0].Protocol != zmqio.Protocol(w) || told[0].Message != "EventReceived panicked" {
 		t.Fatalf("%v", told)

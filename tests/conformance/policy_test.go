@@ -77,7 +77,7 @@ func TestPolicyEventLoopPolicy(t *testing.T) {
 }
 
 func TestPolicyGetEventLoop(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		l, err := p.EventLoop()
@@ -105,7 +105,7 @@ func TestPolicyGetEventLoop(t *testing.T) {
 }
 
 func TestPolicyGetEventLoopCallsSetEventLoop(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		w := new(fakeWatcher)
@@ -137,7 +137,7 @@ func TestPolicyGetEventLoopAfterSetNone(t *testing.T) {
 }
 
 func TestPolicyGetEventLoopThread(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	p := zmqio.NewPolicy(nil)
 	onMain(t, func() error {
 		_, err := mainLoop(p)
@@ -156,13 +156,13 @@ func TestPolicyGetEventLoopThread(t *testing.T) {
 }
 
 func TestPolicyNewEventLoop(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	p := zmqio.NewPolicy(nil)
 	a, err := p.NewEventLoop()
-	ok(t, err)
+	must(t, err)
 	defer a.Close()
 	b, err := p.NewEventLoop()
-	ok(t, err)
+	must(t, err)
 	defer b.Close()
 	if a == b {
 		t.Error("the same loop twice")
@@ -177,7 +177,7 @@ func TestPolicyNewEventLoop(t *testing.T) {
 }
 
 func TestPolicySetEventLoop(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		closed, err := p.NewEventLoop()
@@ -232,7 +232,7 @@ func TestPolicySetEventLoopPolicy(t *testing.T) {
 // In a callback the running loop wins, even over a policy that has another one or
 // fails.
 func TestPolicyGetEventLoopReturnsRunningLoop(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	defer zmqio.SetEventLoopPolicy(nil)
 	zmqio.SetEventLoopPolicy(brokenPolicy{})
 	l, _ := openLoop(t)
@@ -246,8 +246,8 @@ func TestPolicyGetEventLoopReturnsRunningLoop(t *testing.T) {
 			}
 			l.Stop()
 		})
-		ok(t, err)
-		ok(t, l.RunForever(limit(t)))
+		must(t, err)
+		must(t, l.RunForever(bounded(t)))
 		if l, err := zmqio.GetEventLoop(); l != nil || err != errBroken {
 			t.Errorf("outside: %v, %v", l, err)
 		}
@@ -258,7 +258,7 @@ func TestPolicyGetEventLoopReturnsRunningLoop(t *testing.T) {
 }
 
 func TestPolicyGetDefaultChildWatcher(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		w, err := p.ChildWatcher()
@@ -285,14 +285,14 @@ func TestPolicyGetDefaultChildWatcher(t *testing.T) {
 func TestPolicyGetChildWatcherAfterSet(t *testing.T) {
 	p := zmqio.NewPolicy(nil)
 	w := new(fakeWatcher)
-	ok(t, p.SetChildWatcher(w))
+	must(t, p.SetChildWatcher(w))
 	if got, err := p.ChildWatcher(); got != w || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
 	if w.calls != 0 {
 		t.Error("SetChildWatcher attached a loop")
 	}
-	ok(t, p.SetChildWatcher(w)) // the same again is no change
+	must(t, p.SetChildWatcher(w)) // the same again is no change
 	if w.closed != 0 {
 		t.Error("the watcher was closed though it stays")
 	}
@@ -302,9 +302,9 @@ func TestPolicyGetChildWatcherAfterSet(t *testing.T) {
 func TestPolicyGetChildWatcherToOverrideExistingOne(t *testing.T) {
 	p := zmqio.NewPolicy(nil)
 	first, err := p.ChildWatcher()
-	ok(t, err)
+	must(t, err)
 	w := &fakeWatcher{err: errors.New("cannot close")}
-	ok(t, p.SetChildWatcher(w))
+	must(t, p.SetChildWatcher(w))
 	if err := first.AddChildHandler(1, func(int, int) {}); !errors.Is(err, zmqio.ErrWatcherClosed) {
 		t.Errorf("the default was not closed: %v", err)
 	}
@@ -312,14 +312,14 @@ func TestPolicyGetChildWatcherToOverrideExistingOne(t *testing.T) {
 		t.Errorf("closed %d times: %v", w.closed, err)
 	}
 	fresh, err := p.ChildWatcher()
-	ok(t, err)
+	must(t, err)
 	if _, is := fresh.(*zmqio.SafeChildWatcher); !is || fresh == first {
 		t.Errorf("after nil: a %T, %t", fresh, fresh == first)
 	}
 }
 
 func TestPolicyGetChildWatcherWithMainloopExisting(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		l, err := p.EventLoop()
@@ -338,20 +338,20 @@ func TestPolicyGetChildWatcherWithMainloopExisting(t *testing.T) {
 }
 
 func TestPolicyGetChildWatcherThread(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	p := zmqio.NewPolicy(nil)
 	onMain(t, func() error {
 		_, err := mainLoop(p)
 		return err
 	})
 	l, _ := openLoop(t)
-	ok(t, p.SetEventLoop(l))
+	must(t, p.SetEventLoop(l))
 	w, err := p.ChildWatcher()
-	ok(t, err)
+	must(t, err)
 	if active, err := watches(w, l); active || err != nil {
 		t.Errorf("attached to the loop of another goroutine: %v", err)
 	}
-	ok(t, p.SetEventLoop(l)) // nor by this, away from main
+	must(t, p.SetEventLoop(l)) // nor by this, away from main
 	if active, err := watches(w, l); active || err != nil {
 		t.Errorf("attached by another goroutine: %v", err)
 	}
@@ -368,7 +368,7 @@ func TestPolicyGetChildWatcherThread(t *testing.T) {
 }
 
 func TestPolicyChildWatcherReplaceMainloopExisting(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		a, err := p.EventLoop()
@@ -402,7 +402,7 @@ func TestPolicyChildWatcherReplaceMainloopExisting(t *testing.T) {
 // What AttachLoop of somebody else's watcher returns is the answer, and a watcher
 // that was closed is as good as none.
 func TestPolicyWatcherCannotAttach(t *testing.T) {
-	nothingLeft(t)
+	checkLeaks(t)
 	onMain(t, func() error {
 		p := zmqio.NewPolicy(nil)
 		w := &fakeWatcher{err: errors.New("cannot attach")}

@@ -188,13 +188,6 @@ func await(t testing.TB, l *zmqio.EventLoop, done func() bool) {
 	}
 }
 
-func create(t testing.TB, l *zmqio.EventLoop, p zmqio.Protocol, typ zmq.SocketType, cfg zmqio.ConnectionConfig) *zmqio.Transport {
-	t.Helper()
-	tr, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return p }, typ, cfg)
-	must(t, err)
-	return tr
-}
-
 // blocked returns a transport of which libzmq takes nothing until somebody connects.
 func blocked(t testing.TB, l *zmqio.EventLoop, p zmqio.Protocol) *zmqio.Transport {
 	t.Helper()

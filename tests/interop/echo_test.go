@@ -36,9 +36,7 @@ func (s *station) request(tr *zmqio.Transport, c *client, series series) {
 	s.t.Helper()
 	all := c.expect(series)
 	for msg := range series.messages() {
-		if err := tr.Write(msg); err != nil {
-			s.t.Fatal(err)
-		}
+		must(s.t, tr.Write(msg))
 		select {
 		case <-c.arrived:
 		case <-s.ctx.Done():
@@ -72,9 +70,7 @@ func TestDealer(t *testing.T) {
 		for _, series := range thereAndBack {
 			all := c.expect(series)
 			s.peer.begin("echo", series.args(routingID))
-			if err := c.send(s.ctx, tr, series.messages()); err != nil {
-				t.Fatal(err)
-			}
+			must(t, c.send(s.ctx, tr, series.messages()))
 			s.wait(all)
 			s.peer.finish()
 		}

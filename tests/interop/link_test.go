@@ -2,12 +2,11 @@ package interop
 
 import (
 	"context"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // A link is one way to join a zmqio transport and a peer's socket.
@@ -34,36 +33,11 @@ func eachLink(t *testing.T, test func(*testing.T, *station)) {
 				t.Run(l.name, func(t *testing.T) {
 					checkLeaks(t)
 					p := startPeer(t, python, library)
-					test(t, &station{t: t, ctx: p.ctx, link: l, loop: startLoop(t), peer: p})
+					test(t, &station{t: t, ctx: p.ctx, link: l, loop: zmqiotest.RunLoop(t, nil), peer: p})
 				})
 			}
 		})
 	}
-}
-
-// startLoop runs a loop for as long as the test goes on. Nothing may reach its
-// exception handler.
-func startLoop(t *testing.T) *zmqio.EventLoop {
-	t.Helper()
-	loop, err := zmqio.NewEventLoop(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	loop.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
-		t.Errorf("exception handler: %s: %v\n%s", c.Message, c.Err, c.Stack)
-	})
-	ran := make(chan error, 1)
-	go func() { ran <- loop.RunForever(context.Background()) }()
-	t.Cleanup(func() {
-		loop.Stop()
-		if err := <-ran; err != nil {
-			t.Errorf("RunForever: %v", err)
-		}
-		if err := loop.Close(); err != nil {
-			t.Errorf("Close: %v", err)
-		}
-	})
-	return loop
 }
 
 // A station is what one test works with.
@@ -93,9 +67,7 @@ func (s *station) join(p protocol, typ zmq.SocketType, configure func(zmq.Sockop
 		cfg.Connect = []string{s.peer.call("open", theirs).Endpoint}
 	}
 	t, _, err := zmqio.CreateZmqConnection(s.ctx, s.loop, func() protocol { return p }, typ, cfg)
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, err)
 	if s.link.weBind {
 		theirs["connect"] = t.Listeners()[0]
 		s.peer.call("open", theirs)
@@ -118,9 +90,7 @@ func (s *station) part(t *zmqio.Transport, p protocol) {
 // wait waits for an outcome, which has to be good.
 func (s *station) wait(outcome <-chan error) {
 	s.t.Helper()
-	if err := await(s.ctx, outcome); err != nil {
-		s.t.Fatal(err)
-	}
+	must(s.t, await(s.ctx, outcome))
 }
 
 // endpoint returns a free endpoint to bind.
@@ -129,12 +99,5 @@ func (l link) endpoint(t *testing.T) string {
 	if l.scheme == "tcp" {
 		return "tcp://127.0.0.1:*"
 	}
-	// Not t.TempDir: the name of a test in a path soon makes it longer than the
-	// 107 bytes that the system allows.
-	dir, err := os.MkdirTemp("", "zmqio")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return "ipc://" + filepath.Join(dir, "s")
+	return zmqiotest.FreeEndpoint(t, l.scheme)
 }

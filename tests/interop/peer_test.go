@@ -48,13 +48,9 @@ func startPeer(t *testing.T, python, library string) *peer {
 	cmd := exec.CommandContext(ctx, python, "-B", "testdata/peer.py", library)
 	cmd.Stderr = &p.stderr
 	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	p.in, p.out = in, bufio.NewReader(out)
 	if err := cmd.Start(); err != nil {
 		kill()
@@ -87,9 +83,7 @@ func (p *peer) begin(do string, a args) {
 		command[k] = v
 	}
 	line, err := json.Marshal(command)
-	if err != nil {
-		p.t.Fatal(err)
-	}
+	must(p.t, err)
 	if _, err := p.in.Write(append(line, '\n')); err != nil {
 		p.t.Fatalf("peer: %s: %v", do, err)
 	}

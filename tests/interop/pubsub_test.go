@@ -22,15 +22,11 @@ func TestPub(t *testing.T) {
 			"type": "SUB", "options": args{"RCVHWM": 0}, "subscribe": []string{"data", "probe"},
 		})
 		for !s.peer.call("probed", nil).Seen {
-			if err := tr.Write([][]byte{probe}); err != nil {
-				t.Fatal(err)
-			}
+			must(t, tr.Write([][]byte{probe}))
 		}
 		for _, series := range oneWay {
 			s.peer.begin("receive", series.args(topic))
-			if err := c.send(s.ctx, tr, series.messages(topic)); err != nil {
-				t.Fatal(err)
-			}
+			must(t, c.send(s.ctx, tr, series.messages(topic)))
 			s.peer.finish()
 		}
 		s.part(tr, c)

@@ -15,9 +15,7 @@ func TestPush(t *testing.T) {
 		tr := s.join(c, zmq.PUSH, nil, args{"type": "PULL"})
 		for _, series := range oneWay {
 			s.peer.begin("receive", series.args(nil))
-			if err := c.send(s.ctx, tr, series.messages()); err != nil {
-				t.Fatal(err)
-			}
+			must(t, c.send(s.ctx, tr, series.messages()))
 			s.peer.finish()
 		}
 		s.part(tr, c)

@@ -70,9 +70,7 @@ func TestCloseBeforeSlowReceiver(t *testing.T) {
 		t.Run(l.name, func(t *testing.T) {
 			checkLeaks(t)
 			loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: deadline})
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			defer loop.Close()
 			p := startPeer(t, python, "pyzmq")
 			s, c := &station{t: t, ctx: p.ctx, link: l, loop: loop, peer: p}, newClient()
@@ -82,9 +80,7 @@ func TestCloseBeforeSlowReceiver(t *testing.T) {
 			err = loop.Run(s.ctx, func(ctx context.Context) error {
 				return c.send(ctx, tr, sent.messages())
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if err := tr.Close(); err != nil {
 				t.Error(err)
 			}

@@ -109,9 +109,7 @@ func TestZmqcatPull(t *testing.T) {
 	p.call("open", args{"type": "PUSH", "connect": endpoint})
 	p.call("send", lines.args(nil))
 	figures, err := io.ReadAll(messages)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	if err := cmd.Wait(); err != nil {
 		t.Fatalf("zmqcat: %v\n%s%s", err, first, figures)
 	}

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +13,13 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
+)
+
+// What zmqiotest has, by shorter names.
+var (
+	must      = zmqiotest.Must
+	leakCheck = zmqiotest.CheckLeaks
 )
 
 const (
@@ -27,46 +33,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asProgram) != "" {
 		main()
 	}
-	// The descriptors of the runtime's poller, which comes with the first pipe, are no leak.
-	if r, w, err := os.Pipe(); err == nil {
-		_, _ = r.Close(), w.Close()
-	}
 	os.Exit(m.Run())
-}
-
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
-// leakCheck fails the test if it leaves goroutines or descriptors behind.
-func leakCheck(t *testing.T) {
-	t.Helper()
-	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
-	t.Cleanup(func() {
-		t.Cleanup(func() {
-			if t.Failed() {
-				t.Logf("%d goroutines before, %d descriptors before and %d now\n%s", goroutines, fds, countFDs(t), stacks())
-			}
-		})
-		eventually(t, "goroutines and descriptors to end", func() bool {
-			return runtime.NumGoroutine() <= goroutines && countFDs(t) <= fds
-		})
-	})
-}
-
-func stacks() []byte {
-	buf := make([]byte, 1<<20)
-	return buf[:runtime.Stack(buf, true)]
-}
-
-func countFDs(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/dev/fd")
-	must(t, err)
-	return len(entries)
 }
 
 // eventually waits for something that tells nobody when it happens.
@@ -305,10 +272,4 @@ func connectTo(endpoint string) zmqio.ConnectionConfig {
 }
 
 // socketFile returns an endpoint that nobody else has, and that can be bound later.
-func socketFile(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "zmqcat") // shorter than t.TempDir, as sockets want it
-	must(t, err)
-	t.Cleanup(func() { os.RemoveAll(dir) })
-	return "ipc://" + dir + "/s"
-}
+func socketFile(t *testing.T) string { return zmqiotest.FreeEndpoint(t, "ipc") }

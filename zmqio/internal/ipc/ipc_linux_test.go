@@ -8,14 +8,11 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+var must = testkit.Must
 
 // connection makes a connection to path and returns its ends.
 func connection(t *testing.T, path string) (client, server *net.UnixConn) {

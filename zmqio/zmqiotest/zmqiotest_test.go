@@ -88,15 +88,4 @@ func TestSoon(t *testing.T) {
 	}
 }
 
-func Example() {
-	test := func(t *testing.T) {
-		zmqiotest.CheckLeaks(t)
-		loop := zmqiotest.RunLoop(t, nil)
-		client, service := zmqiotest.Pair(t, loop, zmq.REQ, zmq.REP)
-		client.Send("are you there?")
-		service.Want("are you there?")
-		service.Send("yes")
-		client.Want("yes")
-	}
-	_ = test // go test calls it by the name Test...
-}
+func TestExample(t *testing.T) { testService(t) }

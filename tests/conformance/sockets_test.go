@@ -3,7 +3,7 @@ package conformance
 import (
 	"context"
 	"errors"
-	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -322,31 +322,58 @@ func TestCreateTyped(t *testing.T) {
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
 
-// Every method of aiozmq's ZmqTransport is there, and the default protocol does nothing.
+// Every method of aiozmq's ZmqTransport is there.
 func TestInterface(t *testing.T) {
-	var _ interface {
-		ExtraInfo(name string, def any) any
-		Close() error
-		Write(msg [][]byte) error
-		Abort() error
-		Getsockopt(opt zmq.Option) (any, error)
-		Setsockopt(opt zmq.Option, v any) error
-		SetWriteBufferLimits(high, low int) error
-		WriteBufferSize() int
-		Bind(endpoint string) (string, error)
-		Unbind(endpoint string) error
-		Listeners() []string
-		Connect(endpoint string) (string, error)
-		Disconnect(endpoint string) error
-		Connections() []string
-		IsClosing() bool
-		WriteBufferLimits() (high, low int)
-		PauseReading() error
-		ResumeReading() error
-		Protocol() zmqio.Protocol
-		SetProtocol(p zmqio.Protocol)
-		fmt.Stringer
-	} = (*zmqio.Transport)(nil)
+	tr := reflect.TypeFor[*zmqio.Transport]()
+	for name, want := range map[string]any{
+		"ExtraInfo":            (func(name string, def any) any)(nil),
+		"Close":                (func() error)(nil),
+		"Write":                (func(msg [][]byte) error)(nil),
+		"Abort":                (func() error)(nil),
+		"Getsockopt":           (func(zmq.Option) (any, error))(nil),
+		"Setsockopt":           (func(zmq.Option, any) error)(nil),
+		"SetWriteBufferLimits": (func(high, low int) error)(nil),
+		"WriteBufferSize":      (func() int)(nil),
+		"Bind":                 (func(string) (string, error))(nil),
+		"Unbind":               (func(string) error)(nil),
+		"Listeners":            (func() []string)(nil),
+		"Connect":              (func(string) (string, error))(nil),
+		"Disconnect":           (func(string) error)(nil),
+		"Connections":          (func() []string)(nil),
+		"IsClosing":            (func() bool)(nil),
+		"WriteBufferLimits":    (func() (high, low int))(nil),
+		"PauseReading":         (func() error)(nil),
+		"ResumeReading":        (func() error)(nil),
+		"Protocol":             (func() zmqio.Protocol)(nil),
+		"SetProtocol":          (func(zmqio.Protocol))(nil),
+		"String":               (func() string)(nil),
+	} {
+		m, ok := tr.MethodByName(name)
+		if !ok {
+			t.Errorf("no %s", name)
+			continue
+		}
+		if got := reflect.Zero(tr).Method(m.Index).Type(); got != reflect.TypeOf(want) {
+			t.Errorf("%s is a %v, not a %T", name, got, want)
+		}
+	}
+}
+
+// A BaseProtocol does nothing in each of its methods, and needs nothing for it.
+func TestBaseProtocol(t *testing.T) {
+	l := newLoop(t, nil)
+	reported := caught(l)
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	must(t, push.SetWriteBufferLimits(0, 0))
+	writeAll(t, push, "x") // PauseWriting
+	pull := create(t, l, zmqio.BaseProtocol{}, zmq.PULL, connectTo(push.Listeners()...))
+	passes(t, l, func() bool { return push.WriteBufferSize() == 0 }) // ResumeWriting
+	must(t, push.Close())
+	must(t, pull.Close())
+	pass(t, l)
+	if n := len(*reported); n > 0 {
+		t.Errorf("reported: %v", *reported)
+	}
 	var p zmqio.Protocol = zmqio.BaseProtocol{}
 	p.ConnectionMade(nil)
 	p.ConnectionLost(errors.New("lost"))

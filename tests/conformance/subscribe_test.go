@@ -60,6 +60,9 @@ func TestSubscribe(t *testing.T) {
 	must(t, sub.Subscribe(""))
 	changes++
 	check(" bc end", "a", "ab", "b", "bc", "c", "d")
+	must(t, sub.Sockopts().SetUnsubscribe(nil))
+	changes++
+	check("bc end", "bc")
 }
 
 func TestSubscribeErrors(t *testing.T) {
@@ -85,7 +88,11 @@ func TestSubscribeErrors(t *testing.T) {
 	if got := sub.Subscriptions(); !slices.Equal(got, []string{"", "x"}) {
 		t.Errorf("not a snapshot: %q", got)
 	}
-	must(t, sub.Abort())
-	wants(t, sub.Subscribe("y"), zmqio.ErrTransportClosed)
-	wants(t, sub.Unsubscribe("x"), zmqio.ErrTransportClosed)
+	for _, end := range []func(*zmqio.Transport) error{(*zmqio.Transport).Close, (*zmqio.Transport).Abort} {
+		sub := create(t, l, &recorder{}, zmq.SUB, zmqio.ConnectionConfig{Bind: []string{}})
+		must(t, sub.Subscribe("x"))
+		must(t, end(sub))
+		wants(t, sub.Subscribe("y"), zmqio.ErrTransportClosed)
+		wants(t, sub.Unsubscribe("x"), zmqio.ErrTransportClosed)
+	}
 }

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"math"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 func TestSetWriteBufferLimits(t *testing.T) {
@@ -41,7 +43,7 @@ func TestSetWriteBufferLimits(t *testing.T) {
 		wantLimits("set", c.wantHigh, c.wantLow)
 	}
 	must(t, tr.SetWriteBufferLimits(60, 30))
-	for _, c := range [][2]int{{30, 60}, {0, 1}, {-2, none}, {none, -2}, {10, -5}, {math.MinInt, math.MinInt}} {
+	for _, c := range [][2]int{{30, 60}, {1, 2}, {0, 1}, {-2, none}, {none, -2}, {5, -2}, {10, -5}, {math.MinInt, math.MinInt}} {
 		wants(t, tr.SetWriteBufferLimits(c[0], c[1]), zmqio.ErrInvalidArgument)
 		wantLimits("after a refusal", 60, 30)
 	}
@@ -58,9 +60,13 @@ func TestPauseIsSynchronous(t *testing.T) {
 			tr := blocked(t, l, p)
 			must(t, tr.SetWriteBufferLimits(4, 2))
 			at(t, l, func() {
+				size := 0
 				for _, s := range []string{"ab", "cd", "", "e", "f", "ghi"} {
 					inside += s
 					must(t, tr.Write(msg(s)))
+					if size += len(s); tr.WriteBufferSize() != size {
+						t.Errorf("%d bytes after %q", tr.WriteBufferSize(), inside)
+					}
 				}
 			})
 			if want := "abcde!fghi"; inside != want {
@@ -126,13 +132,17 @@ func TestResumeAtTheLowMark(t *testing.T) {
 // Raising the marks does not resume a protocol that is paused, nor does lowering them
 // pause it again. The next message that goes out does.
 func TestLimitsChangedWhilePaused(t *testing.T) {
-	for _, c := range []struct{ high, low int }{{1000, 500}, {1, 1}, {0, 0}, {zmqio.DefaultLimit, zmqio.DefaultLimit}} {
+	const none = zmqio.DefaultLimit
+	for _, limits := range [][][2]int{{{1000, 500}}, {{1, 1}}, {{0, 0}}, {{none, none}}, {{100, 50}, {4, 2}}} {
 		l := newLoop(t, nil)
 		p := &recorder{}
 		tr := blocked(t, l, p)
 		must(t, tr.SetWriteBufferLimits(4, 2))
 		writeAll(t, tr, "12345")
-		must(t, tr.SetWriteBufferLimits(c.high, c.low))
+		for _, c := range limits {
+			must(t, tr.SetWriteBufferLimits(c[0], c[1]))
+			p.wants(t, "made pause")
+		}
 		pass(t, l)
 		writeAll(t, tr, "6") // is offered to libzmq, which refuses it
 		pass(t, l)
@@ -141,6 +151,10 @@ func TestLimitsChangedWhilePaused(t *testing.T) {
 		await(t, l, func() bool { return pull.has(2)() && p.did("resume")() })
 		pass(t, l)
 		p.wants(t, "made pause resume")
+		pull.wants(t, "made", "12345", "6")
+		if n := tr.WriteBufferSize(); n != 0 {
+			t.Errorf("%d bytes are left", n)
+		}
 		must(t, l.Close())
 	}
 }
@@ -151,8 +165,10 @@ func TestLoweringTheLimitsPauses(t *testing.T) {
 	p := &recorder{}
 	tr := blocked(t, l, p)
 	writeAll(t, tr, "12345")
-	must(t, tr.SetWriteBufferLimits(5, 5))
-	p.wants(t, "made")
+	for _, low := range []int{5, 0} {
+		must(t, tr.SetWriteBufferLimits(5, low))
+		p.wants(t, "made")
+	}
 	must(t, tr.SetWriteBufferLimits(4, 4))
 	p.wants(t, "made pause")
 	must(t, tr.SetWriteBufferLimits(3, 3))
@@ -160,7 +176,8 @@ func TestLoweringTheLimitsPauses(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// With a mark of 0 even an empty frame pauses, and only an empty buffer resumes.
+// With a mark of 0 even an empty frame pauses, a message without frames does not, and only
+// an empty buffer resumes.
 func TestZeroMarks(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -168,6 +185,8 @@ func TestZeroMarks(t *testing.T) {
 		Bind: []string{"inproc://zero"}, Configure: func(o zmq.Sockopts) error { return o.SetSndHWM(1) },
 	})
 	must(t, tr.SetWriteBufferLimits(0, zmqio.DefaultLimit))
+	must(t, tr.Write(nil))
+	p.wants(t, "made")
 	peer := create(t, l, &recorder{}, zmq.PULL, zmqio.ConnectionConfig{
 		Connect: []string{"inproc://zero"}, Configure: func(o zmq.Sockopts) error { return o.SetRcvHWM(1) },
 	})
@@ -188,6 +207,22 @@ func TestZeroMarks(t *testing.T) {
 		await(t, l, p.did("resume"))
 		p.wants(t, want)
 	}
+}
+
+// A writable socket pauses no protocol, however fast the writes come.
+func TestNoPauseWhileThereIsRoom(t *testing.T) {
+	l := newLoop(t, nil)
+	p := &recorder{live: true}
+	tr := create(t, l, p, zmq.PUSH, zmqio.ConnectionConfig{
+		Connect: []string{"inproc://room"}, Configure: func(o zmq.Sockopts) error { return o.SetSndHWM(0) },
+	})
+	must(t, tr.SetWriteBufferLimits(100, 0))
+	must(t, l.Run(bounded(t), func(context.Context) error {
+		writeAll(t, tr, slices.Repeat([]string{"0123456789"}, 10_000)...)
+		return nil
+	}))
+	p.wants(t, "made")
+	must(t, tr.Abort())
 }
 
 // What PauseWriting does to the transport does not pause it again, nor resume it.
@@ -271,6 +306,56 @@ func TestCallsFromResumeWriting(t *testing.T) {
 	}
 }
 
+// ConnectionLost follows a PauseWriting that aborts, and does not come inside it, on the
+// loop's goroutine and on another one.
+func TestAbortWhilePausing(t *testing.T) {
+	for name, writeA := range map[string]func(*zmqio.EventLoop, func()){
+		"on the loop": func(l *zmqio.EventLoop, write func()) { soon(t, l, write) },
+		"elsewhere":   func(_ *zmqio.EventLoop, write func()) { write() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLoop(t, nil)
+			inBackground(t, l)
+			p := &recorder{live: true}
+			tr := blocked(t, l, p)
+			p.onPause = func() {
+				must(t, tr.Abort())
+				if !l.InLoop() {
+					zmqiotest.Soon(t, l, func() {}) // what the loop was to call, it has called
+				}
+				p.note("returned")
+			}
+			must(t, tr.SetWriteBufferLimits(0, 0))
+			writeA(l, func() { writeAll(t, tr, "a") })
+			must(t, p.until(bounded(t), p.did("lost")))
+			p.wants(t, "made pause returned lost")
+		})
+	}
+}
+
+// A ResumeWriting that fills the buffer is paused inside itself, each time.
+func TestWriteFromResumeWriting(t *testing.T) {
+	l := newLoop(t, nil)
+	p := &recorder{}
+	push, _ := narrow(t, l, p, zmqio.BaseProtocol{})
+	fill := func() {
+		for !p.did("pause")() {
+			writeAll(t, push, "0123456789")
+		}
+	}
+	p.onResume = fill
+	must(t, push.SetWriteBufferLimits(20, 0))
+	fill()
+	await(t, l, func() bool { return len(p.happened()) > 11 })
+	events := p.happened()
+	for i, e := range events[1:] {
+		if want := []string{"pause", "resume"}[i%2]; e != want {
+			t.Fatalf("event %d is %s: %v", i, e, events)
+		}
+	}
+	must(t, push.Abort())
+}
+
 // A panic in either goes to the exception handler, and pause and resume go on in turn.
 func TestPauseAndResumePanic(t *testing.T) {
 	l := newLoop(t, nil)
@@ -302,7 +387,7 @@ func TestPauseAndResumePanic(t *testing.T) {
 }
 
 // An alternator fails the test when pause and resume do not alternate, or run at the
-// same time. Writers wait at its gate.
+// same time.
 type alternator struct {
 	zmqio.BaseProtocol
 	t      testing.TB
@@ -331,14 +416,21 @@ func (a *alternator) turn(pause bool) {
 	a.mu.Unlock()
 }
 
+func (a *alternator) isPaused() bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.paused
+}
+
 func (a *alternator) PauseWriting()        { a.turn(true) }
 func (a *alternator) ResumeWriting()       { a.turn(false) }
 func (a *alternator) ConnectionLost(error) { close(a.lost) }
 
 // manyWriters has 100 goroutines write with write, which gets the writer's number, to a
 // peer that has little room. It checks that pause and resume alternate, and that each
-// writer's order is kept.
-func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio.Transport, int, [][]byte) error) {
+// writer's order is kept, and returns how often the protocol was paused.
+func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio.Transport, int, [][]byte) error) (pauses int) {
+	t.Helper()
 	l := newLoop(t, nil)
 	a := &alternator{t: t, lost: make(chan struct{})}
 	tr := create(t, l, a, zmq.PUSH, zmqio.ConnectionConfig{
@@ -379,13 +471,25 @@ func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio
 		}
 		return nil
 	}))
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if a.paused || a.pauses == 0 {
-		t.Errorf("paused %t at the end, %d times in all", a.paused, a.pauses)
+	if a.isPaused() || a.pauses == 0 {
+		t.Errorf("paused %t at the end, %d times in all", a.isPaused(), a.pauses)
 	}
+	return a.pauses
 }
 
 func TestPairingOfManyWriters(t *testing.T) {
 	manyWriters(t, 50, 10, func(_ context.Context, tr *zmqio.Transport, _ int, m [][]byte) error { return tr.Write(m) })
+}
+
+// Writers that stop while the protocol is paused let the buffer run empty again and again.
+func TestPairingOfWritersThatStop(t *testing.T) {
+	pauses := manyWriters(t, 50, 10, func(ctx context.Context, tr *zmqio.Transport, _ int, m [][]byte) error {
+		for a := tr.Protocol().(*alternator); a.isPaused() && ctx.Err() == nil; {
+			runtime.Gosched()
+		}
+		return tr.Write(m)
+	})
+	if pauses < 2 {
+		t.Errorf("paused %d times", pauses)
+	}
 }

@@ -5,14 +5,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // narrow returns a PUSH and a PULL with little room in between.
@@ -27,18 +30,23 @@ func narrow(t testing.TB, l *zmqio.EventLoop, pushing, pulling zmqio.Protocol) (
 	return push, pull
 }
 
-// untilWaiting waits until n goroutines wait in WriteContext. Nothing tells of that but
-// their stacks.
-func untilWaiting(ctx context.Context, n int) error {
+// countWaiting returns how many goroutines wait in WriteContext, one that is being woken
+// not among them. Nothing tells of that but their stacks.
+func countWaiting() (n int) {
 	buf := make([]byte, 1<<22)
-	for {
-		waiting := 0
-		for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
-			state, _, _ := bytes.Cut(stack, []byte("\n"))
-			if bytes.Contains(state, []byte("[select")) && bytes.Contains(stack, []byte("(*Transport).WriteContext(")) {
-				waiting++
-			}
+	for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+		state, _, _ := bytes.Cut(stack, []byte("\n"))
+		if bytes.Contains(state, []byte("[select")) && bytes.Contains(stack, []byte("(*Transport).WriteContext(")) {
+			n++
 		}
+	}
+	return n
+}
+
+// untilWaiting waits until n goroutines wait in WriteContext.
+func untilWaiting(ctx context.Context, n int) error {
+	for {
+		waiting := countWaiting()
 		switch {
 		case waiting == n:
 			return nil
@@ -47,6 +55,16 @@ func untilWaiting(ctx context.Context, n int) error {
 		}
 		runtime.Gosched()
 	}
+}
+
+// waiting starts a WriteContext, and returns where its error comes when it is the nth that
+// waits.
+func waiting(t testing.TB, ctx context.Context, tr *zmqio.Transport, n int, text string) <-chan error {
+	t.Helper()
+	result := make(chan error, 1)
+	go func() { result <- tr.WriteContext(ctx, msg(text)) }()
+	must(t, untilWaiting(bounded(t), n))
+	return result
 }
 
 // With room WriteContext is Write, with its errors.
@@ -143,39 +161,160 @@ func TestWriteContextEnds(t *testing.T) {
 	r.wants(t, "made", append(append([]string{"first"}, slices.Repeat([]string{"other"}, 20)...), "last")...)
 }
 
-// Those who wait are served in the order in which they came, with large messages and
-// small ones.
+// Writers that wait are served in the order in which they came, with large messages and
+// small ones, where there is no room at all and where there is too little.
 func TestWriteContextInTurn(t *testing.T) {
+	for name, c := range map[string]struct {
+		high, low int
+		first     string
+		text      func(i int) string
+	}{
+		"full":       {50, 40, strings.Repeat("x", 50), func(i int) string { return strings.Repeat(numbersUpTo[i%10], 1+i*7%20) }},
+		"too little": {6, 3, "first", func(i int) string { return fmt.Sprint(1000 + i) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLoop(t, nil)
+			inBackground(t, l)
+			push := blocked(t, l, zmqio.BaseProtocol{})
+			must(t, push.SetWriteBufferLimits(c.high, c.low))
+			writeAll(t, push, c.first)
+			want := []string{c.first}
+			var results []<-chan error
+			for i := range 50 {
+				results = append(results, waiting(t, bounded(t), push, i+1, c.text(i)))
+				want = append(want, c.text(i))
+			}
+			if n := push.WriteBufferSize(); n != len(c.first) {
+				t.Errorf("%d bytes buffered: a message went in without room", n)
+			}
+			r := &recorder{live: true}
+			create(t, l, r, zmq.PULL, connectTo(push.Listeners()...))
+			for _, result := range results {
+				must(t, <-result)
+			}
+			must(t, r.until(bounded(t), r.has(len(want))))
+			r.wants(t, "made", want...)
+		})
+	}
+}
+
+// A smaller message may fit where the one before it, which gave up, did not. Marks that are
+// raised make room, and Close ends the wait.
+func TestWriteContextGivesUp(t *testing.T) {
 	l := newLoop(t, nil)
+	inBackground(t, l)
 	push := blocked(t, l, zmqio.BaseProtocol{})
-	must(t, push.SetWriteBufferLimits(50, 40))
-	writeAll(t, push, strings.Repeat("x", 50)) // no room is left, so that nobody is passed over
-	var want []string
+	must(t, push.SetWriteBufferLimits(10, 10))
+	writeAll(t, push, "12345")
+	ctx, cancel := context.WithCancelCause(context.Background())
+	large := waiting(t, ctx, push, 1, "123456")
+	small := waiting(t, bounded(t), push, 2, "1")
+	mine := errors.New("mine")
+	cancel(mine)
+	if err := <-large; err != mine {
+		t.Errorf("the large one: %v", err)
+	}
+	must(t, <-small)
+	if n := push.WriteBufferSize(); n != 6 {
+		t.Errorf("%d bytes buffered", n)
+	}
+	must(t, push.SetWriteBufferLimits(6, 6))
+	grown := waiting(t, bounded(t), push, 1, "123456")
+	must(t, push.SetWriteBufferLimits(12, 12))
+	must(t, <-grown)
+	closed := waiting(t, bounded(t), push, 1, "1")
+	must(t, push.Close())
+	wants(t, <-closed, zmqio.ErrTransportClosed)
+	must(t, push.Abort())
+}
+
+// While the protocol is paused no writer keeps the buffer from coming down to the mark at
+// which it is resumed.
+func TestWriteContextLetsTheProtocolResume(t *testing.T) {
+	l := newLoop(t, nil)
+	inBackground(t, l)
+	p := &recorder{live: true}
+	push := blocked(t, l, p)
+	must(t, push.SetWriteBufferLimits(10, 0))
+	writeAll(t, push, "12345678901")
+	w := waiting(t, bounded(t), push, 1, "x")
+	must(t, push.SetWriteBufferLimits(100, 0)) // marks above do not resume
+	if n := countWaiting(); n != 1 {
+		t.Error("a writer got in while the protocol is paused")
+	}
+	create(t, l, &recorder{live: true}, zmq.PULL, connectTo(push.Listeners()...))
+	must(t, <-w)
+	must(t, p.until(bounded(t), p.did("resume")))
+	p.wants(t, "made pause resume")
+}
+
+// Small messages that find room do not keep a large one waiting for ever.
+func TestWriteContextIsPassedOverOnce(t *testing.T) {
+	l := newLoop(t, nil)
+	inBackground(t, l)
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	must(t, push.SetWriteBufferLimits(10, 10))
+	writeAll(t, push, "1")
+	large := waiting(t, bounded(t), push, 1, "1234567890")
+	small := waiting(t, bounded(t), push, 2, "2") // has room, but so it would be for ever
 	r := &recorder{live: true}
-	must(t, l.Run(bounded(t), func(ctx context.Context) error {
-		var writers sync.WaitGroup
-		for i := range 20 {
-			m := strings.Repeat(numbersUpTo[i%10], 1+i*7%20)
-			want = append(want, m)
-			writers.Go(func() {
-				if err := push.WriteContext(ctx, msg(m)); err != nil {
+	create(t, l, r, zmq.PULL, connectTo(push.Listeners()...))
+	must(t, <-large)
+	must(t, <-small)
+	must(t, r.until(bounded(t), r.has(3)))
+	r.wants(t, "made", "1", "1234567890", "2")
+}
+
+// Writers that wait do so for a reason, whatever else happens, and get in at last.
+func TestWriteContextLosesNoWakeUp(t *testing.T) {
+	l := newLoop(t, nil)
+	inBackground(t, l)
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	must(t, push.Sockopts().SetSndHWM(1))
+	received := make(chan struct{}, 16*300+2)
+	create(t, zmqiotest.RunLoop(t, nil), receiver{received: func([][]byte) { received <- struct{}{} }}, zmq.PULL, connectTo(push.Listeners()...))
+	ctx := bounded(t)
+	var writers, marks sync.WaitGroup
+	var sent atomic.Int64
+	for range 16 {
+		writers.Go(func() {
+			for range 300 {
+				mine, cancel := context.WithCancel(ctx)
+				if rand.IntN(4) == 0 {
+					go cancel()
+				}
+				err := push.WriteContext(mine, [][]byte{make([]byte, rand.IntN(30))})
+				switch cancel(); {
+				case err == nil:
+					sent.Add(1)
+				case ctx.Err() != nil || !errors.Is(err, context.Canceled):
 					t.Error(err)
 				}
-			})
-			if err := untilWaiting(ctx, i+1); err != nil {
-				return err
 			}
-		}
-		_, _, err := l.CreateZmqConnection(ctx, func() zmqio.Protocol { return r }, zmq.PULL, connectTo(push.Listeners()...))
-		if err != nil {
-			return err
-		}
-		writers.Wait()
-		return r.until(ctx, r.has(len(want)+1))
-	}))
-	if got := r.got(); !slices.Equal(got[1:], want) {
-		t.Errorf("received %q, want %q", got[1:], want)
+		})
 	}
+	marks.Go(func() { // for a while: they make up for a wake-up that is missing
+		for sent.Load() < 16*300/4 && ctx.Err() == nil {
+			high := rand.IntN(40)
+			if err := push.SetWriteBufferLimits(high, high/4); err != nil {
+				t.Error(err)
+			}
+			runtime.Gosched()
+		}
+	})
+	writers.Wait()
+	marks.Wait()
+	// Two more find out whether a writer that waited has left something behind.
+	must(t, push.WriteContext(ctx, msg("last")))
+	must(t, push.WriteContext(ctx, msg("last")))
+	for got := range int(sent.Load()) + 2 {
+		select {
+		case <-received:
+		case <-ctx.Done():
+			t.Fatalf("%d messages of %d came", got, sent.Load()+2)
+		}
+	}
+	must(t, push.Close())
 }
 
 // A thousand that wait are all served, and whoever gives up among them is not sent.
@@ -295,6 +434,63 @@ func TestWriteContextWouldDeadlock(t *testing.T) {
 	pass(t, l)
 }
 
+// So it is where the protocol is not paused, and the message has no room.
+func TestWriteContextDoesNotWaitOnTheLoop(t *testing.T) {
+	l := newLoop(t, nil)
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	must(t, push.SetWriteBufferLimits(1, 1))
+	soon(t, l, func() {
+		must(t, push.WriteContext(bounded(t), msg("x")))
+		wants(t, push.WriteContext(bounded(t), msg("y")), zmqio.ErrWouldDeadlock)
+	})
+	pass(t, l)
+	if n := push.WriteBufferSize(); n != 1 {
+		t.Errorf("%d bytes buffered", n)
+	}
+	must(t, push.Abort())
+}
+
+// Nor does it wait in the transport's own PauseWriting, away from the loop: that would have
+// to return first.
+func TestWriteContextInPauseWriting(t *testing.T) {
+	l := newLoop(t, nil)
+	inBackground(t, l)
+	var push *zmqio.Transport
+	err := errors.New("PauseWriting was not called")
+	p := &recorder{live: true, onPause: func() { err = push.WriteContext(bounded(t), msg("y")) }}
+	push = blocked(t, l, p)
+	must(t, push.SetWriteBufferLimits(0, 0))
+	writeAll(t, push, "x")
+	wants(t, err, zmqio.ErrWouldDeadlock)
+	must(t, push.Abort())
+}
+
+// A nosy context looks at the transport.
+type nosy struct {
+	context.Context
+	tr *zmqio.Transport
+}
+
+func (c nosy) Value(key any) any {
+	_ = c.tr.String()
+	return c.Context.Value(key)
+}
+
+// A context's methods are the user's: they are called without a lock.
+func TestWriteContextAsksTheContextUnlocked(t *testing.T) {
+	l := newLoop(t, nil)
+	inBackground(t, l)
+	push := blocked(t, l, zmqio.BaseProtocol{})
+	must(t, push.SetWriteBufferLimits(1, 1))
+	writeAll(t, push, "x")
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	result := waiting(t, nosy{ctx, push}, push, 1, "y")
+	reason := errors.New("reason")
+	cancel(reason)
+	wants(t, <-result, reason)
+	must(t, push.Abort())
+}
+
 func TestPairingOfManyWritersThatWait(t *testing.T) {
 	// Each message is over the mark, so that each that is buffered pauses.
 	manyWriters(t, 5, 0, func(ctx context.Context, tr *zmqio.Transport, _ int, m [][]byte) error {
@@ -309,79 +505,4 @@ func TestPairingOfBothKindsOfWriters(t *testing.T) {
 		}
 		return tr.WriteContext(ctx, m)
 	})
-}
-
-// MaxWriteBuffer refuses what neither libzmq takes nor the buffer has place for. What
-// was accepted arrives, in order and whole, and what comes when there is room again.
-func TestMaxWriteBuffer(t *testing.T) {
-	l := newLoop(t, nil)
-	p := &recorder{}
-	push := create(t, l, p, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 10})
-	endpoint := push.Listeners()[0]
-	var accepted []string
-	for _, m := range [][][]byte{msg("12345"), msg("12", "34", "567"), msg("1234", "5"), msg("x"), msg("12345678901")} {
-		err := push.Write(m)
-		if err == nil {
-			accepted = append(accepted, text(m))
-			continue
-		}
-		wants(t, err, zmqio.ErrBufferFull)
-	}
-	if got := strings.Join(accepted, " "); got != "12345 1234|5" || push.WriteBufferSize() != 10 || push.IsClosing() {
-		t.Errorf("accepted %s, %v with %d bytes", got, push, push.WriteBufferSize())
-	}
-	pull := &recorder{}
-	create(t, l, pull, zmq.PULL, connectTo(endpoint))
-	await(t, l, pull.has(2))
-	for _, s := range numbers(100) { // libzmq takes them, so that nothing is refused
-		s = strings.Repeat(s, 20)
-		must(t, push.Write(msg(s)))
-		accepted = append(accepted, s)
-	}
-	await(t, l, pull.has(len(accepted)))
-	pull.wants(t, "made", accepted...)
-	p.wants(t, "made")
-}
-
-// Many writers together do not get more into the buffer than it may hold.
-func TestMaxWriteBufferOfManyWriters(t *testing.T) {
-	l := newLoop(t, nil)
-	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 100})
-	r := &recorder{live: true}
-	accepted := 0
-	var mu sync.Mutex
-	must(t, l.Run(bounded(t), func(ctx context.Context) error {
-		var writers sync.WaitGroup
-		for range 50 {
-			writers.Go(func() {
-				for range 20 {
-					err := push.Write(msg("123", "456"))
-					if n := push.WriteBufferSize(); n > 100 {
-						t.Errorf("%d bytes", n)
-					}
-					if err == nil {
-						mu.Lock()
-						accepted++
-						mu.Unlock()
-					} else {
-						wants(t, err, zmqio.ErrBufferFull)
-					}
-				}
-			})
-		}
-		writers.Wait()
-		if accepted != 16 {
-			t.Errorf("%d were accepted", accepted)
-		}
-		_, _, err := l.CreateZmqConnection(ctx, func() zmqio.Protocol { return r }, zmq.PULL, connectTo(push.Listeners()...))
-		return errors.Join(err, r.until(ctx, r.has(accepted)))
-	}))
-	r.wants(t, "made", slices.Repeat([]string{"123|456"}, accepted)...)
-}
-
-func TestMaxWriteBufferInvalid(t *testing.T) {
-	l := newLoop(t, nil)
-	_, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return &recorder{} }, zmq.PUSH,
-		zmqio.ConnectionConfig{Bind: []string{}, MaxWriteBuffer: -1})
-	wants(t, err, zmqio.ErrInvalidArgument)
 }

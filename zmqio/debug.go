@@ -1,9 +1,6 @@
 package zmqio
 
 import (
-	"fmt"
-	"log/slog"
-	"reflect"
 	"time"
 
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
@@ -39,49 +36,3 @@ func (l *EventLoop) Debug() bool { return l.reactor.Debug() }
 //
 // asyncio: slow_callback_duration
 func (l *EventLoop) SetSlowCallbackDuration(d time.Duration) { l.reactor.SetSlowCallback(d) }
-
-// A method of the protocol that a transport has, by name, is a reactor.Source.
-type method struct {
-	transport *Transport
-	name      string
-}
-
-// origin returns the origin of a method of the protocol; nil outside debug mode.
-func (t *Transport) origin(name string) *reactor.Origin {
-	if !t.loop.Debug() {
-		return nil
-	}
-	return t.methodOrigin(name)
-}
-
-func (t *Transport) methodOrigin(name string) *reactor.Origin {
-	return reactor.NewOrigin(method{t, name}, t.created)
-}
-
-// Attrs implements reactor.Source.
-func (m method) Attrs() []any {
-	return []any{slog.String("transport", m.transport.String()), slog.String("protocol", fmt.Sprintf("%T", m.transport.Protocol()))}
-}
-
-// Func implements reactor.Source. The names of methods are constants because a method that
-// is looked up by any other name makes the linker keep all methods of the program.
-func (m method) Func() uintptr {
-	var found reflect.Method
-	c := m.transport.protocol.Load()
-	switch typ := reflect.TypeOf(c.protocol); m.name {
-	case "MsgReceived":
-		if found, _ = typ.MethodByName("MsgReceived"); c.batch != nil {
-			found, _ = typ.MethodByName("MsgsReceived")
-		}
-	case "ConnectionLost":
-		found, _ = typ.MethodByName("ConnectionLost")
-	case "ResumeWriting":
-		found, _ = typ.MethodByName("ResumeWriting")
-	case "EventReceived":
-		found, _ = typ.MethodByName("EventReceived")
-	}
-	if !found.Func.IsValid() { // a protocol without it has taken the place of one with
-		return 0
-	}
-	return found.Func.Pointer()
-}

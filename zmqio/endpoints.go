@@ -162,6 +162,62 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	return actual, nil
 }
 
+// attachLocked binds or connects the socket with do, unless libzmq must not. Caller holds
+// t.sockMu.
+func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(string) error) error {
+	g := t.guard
+	if err := g.inTheClear(t.sock); err != nil {
+		return err
+	}
+	if binds || isServer(t.sock) {
+		if err := enforcesNothing(t.sock); err != nil {
+			return err
+		}
+	}
+	t.noteConflateLocked()
+	attach := func() error { return zmq.Translate(call, do(endpoint)) }
+	var err error
+	// To connect from a source libzmq lists them too, in the background.
+	if listsInterfaces(endpoint) && (binds || strings.Contains(endpoint, ";")) {
+		err = t.loop.withSpare(call, bindDescriptors, attach)
+	} else {
+		err = attach()
+	}
+	if err == nil && !binds && g.next != "" {
+		g.routed[g.next] = struct{}{}
+		g.next = ""
+	}
+	return err
+}
+
+// noteConflateLocked takes note of CONFLATE, which counts for the connections that come
+// from the next bind or connect. Caller holds t.sockMu.
+func (t *Transport) noteConflateLocked() {
+	if !heedsConflate(t.typ) {
+		return
+	}
+	if conflates, err := rawSockopts(t.sock).Conflate(); err == nil && conflates {
+		t.guard.conflates.Store(true)
+		t.guard.attached = true
+		t.sock.Conflate()
+	}
+}
+
+// heedsConflate reports whether sockets of type typ heed CONFLATE.
+func heedsConflate(typ zmq.SocketType) bool {
+	switch typ {
+	case zmq.DEALER, zmq.PUB, zmq.PULL, zmq.PUSH, zmq.SUB:
+		return true
+	}
+	return false
+}
+
+// tears reports whether libzmq would tear a message, and may end the process where the
+// connection goes before the message is whole.
+func (t *Transport) tears(msg [][]byte) bool {
+	return len(msg) > 1 && t.guard.conflates.Load() && heedsConflate(t.typ)
+}
+
 // connectedOnce reports whether a transport that is connected at most once to the same
 // endpoint is so already. libzmq would do nothing, and not say to what endpoint.
 func (t *Transport) connectedOnce(endpoint string, set *endpoints) (actual string, connected bool) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"syscall"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
@@ -87,3 +88,11 @@ func invalid(format string, args ...any) error {
 
 // isFatal reports whether a libzmq call that failed with err will never succeed.
 func isFatal(err error) bool { return errors.Is(err, zmq.ETERM) || errors.Is(err, zmq.ENOTSOCK) }
+
+// translate is zmq.Translate for an error number, 0 being none.
+func translate(call string, errno syscall.Errno) error {
+	if errno == 0 {
+		return nil
+	}
+	return zmq.Translate(call, errno)
+}

@@ -156,22 +156,3 @@ func (l *EventLoop) callbackPanicked(message string, h *reactor.Handle, v any) {
 	}
 	_ = l.panicked(ctx, v)
 }
-
-// exception describes what has happened to t, whose protocol was p.
-func (t *Transport) exception(message string, p Protocol) ExceptionContext {
-	return ExceptionContext{Message: message, Transport: t, Protocol: p, Source: t, SourceProtocol: p, Created: t.created.Text()}
-}
-
-// recovered is for a defer statement around a method of p, the protocol of t.
-func (t *Transport) recovered(message string, p Protocol) {
-	if v := recover(); v != nil {
-		_ = t.loop.panicked(t.exception(message, p), v)
-	}
-}
-
-// complain has the loop's exception handler called with err.
-func (t *Transport) complain(message string, err error) {
-	ctx := t.exception(message, t.Protocol())
-	ctx.Err = err
-	t.residence.Post(reactor.NewHandle(func() { t.loop.CallExceptionHandler(ctx) }, nil))
-}

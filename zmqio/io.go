@@ -1,11 +1,5 @@
 package zmqio
 
-import (
-	"syscall"
-
-	"github.com/zmqio/zmq"
-)
-
 // schedule has the loop serve the transport, in its next iteration. It follows
 // every libzmq call that may have consumed the signal on ZMQ_FD.
 func (t *Transport) schedule() { t.task.Schedule() }
@@ -67,12 +61,4 @@ func (t *Transport) lookLocked() (again bool, err error) {
 		return false, translate("zmq_getsockopt", errno)
 	}
 	return events.Readable() && t.wantsMessages(), nil
-}
-
-// translate is zmq.Translate for an error number, 0 being none.
-func translate(call string, errno syscall.Errno) error {
-	if errno == 0 {
-		return nil
-	}
-	return zmq.Translate(call, errno)
 }

@@ -2,10 +2,13 @@ package zmqio
 
 import (
 	"cmp"
+	"context"
 	"runtime"
 	"slices"
 	"sync"
 	"weak"
+
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // loops are the open loops of the process. They are held weakly, so that a loop that is
@@ -47,4 +50,31 @@ func Loops() []*EventLoop {
 	}
 	slices.SortFunc(open, func(a, b *EventLoop) int { return cmp.Compare(a.id, b.id) })
 	return open
+}
+
+// RunningLoop returns the loop that the calling goroutine runs, or nil.
+//
+// asyncio: get_running_loop
+func RunningLoop() *EventLoop {
+	l := reactor.Running()
+	if l == nil {
+		return nil
+	}
+	return l.Owner().(*EventLoop)
+}
+
+type loopKey struct{}
+
+// NewContext returns a context that carries l, for code that passes its loop along
+// and does not ask which goroutine it is on.
+func NewContext(ctx context.Context, l *EventLoop) context.Context {
+	return context.WithValue(ctx, loopKey{}, l)
+}
+
+// FromContext returns the loop that NewContext put into ctx, and whether there is
+// one. It may have been closed since. Run and Go put their loop into the context of the
+// function that they call.
+func FromContext(ctx context.Context) (*EventLoop, bool) {
+	l, _ := ctx.Value(loopKey{}).(*EventLoop)
+	return l, l != nil
 }

@@ -1,13 +1,11 @@
 package zmqio
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"sync"
 
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
-	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
 // An EventLoopPolicy decides which event loop belongs to a goroutine.
@@ -220,30 +218,3 @@ func GetEventLoop() (*EventLoop, error) {
 //
 // asyncio: set_event_loop
 func SetEventLoop(l *EventLoop) error { return CurrentEventLoopPolicy().SetEventLoop(l) }
-
-// RunningLoop returns the loop that the calling goroutine runs, or nil.
-//
-// asyncio: get_running_loop
-func RunningLoop() *EventLoop {
-	l := reactor.Running()
-	if l == nil {
-		return nil
-	}
-	return l.Owner().(*EventLoop)
-}
-
-type loopKey struct{}
-
-// NewContext returns a context that carries l, for code that passes its loop along
-// and does not ask which goroutine it is on.
-func NewContext(ctx context.Context, l *EventLoop) context.Context {
-	return context.WithValue(ctx, loopKey{}, l)
-}
-
-// FromContext returns the loop that NewContext put into ctx, and whether there is
-// one. It may have been closed since. Run and Go put their loop into the context of the
-// function that they call.
-func FromContext(ctx context.Context) (*EventLoop, bool) {
-	l, _ := ctx.Value(loopKey{}).(*EventLoop)
-	return l, l != nil
-}

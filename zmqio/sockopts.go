@@ -2,6 +2,8 @@ package zmqio
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/pebbe/zmq4"
 
@@ -110,4 +112,41 @@ func (t *Transport) with(call string, fn func(rawSocket) error) error {
 		defer t.schedule() // reading ZMQ_EVENTS, for one, consumes the signal on ZMQ_FD
 	}
 	return fn(rawSocket{t.sock, t.guard})
+}
+
+// Subscribe asks for the messages that begin with topic; empty means all. A SUB
+// receives nothing before. A topic counts as often as it was subscribed to. It does
+// what setting SUBSCRIBE does, before or after a connect. The error is ErrSocketType for
+// any other type than SUB, for which an XSUB writes a message, and ErrTransportClosed.
+//
+// aiozmq: subscribe
+func (t *Transport) Subscribe(topic string) error { return t.subscription(zmq.SUBSCRIBE, topic) }
+
+// Unsubscribe takes one Subscribe of topic back. The errors are those of Subscribe,
+// and ErrInvalidArgument if topic is not subscribed to, where libzmq says nothing.
+//
+// aiozmq: unsubscribe
+func (t *Transport) Unsubscribe(topic string) error { return t.subscription(zmq.UNSUBSCRIBE, topic) }
+
+// Subscriptions returns the topics that are subscribed to, sorted, each once: by
+// Subscribe, by the options, also in ConnectionConfig.Configure, and not what a socket
+// had from elsewhere. After Close it is what they were.
+//
+// aiozmq: subscriptions
+func (t *Transport) Subscriptions() []string {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	return slices.Sorted(maps.Keys(t.guard.topics))
+}
+
+func (t *Transport) subscription(opt zmq.Option, topic string) error {
+	if t.typ.Info().Subscribes != zmq.SubscribesByOption {
+		return fmt.Errorf("%v: %w: only a SUB subscribes, not a %v", opt, ErrSocketType, t.typ)
+	}
+	return t.with("zmq_setsockopt", func(r rawSocket) error {
+		if opt == zmq.UNSUBSCRIBE && t.guard.topics[topic] == 0 {
+			return invalid("not subscribed to %q", topic)
+		}
+		return r.SetRaw(opt, []byte(topic))
+	})
 }

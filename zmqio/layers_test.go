@@ -22,7 +22,7 @@ var layers = []struct{ name, files string }{
 	{"loop", `background close debug doc errors exception executor fd future handle library loop loops nil operror
 		resident run shutdown signal spare timer`},
 	{"options", `guard priority_linux priority_other topics`},
-	{"transport", `callback closed curve departure departures endpointcheck endpoints inproc io ipc monitor protocol read
+	{"transport", `callback closed curve departure departures ending endpointcheck endpoints inproc io ipc monitor protocol read
 		rep resolve sender sockopts transport transportresident unroutable`},
 	{"creating", `connection`},
 	{"policy", `childwatcher pidfd_linux policy safechild`},

@@ -144,6 +144,8 @@
 //     libzmq learns that the peer has gone. libzmq keeps the socket until LINGER is over,
 //     and for ever if that is negative, the default. Give LINGER a bound. Abort is not
 //     concerned, because Bind gives the listener a LINGER of 0.
+//   - A peer breaks the protocol: the socket that connects to it drops the connection and
+//     never connects to that endpoint again. Disconnect and Connect mend that.
 //   - The peer of a REQ goes just as a request is sent to it: once in a thousand times
 //     another peer gets the request without the empty delimiter, and a REP ignores it.
 //     Before 4.3.1 requests of several frames are concerned, later those of one.

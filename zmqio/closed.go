@@ -5,11 +5,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/pebbe/zmq4"
-
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/ipc"
-	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
 // Closed returns a channel that is closed when libzmq has let the transport's socket go.
@@ -26,8 +23,8 @@ import (
 // send. So it may when EventLoop.Close runs out of time.
 //
 // A transport that ends so takes two more sockets of the context's MaxSockets until it
-// is over. If there are none, the logger gets a warning, and the channel is closed at the
-// end of EventLoop.Close.
+// is over, unless it has a monitor. If there are none, the logger gets a warning, and the
+// channel is closed at the end of EventLoop.Close.
 func (t *Transport) Closed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,7 +38,8 @@ func (t *Transport) Closed() <-chan struct{} {
 }
 
 // depart closes the socket. If Closed was called, or with deliver if messages may be on
-// their way over ipc, departing follows it to its end. Caller holds t.sockMu.
+// their way over ipc, departing follows it to its end. The monitor becomes the departure's
+// if that needs one, and ends otherwise. Caller holds t.sockMu.
 func (t *Transport) depart(deliver bool) {
 	opts := rawSockopts(t.sock)
 	d := &departure{loop: t.loop, begin: time.Now(), zsock: t.zsock, done: make(chan struct{})}
@@ -54,7 +52,7 @@ func (t *Transport) depart(deliver bool) {
 	}
 	// A socket that only binds has its connections, and closes them when it goes.
 	if d.gone != nil || d.connects() {
-		d.ask()
+		d.askLocked(t)
 	}
 	asked := d.gone != nil
 	if t.gone = d.gone; !asked && d.pair != nil {
@@ -62,6 +60,7 @@ func (t *Transport) depart(deliver bool) {
 		t.gone = d.gone
 	}
 	t.mu.Unlock()
+	_ = t.endMonitorLocked() // unless it is d's; fails only if the socket is gone
 	if !asked && d.ends == nil {
 		_ = t.zsock.Close() // fails only if it is closed
 		return
@@ -115,13 +114,21 @@ func (d *departure) connects() bool {
 	return slices.ContainsFunc(d.ends, func(e ipc.End) bool { return !e.Bound })
 }
 
-// ask has libzmq report when it lets the socket go, and what it connects meanwhile.
-func (d *departure) ask() {
+// askLocked has libzmq report to d when it lets the socket of t go, and what it connects
+// meanwhile. Where t has a monitor, that goes on, and d takes over its PAIR: it needs no
+// socket, and a second call of zmq_socket_monitor would end the first. Caller holds t.sockMu
+// and t.mu.
+func (d *departure) askLocked(t *Transport) {
+	if t.monitor != nil {
+		if d.pair = t.monitor.leaveLocked(); d.pair != nil {
+			return
+		}
+	}
 	events := zmq.EVENT_MONITOR_STOPPED
 	if d.connects() {
 		events |= zmq.EVENT_CONNECTED
 	}
-	d.pair, d.monitor, d.unasked = monitorOf(d.zsock, events)
+	d.pair, d.unasked = openEventPair(d.zsock, events)
 }
 
 // endUnasked sees to the end of gone where libzmq does not report it.
@@ -135,25 +142,6 @@ func (d *departure) endUnasked() {
 		<-d.loop.over
 		close(d.gone)
 	}()
-}
-
-// monitorOf makes a PAIR to which libzmq reports events of z.
-func monitorOf(z *zmq4.Socket, events zmq.Event) (*zmq4.Socket, *sock.Socket, error) {
-	ctx, err := z.Context()
-	if err != nil {
-		return nil, nil, zmq.Translate("zmq_socket_monitor", err)
-	}
-	pair, err := ctx.NewSocket(zmq4.PAIR)
-	if err != nil {
-		return nil, nil, zmq.Translate("zmq_socket", err)
-	}
-	s, err := connectMonitor(pair, z, events)
-	if err != nil {
-		_ = z.Monitor("", 0)
-		_ = pair.Close()
-		return nil, nil, err
-	}
-	return pair, s, nil
 }
 
 // awaitDepartures waits until ctx ends for what the loop's closed transports have on

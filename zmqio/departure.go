@@ -46,9 +46,8 @@ type departure struct {
 	unasked  error         // why libzmq does not report it
 	done     chan struct{} // closed when there is nothing to wait for
 
-	zsock   *zmq4.Socket // nil when it is closed
-	pair    *zmq4.Socket // to which libzmq reports; nil if it does not, or no longer
-	monitor *sock.Socket // the same
+	zsock *zmq4.Socket // nil when it is closed
+	pair  *eventPair   // to which libzmq reports; nil if it does not, or no longer
 
 	conns    []*keptConn
 	strays   int       // how many of them, accepted ones left aside, are another socket's
@@ -227,8 +226,8 @@ func (d *departure) hearLocked(m sock.Monitored, now time.Time) {
 // deafenLocked closes the PAIR, to which libzmq sends no more: else libzmq would wait for
 // ever to do so. Caller holds departing.mu.
 func (d *departure) deafenLocked() {
-	_ = d.pair.Close()
-	d.pair, d.monitor = nil, nil
+	d.pair.close()
+	d.pair = nil
 	close(d.gone)
 }
 
@@ -249,7 +248,7 @@ func (d *departure) keepConnectedLocked(m sock.Monitored) {
 	case c != nil:
 		d.keepLocked(departing.shareLocked(c, false))
 	case told >= 0: // and it is kept open
-	case !m.IPC(), d.finished, d.zsock != nil: // libzmq connects again if it must
+	case !m.IPC(), !d.connects(), d.finished, d.zsock != nil: // libzmq connects again if it must
 	case m.Copy < 0 && errno == 0: // not on this system
 	case m.Copy >= 0, errno == syscall.EBADF:
 		if d.small { // so that the peer has it all the same

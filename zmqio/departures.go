@@ -218,7 +218,7 @@ func (ds *departures) watched(now time.Time) (heard []*departure, pairs []*sock.
 	}
 	for _, d := range ds.all {
 		if d.pair != nil {
-			heard, pairs = append(heard, d), append(pairs, d.monitor)
+			heard, pairs = append(heard, d), append(pairs, d.pair.sock)
 		}
 		timeout = min(timeout, d.patienceLocked(now))
 	}

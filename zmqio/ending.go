@@ -46,7 +46,7 @@ func (t *Transport) Close() error {
 	}
 	t.mu.Unlock()
 	if first {
-		_ = t.DisableMonitor() // fails only if the socket is gone
+		t.silenceMonitor()
 		t.flush()
 	}
 	return nil
@@ -98,9 +98,6 @@ func (t *Transport) closeIfFlushed() {
 
 // fatal is close for an error that no caller can be told.
 func (t *Transport) fatal(err error) {
-	if t.monitorOf != nil { // the context that both are of is gone
-		t = t.monitorOf
-	}
 	if !t.failed.Swap(true) { // several goroutines may meet the same error
 		t.complain("fatal error on a transport", err)
 	}
@@ -173,7 +170,6 @@ func (t *Transport) letGoLocked(f fate) {
 		// be another's while it is watched.
 		t.watch.Stop()
 	}
-	_ = t.endMonitor() // fails only if the socket is gone
 	switch f {
 	case sendInTime:
 		t.limitLingerLocked()
@@ -184,6 +180,7 @@ func (t *Transport) letGoLocked(f fate) {
 		_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
 		t.depart(false)
 	case giveBack:
+		_ = t.endMonitorLocked() // fails only if the socket is gone
 		t.stay()
 	}
 	t.sock = nil

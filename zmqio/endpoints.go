@@ -145,7 +145,7 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	}
 	if err != nil {
 		if binds {
-			t.bindFailed(endpoint, err)
+			t.bindFailedLocked(endpoint, err)
 		}
 		return "", opError(call, endpoint, err)
 	}

@@ -3,7 +3,10 @@ package zmqio
 import (
 	"errors"
 	"fmt"
+	"math"
+	"slices"
 	"sync/atomic"
+	"time"
 
 	"github.com/pebbe/zmq4"
 
@@ -17,22 +20,21 @@ import (
 type MonitorProtocol interface {
 	Protocol
 
-	// EventReceived is called with each event, on the loop, in the order of libzmq;
-	// EVENT_BIND_FAILED alone, which Bind reports, may come before what was earlier.
-	// Events and messages come on ways of their own: which of the two is first does
-	// not tell which happened first. It stands for event_received.
+	// EventReceived is called with each event, on the loop, in the order of libzmq.
+	// Events and messages travel separately; their relative order is unspecified.
+	//
+	// aiozmq: event_received
 	EventReceived(ev zmq.MonitorEvent)
 }
 
-// EnableMonitor has libzmq report events, and calls the protocol's EventReceived with
-// them, from now on until DisableMonitor or the end of the transport. It stands for
-// enable_monitor and zmq_socket_monitor; for aiozmq's default pass zmq.EVENT_ALL.
+// EnableMonitor has the protocol's EventReceived called with events, from now on until
+// DisableMonitor or the end of the transport. For aiozmq's default pass zmq.EVENT_ALL.
 //
 // Enabling it again with the same events does nothing. With others it is as if
 // DisableMonitor came first. To miss nothing, enable it in ConnectionMade, which is
-// before the first bind or connect.
+// before the first bind or connect. Over inproc libzmq reports nothing.
 //
-// Events wait in libzmq's memory while the loop does not run; PauseReading does not keep
+// Events wait in memory while the loop does not run; PauseReading does not keep
 // them back. A protocol that SetProtocol has put in place without EventReceived misses
 // them. A monitor takes two sockets of the context's MaxSockets.
 //
@@ -40,6 +42,8 @@ type MonitorProtocol interface {
 // zmq.EVENT_ALL, and for a protocol without EventReceived, errors.ErrUnsupported for events
 // that the running libzmq does not have, EVENT_ALL being all that it has,
 // ErrTransportClosed, and those of libzmq.
+//
+// aiozmq: enable_monitor
 func (t *Transport) EnableMonitor(events zmq.Event) error {
 	if err := t.enableMonitor(events); err != nil {
 		return &OpError{Op: "monitor", Err: err}
@@ -48,8 +52,8 @@ func (t *Transport) EnableMonitor(events zmq.Event) error {
 }
 
 func (t *Transport) enableMonitor(events zmq.Event) error {
-	if events == 0 || events&^zmq.EVENT_ALL != 0 {
-		return invalid("cannot report %v", events)
+	if err := checkEvents(events); err != nil {
+		return err
 	}
 	if p := t.Protocol(); !isMonitorProtocol(p) {
 		return invalid("%T has no method EventReceived(zmq.MonitorEvent)", p)
@@ -61,18 +65,17 @@ func (t *Transport) enableMonitor(events zmq.Event) error {
 	}
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
-	switch {
-	case t.sock == nil || t.IsClosing():
-		return ErrTransportClosed
-	case t.monitor != nil && t.monitor.events == events:
+	if m := t.monitor; m != nil && m.enabled != nil && m.enabled.mask == events {
 		return nil
 	}
-	if err := t.endMonitor(); err != nil {
+	s, err := t.subscribeLocked(events, t.eventReceived)
+	if err != nil {
 		return err
 	}
-	var err error
-	t.monitor, err = t.startMonitor(events)
-	return err
+	m := t.monitor
+	before := m.enabled
+	m.enabled = s
+	return m.unsubscribeLocked(before)
 }
 
 // DisableMonitor ends what EnableMonitor began. EventReceived is not called again, not
@@ -81,11 +84,19 @@ func (t *Transport) enableMonitor(events zmq.Event) error {
 // Close and Abort do the same.
 //
 // It may be repeated, and does nothing on a closed transport. An error is libzmq's, and
-// the monitor has ended nevertheless. It stands for disable_monitor.
+// the monitor has ended nevertheless.
+//
+// aiozmq: disable_monitor
 func (t *Transport) DisableMonitor() error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
-	return t.endMonitor()
+	m := t.monitor
+	if m == nil {
+		return nil
+	}
+	before := m.enabled
+	m.enabled = nil
+	return m.unsubscribeLocked(before)
 }
 
 func isMonitorProtocol(p Protocol) bool {
@@ -93,127 +104,384 @@ func isMonitorProtocol(p Protocol) bool {
 	return ok
 }
 
-// A monitor is the protocol of a transport that the loop does not list, a PAIR to which
-// libzmq sends the events of another one.
-type monitor struct {
-	BaseProtocol
-	of     *Transport
-	events zmq.Event
-	pair   *Transport
-	ended  atomic.Bool // nothing is reported any more
+// eventReceived is EnableMonitor's subscriber.
+func (t *Transport) eventReceived(ev zmq.MonitorEvent) {
+	p, ok := t.Protocol().(MonitorProtocol)
+	if !ok {
+		return
+	}
+	defer t.recovered("EventReceived panicked", p)
+	p.EventReceived(ev)
 }
 
-// monitors counts the endpoints of monitors. Several loops may share a context.
-var monitors atomic.Uint64
-
-// startMonitor makes a monitor for t, whose sockMu is held.
-func (t *Transport) startMonitor(events zmq.Event) (*monitor, error) {
-	ctx, err := t.zsock.Context()
-	if err != nil {
-		return nil, zmq.Translate("zmq_socket_monitor", err)
-	}
-	z, err := ctx.NewSocket(zmq4.PAIR)
-	if err != nil {
-		return nil, zmq.Translate("zmq_socket", err)
-	}
-	m := &monitor{of: t, events: events}
-	sock.Claim(z)
-	if err := m.start(z); err != nil {
-		_ = t.zsock.Monitor("", 0)
-		_ = z.Close()
-		sock.Disclaim(z)
-		return nil, err
-	}
-	return m, nil
-}
-
-// connectMonitor connects pair, a PAIR, to what libzmq reports about z.
+// subscribeMonitor has fn called with the events in mask, from now on until cancel or the
+// end of the transport, which Close and Abort begin. fn runs on the loop goroutine, in the
+// order of libzmq. A panic in fn goes to the exception handler. Over inproc, and for events
+// that the running libzmq lacks, fn is never called.
 //
-// libzmq sends events from wherever they happen, and waits if it cannot: in its I/O
-// thread, in zmq_bind. So there is no high-water mark, which has to be set before pair is
-// connected, and events are received for as long as libzmq can send them.
-func connectMonitor(pair, z *zmq4.Socket, events zmq.Event) (*sock.Socket, error) {
-	s, err := sock.New(pair)
+// cancel may be repeated, and called on every goroutine and in fn. After it fn is not called
+// again; off the loop goroutine, a call that is just starting there may still come.
+//
+// The first subscriber takes two sockets of the context; the others take none, and the last
+// cancel gives them back. The errors are ErrInvalidArgument for a mask that is empty or holds
+// what is not in zmq.EVENT_ALL, ErrTransportClosed, and those of libzmq.
+func (t *Transport) subscribeMonitor(mask zmq.Event, fn func(zmq.MonitorEvent)) (cancel func(), err error) {
+	if err := checkEvents(mask); err != nil {
+		return nil, err
+	}
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	s, err := t.subscribeLocked(mask, fn)
 	if err != nil {
 		return nil, err
 	}
-	if err := rawSockopts(s).SetRcvHWM(0); err != nil {
+	m := t.monitor
+	return func() {
+		t.sockMu.Lock()
+		defer t.sockMu.Unlock()
+		_ = m.unsubscribeLocked(s) // fails only if the socket is gone
+	}, nil
+}
+
+func checkEvents(events zmq.Event) error {
+	if events == 0 || events&^zmq.EVENT_ALL != 0 {
+		return invalid("cannot report %v", events)
+	}
+	return nil
+}
+
+// A monitor is what libzmq reports about the socket of a transport, and the subscribers to
+// it. The first subscriber starts it, and the last ends it. A transport that is closing keeps
+// it without subscribers, because its departure may take it over.
+//
+// libzmq has one monitor a socket, and cannot widen what that reports: the call that asks for
+// more ends the monitor before it makes another. If the context has no socket left for that
+// one, the subscribers that there are would have none. So libzmq reports monitored from the
+// beginning, and reportLocked compares the masks.
+//
+// reports holds what was taken from libzmq for the subscribers of that moment. A new
+// subscriber first has everything taken. So it gets no event from before, and none twice.
+type monitor struct {
+	of    *Transport
+	pair  *eventPair
+	task  *reactor.Task  // serve
+	watch *reactor.Watch // of pair, for the task
+
+	// What follows is protected by of.sockMu.
+	subscribers []*subscriber
+	enabled     *subscriber // EnableMonitor's, also in subscribers; nil while there is none
+	reports     []report
+	stopped     bool // libzmq sends no more to pair: the socket was closed elsewhere
+}
+
+// monitored are the events that libzmq reports to a monitor. EVENT_BIND_FAILED comes from
+// bindFailed.
+const monitored = zmq.EVENT_ALL &^ zmq.EVENT_BIND_FAILED
+
+// maxEvents is how many events the loop takes from libzmq until others have their turn.
+const maxEvents = 256
+
+// A subscriber is told of the events in its mask.
+type subscriber struct {
+	mask  zmq.Event
+	fn    func(zmq.MonitorEvent)
+	ended atomic.Bool // fn is not called any more
+}
+
+// A report is an event that a subscriber is to be told of.
+type report struct {
+	to *subscriber
+	ev zmq.MonitorEvent
+}
+
+// subscribeLocked adds a subscriber, and starts the monitor if there is none. Caller holds
+// t.sockMu.
+func (t *Transport) subscribeLocked(mask zmq.Event, fn func(zmq.MonitorEvent)) (*subscriber, error) {
+	if t.sock == nil || t.IsClosing() {
+		return nil, ErrTransportClosed
+	}
+	if t.monitor == nil {
+		m, err := t.startMonitorLocked()
+		if err != nil {
+			return nil, err
+		}
+		t.monitor = m
+	} else if err := t.monitor.catchUpLocked(); err != nil {
 		return nil, err
 	}
-	endpoint := fmt.Sprintf("inproc://zmqio.monitor.%d", monitors.Add(1))
-	if err := z.Monitor(endpoint, zmq4.Event(events)); err != nil {
-		return nil, zmq.Translate("zmq_socket_monitor", err)
-	}
-	if err := pair.Connect(endpoint); err != nil {
-		return nil, zmq.Translate("zmq_connect", err)
-	}
+	s := &subscriber{mask: mask, fn: fn}
+	t.monitor.subscribers = append(t.monitor.subscribers, s)
 	return s, nil
 }
 
-// start puts z, a PAIR, on the loop, connected to what libzmq reports.
-func (m *monitor) start(z *zmq4.Socket) error {
-	t := m.of
-	s, err := connectMonitor(z, t.zsock, m.events&^zmq.EVENT_BIND_FAILED) // which bindFailed reports
+// startMonitorLocked makes a monitor that is on the loop. Caller holds t.sockMu.
+func (t *Transport) startMonitorLocked() (*monitor, error) {
+	pair, err := openEventPair(t.zsock, monitored)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	m.pair = &Transport{loop: t.loop, typ: zmq.PAIR, zsock: z, sock: s, monitorOf: t}
-	return m.pair.start(m)
+	m := &monitor{of: t, pair: pair}
+	m.task = t.residence.NewTask(m.serve, t.methodOrigin("EventReceived"))
+	fd, err := rawSockopts(pair.sock).FD()
+	if err == nil {
+		m.watch, err = t.watchFD(int(fd), m.task)
+	}
+	if err != nil {
+		_ = t.zsock.Monitor("", 0)
+		pair.close()
+		return nil, err
+	}
+	// The descriptor tells of changes only, and some may have been before.
+	m.task.Schedule()
+	return m, nil
 }
 
-// endMonitor ends the monitor, if there is one. sockMu is held.
-//
-// libzmq must have stopped to send events before the PAIR is closed, or it would wait for
-// somebody to receive them for ever. When it cannot be told to, because the socket was
-// closed behind our back, the PAIR goes on receiving until the loop is closed.
-func (t *Transport) endMonitor() error {
-	m := t.monitor
-	if m == nil {
+// unsubscribeLocked ends s, and the monitor with its last subscriber. It does nothing with one
+// that has ended, or nil. Caller holds m.of.sockMu.
+func (m *monitor) unsubscribeLocked(s *subscriber) error {
+	i := slices.Index(m.subscribers, s)
+	if i < 0 {
 		return nil
 	}
-	t.monitor = nil
-	m.ended.Store(true)
-	err := zmq.Translate("zmq_socket_monitor", t.zsock.Monitor("", 0))
-	if errors.Is(err, zmq.ENOTSOCK) && t.loop.belongTo(m) {
-		return err
+	s.ended.Store(true)
+	m.subscribers = slices.Delete(m.subscribers, i, i+1)
+	if len(m.subscribers) > 0 {
+		return nil
 	}
-	m.pair.close(nil)
+	return m.of.endMonitorLocked()
+}
+
+// silenceMonitor ends the subscribers of a transport that is closing.
+func (t *Transport) silenceMonitor() {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	if t.monitor != nil {
+		t.monitor.silenceLocked()
+	}
+}
+
+// silenceLocked ends the subscribers. Caller holds m.of.sockMu.
+func (m *monitor) silenceLocked() {
+	for _, s := range m.subscribers {
+		s.ended.Store(true)
+	}
+	m.subscribers, m.enabled, m.reports = nil, nil, nil
+}
+
+// endMonitorLocked ends the monitor, if there is one. Caller holds t.sockMu.
+//
+// libzmq must have stopped to send events before the PAIR is closed, or it would wait for
+// ever for them to be received. It cannot be told to stop when the socket was closed
+// elsewhere. A departure then receives until libzmq has let that socket go.
+func (t *Transport) endMonitorLocked() error {
+	if t.monitor == nil {
+		return nil
+	}
+	pair := t.monitor.leaveLocked()
+	err := zmq.Translate("zmq_socket_monitor", t.zsock.Monitor("", 0))
+	switch {
+	case pair == nil:
+	case errors.Is(err, zmq.ENOTSOCK):
+		departing.add(&departure{
+			loop: t.loop, name: t.String(), begin: time.Now(), pair: pair,
+			gone: make(chan struct{}), done: make(chan struct{}),
+		})
+	default:
+		pair.close()
+	}
 	return err
 }
 
-// forget is called when the loop is closed.
-func (m *monitor) forget(*EventLoop) { m.pair.close(nil) }
-
-// bindFailed reports a bind that failed with err. sockMu is held.
+// leaveLocked takes the monitor off its transport and the loop. It returns the PAIR, to which
+// libzmq goes on to report and which is the caller's, or nil if libzmq has stopped. Caller
+// holds m.of.sockMu.
 //
-// libzmq would report it too, but spoil the error: zmq_bind then ends with the errno that
-// was left by sending the event, EAGAIN as a rule.
-func (t *Transport) bindFailed(endpoint string, err error) {
-	m := t.monitor
-	var errno zmq.Errno
-	if m == nil || m.events&zmq.EVENT_BIND_FAILED == 0 || !errors.As(err, &errno) {
-		return
+// What was reported before is dropped: it is for no subscriber, and a departure would take
+// the descriptors of ended connections for current ones.
+func (m *monitor) leaveLocked() *eventPair {
+	m.of.monitor = nil
+	m.silenceLocked()
+	m.watch.Stop()
+	m.task.Cancel()
+	if _, _ = m.takeLocked(math.MaxInt); m.stopped {
+		m.pair.close()
+		return nil
 	}
-	ev := zmq.MonitorEvent{Event: zmq.EVENT_BIND_FAILED, Value: int32(errno), Endpoint: endpoint}
-	_ = t.loop.reactor.CallSoon(reactor.NewHandle(func() { m.report(ev) }, t.origin("EventReceived")))
+	return m.pair
 }
 
-// MsgReceived is called with what libzmq reports.
-func (m *monitor) MsgReceived(msg [][]byte) {
+// serve is the loop's work on a monitor whose PAIR may have something.
+func (m *monitor) serve() {
+	again := true // if a subscriber calls runtime.Goexit
+	defer func() {
+		if again {
+			m.task.Schedule()
+		}
+	}()
+	n, more, err := m.take()
+	if n > 1 && m.of.loop.Debug() { // a run for each, so that a slow callback is logged
+		n, more = 1, true
+	}
+	for range n { // what comes meanwhile schedules the task
+		m.tellNext()
+	}
+	again = more
+	if err != nil { // the context, which is the transport's too, has ended
+		m.of.fatal(err)
+	}
+}
+
+// take takes events from libzmq and returns how many reports there are. more says that libzmq
+// may have more events.
+func (m *monitor) take() (n int, more bool, err error) {
+	m.of.sockMu.Lock()
+	defer m.of.sockMu.Unlock()
+	if m.of.monitor != m { // it has left
+		return 0, false, nil
+	}
+	more, err = m.takeLocked(maxEvents)
+	return len(m.reports), more, err
+}
+
+// catchUpLocked takes all events from libzmq, and has the loop tell of them. Caller holds
+// m.of.sockMu.
+func (m *monitor) catchUpLocked() error {
+	_, err := m.takeLocked(math.MaxInt)
+	if err != nil || len(m.reports) > 0 {
+		m.task.Schedule()
+	}
+	return err
+}
+
+// takeLocked takes up to most events from libzmq. Caller holds m.of.sockMu.
+func (m *monitor) takeLocked(most int) (more bool, err error) {
+	for range most {
+		msg, err := m.pair.zsock.RecvMessageBytes(zmq4.DONTWAIT)
+		if err == zmq4.Errno(zmq.EAGAIN) {
+			return false, nil
+		}
+		if err != nil {
+			return false, zmq.Translate("zmq_msg_recv", err)
+		}
+		m.heardLocked(msg)
+	}
+	return true, nil
+}
+
+// heardLocked makes reports of an event, as libzmq sends it. Caller holds m.of.sockMu.
+func (m *monitor) heardLocked(msg [][]byte) {
 	ev, err := zmq.ParseMonitorEvent(msg)
 	if err != nil {
 		m.of.complain("monitor event not understood", err)
 		return
 	}
-	m.report(ev)
+	m.stopped = m.stopped || ev.Event == zmq.EVENT_MONITOR_STOPPED
+	m.reportLocked(ev)
 }
 
-// report calls EventReceived, on the loop.
-func (m *monitor) report(ev zmq.MonitorEvent) {
-	p, ok := m.of.Protocol().(MonitorProtocol)
-	if !ok || m.ended.Load() {
+// reportLocked makes reports of ev. Caller holds m.of.sockMu.
+func (m *monitor) reportLocked(ev zmq.MonitorEvent) {
+	for _, s := range m.subscribers {
+		if s.mask&ev.Event != 0 {
+			m.reports = append(m.reports, report{s, ev})
+		}
+	}
+}
+
+// next takes a report.
+func (m *monitor) next() (r report, ok bool) {
+	m.of.sockMu.Lock()
+	defer m.of.sockMu.Unlock()
+	if len(m.reports) == 0 { // silenced
+		return report{}, false
+	}
+	r = m.reports[0]
+	m.reports[0] = report{}
+	if m.reports = m.reports[1:]; len(m.reports) == 0 {
+		m.reports = nil
+	}
+	return r, true
+}
+
+// tellNext calls a subscriber with its next report.
+func (m *monitor) tellNext() {
+	r, ok := m.next()
+	if !ok || r.to.ended.Load() {
 		return
 	}
-	defer m.of.recovered("EventReceived panicked", p)
-	p.EventReceived(ev)
+	defer m.of.recovered("subscriber of monitor events panicked", m.of.Protocol())
+	r.to.fn(r.ev)
+}
+
+// waitsLocked reports whether subscribers are to be told of something. Caller holds
+// m.of.sockMu.
+func (m *monitor) waitsLocked() bool {
+	return m != nil && (m.catchUpLocked() != nil || len(m.reports) > 0)
+}
+
+// bindFailedLocked reports a bind that failed with err. Caller holds t.sockMu.
+//
+// libzmq would report it too, but spoil the error: zmq_bind then ends with the errno that
+// was left by sending the event, EAGAIN as a rule.
+func (t *Transport) bindFailedLocked(endpoint string, err error) {
+	var errno zmq.Errno
+	if t.monitor == nil || !errors.As(err, &errno) {
+		return
+	}
+	_ = t.monitor.catchUpLocked() // what was earlier comes first; an error comes again, on the loop
+	t.monitor.reportLocked(zmq.MonitorEvent{Event: zmq.EVENT_BIND_FAILED, Value: int32(errno), Endpoint: endpoint})
+	t.monitor.task.Schedule()
+}
+
+// An eventPair is a PAIR to which libzmq sends the events of another socket.
+type eventPair struct {
+	zsock *zmq4.Socket
+	sock  *sock.Socket
+}
+
+// eventPairs counts the endpoints of PAIRs. Several loops may share a context.
+var eventPairs atomic.Uint64
+
+// openEventPair has libzmq send events of z to a PAIR. It ends what libzmq reported about z
+// before.
+//
+// libzmq sends events from wherever they happen, and waits if it cannot: in its I/O
+// thread, in zmq_bind. So there is no high-water mark, which has to be set before the PAIR
+// is connected, and the owner receives for as long as libzmq can send.
+func openEventPair(z *zmq4.Socket, events zmq.Event) (*eventPair, error) {
+	ctx, err := z.Context()
+	if err != nil {
+		return nil, zmq.Translate("zmq_socket_monitor", err)
+	}
+	p := new(eventPair)
+	if p.zsock, err = ctx.NewSocket(zmq4.PAIR); err != nil {
+		return nil, zmq.Translate("zmq_socket", err)
+	}
+	sock.Claim(p.zsock)
+	if err := p.connect(z, events); err != nil {
+		_ = z.Monitor("", 0)
+		p.close()
+		return nil, err
+	}
+	return p, nil
+}
+
+func (p *eventPair) connect(z *zmq4.Socket, events zmq.Event) (err error) {
+	if p.sock, err = sock.New(p.zsock); err != nil {
+		return err
+	}
+	if err := rawSockopts(p.sock).SetRcvHWM(0); err != nil {
+		return err
+	}
+	endpoint := fmt.Sprintf("inproc://zmqio.monitor.%d", eventPairs.Add(1))
+	if err := z.Monitor(endpoint, zmq4.Event(events)); err != nil {
+		return zmq.Translate("zmq_socket_monitor", err)
+	}
+	return zmq.Translate("zmq_connect", p.zsock.Connect(endpoint))
+}
+
+// close closes the PAIR. libzmq has stopped to send, or the context has ended.
+func (p *eventPair) close() {
+	_ = p.zsock.Close() // fails only if it is closed
+	sock.Disclaim(p.zsock)
 }

@@ -42,7 +42,9 @@ func TestMonitorEventOfTheWrongForm(t *testing.T) {
 	wrong := [][][]byte{msg("123456"), msg("12345", "tcp://a"), msg("1234567", "tcp://a"), msg("123456", "tcp://a", "tcp://b")}
 	soon(t, l, func() {
 		for _, m := range wrong {
-			tr.monitor.MsgReceived(m)
+			tr.sockMu.Lock()
+			tr.monitor.heardLocked(m)
+			tr.sockMu.Unlock()
 		}
 	})
 	for ctx := bounded(t); len(told) < len(wrong) || len(s.got()) < 2; pass(t, l) {
@@ -121,7 +123,7 @@ func TestMonitorFindsTheContextTerminated(t *testing.T) {
 	for ctx := bounded(t); !errors.Is(err, zmq.ETERM); _, err = rawSockopts(pair.sock).Events() {
 		must(t, ctx.Err())
 	}
-	soon(t, l, pair.serve) // before any other
+	soon(t, l, tr.monitor.serve) // before any other
 	for ctx := bounded(t); len(s.got()) < 2; pass(t, l) {
 		must(t, ctx.Err())
 	}

@@ -28,25 +28,23 @@ type Transport struct {
 
 	context *zmq4.Context // of zsock
 
-	residence *reactor.Residence // a monitor's PAIR does not enter its own
-	task      *reactor.Task      // serve
-	watch     *reactor.Watch     // of fd, for the task
+	residence *reactor.Residence
+	task      *reactor.Task  // serve
+	watch     *reactor.Watch // of fd, for the task
 
 	created *reactor.Trace  // in debug mode
 	leak    runtime.Cleanup // in debug mode
 
 	// The locks of a transport and its loop are taken in this order: sockMu, mu, EventLoop.mu,
 	// and those of package reactor, which makes the system calls of its poller under its own.
-	// The locks of policies and child watchers come before, and of two transports' sockMu that
-	// of a monitor's PAIR comes last. sockMu is held during libzmq calls.
+	// The locks of policies and child watchers come before. sockMu is held during libzmq calls.
 	sockMu  sync.Mutex
 	sock    *sock.Socket // nil when it has been closed
 	fd      int          // ZMQ_FD
 	guard   *guard
 	started bool // it is on its loop
 
-	monitor   *monitor   // under sockMu; nil while there is none
-	monitorOf *Transport // of a monitor's PAIR: the transport that it is about
+	monitor *monitor // under sockMu; nil while there is none
 
 	mu       sync.Mutex
 	status   atomic.Uint32 // phases are entered under mu
@@ -127,38 +125,34 @@ func (t *Transport) start(p Protocol) error {
 	return nil
 }
 
-// settleInLocked has t's descriptor watched and makes t a resident of its loop, unless it is
-// a part of another transport. Caller holds t.sockMu, or t could be ended half-way.
-func (t *Transport) settleInLocked() error {
-	source := t.methodOrigin("MsgReceived")
-	if of := t.monitorOf; of != nil {
-		source = of.methodOrigin("EventReceived")
-	}
+// settleInLocked has t's descriptor watched and makes t a resident of its loop. Caller holds
+// t.sockMu, or t could be ended half-way.
+func (t *Transport) settleInLocked() (err error) {
 	t.residence = t.loop.reactor.NewResidence(transportResident{t})
-	t.task = t.residence.NewTask(t.serve, source)
-	if err := t.watchFD(); err != nil || t.monitorOf != nil {
+	t.task = t.residence.NewTask(t.serve, t.methodOrigin("MsgReceived"))
+	if t.watch, err = t.watchFD(t.fd, t.task); err != nil {
 		return err
 	}
-	err := t.residence.Enter()
-	if err != nil {
+	if err = t.residence.Enter(); err != nil {
 		t.watch.Stop()
 	}
 	return err
 }
 
-// watchFD has the loop serve the transport when ZMQ_FD tells of something.
-func (t *Transport) watchFD() (err error) {
-	t.watch, err = t.residence.Watch(t.fd, t.task, nil)
+// watchFD has the loop run task when fd, a ZMQ_FD, tells of something.
+func (t *Transport) watchFD(fd int, task *reactor.Task) (*reactor.Watch, error) {
+	watch, err := t.residence.Watch(fd, task, nil)
 	if errors.Is(err, reactor.ErrReserved) {
-		return invalid("descriptor %d of the socket is watched by another resident of the loop", t.fd)
+		return nil, invalid("descriptor %d of the socket is watched by another resident of the loop", fd)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if err = t.watch.Want(true, false); err != nil {
-		t.watch.Stop()
+	if err := watch.Want(true, false); err != nil {
+		watch.Stop()
+		return nil, err
 	}
-	return err
+	return watch, nil
 }
 
 // Loop returns the loop that the transport is on.

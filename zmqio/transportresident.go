@@ -37,5 +37,5 @@ func (r transportResident) Rest() (needed bool) {
 	if readable {
 		t.schedule() // the look has consumed the signal on ZMQ_FD
 	}
-	return readable || !empty || err != nil
+	return readable || !empty || err != nil || t.monitor.waitsLocked()
 }

@@ -23,13 +23,12 @@ func TestMonitorKnownEvents(t *testing.T) {
 	needs(t, "4.3.0", handshakeEvents)
 	l := newLoop(t, nil)
 	inBackground(t, l)
-	server := newWatcher(t, zmq.EVENT_ALL)
-	router := watch(l, server, zmq.ROUTER, bindTo(anyPort))
-	client := newWatcher(t, zmq.EVENT_ALL)
-	dealer := watch(l, client, zmq.DEALER, connectTo())
+	server, client := newWatcher(t, zmq.EVENT_ALL), newWatcher(t, zmq.EVENT_ALL)
 	var seen []zmq.MonitorEvent
 	client.on = func(ev zmq.MonitorEvent) { seen = append(seen, ev) }
 	server.on = client.on // both on the loop
+	router := watch(l, server, zmq.ROUTER, bindTo(anyPort))
+	dealer := watch(l, client, zmq.DEALER, connectTo())
 	for range 3 {
 		at, err := dealer.Connect(router.Listeners()[0])
 		must(t, err)

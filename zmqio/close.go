@@ -26,7 +26,7 @@ const lingerGrace = 500 * time.Millisecond
 //
 // A run that Start began is stopped first, and Close waits for its end. Otherwise it returns
 // ErrLoopRunning if the loop runs, as it does in the loop's own callbacks, ErrWouldDeadlock inside a
-// ConnectionMade that is called while nobody runs it, and nil if it is closed
+// ConnectionMade that is called while no goroutine runs it, and nil if it is closed
 // already. An error that is ErrUndelivered counts what was dropped, resident by
 // resident. Of what was on its way over ipc it gives the size, an upper bound. One that is
 // os.ErrDeadlineExceeded says that libzmq took its time to the end: it may have dropped

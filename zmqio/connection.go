@@ -37,6 +37,12 @@ type ConnectionConfig struct {
 	// has freed, and may end the process. In debug mode small frames are overwritten when
 	// the batch that they came in has been delivered.
 	BorrowFrames bool
+	// AllowHostnames lets a TCP endpoint to connect to hold a name, tcp://host:port, instead
+	// of an address; Connect then returns no ErrDNSEndpoint. libzmq looks the name up when it
+	// connects, and anew whenever it connects again. It does so with the resolver of the C
+	// library, in its I/O thread. A slow resolver therefore delays every socket of the
+	// context. A name that is not found is tried again as a peer that is absent is, in silence.
+	AllowHostnames bool
 	// Unroutable, if not nil, gets each message that libzmq refuses with EHOSTUNREACH after
 	// Write has returned nil, and the error: on a ROUTER with ROUTER_MANDATORY messages for
 	// a peer that is gone or unknown. The loop calls it, with frames that are its own, in
@@ -65,11 +71,6 @@ func (c ConnectionConfig) check() error {
 	}
 	if c.MaxWriteBuffer < 0 {
 		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
-	}
-	for _, endpoint := range c.Connect {
-		if err := checkConnect(endpoint); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -101,20 +102,36 @@ func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Prot
 	if err := cfg.check(); err != nil {
 		return nil, nil, err
 	}
+	t, err := l.connect(ctx, factory, typ, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return t, t.Protocol(), nil
+}
+
+// connect is CreateZmqConnection with arguments that have been checked. Both Bind and Connect
+// may be given.
+func (l *EventLoop) connect(ctx context.Context, factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig) (t *Transport, err error) {
+	if !cfg.AllowHostnames {
+		for _, endpoint := range cfg.Connect {
+			if err := checkConnect(endpoint); err != nil {
+				return nil, err
+			}
+		}
+	}
 	var created *reactor.Trace
 	if l.Debug() {
 		created = reactor.NewTrace()
 	}
-	var t *Transport
-	err := l.reactor.Do(ctx, func() error {
+	err = l.reactor.Do(ctx, func() error {
 		var err error
 		t, err = l.create(factory, typ, cfg, created)
 		return err
 	})
 	if err != nil {
-		return nil, nil, fmt.Errorf("create %v: %w", typ, err)
+		return nil, fmt.Errorf("create %v: %w", typ, err)
 	}
-	return t, t.Protocol(), nil
+	return t, nil
 }
 
 // CreateZmqConnection is the method of the same name for a factory that returns the
@@ -159,6 +176,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 		loop: l, typ: typ, zsock: z, guard: newGuard(), created: created,
 		sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, unroutable: unroutable{call: cfg.Unroutable},
 		receiver: l.receiver(cfg.BorrowFrames),
+		names:    cfg.AllowHostnames,
 	}
 	err = ErrGoexit // unless setUp returns
 	defer func() {

@@ -116,7 +116,7 @@ func (ds *departures) greet() bool {
 	ds.mu.Lock()
 	fresh := ds.fresh
 	ds.fresh = nil
-	ds.all = append(ds.all, fresh...) // at once, for those who wait
+	ds.all = append(ds.all, fresh...) // at once, for Close and Shutdown, which wait
 	if len(ds.all) == 0 {
 		ds.running = false
 		if ds.waker != nil {

@@ -54,7 +54,8 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 // is made in the background, and made again when it is lost. DEALER, PUB, REQ and SUB
 // connect once to the same endpoint; on others each call makes another connection, and
 // one Disconnect ends them all. A TCP endpoint needs an address; for a name the error is
-// ErrDNSEndpoint, and ResolveEndpoint finds the address. Others are ErrTransportClosed and
+// ErrDNSEndpoint, and ResolveEndpoint finds the address, unless ConnectionConfig.AllowHostnames
+// leaves that to libzmq. Others are ErrTransportClosed and
 // libzmq's.
 //
 // An endpoint that cannot be meant is ErrInvalidArgument, as with Bind; so are a wildcard
@@ -75,8 +76,10 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 //
 // aiozmq: connect
 func (t *Transport) Connect(endpoint string) (string, error) {
-	if err := checkConnect(endpoint); err != nil {
-		return "", err
+	if !t.names {
+		if err := checkConnect(endpoint); err != nil {
+			return "", err
+		}
 	}
 	actual, err := t.attach("zmq_connect", endpoint, t.zsock.Connect, &t.connections)
 	if err == nil {
@@ -258,6 +261,9 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	set.remove(actual)
+	if t.owner != nil {
+		t.owner.detached(actual)
+	}
 	return nil
 }
 

@@ -55,6 +55,10 @@ var (
 	// ErrNotPaused is returned by ResumeReading on a transport that is not paused.
 	ErrNotPaused = errors.New("zmqio: reading is not paused")
 
+	// ErrEventsDropped comes in place of events that a reader of Stream.Events or
+	// Stream.Peers was too slow for. Its text has their number.
+	ErrEventsDropped = errors.New("zmqio: events were dropped")
+
 	// ErrWatcherClosed is returned by a child watcher after Close. It is also
 	// os.ErrClosed.
 	ErrWatcherClosed error = &sentinel{"zmqio: child watcher is closed", os.ErrClosed}
@@ -96,3 +100,11 @@ func translate(call string, errno syscall.Errno) error {
 	}
 	return zmq.Translate(call, errno)
 }
+
+func errClosedForWrite() error { return &OpError{Op: "write", Err: ErrTransportClosed} }
+
+// Error numbers that a send or a receive returns.
+const (
+	efsm         = syscall.Errno(zmq.EFSM)
+	ehostunreach = syscall.Errno(zmq.EHOSTUNREACH)
+)

@@ -23,12 +23,15 @@ type guard struct {
 	next    string              // CONNECT_ROUTING_ID, for the next connect
 	routed  map[string]struct{} // every CONNECT_ROUTING_ID that a connect has taken
 	secured zmq.Option          // the last option set that asked for a mechanism; 0 is none
+	set     map[zmq.Option]bool // the options that have been set, and whether to a value that is not zero
 
 	conflates atomic.Bool // CONFLATE is set, or attached with; to be read without a lock
 	attached  bool        // it was set at a bind or connect
 }
 
-func newGuard() *guard { return &guard{topics: make(topics), routed: make(map[string]struct{})} }
+func newGuard() *guard {
+	return &guard{topics: make(topics), routed: make(map[string]struct{}), set: make(map[zmq.Option]bool)}
+}
 
 // guards are those of sockets that were made elsewhere, for as long as the sockets live:
 // what SocketOptions has set, the transport of the socket must know.
@@ -112,6 +115,7 @@ func (g *guard) refuses(s *sock.Socket, opt zmq.Option, value []byte) error {
 
 // follow takes note of an option that has been set.
 func (g *guard) follow(opt zmq.Option, value []byte) {
+	g.set[opt] = isSet(value)
 	switch opt {
 	case zmq.SUBSCRIBE, zmq.UNSUBSCRIBE:
 		g.topics.follow(opt, value)

@@ -6,7 +6,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 	"github.com/zmqio/zmq/zmqio/internal/outbox"
@@ -14,16 +13,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-const (
-	// Writes that follow one another faster than quickly go out in batches: libzmq is
-	// much faster when fed that way, and a single message should not wait.
-	quickly = 20 * time.Microsecond
-	// flushChunks bounds how long a flush keeps the loop from other transports.
-	flushChunks = 16
-	// The loop offers a refused message again after retryInterval where libzmq may not tell
-	// when there is room: see retryIfUnsureLocked.
-	retryInterval = 10 * time.Millisecond
-)
+// Writes that follow one another faster than quickly go out in batches: libzmq is much faster
+// when fed that way, and a single message should not wait.
+const quickly = 20 * time.Microsecond
 
 // DefaultLimit as a limit of SetWriteBufferLimits stands for a default that goes with the
 // other limit.
@@ -85,7 +77,7 @@ func sizeOf(msg [][]byte) flow.Size {
 // that has no room keeps those for other peers waiting.
 //
 // aiozmq: write
-func (t *Transport) Write(msg [][]byte) error { return t.write(msg, nil) }
+func (t *Transport) Write(msg [][]byte) error { return t.write(msg, atOnce, nil) }
 
 // WriteContext is Write that waits for room instead of buffering more and more: until
 // the buffer, with msg, is at or below the high-water mark, and the protocol is not
@@ -110,11 +102,23 @@ func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
-	return t.write(msg, ctx)
+	return t.write(msg, inTurn, ctx)
 }
 
-// write is WriteContext, and Write where wait is nil.
-func (t *Transport) write(msg [][]byte, wait context.Context) error {
+// tryWrite is WriteContext that returns ErrBufferFull instead of waiting.
+func (t *Transport) tryWrite(msg [][]byte) error { return t.write(msg, ifRoom, nil) }
+
+// A manner says what a writer does where there is no room for its message.
+type manner uint8
+
+const (
+	atOnce manner = iota // Write: buffer it, up to MaxWriteBuffer
+	inTurn               // WriteContext: wait in turn
+	ifRoom               // Stream.TrySend: fail where WriteContext would wait
+)
+
+// write writes msg in the manner given. For inTurn ctx bounds the wait.
+func (t *Transport) write(msg [][]byte, how manner, ctx context.Context) error {
 	if len(msg) == 0 {
 		return nil
 	}
@@ -123,12 +127,12 @@ func (t *Transport) write(msg [][]byte, wait context.Context) error {
 	}
 	size := sizeOf(msg)
 	for offered := false; ; offered = true {
-		verdict, waiter, err := t.tryWrite(msg, size, wait != nil, offered)
+		verdict, waiter, err := t.attempt(msg, size, how, offered)
 		switch verdict {
 		case offerFirst:
-			t.offer(wait == nil) // a writable socket never keeps a writer waiting
+			t.offer(how != inTurn) // a writable socket never keeps a writer waiting
 		case waitInTurn:
-			return t.writeInTurn(wait, waiter, msg, size)
+			return t.writeInTurn(ctx, waiter, msg, size)
 		default:
 			return err
 		}
@@ -201,9 +205,10 @@ func (t *Transport) idleLocked(size flow.Size) bool {
 // messages, at the end of which all it wrote is sent.
 func (t *Transport) inDelivery() bool { return t.loop.InLoop() && t.loop.delivering != nil }
 
-// tryWrite sends or buffers msg, in one critical section. Where something else comes
-// first the verdict says what, with a waiter for waitInTurn.
-func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool) (admission, *flow.Waiter, error) {
+// attempt sends or buffers msg, in one critical section. Where something else comes first
+// the verdict says what, with a waiter for waitInTurn.
+func (t *Transport) attempt(msg [][]byte, size flow.Size, how manner, offered bool) (admission, *flow.Waiter, error) {
+	canWait := how != atOnce
 	t.mu.Lock()
 	verdict := t.admitLocked(size, canWait, offered)
 	switch verdict {
@@ -231,7 +236,9 @@ func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool
 	case toBuffer:
 		fx = t.bufferLocked(msg, size)
 	case waitInTurn:
-		if t.loop.InLoop() || t.flow.Pausing().By(goroutine.ID()) {
+		if how == ifRoom {
+			verdict, err = isFull, errBufferFull(size)
+		} else if t.loop.InLoop() || t.flow.Pausing().By(goroutine.ID()) {
 			verdict, err = isFull, &OpError{Op: "write", Err: ErrWouldDeadlock}
 		} else {
 			waiter = t.flow.Enqueue(size)
@@ -250,8 +257,6 @@ func (t *Transport) tryWrite(msg [][]byte, size flow.Size, canWait, offered bool
 func errBufferFull(size flow.Size) error {
 	return &OpError{Op: "write", Err: fmt.Errorf("a message of %d bytes: %w", size.Bytes, ErrBufferFull)}
 }
-
-func errClosedForWrite() error { return &OpError{Op: "write", Err: ErrTransportClosed} }
 
 // writeInTurn waits until there is room for msg, and buffers it.
 func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byte, size flow.Size) error {
@@ -406,160 +411,6 @@ func (t *Transport) resume() {
 	p := t.Protocol()
 	defer t.recovered("ResumeWriting panicked", p)
 	p.ResumeWriting()
-}
-
-// offer hands the outbox to libzmq for a writer that has no room, or has gathered enough.
-// While another goroutine uses the socket it leaves that to the loop, unless the writer
-// must know. Then, once the socket is free, offer does nothing if libzmq has refused all
-// meanwhile: many writers would otherwise queue for the socket, to be refused one by one.
-func (t *Transport) offer(must bool) {
-	if t.sockMu.TryLock() {
-		f := t.flushAllLocked()
-		t.sockMu.Unlock()
-		t.conclude(f)
-		return
-	}
-	if !must {
-		t.schedule()
-		if t.loop.IsRunning() { // asked afterwards: the loop may have stopped meanwhile
-			return
-		}
-	}
-	t.mu.Lock()
-	offers := t.offers
-	t.mu.Unlock()
-	t.sockMu.Lock()
-	t.mu.Lock()
-	refused := t.refused && t.offers != offers && t.loop.IsRunning()
-	t.mu.Unlock()
-	var f flushed
-	if !refused {
-		f = t.flushAllLocked()
-	}
-	t.sockMu.Unlock()
-	t.conclude(f)
-}
-
-// flush hands the outbox to libzmq, and leaves what it cannot do to the loop. While
-// the loop does not run, it does everything.
-func (t *Transport) flush() {
-	t.sockMu.Lock()
-	f := t.flushAllLocked()
-	t.sockMu.Unlock()
-	t.conclude(f)
-}
-
-// flushed says how far a flush came.
-type flushed struct {
-	more bool         // others should have their turn first
-	fx   flow.Effects // to be carried out without a lock
-	err  error        // ends the transport
-}
-
-// flushAllLocked is flushLocked, without an end while no loop would go on. Caller holds
-// t.sockMu.
-func (t *Transport) flushAllLocked() (f flushed) {
-	for {
-		last := t.flushLocked()
-		f = flushed{last.more, f.fx | last.fx, last.err}
-		if !f.more || t.loop.IsRunning() {
-			return f
-		}
-	}
-}
-
-// flushLocked hands the outbox to libzmq until it is empty or refused, or others should
-// have their turn. Caller holds t.sockMu.
-func (t *Transport) flushLocked() (f flushed) {
-	if t.sock == nil {
-		return f
-	}
-	for range flushChunks {
-		t.mu.Lock()
-		batch := t.out.Front()
-		t.mu.Unlock()
-		if len(batch.Table) == 0 {
-			return f
-		}
-		sent := t.send(batch)
-		t.mu.Lock()
-		t.out.Advance(sent.Frames, sent.Bytes)
-		if sent.Errno == ehostunreach {
-			t.dropUnroutableLocked()
-		}
-		f.fx |= t.settleLocked(sent)
-		t.mu.Unlock()
-		switch {
-		case waits(sent.Errno):
-			return f
-		case sent.Errno != 0 && sent.Errno != ehostunreach:
-			f.err = translate("zmq_send", sent.Errno)
-			return f
-		}
-	}
-	f.more = true
-	return f
-}
-
-// conclude is the end of a flush. Caller holds no lock.
-func (t *Transport) conclude(f flushed) {
-	if f.err != nil {
-		t.fatal(f.err)
-		return
-	}
-	if f.more {
-		t.schedule()
-	}
-	t.carry(f.fx)
-	t.closeIfFlushed()
-}
-
-// send is one C call. On a type that receives it reads the events as well, because it may
-// have consumed the signal of a message. Caller holds t.sockMu.
-func (t *Transport) send(b sock.Batch) sock.Sent {
-	return t.sock.Send(b, t.traits.refusal, t.traits.receives)
-}
-
-// settleLocked takes note of what a send did. The outbox is up to date already. Caller
-// holds t.sockMu and t.mu.
-func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
-	t.offers++
-	t.handed = t.handed || sent.Frames > 0
-	t.onWire += sent.Bytes + sent.Frames*maxFrameHeader
-	t.refused = waits(sent.Errno)
-	t.retryIfUnsureLocked(sent)
-	if sent.Known && sent.Events.Readable() && t.wantsMessages() {
-		t.schedule()
-	}
-	if sent.Frames > 0 || sent.Errno == ehostunreach { // marks that were raised alone do not resume
-		fx = t.flow.Shrank(t.pending())
-	}
-	return fx
-}
-
-// waits reports whether a send that failed so will succeed later.
-func waits(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno == efsm }
-
-const (
-	efsm         = syscall.Errno(zmq.EFSM)
-	ehostunreach = syscall.Errno(zmq.EHOSTUNREACH)
-)
-
-// retryIfUnsureLocked sets a timer for a message after whose refusal ZMQ_FD may tell
-// nothing: the socket says that it can send, so that other messages have room, or it is a
-// ROUTER. Reading ZMQ_EVENTS behind the refusal may have handled the end of the peer, after
-// which libzmq would return EHOSTUNREACH. Caller holds t.mu.
-func (t *Transport) retryIfUnsureLocked(sent sock.Sent) {
-	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() && t.typ != zmq.ROUTER || t.retrying {
-		return
-	}
-	_, err := t.loop.CallLater(retryInterval, func() {
-		t.mu.Lock()
-		t.retrying = false
-		t.mu.Unlock()
-		t.schedule()
-	})
-	t.retrying = err == nil
 }
 
 // SetWriteBufferLimits sets the marks, in bytes of payload, at which the protocol

@@ -150,3 +150,19 @@ func (t *Transport) subscription(opt zmq.Option, topic string) error {
 		return r.SetRaw(opt, []byte(topic))
 	})
 }
+
+// isSet reports whether opt has been set to a value other than 0. It is for options that
+// libzmq does not tell.
+func (t *Transport) isSet(opt zmq.Option) bool {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	return t.guard.set[opt]
+}
+
+// isTouched reports whether opt has been set.
+func (t *Transport) isTouched(opt zmq.Option) bool {
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	_, touched := t.guard.set[opt]
+	return touched
+}

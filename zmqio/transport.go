@@ -63,6 +63,8 @@ type Transport struct {
 	departed bool          // the socket has been closed; under mu
 
 	receiver sock.Receiver // of the loop: it copies frames, or lends them
+	names    bool          // TCP endpoints to connect to may hold names
+	owner    owner         // nil, or what keeps its protocol; set before ConnectionMade returns
 }
 
 // Transport.status is the set of reasons for not reading: the transport reads while it is
@@ -74,6 +76,13 @@ const (
 	phaseClosed                     // the socket is closed, or about to be
 	phaseLost                       // ConnectionLost is called, or was
 )
+
+// An owner has a transport to itself: SetProtocol does nothing.
+type owner interface {
+	// detached is told of an endpoint that is unbound or disconnected. Caller holds
+	// t.sockMu and t.mu.
+	detached(endpoint string)
+}
 
 // traits are what a transport needs to know of its socket type.
 type traits struct {
@@ -112,7 +121,7 @@ func (t *Transport) start(p Protocol) error {
 	}
 	t.protocol.Store(newCallee(p))
 
-	if t.created != nil { // before anybody else can end t
+	if t.created != nil { // before another goroutine can end t
 		t.leak = reactor.WarnIfCollected(t, t.loop.reactor.Logger(), "transport", t.created, slog.String("type", t.typ.String()))
 	}
 	if err := t.settleInLocked(); err != nil {
@@ -160,7 +169,9 @@ func (t *Transport) Loop() *EventLoop { return t.loop }
 
 // ExtraInfo returns what is known about the transport under name, or def. The names
 // are "zmq_socket", the *zmq4.Socket, which must not be used while the transport
-// does, and "zmq_type", the zmq.SocketType. It stands for get_extra_info.
+// does, and "zmq_type", the zmq.SocketType.
+//
+// asyncio: get_extra_info
 func (t *Transport) ExtraInfo(name string, def any) any {
 	switch name {
 	case "zmq_socket":
@@ -171,16 +182,18 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 	return def
 }
 
-// Protocol returns the transport's protocol. It stands for get_protocol.
+// Protocol returns the transport's protocol.
+//
+// asyncio: get_protocol
 func (t *Transport) Protocol() Protocol { return t.protocol.Load().protocol }
 
 // SetProtocol makes p the transport's protocol from the next callback on. A nil p, and
-// a nil pointer in p, is ignored. ConnectionMade is not called again. Of a batch that is
-// being delivered a [BatchProtocol] gets what is left.
+// a nil pointer in p, is ignored, and so is any on the transport of a Stream. ConnectionMade
+// is not called again. Of a batch that is being delivered a [BatchProtocol] gets what is left.
 //
 // asyncio: set_protocol
 func (t *Transport) SetProtocol(p Protocol) {
-	if isNil(p) {
+	if t.owner != nil || isNil(p) {
 		return
 	}
 	t.protocol.Store(newCallee(p))
@@ -189,7 +202,9 @@ func (t *Transport) SetProtocol(p Protocol) {
 // in reports whether the transport has entered a phase.
 func (t *Transport) in(phase uint32) bool { return t.status.Load()&phase != 0 }
 
-// String returns the type and the endpoints, for messages. It stands for repr.
+// String returns the type and the endpoints, for messages.
+//
+// aiozmq: repr
 func (t *Transport) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

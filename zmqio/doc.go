@@ -1,6 +1,19 @@
-// Package zmqio drives ZeroMQ sockets from an event loop, as aiozmq does for
-// Python: a socket becomes a [Transport], which calls the methods of a [Protocol]
-// that the user writes.
+// Package zmqio is ZeroMQ for Go: sockets that are read and written by calls, and the event
+// loop below them, as aiozmq has it for Python.
+//
+// A [Stream] is a socket with Send and Recv, for any number of goroutines:
+//
+//	s, err := zmqio.Dial(ctx, zmq.REQ, "tcp://localhost:5555")
+//	...
+//	defer s.Close()
+//	err = s.Send(ctx, []byte("hello"))
+//	...
+//	msg, err := s.Recv(ctx)
+//
+// Package rpc sends requests and receives replies, thousands at a time.
+//
+// Below, a socket is a [Transport] on an [EventLoop], which calls the methods of a [Protocol]
+// that the user writes:
 //
 //	loop, err := zmqio.NewEventLoop(nil)
 //	...
@@ -20,6 +33,21 @@
 //   - The loop goroutine is the one that runs the loop, works in its place while no
 //     goroutine runs it, or closes it.
 //   - A peer is the socket at the other end of a connection.
+//
+// # Streams
+//
+// A stream lives on a loop: [DefaultLoop], which runs in the background, or one of the
+// user's. The loop receives for it and hands over batches. What no caller has read yet is
+// bounded by StreamConfig.MaxReadBuffer. Beyond it messages wait in libzmq and, behind its
+// high-water marks, with their senders; a PUB drops them. A stream that is not read does not
+// stop others.
+//
+// A receive that is cancelled loses no message. [Stream.Messages] is for range, and
+// [Stream.Chan] for select. [Stream.Send] waits for room where peers are slow, and
+// [Stream.TrySend] fails instead.
+//
+// Close the streams before main returns: the process takes libzmq along with what it has not
+// sent. [Stream.Close] waits for that, at most LoopConfig.Linger, and says what was lost.
 //
 // # Goroutines
 //

@@ -118,6 +118,7 @@ func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 		all := *msgs
 		if c = t.protocol.Load(); c.batch != nil {
 			*msgs = nil
+			t.loop.reactor.Share() // a protocol of batches hands them to goroutines, as a rule
 			c.batch.MsgsReceived(slices.Clip(all))
 			break
 		}

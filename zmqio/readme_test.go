@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -29,20 +30,26 @@ func readReadme(t *testing.T) string {
 	return string(text)
 }
 
-// program returns the Go program in README.
-func program(t *testing.T) string {
+// programs returns the Go programs in README.
+func programs(t *testing.T) (texts []string) {
 	t.Helper()
-	m := regexp.MustCompile("(?s)```go\n(.*?)```").FindStringSubmatch(readReadme(t))
-	if m == nil {
-		t.Fatal("no Go program in README.md")
+	for _, m := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(readReadme(t), -1) {
+		texts = append(texts, m[1])
 	}
-	return m[1]
+	if len(texts) != 2 {
+		t.Fatalf("%d Go programs in README.md, want one with a Stream and one with a loop", len(texts))
+	}
+	return texts
 }
 
-// The program is built as it stands, but for a port of its own, and does what is
-// said.
+// The programs are built as they stand, but for a port of their own, and do what is said.
 func TestProgram(t *testing.T) {
-	text := program(t)
+	for i, text := range programs(t) {
+		t.Run(strconv.Itoa(i), func(t *testing.T) { testProgram(t, text) })
+	}
+}
+
+func testProgram(t *testing.T, text string) {
 	if n := len(regexp.MustCompile(`(?m)^.*\S.*$`).FindAllString(text, -1)); n > 25 {
 		t.Errorf("the program has %d lines, not counting empty ones; 25 are promised", n)
 	}
@@ -62,8 +69,10 @@ func TestProgram(t *testing.T) {
 		t.Fatalf("%v: %s", err, out)
 	}
 	start(t, binary)
-	if got := request(t, own, "hello"); got != "HELLO" {
-		t.Errorf("the reply is %q", got)
+	for range 2 {
+		if got := request(t, own, "hello"); got != "HELLO" {
+			t.Errorf("the reply is %q", got)
+		}
 	}
 }
 

@@ -42,6 +42,7 @@ var roles = map[string]func(j job, in io.Reader, out io.Writer) error{
 	"receive": receiveStream,
 	"send":    sendStream,
 	"idle":    receiveWhenTold,
+	"alive":   receiveAlive,
 }
 
 // jobVariable tells a process its job, or the name of the only test that it is to run.
@@ -167,6 +168,7 @@ type process struct {
 	ready  bool
 	wrong  error
 	tracks map[uint64]*track // by the stream's name
+	told   []string          // what else it has told
 }
 
 // start starts a process, with the words of a command before its own, and waits until
@@ -220,6 +222,9 @@ func (p *process) note(line string) error {
 	switch word, rest, _ := strings.Cut(line, " "); word {
 	case "ready":
 		p.ready = true
+		return nil
+	case "told":
+		p.told = append(p.told, rest)
 		return nil
 	case "got":
 		var name, number uint64

@@ -1,0 +1,282 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
+)
+
+// sendNumbers sends a message for each number below n.
+func sendNumbers(ctx context.Context, t *testing.T, s *zmqio.Stream, n int) {
+	t.Helper()
+	for i := range n {
+		zmqiotest.Must(t, s.Send(ctx, fmt.Append(nil, i)))
+	}
+}
+
+// recvNumbers receives a message for each number from from to below to, in order.
+func recvNumbers(ctx context.Context, t *testing.T, s *zmqio.Stream, from, to int) {
+	t.Helper()
+	for i := from; i < to; i++ {
+		msg, err := s.Recv(ctx)
+		zmqiotest.Must(t, err)
+		if string(msg[0]) != fmt.Sprint(i) {
+			t.Fatalf("got %s, want %d", msg[0], i)
+		}
+	}
+}
+
+// A loop that breaks off leaves what it has not got.
+func TestStreamMessagesBreaksOff(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	sendNumbers(ctx, t, c, 10)
+	n := 0
+	for msg, err := range b.Messages(ctx) {
+		zmqiotest.Must(t, err)
+		if string(msg[0]) != fmt.Sprint(n) {
+			t.Errorf("got %s, want %d", msg[0], n)
+		}
+		if n++; n == 4 {
+			break
+		}
+	}
+	recvNumbers(ctx, t, b, 4, 10)
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for msg, err := range b.Messages(ended) {
+		if n++; msg != nil || !errors.Is(err, context.Canceled) {
+			t.Errorf("got %q, %v", msg, err)
+		}
+	}
+	if n != 5 {
+		t.Errorf("Messages yielded %d times after its context had ended", n-4)
+	}
+}
+
+// A message that no receiver of the channel has taken is the next one of the stream.
+func TestStreamChan(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	sendNumbers(ctx, t, c, 10)
+	reading, cancel := context.WithCancel(ctx)
+	ch := b.Chan(reading)
+	for i := range 4 {
+		if msg := <-ch; string(msg[0]) != fmt.Sprint(i) {
+			t.Errorf("got %s, want %d", msg[0], i)
+		}
+	}
+	cancel()
+	next := 4
+	for msg := range ch { // one may have been offered already
+		if string(msg[0]) != fmt.Sprint(next) {
+			t.Errorf("got %s, want %d", msg[0], next)
+		}
+		next++
+	}
+	if err := b.Err(); err != nil {
+		t.Errorf("the stream is open: %v", err)
+	}
+	recvNumbers(ctx, t, b, next, 10)
+	ch = b.Chan(ctx)
+	zmqiotest.Must(t, b.Close())
+	if msg, ok := <-ch; ok {
+		t.Errorf("got %q", msg)
+	}
+}
+
+// A REQ with REQ_RELAXED asks anew; the reply to an earlier request never comes.
+func TestStreamAsksAnew(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	rep, req := streamPair(t, zmq.ROUTER, zmq.REQ, zmqio.StreamConfig{Configure: func(o zmq.Sockopts) error {
+		if typ, err := o.Type(); err != nil || typ != zmq.REQ {
+			return err
+		}
+		return errors.Join(o.SetReqRelaxed(true), o.SetReqCorrelate(true))
+	}})
+	for i := range 20 {
+		zmqiotest.Must(t, req.Send(ctx, fmt.Append(nil, "old ", i)))
+		msg, err := rep.Recv(ctx)
+		zmqiotest.Must(t, err)
+		zmqiotest.Must(t, rep.Send(ctx, msg...))
+		if i%2 == 0 { // the reply has come to the stream, or is on its way
+			zmqiotest.Must(t, rep.WaitConnected(ctx, 1))
+		}
+		zmqiotest.Must(t, req.Send(ctx, fmt.Append(nil, "new ", i)))
+		msg, err = rep.Recv(ctx)
+		zmqiotest.Must(t, err)
+		zmqiotest.Must(t, rep.Send(ctx, msg...))
+		got, err := req.Recv(ctx)
+		zmqiotest.Must(t, err)
+		if want := fmt.Sprintf("new %d", i); string(got[0]) != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+}
+
+// On a REQ and a REP one conversation goes on at a time, whatever the loop has received.
+func TestStreamTurns(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	rep, req := streamPair(t, zmq.REP, zmq.REQ, zmqio.StreamConfig{})
+	outOfTurn := func(s *zmqio.Stream, when string) {
+		t.Helper()
+		for _, err := range []error{s.Send(ctx, []byte("x")), s.TrySend([]byte("x"))} {
+			var op *zmqio.OpError
+			if !errors.Is(err, zmq.EFSM) || !errors.As(err, &op) {
+				t.Errorf("%s: %v", when, err)
+			}
+		}
+	}
+	outOfTurn(rep, "before the first request")
+	for range 3 {
+		zmqiotest.Must(t, req.Send(ctx, []byte("request")))
+		outOfTurn(req, "before the reply")
+		if _, err := rep.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+		zmqiotest.Must(t, rep.TrySend([]byte("reply")))
+		outOfTurn(rep, "after the reply")
+		outOfTurn(req, "before the reply is read")
+		if _, err := req.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// What would wait on the loop's goroutine is refused there.
+func TestStreamOnTheLoop(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	b, _ := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	zmqiotest.Must(t, b.Transport().Loop().Do(ctx, func() error {
+		_, err := b.Recv(ctx)
+		for what, err := range map[string]error{"Recv": err, "Shutdown": b.Shutdown(ctx), "WaitConnected": b.WaitConnected(ctx, 1)} {
+			if !errors.Is(err, zmqio.ErrWouldDeadlock) {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if msg, err := b.TryRecv(); msg != nil || err != nil {
+			t.Errorf("TryRecv: %q, %v", msg, err)
+		}
+		return b.Close()
+	}))
+}
+
+func TestStreamRefuses(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	for name, test := range map[string]struct {
+		typ  zmq.SocketType
+		cfg  zmqio.StreamConfig
+		want error
+	}{
+		"nothing given":       {zmq.PULL, zmqio.StreamConfig{}, zmqio.ErrInvalidArgument},
+		"a name":              {zmq.PULL, zmqio.StreamConfig{Connect: []string{"tcp://localhost:5555"}}, zmqio.ErrDNSEndpoint},
+		"topics of a PULL":    {zmq.PULL, zmqio.StreamConfig{Bind: []string{}, Subscribe: []string{""}}, zmqio.ErrSocketType},
+		"a negative buffer":   {zmq.PULL, zmqio.StreamConfig{Bind: []string{}, MaxReadBuffer: -1}, zmqio.ErrInvalidArgument},
+		"no endpoint":         {zmq.PULL, zmqio.StreamConfig{Bind: []string{"no endpoint"}}, zmqio.ErrInvalidArgument},
+		"Idle is too short":   {zmq.PULL, zmqio.StreamConfig{Bind: []string{}, Liveness: zmqio.Liveness{Idle: 1}}, zmqio.ErrInvalidArgument},
+		"Notify without Idle": {zmq.PULL, zmqio.StreamConfig{Bind: []string{}, Liveness: zmqio.Liveness{Notify: func(zmqio.LivenessEvent) {}}}, zmqio.ErrInvalidArgument},
+		"Configure fails":     {zmq.PULL, zmqio.StreamConfig{Bind: []string{}, Configure: func(zmq.Sockopts) error { return os.ErrNotExist }}, os.ErrNotExist},
+	} {
+		test.cfg.Loop = loop
+		s, err := zmqio.Open(ctx, test.typ, test.cfg)
+		if s != nil || !errors.Is(err, test.want) {
+			t.Errorf("%s: %v, %v; want %v", name, s, err, test.want)
+		}
+	}
+	for len(loop.Residents()) > 0 { // until ConnectionLost has been called
+		if err := loop.Do(ctx, func() error { return ctx.Err() }); err != nil {
+			t.Fatalf("left on the loop: %v", loop.Residents())
+		}
+	}
+	s := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://a", "tcp://127.0.0.1:*"}, Connect: []string{"inproc://b"}})
+	if addr := s.Addr(); addr != "inproc://a" {
+		t.Errorf("Addr is %q", addr)
+	}
+	s.Transport().SetProtocol(zmqio.BaseProtocol{})
+	if _, is := s.Transport().Protocol().(zmqio.BaseProtocol); is {
+		t.Error("SetProtocol took the stream's place")
+	}
+	if err := s.WaitSubscribed(ctx, "", 1); !errors.Is(err, zmqio.ErrSocketType) {
+		t.Errorf("WaitSubscribed on a PUSH: %v", err)
+	}
+	one := openStream(t, zmq.XPUB, zmqio.StreamConfig{Loop: loop, Bind: []string{}})
+	if err := one.WaitSubscribed(ctx, "", 2); !errors.Is(err, zmqio.ErrInvalidArgument) {
+		t.Errorf("two subscriptions without XPUB_VERBOSER: %v", err)
+	}
+}
+
+// Shutdown whose context ends says what is missing.
+func TestStreamShutdownWithoutPeer(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	loop := zmqiotest.RunLoop(t, nil)
+	for name, messages := range map[string]int{"libzmq has them": 1, "libzmq has not taken all": 3000} {
+		s := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"tcp://127.0.0.1:9"}})
+		for range messages {
+			zmqiotest.Must(t, s.TrySend([]byte("x")))
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 20*time.Millisecond)
+		err := s.Shutdown(ctx)
+		cancel()
+		if !errors.Is(err, zmqio.ErrUndelivered) || !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if counted := strings.Contains(fmt.Sprint(err), "2000 messages, 2000 bytes"); counted != (messages > 1) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if err := s.Shutdown(context.Background()); err != nil {
+			t.Errorf("again: %v", err)
+		}
+	}
+}
+
+// The end of a program: a message that was sent before Close arrives, and a program that
+// forgets Close ends.
+func TestStreamOfAProgramThatEnds(t *testing.T) {
+	const variable = "ZMQIO_STREAM_PROGRAM"
+	if at := os.Getenv(variable); at != "" {
+		how, endpoint, _ := strings.Cut(at, " ")
+		ctx := context.Background()
+		s, err := zmqio.Dial(ctx, zmq.PUSH, endpoint)
+		zmqiotest.Must(t, err)
+		for i := range 5000 {
+			zmqiotest.Must(t, s.Send(ctx, fmt.Append(nil, i)))
+		}
+		if how == "close" {
+			zmqiotest.Must(t, s.Close())
+		}
+		os.Exit(0)
+	}
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	self, err := os.Executable()
+	zmqiotest.Must(t, err)
+	for _, how := range []string{"close", "forget"} {
+		s := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+		cmd := exec.CommandContext(ctx, self, "-test.run=^"+t.Name()+"$")
+		cmd.Env = append(os.Environ(), variable+"="+how+" "+s.Addr())
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Fatalf("%s: %v\n%s", how, err, out)
+		}
+		if how == "close" {
+			recvNumbers(ctx, t, s, 0, 5000)
+		}
+	}
+}

@@ -1,0 +1,206 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"net"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
+)
+
+func TestStreamWaitConnected(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	b := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	waiting := make(chan error, 1)
+	go func() { waiting <- b.WaitConnected(ctx, 2) }()
+	// A stranger has a TCP connection, and no handshake.
+	stranger, err := net.Dial("tcp", strings.TrimPrefix(b.Addr(), "tcp://"))
+	zmqiotest.Must(t, err)
+	defer stranger.Close()
+	one := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
+	zmqiotest.Must(t, one.WaitConnected(ctx, 1))
+	zmqiotest.Must(t, b.WaitConnected(ctx, 1))
+	select {
+	case err := <-waiting:
+		t.Fatalf("two are connected: %v", err)
+	default:
+	}
+	two := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
+	zmqiotest.Must(t, <-waiting)
+
+	// The ends of connections count, of the stranger's too.
+	lost := nextEvents(ctx, b, zmq.EVENT_DISCONNECTED)
+	zmqiotest.Must(t, stranger.Close())
+	<-lost
+	zmqiotest.Must(t, b.WaitConnected(ctx, 2))
+	lost = nextEvents(ctx, b, zmq.EVENT_DISCONNECTED)
+	zmqiotest.Must(t, two.Abort())
+	<-lost
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if err := b.WaitConnected(short, 2); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("one is connected: %v", err)
+	}
+	zmqiotest.Must(t, b.WaitConnected(ctx, 1))
+	zmqiotest.Must(t, one.Transport().Disconnect(b.Addr()))
+	short, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if err := one.WaitConnected(short, 1); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it has disconnected: %v", err)
+	}
+	go func() { waiting <- one.WaitConnected(ctx, 1) }()
+	zmqiotest.Must(t, one.Abort())
+	if err := <-waiting; !errors.Is(err, zmqio.ErrTransportClosed) {
+		t.Errorf("the stream has ended: %v", err)
+	}
+	if err := b.WaitConnected(ctx, 0); !errors.Is(err, zmqio.ErrInvalidArgument) {
+		t.Error(err)
+	}
+}
+
+// nextEvents returns a channel that is closed when an event of a kind has come.
+func nextEvents(ctx context.Context, s *zmqio.Stream, kind zmq.Event) <-chan struct{} {
+	come := make(chan struct{})
+	events := s.Events(ctx)
+	go func() {
+		defer close(come)
+		for ev, err := range events {
+			if err != nil || ev.Event == kind {
+				return
+			}
+		}
+	}()
+	return come
+}
+
+// Over inproc libzmq reports nothing.
+func TestStreamWaitConnectedInproc(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	b := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://wait"}})
+	c := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"inproc://wait"}})
+	zmqiotest.Must(t, c.WaitConnected(ctx, 1))
+	if err := b.WaitConnected(ctx, 1); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a stream that is bound over inproc: %v", err)
+	}
+}
+
+// Events come from the call on. Those that a reader is too slow for are counted.
+func TestStreamEvents(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	s := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	slow := s.Events(ctx)
+	const bound = 1500
+	for range bound { // each is an event
+		addr, err := s.Transport().Bind("tcp://127.0.0.1:*")
+		zmqiotest.Must(t, err)
+		zmqiotest.Must(t, s.Transport().Unbind(addr))
+	}
+	late := s.Events(ctx)
+	last, err := s.Transport().Bind("tcp://127.0.0.1:*")
+	zmqiotest.Must(t, err)
+	next, stop := iter.Pull2(late)
+	defer stop()
+	for { // what Unbind before the call has set off may come behind it
+		ev, err, ok := next()
+		if !ok || err != nil {
+			t.Fatalf("%v, %t", err, ok)
+		}
+		if ev.Event == zmq.EVENT_LISTENING {
+			if ev.Endpoint != last {
+				t.Errorf("listening at %s, want %s", ev.Endpoint, last)
+			}
+			break
+		}
+	}
+	zmqiotest.Must(t, s.Close())
+	kept, dropped := 0, false
+	for ev, err := range slow {
+		switch {
+		case errors.Is(err, zmqio.ErrEventsDropped):
+			dropped = true
+		case err != nil:
+			t.Error(err)
+		case ev.Event == 0:
+			t.Error("an event without a number")
+		default:
+			kept++
+		}
+	}
+	if kept != 1024 || !dropped {
+		t.Errorf("%d events were kept, others dropped with a word: %t", kept, dropped)
+	}
+	for ev, err := range s.Events(ctx) {
+		t.Errorf("after the end: %v, %v", ev, err)
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, err := range s.Events(ended) {
+		if !errors.Is(err, context.Canceled) && !errors.Is(err, zmqio.ErrTransportClosed) {
+			t.Error(err)
+		}
+	}
+}
+
+// A cable stalls, as if it were pulled out. Liveness tells that the stream is stale and its
+// endpoint gone, and that both are back.
+func TestStreamLiveness(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	push := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	cable := zmqiotest.NewCable(t, push.Addr())
+	events := make(chan zmqio.LivenessEvent, 100)
+	pull := openStream(t, zmq.PULL, zmqio.StreamConfig{
+		Loop: loop, Connect: []string{cable.Endpoint()},
+		Liveness:  zmqio.Liveness{Idle: 150 * time.Millisecond, Notify: func(ev zmqio.LivenessEvent) { events <- ev }},
+		Configure: func(o zmq.Sockopts) error { return o.SetHeartbeatTTL(time.Hour) },
+	})
+	ttl, err := pull.Transport().Sockopts().HeartbeatTTL()
+	if err != nil || ttl != time.Hour {
+		t.Errorf("an option that was set by hand is %v, %v", ttl, err)
+	}
+	if ivl, err := pull.Transport().Sockopts().HeartbeatInterval(); err != nil || ivl != 50*time.Millisecond {
+		t.Errorf("HEARTBEAT_IVL is %v, %v", ivl, err)
+	}
+	wait := func(wants ...zmqio.LivenessEvent) {
+		t.Helper()
+		for len(wants) > 0 {
+			select {
+			case ev := <-events:
+				left := wants[:0]
+				for _, w := range wants {
+					if w != ev {
+						left = append(left, w)
+					}
+				}
+				wants = left
+			case <-ctx.Done():
+				t.Fatalf("did not come: %v", wants)
+			}
+		}
+	}
+	zmqiotest.Must(t, push.Send(ctx, []byte("1")))
+	recvNumbers(ctx, t, pull, 1, 2)
+	wait(zmqio.LivenessEvent{State: zmqio.LivenessStale}) // nothing is sent
+	zmqiotest.Must(t, push.Send(ctx, []byte("2")))
+	wait(zmqio.LivenessEvent{State: zmqio.LivenessBack})
+	cable.Stall()
+	wait(zmqio.LivenessEvent{State: zmqio.LivenessGone, Endpoint: cable.Endpoint()}, zmqio.LivenessEvent{State: zmqio.LivenessStale})
+	cable.Flow()
+	wait(zmqio.LivenessEvent{State: zmqio.LivenessBack, Endpoint: cable.Endpoint()})
+	zmqiotest.Must(t, push.Send(ctx, []byte("3")))
+	wait(zmqio.LivenessEvent{State: zmqio.LivenessBack})
+	recvNumbers(ctx, t, pull, 2, 4)
+}

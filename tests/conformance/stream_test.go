@@ -1,0 +1,223 @@
+package conformance
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
+)
+
+// openStream opens a stream that the test aborts.
+func openStream(t *testing.T, typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Stream {
+	t.Helper()
+	s, err := zmqio.Open(t.Context(), typ, cfg)
+	zmqiotest.Must(t, err)
+	t.Cleanup(func() { zmqiotest.Must(t, s.Abort()) })
+	return s
+}
+
+// streamPair returns connected streams on a loop that runs.
+func streamPair(t *testing.T, bound, connected zmq.SocketType, cfg zmqio.StreamConfig) (b, c *zmqio.Stream) {
+	t.Helper()
+	cfg.Loop = zmqiotest.RunLoop(t, nil)
+	bind := cfg
+	bind.Bind = []string{"tcp://127.0.0.1:*"}
+	b = openStream(t, bound, bind)
+	cfg.Connect = []string{b.Addr()}
+	return b, openStream(t, connected, cfg)
+}
+
+func TestStreamSendsAndReceives(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	b, c := streamPair(t, zmq.PAIR, zmq.PAIR, zmqio.StreamConfig{})
+	for _, msg := range [][]string{{"one"}, {"", "two", ""}, {""}} {
+		var frames [][]byte
+		for _, f := range msg {
+			frames = append(frames, []byte(f))
+		}
+		zmqiotest.Must(t, c.Send(ctx, frames...))
+		got, err := b.Recv(ctx)
+		zmqiotest.Must(t, err)
+		if fmt.Sprintf("%q", got) != fmt.Sprintf("%q", msg) {
+			t.Errorf("got %q, want %q", got, msg)
+		}
+		zmqiotest.Must(t, b.TrySend(got...))
+		if _, err := c.Recv(ctx); err != nil {
+			t.Error(err)
+		}
+	}
+	if got, err := b.TryRecv(); got != nil || err != nil {
+		t.Errorf("TryRecv: %q, %v", got, err)
+	}
+	for _, err := range []error{b.Send(ctx), b.TrySend()} {
+		if !errors.Is(err, zmqio.ErrInvalidArgument) {
+			t.Errorf("no frames: %v", err)
+		}
+	}
+}
+
+// A hundred receivers wait under contexts that end at random. Each message comes to one of
+// them, and those of one receiver come in order.
+func TestStreamCancelledReceiversLoseNothing(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	const receivers, messages = 100, 200_000
+	ctx := zmqiotest.Bounded(t, 4*time.Minute)
+	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 8 << 10})
+	var (
+		mu        sync.Mutex
+		seen      = make([]bool, messages)
+		left      = messages
+		cancelled int
+		group     sync.WaitGroup
+	)
+	all, done := context.WithCancel(ctx)
+	defer done()
+	for range receivers {
+		group.Go(func() {
+			last := -1
+			for all.Err() == nil {
+				one, cancel := context.WithTimeout(all, time.Duration(rand.IntN(200))*time.Microsecond)
+				msg, err := b.Recv(one)
+				cancel()
+				mu.Lock()
+				switch {
+				case err == nil:
+					n := int(binary.BigEndian.Uint32(msg[0]))
+					if seen[n] || n <= last {
+						t.Errorf("message %d came after %d, seen before: %t", n, last, seen[n])
+					}
+					seen[n], last = true, n
+					if left--; left == 0 {
+						done()
+					}
+				case msg != nil:
+					t.Errorf("a message with %v", err)
+				case !errors.Is(err, context.DeadlineExceeded) && all.Err() == nil:
+					t.Error(err)
+					done()
+				default:
+					cancelled++
+				}
+				mu.Unlock()
+			}
+		})
+	}
+	for n := range messages {
+		if err := c.Send(ctx, binary.BigEndian.AppendUint32(nil, uint32(n))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	group.Wait()
+	if left != 0 || cancelled == 0 {
+		t.Errorf("%d messages did not come; %d receives were cancelled", left, cancelled)
+	}
+	t.Logf("%d receives were cancelled", cancelled)
+}
+
+// What is received and not read is bounded, its sender waits, and others go on.
+func TestStreamReadBufferIsBounded(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	const size = 1 << 10
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	few := func(o zmq.Sockopts) error {
+		return errors.Join(o.SetSndHWM(10), o.SetRcvHWM(10), o.SetSndBuf(4<<10), o.SetRcvBuf(4<<10))
+	}
+	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 16 << 10, Configure: few})
+	sent := 0
+	for {
+		err := c.TrySend(binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(sent))[:size])
+		if errors.Is(err, zmqio.ErrBufferFull) {
+			one, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
+			err = c.Send(one, binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(sent))[:size])
+			cancel()
+			if errors.Is(err, context.DeadlineExceeded) {
+				break
+			}
+		}
+		zmqiotest.Must(t, err)
+		if sent++; sent > 2000 {
+			t.Fatal("the sender does not feel that nothing is read")
+		}
+	}
+	other := openStream(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Bind: []string{"inproc://a"}})
+	peer := openStream(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Connect: []string{"inproc://a"}})
+	zmqiotest.Must(t, peer.Send(ctx, []byte("x")))
+	if _, err := other.Recv(ctx); err != nil {
+		t.Errorf("another stream: %v", err)
+	}
+	for n := range sent {
+		msg, err := b.Recv(ctx)
+		zmqiotest.Must(t, err)
+		if got := int(binary.BigEndian.Uint32(msg[0])); got != n {
+			t.Fatalf("got %d, want %d", got, n)
+		}
+	}
+}
+
+func TestStreamEndings(t *testing.T) {
+	for name, test := range map[string]struct {
+		end       func(*zmqio.Stream, *zmqio.EventLoop) error
+		want      error
+		keepsRead bool
+	}{
+		"Close":      {func(s *zmqio.Stream, _ *zmqio.EventLoop) error { return s.Close() }, io.EOF, true},
+		"Shutdown":   {func(s *zmqio.Stream, _ *zmqio.EventLoop) error { return s.Shutdown(context.Background()) }, io.EOF, true},
+		"Abort":      {func(s *zmqio.Stream, _ *zmqio.EventLoop) error { return s.Abort() }, zmqio.ErrTransportClosed, false},
+		"loop's end": {func(_ *zmqio.Stream, l *zmqio.EventLoop) error { return l.Close() }, zmqio.ErrTransportClosed, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+			loop, err := zmqio.NewEventLoop(nil)
+			zmqiotest.Must(t, err)
+			zmqiotest.Must(t, loop.Start())
+			t.Cleanup(func() { zmqiotest.Must(t, loop.Close()) })
+			s := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://end"}})
+			push := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"inproc://end"}})
+			zmqiotest.Must(t, push.Send(ctx, []byte("first")))
+			if _, err := s.Recv(ctx); err != nil {
+				t.Fatal(err)
+			}
+			waiting := make(chan error)
+			go func() { // takes nothing: the first has been read
+				_, err := s.Recv(ctx)
+				if err == nil { // the second came first
+					_, err = s.Recv(ctx)
+				}
+				waiting <- err
+			}()
+			if err := test.end(s, loop); err != nil {
+				t.Errorf("the end: %v", err)
+			}
+			if err := <-waiting; !errors.Is(err, test.want) {
+				t.Errorf("a receiver that waits got %v, want %v", err, test.want)
+			}
+			if _, err := s.Recv(ctx); !errors.Is(err, test.want) {
+				t.Errorf("Recv returned %v, want %v", err, test.want)
+			}
+			if err := s.Err(); !errors.Is(err, test.want) {
+				t.Errorf("Err returned %v, want %v", err, test.want)
+			}
+			for _, err := range []error{s.Send(ctx, []byte("x")), s.TrySend([]byte("x"))} {
+				if !errors.Is(err, zmqio.ErrTransportClosed) {
+					t.Errorf("Send returned %v", err)
+				}
+			}
+			for _, err := range s.Messages(ctx) {
+				if test.want == io.EOF {
+					t.Errorf("Messages yielded %v", err)
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,181 @@
+package zmqio
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+// Liveness finds out when the other side of a Stream is no longer there, which TCP by itself
+// may never tell. The zero value does nothing.
+//
+// Idle sets the options that libzmq and the kernel have for that, so that a dead connection
+// ends within about Idle and is made again: HEARTBEAT_IVL is a third of Idle,
+// HEARTBEAT_TIMEOUT two thirds, HEARTBEAT_TTL, CONNECT_TIMEOUT and TCP_MAXRT are Idle, and
+// TCP_KEEPALIVE is on, with Idle in three steps. An option that Configure has set stays as
+// it is.
+//
+// libzmq does not read heartbeats while a stream has no room for messages. A stream that is
+// not read for longer than Idle therefore loses its connections.
+type Liveness struct {
+	// Idle is how long nothing may come; 0 is for ever, and the least is a millisecond.
+	Idle time.Duration
+	// Notify, if not nil, is called on the loop when the state changes. It needs Idle.
+	Notify func(LivenessEvent)
+}
+
+// LivenessState says what a LivenessEvent is about.
+type LivenessState uint8
+
+const (
+	// LivenessStale says that no message has come for Liveness.Idle, on a stream that
+	// receives and is read. The connections may be there all the same.
+	LivenessStale LivenessState = iota + 1
+	// LivenessGone says that the last connection of an endpoint has ended. libzmq connects
+	// again where the stream is connected.
+	LivenessGone
+	// LivenessBack says that a message has come after LivenessStale, or that an endpoint
+	// has a connection after LivenessGone. What was sent meanwhile may be lost.
+	LivenessBack
+)
+
+// String returns the name of the state: stale, gone or back.
+func (s LivenessState) String() string {
+	switch s {
+	case LivenessStale:
+		return "stale"
+	case LivenessGone:
+		return "gone"
+	case LivenessBack:
+		return "back"
+	}
+	return fmt.Sprintf("LivenessState(%d)", uint8(s))
+}
+
+// A LivenessEvent is what Liveness.Notify gets.
+type LivenessEvent struct {
+	State LivenessState
+	// Endpoint is the one that is gone or back, in libzmq's form, and empty for
+	// LivenessStale and for what comes back from it.
+	Endpoint string
+}
+
+func (l Liveness) check() error {
+	switch {
+	case l.Idle < 0, l.Idle > 0 && l.Idle < time.Millisecond:
+		return invalid("Liveness.Idle is %v, not 0 or at least a millisecond", l.Idle)
+	case l.Idle == 0 && l.Notify != nil:
+		return invalid("Liveness.Notify needs Liveness.Idle")
+	}
+	return nil
+}
+
+// maxTTL is what HEARTBEAT_TTL can hold.
+const maxTTL = 6553 * time.Second
+
+// configure sets the options of t that have not been set.
+func (l Liveness) configure(t *Transport) error {
+	third := max(l.Idle/3, time.Millisecond)
+	for _, s := range []struct {
+		opt   zmq.Option
+		value any
+	}{
+		{zmq.HEARTBEAT_IVL, third},
+		{zmq.HEARTBEAT_TIMEOUT, 2 * third},
+		{zmq.HEARTBEAT_TTL, min(l.Idle, maxTTL)},
+		{zmq.CONNECT_TIMEOUT, l.Idle},
+		{zmq.TCP_MAXRT, l.Idle},
+		{zmq.TCP_KEEPALIVE, 1},
+		{zmq.TCP_KEEPALIVE_IDLE, third},
+		{zmq.TCP_KEEPALIVE_INTVL, third},
+		{zmq.TCP_KEEPALIVE_CNT, 2},
+	} {
+		if t.isTouched(s.opt) {
+			continue
+		}
+		if err := t.Setsockopt(s.opt, s.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A lifeline watches over a Stream with Liveness. Loop goroutine only.
+type lifeline struct {
+	Liveness
+	loop  *EventLoop
+	last  time.Duration // when messages came, on the loop's clock
+	stale bool
+	gone  map[string]bool
+	timer *TimerHandle
+}
+
+func newLifeline(l Liveness, loop *EventLoop) *lifeline {
+	return &lifeline{Liveness: l, loop: loop, gone: make(map[string]bool)}
+}
+
+// start sets the options of t, and begins to wait for messages.
+func (v *lifeline) start(t *Transport) error {
+	if err := v.configure(t); err != nil {
+		return err
+	}
+	if t.traits.receives {
+		v.last = v.loop.Time()
+		v.await(t, v.Idle)
+	}
+	return nil
+}
+
+// await looks after d whether messages have come.
+func (v *lifeline) await(t *Transport, d time.Duration) {
+	v.timer, _ = v.loop.CallLater(d, func() { // fails when the loop is closed
+		idle := v.loop.Time() - v.last
+		if !t.reads() { // it is not read, so nothing can come
+			v.last, idle = v.loop.Time(), 0
+		}
+		if idle >= v.Idle && !v.stale {
+			v.stale = true
+			v.tell(LivenessEvent{State: LivenessStale})
+		}
+		if idle >= v.Idle {
+			idle = 0
+		}
+		v.await(t, v.Idle-idle)
+	})
+}
+
+// came is told that messages have come.
+func (v *lifeline) came() {
+	v.last = v.loop.Time()
+	if v.stale {
+		v.stale = false
+		v.tell(LivenessEvent{State: LivenessBack})
+	}
+}
+
+// counted is told that an endpoint that had this many connections has others.
+func (v *lifeline) counted(endpoint string, before, after int) {
+	switch {
+	case before > 0 && after == 0:
+		v.gone[endpoint] = true
+		v.tell(LivenessEvent{LivenessGone, endpoint})
+	case after > 0 && v.gone[endpoint]:
+		delete(v.gone, endpoint)
+		v.tell(LivenessEvent{LivenessBack, endpoint})
+	}
+}
+
+// tell has Notify called by the loop, in order.
+func (v *lifeline) tell(ev LivenessEvent) {
+	if v.Notify != nil {
+		_, _ = v.loop.CallSoon(func() { v.Notify(ev) }) // fails when the loop is closed
+	}
+}
+
+// stop ends the waiting.
+func (v *lifeline) stop() {
+	if v.timer != nil {
+		v.timer.Cancel()
+	}
+}

@@ -1,0 +1,197 @@
+package zmqio
+
+import (
+	"context"
+	"io"
+	"sync"
+
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// An mailbox holds what a Stream has received and its receivers have not read. The loop puts
+// whole batches in. A message goes to the receiver that has waited longest, so that the
+// queue is empty while a receiver waits. A message that a receiver was handed beats the end
+// of its context: cancelling a receive loses nothing.
+//
+// All fields but t are under mu, which is taken before the locks of a transport.
+type mailbox struct {
+	t *Transport // to hold and to release reading
+
+	mu      sync.Mutex
+	queue   [][][]byte // from head on
+	head    int
+	size    flow.Size // of the queue
+	max     int       // bytes, and frames, at which reading is held
+	held    bool
+	waiting []*parked // oldest first
+	end     error     // why nothing more comes; nil while something may
+}
+
+// A parked receiver waits for one message. Its channel has room for it, and is closed without one
+// at the end of the mailbox.
+type parked struct{ handed chan [][]byte }
+
+// parkedPool is for reuse: each has an empty channel.
+var parkedPool = sync.Pool{New: func() any { return &parked{make(chan [][]byte, 1)} }}
+
+// put takes over messages from the loop, and holds reading where there are enough.
+func (m *mailbox) put(msgs [][][]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.end != nil {
+		return
+	}
+	n := min(len(msgs), len(m.waiting))
+	for i, w := range m.waiting[:n] {
+		w.handed <- msgs[i]
+	}
+	m.dropWaitingLocked(n)
+	m.appendLocked(msgs[n:])
+	for _, msg := range msgs[n:] {
+		m.size.Bytes += sizeOf(msg).Bytes
+		m.size.Items += len(msg)
+	}
+	if !m.held && (m.size.Bytes >= m.max || m.size.Items >= m.max) {
+		m.held = true
+		m.t.holdReading()
+	}
+}
+
+// appendLocked appends to the queue. It moves the queue to the front of its memory where that
+// is half empty and else would have to grow. Caller holds m.mu.
+func (m *mailbox) appendLocked(msgs [][][]byte) {
+	if left := len(m.queue) - m.head; m.head >= left && len(m.queue)+len(msgs) > cap(m.queue) || left == 0 {
+		copy(m.queue, m.queue[m.head:])
+		clear(m.queue[left:])
+		m.queue, m.head = m.queue[:left], 0
+	}
+	m.queue = append(m.queue, msgs...)
+}
+
+// dropWaitingLocked takes the n oldest receivers off. Caller holds m.mu.
+func (m *mailbox) dropWaitingLocked(n int) {
+	clear(m.waiting[:n])
+	if m.waiting = m.waiting[n:]; len(m.waiting) == 0 {
+		m.waiting = nil
+	}
+}
+
+// unget gives back a message that a receiver has got, to be the next one.
+func (m *mailbox) unget(msg [][]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case len(m.waiting) > 0:
+		m.waiting[0].handed <- msg
+		m.dropWaitingLocked(1)
+		return
+	case m.head > 0:
+		m.head--
+		m.queue[m.head] = msg
+	default:
+		m.queue = append([][][]byte{msg}, m.queue...)
+	}
+	m.size.Bytes += sizeOf(msg).Bytes
+	m.size.Items += len(msg)
+}
+
+// take returns the next message of the queue. Where there is none it returns the end, or
+// with wait a new receiver.
+func (m *mailbox) take(wait bool) (msg [][]byte, w *parked, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.head < len(m.queue) {
+		msg, m.queue[m.head] = m.queue[m.head], nil
+		m.head++
+		m.size.Bytes -= sizeOf(msg).Bytes
+		m.size.Items -= len(msg)
+		m.releaseLocked()
+		return msg, nil, nil
+	}
+	if m.end == nil && wait {
+		w = parkedPool.Get().(*parked)
+		m.waiting = append(m.waiting, w)
+	}
+	return nil, w, m.end
+}
+
+// releaseLocked has the loop read again where a quarter of max is left. Caller holds m.mu.
+func (m *mailbox) releaseLocked() {
+	if m.held && m.size.Bytes <= m.max/4 && m.size.Items <= m.max/4 {
+		m.held = false
+		m.t.releaseReading()
+	}
+}
+
+// receive waits for the message of w, or the end of ctx, or that of the mailbox.
+func (m *mailbox) receive(ctx context.Context, w *parked) ([][]byte, error) {
+	select {
+	case msg, ok := <-w.handed:
+		return m.received(w, msg, ok)
+	case <-ctx.Done():
+	}
+	if m.withdraw(w) {
+		parkedPool.Put(w)
+		return nil, context.Cause(ctx)
+	}
+	msg, ok := <-w.handed
+	return m.received(w, msg, ok)
+}
+
+// received returns what w has got: msg, or the end of the mailbox where its channel is closed.
+func (m *mailbox) received(w *parked, msg [][]byte, ok bool) ([][]byte, error) {
+	if !ok {
+		return nil, m.ended()
+	}
+	parkedPool.Put(w)
+	return msg, nil
+}
+
+// withdraw takes w off, and reports whether it had not been handed anything.
+func (m *mailbox) withdraw(w *parked) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for i, other := range m.waiting {
+		if other == w {
+			m.waiting = append(m.waiting[:i], m.waiting[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// clear drops what was received.
+func (m *mailbox) clear() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.clearLocked()
+	m.releaseLocked()
+}
+
+// clearLocked drops what was received. Caller holds m.mu.
+func (m *mailbox) clearLocked() { m.queue, m.head, m.size = nil, 0, flow.Size{} }
+
+// finish ends the mailbox with err, which is not nil. The first call counts, but a later one
+// replaces io.EOF. With io.EOF, and an error of the socket, what was received can still be
+// read; with drop it cannot.
+func (m *mailbox) finish(err error, drop bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.end == nil || m.end == io.EOF && drop {
+		m.end = err
+	}
+	if drop {
+		m.clearLocked()
+	}
+	for _, w := range m.waiting {
+		close(w.handed)
+	}
+	m.waiting = nil
+}
+
+// ended returns why nothing more comes, or nil.
+func (m *mailbox) ended() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.end
+}

@@ -1,0 +1,219 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/zmqio/zmq"
+)
+
+// A roster knows who is connected to a Stream, and what its peers subscribe to, as far as
+// libzmq reports it.
+type roster struct {
+	mu sync.Mutex // the last to be taken
+	// ready counts connections that are past their handshake, by the endpoint that they
+	// were made through. libzmq does not say which connection a handshake belongs to.
+	ready   map[string]int
+	failing map[string]int // whose handshake failed, and whose end is still to be reported
+	topics  map[string]int // subscriptions of peers, on an XPUB
+	change  chan struct{}  // closed at the next change
+}
+
+func newRoster() *roster {
+	return &roster{ready: make(map[string]int), failing: make(map[string]int), topics: make(map[string]int), change: make(chan struct{})}
+}
+
+// update changes the roster with do, and wakes those that wait.
+func (r *roster) update(do func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	do()
+	close(r.change)
+	r.change = make(chan struct{})
+}
+
+// until waits until is, which looks at the roster, returns true, or alive ends.
+func (r *roster) until(ctx, alive context.Context, is func() bool) error {
+	for {
+		r.mu.Lock()
+		done, change := is(), r.change
+		r.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-change:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-alive.Done():
+			return ErrTransportClosed
+		}
+	}
+}
+
+// handshakes are the events that a roster needs. Before 4.3.0 libzmq does not report
+// handshakes, and a connection counts from its beginning.
+func handshakes() (events, begin zmq.Event) {
+	begin = zmq.EVENT_HANDSHAKE_SUCCEEDED
+	if begin.Require() != nil {
+		begin = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+	}
+	events = begin | zmq.EVENT_DISCONNECTED
+	if begin == zmq.EVENT_HANDSHAKE_SUCCEEDED {
+		events |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+	}
+	return events, begin
+}
+
+// follow takes note of an event, and returns how many connections its endpoint had and has.
+func (r *roster) follow(ev zmq.MonitorEvent, begin zmq.Event) (before, after int) {
+	r.update(func() {
+		before = r.ready[ev.Endpoint]
+		defer func() { after = r.ready[ev.Endpoint] }()
+		switch ev.Event {
+		case zmq.EVENT_DISCONNECTED:
+			if r.failing[ev.Endpoint] > 0 {
+				r.failing[ev.Endpoint]--
+			} else if r.ready[ev.Endpoint] > 0 {
+				r.ready[ev.Endpoint]--
+			}
+		case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+			r.failing[ev.Endpoint]++
+		default:
+			if ev.Event&begin != 0 {
+				r.ready[ev.Endpoint]++
+			}
+		}
+	})
+	return before, after
+}
+
+// detached implements owner: it takes the connections of an endpoint off that this side has
+// ended, which libzmq does not report.
+func (r *roster) detached(endpoint string) {
+	r.update(func() { delete(r.ready, endpoint) })
+}
+
+// subscribed takes note of messages of an XPUB's peers.
+func (r *roster) subscribed(msgs [][][]byte) {
+	r.update(func() {
+		for _, msg := range msgs {
+			if len(msg) != 1 || len(msg[0]) == 0 {
+				continue
+			}
+			switch topic := string(msg[0][1:]); msg[0][0] {
+			case 1:
+				r.topics[topic]++
+			case 0:
+				if r.topics[topic]--; r.topics[topic] <= 0 {
+					delete(r.topics, topic)
+				}
+			}
+		}
+	})
+}
+
+// WaitConnected waits until n connections are past their handshake, those that the stream
+// has made and those that it has accepted together. It asks no peer whether it is ready: a
+// subscription may still be on its way.
+//
+// Over inproc libzmq reports nothing. A connect counts at once. A stream that is bound to
+// inproc endpoints alone returns errors.ErrUnsupported.
+//
+// The other errors are ErrInvalidArgument for an n below 1, the cause of ctx,
+// ErrTransportClosed when the stream ends, and ErrWouldDeadlock on the loop's own goroutine.
+func (s *Stream) WaitConnected(ctx context.Context, n int) error {
+	if err := s.mayWait(ctx, n); err != nil {
+		return err
+	}
+	listeners, connections := s.t.Listeners(), s.t.Connections()
+	if len(listeners) > 0 && len(connections) == 0 && all(listeners, isInproc) {
+		return fmt.Errorf("zmqio: libzmq does not report connections over inproc: %w", errors.ErrUnsupported)
+	}
+	return s.roster.until(ctx, s.alive, func() bool {
+		ready := 0
+		for _, c := range connections {
+			if isInproc(c) {
+				ready++
+			}
+		}
+		for _, c := range s.roster.ready {
+			ready += c
+		}
+		return ready >= n
+	})
+}
+
+// WaitSubscribed waits until n subscriptions to just this topic have come to an XPUB. A
+// message that is sent then reaches these subscribers. The subscriptions are also messages
+// of the stream, which Recv returns. A stream that is full of them, because none is read,
+// takes no more and does not learn of others.
+//
+// libzmq reports the first subscription to a topic alone, unless XPUB_VERBOSER is set. An n
+// above 1 therefore needs that option, else it is ErrInvalidArgument.
+//
+// The other errors are ErrSocketType for any other type, because a PUB cannot know, and those
+// of WaitConnected.
+func (s *Stream) WaitSubscribed(ctx context.Context, topic string, n int) error {
+	if err := s.mayWait(ctx, n); err != nil {
+		return err
+	}
+	if s.t.typ != zmq.XPUB {
+		return fmt.Errorf("%w: an XPUB knows its subscribers, a %v does not", ErrSocketType, s.t.typ)
+	}
+	if n > 1 && !s.t.isSet(zmq.XPUB_VERBOSER) {
+		return invalid("libzmq tells %d subscriptions to one topic apart only with XPUB_VERBOSER", n)
+	}
+	return s.roster.until(ctx, s.alive, func() bool { return s.roster.topics[topic] >= n })
+}
+
+func (s *Stream) mayWait(ctx context.Context, n int) error {
+	switch {
+	case ctx == nil:
+		return errNilContext()
+	case n < 1:
+		return invalid("cannot wait for %d", n)
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case s.t.loop.InLoop():
+		return ErrWouldDeadlock
+	}
+	return nil
+}
+
+func all(endpoints []string, is func(string) bool) bool {
+	for _, e := range endpoints {
+		if !is(e) {
+			return false
+		}
+	}
+	return true
+}
+
+// Events returns an iterator over what happens to the connections of the stream, from the
+// call of Events on, in the order of libzmq. 1,024 events are kept for a reader that is slow.
+// Where more come, ErrEventsDropped takes the place of those dropped, with their number, and
+// the iterator goes on. It ends with the cause of ctx, and without an error at the end of the
+// stream. ctx must end, or the stream, for the events to be no longer kept.
+//
+// aiozmq: event_received
+func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] {
+	f := newFeed[zmq.MonitorEvent]()
+	cancel, err := s.t.subscribeMonitor(zmq.EVENT_ALL, f.put)
+	if err != nil {
+		return func(yield func(zmq.MonitorEvent, error) bool) {
+			if !errors.Is(err, ErrTransportClosed) {
+				yield(zmq.MonitorEvent{}, err)
+			}
+		}
+	}
+	stop := context.AfterFunc(s.alive, f.end)
+	context.AfterFunc(ctx, func() {
+		stop()
+		cancel()
+	})
+	return f.all(ctx)
+}

@@ -1,0 +1,373 @@
+package rpc
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// DefaultInFlight is Config.MaxInFlight where that is 0.
+const DefaultInFlight = 10_000
+
+// Config says what a Client is made of.
+type Config struct {
+	// Endpoints are those of the servers, at least one; a TCP endpoint may hold a name.
+	// Calls go to them in turn. One that has not answered within Timeout is left out for
+	// ten times as long, unless the others have not either.
+	Endpoints []string
+	// Timeout bounds each attempt of a call; 0 leaves that to the context of the call. A call
+	// takes up to Timeout times one more than Retries.
+	Timeout time.Duration
+	// Retries is how often a call that has got no reply within Timeout is sent again, each
+	// time to the next endpoint. A handler may then run twice. A reply that comes late from
+	// an earlier endpoint is taken as well.
+	Retries int
+	// MaxInFlight bounds the calls that wait for a reply; 0 is DefaultInFlight. More calls
+	// wait for their turn.
+	MaxInFlight int
+	// Codec is what Invoke uses; nil is JSON.
+	Codec Codec
+	// Loop is the loop that the sockets live on; nil is zmqio.DefaultLoop.
+	Loop *zmqio.EventLoop
+	// Configure is called for each socket before its connect, as in zmqio.ConnectionConfig.
+	Configure func(zmq.Sockopts) error
+}
+
+func (c Config) check() error {
+	switch {
+	case len(c.Endpoints) == 0:
+		return invalid("no endpoint")
+	case c.Timeout < 0:
+		return invalid("Timeout is negative: %v", c.Timeout)
+	case c.Retries < 0:
+		return invalid("Retries is negative: %d", c.Retries)
+	case c.Retries > 0 && c.Timeout == 0:
+		return invalid("Retries need a Timeout")
+	case c.MaxInFlight < 0:
+		return invalid("MaxInFlight is negative: %d", c.MaxInFlight)
+	}
+	return nil
+}
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
+}
+
+// A Client calls servers. Its methods may be called from every goroutine but the loop's own,
+// where Call is zmqio.ErrWouldDeadlock.
+type Client struct {
+	cfg    Config
+	loop   *zmqio.EventLoop
+	ends   []*end
+	next   atomic.Uint64 // for the ids, and the endpoints' turns
+	tokens chan struct{} // one for each call in flight
+
+	mu      sync.Mutex
+	pending map[uint64]chan reply // by the number of the id
+	closed  bool
+
+	stats struct{ calls, replies, failures, late, retries, timeouts atomic.Uint64 }
+}
+
+// ClientStats counts what a Client has done.
+type ClientStats struct {
+	Calls    uint64 // that were begun
+	Replies  uint64 // that a caller got, those with an Error among them
+	Failures uint64 // replies with an Error
+	Late     uint64 // replies that no caller was waiting for any more, dropped
+	Retries  uint64 // attempts beyond the first
+	Timeouts uint64 // attempts that ended without a reply
+	InFlight int    // calls that wait for a reply now
+}
+
+// A reply is what a caller waits for.
+type reply struct {
+	body   [][]byte
+	failed bool // body is the text of an Error
+	err    error
+}
+
+// replies are channels for reuse; they are empty.
+var replies = sync.Pool{New: func() any { return make(chan reply, 1) }}
+
+// Dial returns a client of the servers at endpoints, with the zero Config otherwise.
+// Connections are made in the background, so Dial succeeds without a server.
+func Dial(ctx context.Context, endpoints ...string) (*Client, error) {
+	return NewClient(ctx, Config{Endpoints: endpoints})
+}
+
+// NewClient returns a client. ctx bounds the wait for the loop. The errors are
+// zmqio.ErrInvalidArgument and those of [zmqio.EventLoop.CreateZmqConnection].
+func NewClient(ctx context.Context, cfg Config) (*Client, error) {
+	if ctx == nil {
+		return nil, invalid("nil context")
+	}
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	cfg.Endpoints = slices.Clone(cfg.Endpoints)
+	if cfg.Codec == nil {
+		cfg.Codec = JSON
+	}
+	c := &Client{
+		cfg: cfg, loop: cfg.Loop, pending: make(map[uint64]chan reply),
+		tokens: make(chan struct{}, cmp.Or(cfg.MaxInFlight, DefaultInFlight)),
+	}
+	if c.loop == nil {
+		var err error
+		if c.loop, err = zmqio.DefaultLoop(); err != nil {
+			return nil, err
+		}
+	}
+	for _, endpoint := range cfg.Endpoints {
+		e := &end{c: c, endpoint: endpoint}
+		_, _, err := c.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return e }, zmq.DEALER, zmqio.ConnectionConfig{
+			Connect: []string{endpoint}, AllowHostnames: true, Configure: cfg.Configure,
+		})
+		if err != nil {
+			return nil, errors.Join(err, c.Close())
+		}
+		c.ends = append(c.ends, e)
+	}
+	return c, nil
+}
+
+// An end is the connection to one endpoint.
+type end struct {
+	zmqio.BaseProtocol
+	c         *Client
+	endpoint  string
+	transport *zmqio.Transport
+	silent    atomicDuration // until then, on the loop's clock, the endpoint is left out
+}
+
+// An atomicDuration is a time.Duration that goroutines share.
+type atomicDuration struct{ n atomic.Int64 }
+
+func (d *atomicDuration) Load() time.Duration   { return time.Duration(d.n.Load()) }
+func (d *atomicDuration) Store(v time.Duration) { d.n.Store(int64(v)) }
+
+// ConnectionMade keeps the transport.
+func (e *end) ConnectionMade(t *zmqio.Transport) { e.transport = t }
+
+// MsgsReceived hands replies to their callers.
+func (e *end) MsgsReceived(msgs [][][]byte) {
+	if e.silent.Load() != 0 {
+		e.silent.Store(0)
+	}
+	e.c.mu.Lock()
+	defer e.c.mu.Unlock()
+	for _, msg := range msgs {
+		e.c.receiveLocked(msg)
+	}
+}
+
+// ConnectionLost ends the calls, where libzmq and not Close has ended the socket: they
+// cannot tell which server would have answered.
+func (e *end) ConnectionLost(err error) {
+	if err == nil {
+		err = ErrClientClosed
+	}
+	e.c.finish(err)
+}
+
+// receiveLocked hands one reply to its caller. Caller holds c.mu.
+func (c *Client) receiveLocked(msg [][]byte) {
+	envelope, body, ok := splitEnvelope(msg)
+	if !ok || len(envelope) != 2 {
+		c.stats.late.Add(1)
+		return
+	}
+	number, failed, ok := parseID(envelope[0])
+	ch := c.pending[number]
+	if !ok || ch == nil {
+		c.stats.late.Add(1)
+		return
+	}
+	delete(c.pending, number)
+	ch <- reply{body: body, failed: failed}
+}
+
+// finish ends all calls with err, and refuses others.
+func (c *Client) finish(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.closed = true
+	for number, ch := range c.pending {
+		delete(c.pending, number)
+		ch <- reply{err: err}
+	}
+}
+
+// Call sends a request of the frames given to a server and returns the body of its reply,
+// whose frames are the caller's. The frames given may be reused when Call has returned. A
+// reply that comes after Call has returned is dropped and counted.
+//
+// The errors are the cause of ctx, ErrTimeout after the last retry, an *Error that the
+// server's handler has returned, ErrClientClosed, zmqio.ErrWouldDeadlock on the loop's own
+// goroutine, and what ended a socket.
+func (c *Client) Call(ctx context.Context, frames ...[]byte) ([][]byte, error) {
+	switch {
+	case ctx == nil:
+		return nil, invalid("nil context")
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case c.loop.InLoop():
+		return nil, zmqio.ErrWouldDeadlock
+	}
+	select {
+	case c.tokens <- struct{}{}:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	defer func() { <-c.tokens }()
+	c.stats.calls.Add(1)
+	return c.call(ctx, frames)
+}
+
+func (c *Client) call(ctx context.Context, frames [][]byte) ([][]byte, error) {
+	number := c.next.Add(1)
+	ch := replies.Get().(chan reply)
+	if !c.register(number, ch) {
+		return nil, ErrClientClosed
+	}
+	msg := append(append(make([][]byte, 0, 2+len(frames)), newID(number), nil), frames...)
+	for attempt := 0; ; attempt++ {
+		e := c.pick(number + uint64(attempt))
+		r, err := c.try(ctx, e, msg, ch)
+		switch {
+		case err == nil:
+			return c.result(ch, r)
+		case !errors.Is(err, ErrTimeout):
+			return c.abandon(number, ch, err)
+		}
+		c.stats.timeouts.Add(1)
+		e.silent.Store(c.loop.Time() + silence*c.cfg.Timeout)
+		if attempt == c.cfg.Retries {
+			return c.abandon(number, ch, fmt.Errorf("%w from %s", err, e.endpoint))
+		}
+		c.stats.retries.Add(1)
+	}
+}
+
+// silence is for how many times Config.Timeout an endpoint is left out that has not answered.
+const silence = 10
+
+// pick returns the endpoint whose turn it is, leaving out those that have not answered.
+func (c *Client) pick(turn uint64) *end {
+	n := uint64(len(c.ends))
+	if n > 1 && c.cfg.Timeout > 0 {
+		now := c.loop.Time()
+		for i := range n {
+			if e := c.ends[(turn+i)%n]; e.silent.Load() <= now {
+				return e
+			}
+		}
+	}
+	return c.ends[turn%n]
+}
+
+// register makes a call one that waits for its reply, unless the client is closed.
+func (c *Client) register(number uint64, ch chan reply) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	c.pending[number] = ch
+	return true
+}
+
+// try sends the request once, and waits for the reply. The error is ErrTimeout after
+// Config.Timeout.
+func (c *Client) try(ctx context.Context, e *end, msg [][]byte, ch chan reply) (reply, error) {
+	if c.cfg.Timeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeoutCause(ctx, c.cfg.Timeout, ErrTimeout)
+		defer cancel()
+	}
+	switch err := e.transport.WriteContext(ctx, msg); {
+	case errors.Is(err, zmqio.ErrTransportClosed):
+		return reply{}, ErrClientClosed
+	case err != nil:
+		return reply{}, err
+	}
+	select {
+	case r := <-ch:
+		return r, nil
+	case <-ctx.Done():
+		return reply{}, context.Cause(ctx)
+	}
+}
+
+// abandon ends a call with err, unless its reply has come meanwhile.
+func (c *Client) abandon(number uint64, ch chan reply, err error) ([][]byte, error) {
+	c.mu.Lock()
+	_, waiting := c.pending[number]
+	delete(c.pending, number)
+	c.mu.Unlock()
+	if !waiting {
+		return c.result(ch, <-ch)
+	}
+	replies.Put(ch)
+	return nil, err
+}
+
+// result returns what a caller has got.
+func (c *Client) result(ch chan reply, r reply) ([][]byte, error) {
+	replies.Put(ch)
+	if r.err != nil {
+		return nil, r.err
+	}
+	c.stats.replies.Add(1)
+	if !r.failed {
+		return r.body, nil
+	}
+	c.stats.failures.Add(1)
+	return nil, &Error{string(bytes.Join(r.body, nil))}
+}
+
+// Stats returns what the client has done so far.
+func (c *Client) Stats() ClientStats {
+	c.mu.Lock()
+	waiting := len(c.pending)
+	c.mu.Unlock()
+	return ClientStats{
+		Calls: c.stats.calls.Load(), Replies: c.stats.replies.Load(), Failures: c.stats.failures.Load(),
+		Late: c.stats.late.Load(), Retries: c.stats.retries.Load(), Timeouts: c.stats.timeouts.Load(), InFlight: waiting,
+	}
+}
+
+// Close ends the calls in flight with ErrClientClosed, and closes the sockets without waiting
+// for them. Requests of theirs that were not sent are dropped. It may be repeated, and
+// returns nil.
+func (c *Client) Close() error {
+	c.finish(ErrClientClosed)
+	for _, e := range c.ends {
+		_ = e.transport.Abort() // returns nil
+	}
+	return nil
+}
+
+// Invoke calls with req as the body and returns the body of the reply, both in the form of
+// the client's Codec. The other errors are those of Call.
+func Invoke[Resp, Req any](ctx context.Context, c *Client, req Req) (resp Resp, err error) {
+	b, err := marshal(c.cfg.Codec, req)
+	if err != nil {
+		return resp, err
+	}
+	body, err := c.Call(ctx, b)
+	if err != nil {
+		return resp, err
+	}
+	return resp, unmarshal(c.cfg.Codec, body, &resp)
+}

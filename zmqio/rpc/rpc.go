@@ -1,0 +1,112 @@
+// Package rpc sends requests and receives their replies over ZeroMQ. A [Client] keeps
+// thousands of calls in flight over one DEALER for each endpoint; [Serve] answers the
+// requests that come to a ROUTER or a REP.
+//
+// Both speak the form that REQ and REP use, so either end may be another program. A request
+// is an id, an empty frame and the body. Any REP, and any ROUTER that returns all frames up
+// to the empty one, sends the id back, by which a Client finds the caller. Bodies are frames;
+// [Invoke] and [Typed] put one value into one frame with a [Codec].
+//
+// A call that is retried may run its handler twice. Retries are therefore off unless
+// Config.Retries asks for them.
+package rpc
+
+import (
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+)
+
+// Errors of this package. Use errors.Is.
+var (
+	// ErrTimeout is the result of a call that no endpoint has answered within
+	// Config.Timeout, after all retries.
+	ErrTimeout error = &timeoutError{}
+	// ErrClientClosed is returned by calls on a client that has been closed, and ends those
+	// in flight.
+	ErrClientClosed = errors.New("rpc: client is closed")
+	// ErrNotDrained is returned by Serve where handlers were still running, or replies not
+	// sent, at the end of ServerConfig.DrainTimeout.
+	ErrNotDrained = errors.New("rpc: requests were not answered in time")
+	// ErrPanicked is what the caller of a handler that panicked gets, as the text of an Error.
+	ErrPanicked = errors.New("rpc: the handler panicked")
+)
+
+// A timeoutError is ErrTimeout, and says so to net.Error's users.
+type timeoutError struct{}
+
+func (*timeoutError) Error() string   { return "rpc: no reply in time" }
+func (*timeoutError) Timeout() bool   { return true }
+func (*timeoutError) Temporary() bool { return true }
+
+// An Error is what a handler has returned as an error, as its caller gets it.
+type Error struct{ Text string }
+
+func (e *Error) Error() string { return "rpc: " + e.Text }
+
+// A Codec turns values into bytes and back. Its methods are called from many goroutines.
+type Codec interface {
+	Marshal(v any) ([]byte, error)
+	Unmarshal(b []byte, v any) error
+}
+
+// JSON is the Codec of package encoding/json.
+var JSON Codec = jsonCodec{}
+
+type jsonCodec struct{}
+
+func (jsonCodec) Marshal(v any) ([]byte, error)   { return json.Marshal(v) }
+func (jsonCodec) Unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }
+
+// An id is the first frame of a request: a status and a number. A server of this package
+// replaces the status of a request by that of a failure. Any other server returns the id as
+// it is, so that no body of a foreign reply is taken for the text of an error.
+const (
+	idSize          = 9
+	request    byte = 0xA1
+	failure    byte = 0xA2
+	maxRouting      = 64 // frames in front of the empty one
+)
+
+func newID(number uint64) []byte {
+	return binary.BigEndian.AppendUint64(append(make([]byte, 0, idSize), request), number)
+}
+
+// parseID returns what newID was given, and whether the status is that of a failure.
+func parseID(id []byte) (number uint64, failed, ok bool) {
+	if len(id) != idSize || id[0] != request && id[0] != failure {
+		return 0, false, false
+	}
+	return binary.BigEndian.Uint64(id[1:]), id[0] == failure, true
+}
+
+// splitEnvelope splits a message behind its first empty frame, and reports whether it has one.
+func splitEnvelope(msg [][]byte) (envelope, body [][]byte, ok bool) {
+	for i, f := range msg[:min(len(msg), maxRouting)] {
+		if len(f) == 0 {
+			return msg[:i+1], msg[i+1:], true
+		}
+	}
+	return nil, nil, false
+}
+
+// marshal returns v as the one frame of a body.
+func marshal(c Codec, v any) ([]byte, error) {
+	b, err := c.Marshal(v)
+	if err != nil {
+		return nil, fmt.Errorf("rpc: encode %T: %w", v, err)
+	}
+	return b, nil
+}
+
+// unmarshal reads the one frame of a body into v.
+func unmarshal(c Codec, body [][]byte, v any) error {
+	if len(body) != 1 {
+		return fmt.Errorf("rpc: a body of %d frames, where %T needs one", len(body), v)
+	}
+	if err := c.Unmarshal(body[0], v); err != nil {
+		return fmt.Errorf("rpc: decode %T: %w", v, err)
+	}
+	return nil
+}

@@ -1,0 +1,305 @@
+package rpc_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/rpc"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
+)
+
+// A service is a server on a stream of its own, and a client of it.
+type service struct {
+	*rpc.Client
+	stream *zmqio.Stream
+	stop   context.CancelFunc // ends Serve
+	served chan error         // its result
+}
+
+func serve(t *testing.T, typ zmq.SocketType, h rpc.Handler, server rpc.ServerConfig, client rpc.Config) *service {
+	t.Helper()
+	loop := zmqiotest.RunLoop(t, nil)
+	s, err := zmqio.Open(t.Context(), typ, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	zmqiotest.Must(t, err)
+	t.Cleanup(func() { zmqiotest.Must(t, s.Abort()) })
+	ctx, stop := context.WithCancel(context.Background())
+	v := &service{stream: s, stop: stop, served: make(chan error, 1)}
+	if server.Logger == nil {
+		server.Logger = slog.New(slog.DiscardHandler)
+	}
+	go func() { v.served <- rpc.Serve(ctx, s, h, server) }()
+	t.Cleanup(stop)
+	client.Loop, client.Endpoints = loop, append([]string{s.Addr()}, client.Endpoints...)
+	v.Client, err = rpc.NewClient(t.Context(), client)
+	zmqiotest.Must(t, err)
+	t.Cleanup(func() { zmqiotest.Must(t, v.Close()) })
+	return v
+}
+
+func echo(_ context.Context, req [][]byte) ([][]byte, error) { return req, nil }
+
+func TestCall(t *testing.T) {
+	for _, typ := range []zmq.SocketType{zmq.ROUTER, zmq.REP} {
+		t.Run(typ.String(), func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+			v := serve(t, typ, echo, rpc.ServerConfig{}, rpc.Config{})
+			var group sync.WaitGroup
+			for i := range 100 {
+				group.Go(func() {
+					for j := range 10 {
+						body := fmt.Sprintf("%d.%d", i, j)
+						got, err := v.Call(ctx, []byte(body), nil, []byte("end"))
+						if err != nil || fmt.Sprintf("%q", got) != fmt.Sprintf("%q", []string{body, "", "end"}) {
+							t.Errorf("got %q, %v; want %s", got, err, body)
+						}
+					}
+				})
+			}
+			group.Wait()
+			if got := v.Stats(); got != (rpc.ClientStats{Calls: 1000, Replies: 1000}) {
+				t.Errorf("stats: %+v", got)
+			}
+		})
+	}
+}
+
+func TestInvoke(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	type sum struct{ A, B int }
+	v := serve(t, zmq.ROUTER, rpc.Typed(nil, func(_ context.Context, s sum) (int, error) {
+		if s.A == s.B {
+			return 0, errors.New("the same")
+		}
+		return s.A + s.B, nil
+	}), rpc.ServerConfig{}, rpc.Config{})
+	if got, err := rpc.Invoke[int](ctx, v.Client, sum{1, 2}); got != 3 || err != nil {
+		t.Errorf("got %d, %v", got, err)
+	}
+	var failed *rpc.Error
+	if _, err := rpc.Invoke[int](ctx, v.Client, sum{}); !errors.As(err, &failed) || failed.Text != "the same" {
+		t.Errorf("error: %v", err)
+	}
+	if _, err := rpc.Invoke[int](ctx, v.Client, "text"); !errors.As(err, &failed) || !strings.Contains(failed.Text, "decode") {
+		t.Errorf("wrong request: %v", err)
+	}
+	if _, err := rpc.Invoke[string](ctx, v.Client, sum{1, 2}); err == nil || errors.As(err, &failed) {
+		t.Errorf("wrong response: %v", err)
+	}
+	if _, err := rpc.Invoke[int](ctx, v.Client, func() {}); err == nil {
+		t.Error("a function was encoded")
+	}
+}
+
+// A handler that panics, exits its goroutine or fails answers all the same.
+func TestHandlerThatDoesNotReturn(t *testing.T) {
+	for _, typ := range []zmq.SocketType{zmq.ROUTER, zmq.REP} {
+		t.Run(typ.String(), func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+			v := serve(t, typ, func(_ context.Context, req [][]byte) ([][]byte, error) {
+				switch string(req[0]) {
+				case "panic":
+					panic("on purpose")
+				case "exit":
+					runtime.Goexit()
+				case "fail":
+					return nil, errors.New("failed")
+				}
+				return nil, nil
+			}, rpc.ServerConfig{}, rpc.Config{})
+			for req, want := range map[string]string{"panic": rpc.ErrPanicked.Error(), "exit": rpc.ErrPanicked.Error(), "fail": "failed"} {
+				got, err := v.Call(ctx, []byte(req))
+				if typ == zmq.REP { // which cannot mark an error
+					if err != nil || len(got) != 1 || string(got[0]) != want {
+						t.Errorf("%s: got %q, %v", req, got, err)
+					}
+					continue
+				}
+				var failed *rpc.Error
+				if !errors.As(err, &failed) || failed.Text != want {
+					t.Errorf("%s: %v", req, err)
+				}
+			}
+			if got, err := v.Call(ctx, []byte("empty")); err != nil || typ == zmq.ROUTER && len(got) != 0 {
+				t.Errorf("an empty reply: %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// The first endpoint has a peer that never answers.
+func TestRetryAtTheNextEndpoint(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	mute, err := zmqio.Open(ctx, zmq.ROUTER, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	zmqiotest.Must(t, err)
+	defer mute.Abort()
+	v := serve(t, zmq.ROUTER, echo, rpc.ServerConfig{}, rpc.Config{Endpoints: []string{mute.Addr()}, Timeout: 500 * time.Millisecond, Retries: 1})
+	for range 10 { // the mute one is asked once, and then left out
+		if _, err := v.Call(ctx, []byte("x")); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := v.Stats(); got.Calls != 10 || got.Replies != 10 || got.Retries != 1 || got.Timeouts != 1 {
+		t.Errorf("stats: %+v", got)
+	}
+	// A late reply is dropped and counted.
+	late := v.Stats().Late
+	msg, err := mute.Recv(ctx)
+	zmqiotest.Must(t, err)
+	zmqiotest.Must(t, mute.Send(ctx, msg...))
+	for v.Stats().Late < late+1 {
+		if ctx.Err() != nil {
+			t.Fatalf("stats: %+v", v.Stats())
+		}
+		runtime.Gosched()
+	}
+}
+
+func TestCallEnds(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	started := make(chan struct{})
+	v := serve(t, zmq.ROUTER, func(ctx context.Context, _ [][]byte) ([][]byte, error) {
+		started <- struct{}{}
+		<-ctx.Done()
+		return nil, ctx.Err()
+	}, rpc.ServerConfig{DrainTimeout: time.Millisecond}, rpc.Config{MaxInFlight: 1})
+	cancelled, cancel := context.WithCancelCause(ctx)
+	result := make(chan error)
+	go func() { _, err := v.Call(cancelled, nil); result <- err }()
+	<-started
+	// A second call has to wait for its turn.
+	second, end := context.WithTimeout(ctx, 10*time.Millisecond)
+	defer end()
+	if _, err := v.Call(second); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("beyond MaxInFlight: %v", err)
+	}
+	why := errors.New("why")
+	cancel(why)
+	if err := <-result; !errors.Is(err, why) {
+		t.Errorf("cancelled: %v", err)
+	}
+	go func() { _, err := v.Call(ctx, nil); result <- err }()
+	<-started
+	zmqiotest.Must(t, v.Close())
+	if err := <-result; !errors.Is(err, rpc.ErrClientClosed) {
+		t.Errorf("in flight at Close: %v", err)
+	}
+	if _, err := v.Call(ctx, nil); !errors.Is(err, rpc.ErrClientClosed) {
+		t.Errorf("after Close: %v", err)
+	}
+	v.stop()
+	if err := <-v.served; !errors.Is(err, rpc.ErrNotDrained) {
+		t.Errorf("Serve: %v", err)
+	}
+}
+
+func TestCallTimesOut(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	loop := zmqiotest.RunLoop(t, nil)
+	c, err := rpc.NewClient(t.Context(), rpc.Config{Loop: loop, Endpoints: []string{"tcp://127.0.0.1:9"}, Timeout: 10 * time.Millisecond, Retries: 2})
+	zmqiotest.Must(t, err)
+	defer c.Close()
+	_, err = c.Call(t.Context(), []byte("x"))
+	var timeout interface{ Timeout() bool }
+	if !errors.Is(err, rpc.ErrTimeout) || !errors.As(err, &timeout) || !timeout.Timeout() || !strings.Contains(err.Error(), "127.0.0.1:9") {
+		t.Errorf("got %v", err)
+	}
+	if got := c.Stats(); got != (rpc.ClientStats{Calls: 1, Retries: 2, Timeouts: 3}) {
+		t.Errorf("stats: %+v", got)
+	}
+}
+
+// Requests that have come when the context of Serve ends are answered, those that libzmq
+// holds among them.
+func TestServeDrains(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	const calls = 5000
+	loop := zmqiotest.RunLoop(t, nil)
+	router, err := zmqio.Open(ctx, zmq.ROUTER, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://drain"}, MaxReadBuffer: 1 << 10})
+	zmqiotest.Must(t, err)
+	dealer, err := zmqio.Open(ctx, zmq.DEALER, zmqio.StreamConfig{
+		Loop: loop, Connect: []string{"inproc://drain"},
+		Configure: func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) },
+	})
+	zmqiotest.Must(t, err)
+	entered, release := make(chan struct{}, calls), make(chan struct{})
+	serving, stop := context.WithCancel(ctx)
+	served := make(chan error, 1)
+	go func() {
+		served <- rpc.Serve(serving, router, func(ctx context.Context, req [][]byte) ([][]byte, error) {
+			entered <- struct{}{}
+			<-release
+			return req, ctx.Err()
+		}, rpc.ServerConfig{Handlers: 10})
+	}()
+	for i := range calls {
+		zmqiotest.Must(t, dealer.Send(ctx, nil, fmt.Append(nil, i)))
+	}
+	for range 10 {
+		<-entered
+	}
+	for dealer.Transport().WriteBufferSize() > 0 {
+		runtime.Gosched()
+	}
+	stop()
+	close(release)
+	zmqiotest.Must(t, <-served)
+	zmqiotest.Must(t, router.Close())
+	answered := make(map[string]bool)
+	for range calls {
+		msg, err := dealer.Recv(ctx)
+		if err != nil {
+			t.Fatalf("%d of %d requests were answered: %v", len(answered), calls, err)
+		}
+		answered[string(msg[1])] = true
+	}
+	if len(answered) != calls {
+		t.Errorf("%d of %d requests were answered", len(answered), calls)
+	}
+	zmqiotest.Must(t, dealer.Close())
+}
+
+func TestServeRefuses(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	loop := zmqiotest.RunLoop(t, nil)
+	pull, err := zmqio.Open(t.Context(), zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://x"}})
+	zmqiotest.Must(t, err)
+	defer pull.Abort()
+	router, err := zmqio.Open(t.Context(), zmq.ROUTER, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://y"}})
+	zmqiotest.Must(t, err)
+	for name, err := range map[string]error{
+		"type":    rpc.Serve(t.Context(), pull, echo, rpc.ServerConfig{}),
+		"stream":  rpc.Serve(t.Context(), nil, echo, rpc.ServerConfig{}),
+		"handler": rpc.Serve(t.Context(), router, nil, rpc.ServerConfig{}),
+		"config":  rpc.Serve(t.Context(), router, echo, rpc.ServerConfig{Handlers: -1}),
+	} {
+		if !errors.Is(err, zmqio.ErrInvalidArgument) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	zmqiotest.Must(t, router.Close())
+	if err := rpc.Serve(t.Context(), router, echo, rpc.ServerConfig{}); !errors.Is(err, io.EOF) {
+		t.Errorf("a closed stream: %v", err)
+	}
+	for _, cfg := range []rpc.Config{{}, {Endpoints: []string{"x"}, Retries: 1}, {Endpoints: []string{"x"}, Timeout: -1}, {Endpoints: []string{"x"}, MaxInFlight: -1}} {
+		if _, err := rpc.NewClient(t.Context(), cfg); !errors.Is(err, zmqio.ErrInvalidArgument) {
+			t.Errorf("%+v: %v", cfg, err)
+		}
+	}
+}

@@ -1,0 +1,268 @@
+package rpc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// DefaultHandlers and DefaultDrainTimeout are what ServerConfig has where it has 0.
+const (
+	DefaultHandlers     = 256
+	DefaultDrainTimeout = 10 * time.Second
+)
+
+// ServerConfig says how Serve works. The zero value is fine.
+type ServerConfig struct {
+	// Handlers bounds the handlers that run at the same time; 0 is DefaultHandlers. On a
+	// REP, which has one conversation at a time, it is 1. More requests wait in the stream.
+	Handlers int
+	// DrainTimeout is how long Serve waits, after its context has ended, for handlers that
+	// run and requests that were received; 0 is DefaultDrainTimeout.
+	DrainTimeout time.Duration
+	// ErrorReply makes the body of an error reply for a client that is not of this package,
+	// which takes it for any other reply. nil makes it one frame, the error's text.
+	ErrorReply func(error) [][]byte
+	// Logger gets handlers' panics with their stacks; nil is slog.Default().
+	Logger *slog.Logger
+}
+
+// A Handler answers one request. req are the frames of its body and belong to the handler;
+// so do the frames that it returns to the reply. An error reaches the caller as an *Error
+// with its text. A panic does so as ErrPanicked, and runtime.Goexit too. ctx ends when the
+// handler's time is over; see Serve.
+type Handler func(ctx context.Context, req [][]byte) ([][]byte, error)
+
+// Typed returns a Handler that calls fn with the body in the form of codec, nil being JSON. A
+// body that cannot be read is an error, which fn does not see.
+func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, error)) Handler {
+	if codec == nil {
+		codec = JSON
+	}
+	return func(ctx context.Context, body [][]byte) ([][]byte, error) {
+		var req Req
+		if err := unmarshal(codec, body, &req); err != nil {
+			return nil, err
+		}
+		resp, err := fn(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		b, err := marshal(codec, resp)
+		if err != nil {
+			return nil, err
+		}
+		return [][]byte{b}, nil
+	}
+}
+
+// Serve answers the requests that come to s, a ROUTER or a REP, each on a goroutine of its
+// own, until ctx ends. Then it stops to receive, answers the requests that s has received,
+// and returns nil when s has accepted all replies; s stays open, and its Close sends them. The
+// contexts of handlers end after ServerConfig.DrainTimeout; then Serve returns ErrNotDrained
+// without waiting for handlers that go on.
+//
+// The error of a handler reaches a Client as an *Error where s is a ROUTER. A REP cannot mark
+// a reply, so there a Client gets ServerConfig.ErrorReply as any other client does.
+//
+// The end of a program is therefore:
+//
+//	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+//	defer stop()
+//	err := rpc.Serve(ctx, s, handler, rpc.ServerConfig{})
+//	return errors.Join(err, s.Close())
+//
+// A message that has no empty frame is no request. It is dropped, and the logger told once.
+//
+// The other errors are zmqio.ErrInvalidArgument, zmqio.ErrWouldDeadlock on the loop's own
+// goroutine, and what ended s: io.EOF after Close.
+func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) error {
+	switch {
+	case ctx == nil:
+		return invalid("nil context")
+	case s == nil:
+		return invalid("nil stream")
+	case h == nil:
+		return invalid("nil handler")
+	case cfg.Handlers < 0 || cfg.DrainTimeout < 0:
+		return invalid("Handlers and DrainTimeout must not be negative: %d, %v", cfg.Handlers, cfg.DrainTimeout)
+	}
+	typ, _ := s.Transport().ExtraInfo("zmq_type", nil).(zmq.SocketType)
+	slots := cmp.Or(cfg.Handlers, DefaultHandlers)
+	switch typ {
+	case zmq.ROUTER:
+	case zmq.REP:
+		slots = 1
+	default:
+		return invalid("a %v cannot serve, a ROUTER and a REP can", typ)
+	}
+	if cfg.ErrorReply == nil {
+		cfg.ErrorReply = func(err error) [][]byte { return [][]byte{[]byte(err.Error())} }
+	}
+	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	v := &server{
+		ServerConfig: cfg, s: s, handler: h, enveloped: typ == zmq.ROUTER, logger: cmp.Or(cfg.Logger, slog.Default()),
+		ctx: handling, slots: make(chan struct{}, slots),
+	}
+	err := v.receive(ctx)
+	if ctx.Err() == nil {
+		cancel()
+		v.running.Wait()
+		return err
+	}
+	return v.drain()
+}
+
+// A server is one call of Serve.
+type server struct {
+	ServerConfig
+	s         *zmqio.Stream
+	handler   Handler
+	enveloped bool // a request comes with an envelope, which libzmq keeps on a REP
+	logger    *slog.Logger
+	strange   sync.Once
+
+	ctx     context.Context // of the handlers
+	slots   chan struct{}   // one for each handler that runs
+	running sync.WaitGroup
+}
+
+// receive handles requests until ctx ends or the stream does.
+func (v *server) receive(ctx context.Context) error {
+	for {
+		select {
+		case v.slots <- struct{}{}:
+		case <-ctx.Done():
+			return nil
+		}
+		msg, err := v.s.Recv(ctx)
+		if err != nil {
+			<-v.slots
+			return err
+		}
+		v.start(msg)
+	}
+}
+
+// start handles a request on a goroutine of its own. The caller has a slot for it.
+func (v *server) start(msg [][]byte) {
+	v.running.Go(func() {
+		defer func() { <-v.slots }()
+		v.serve(msg)
+	})
+}
+
+// drain answers what the stream has received, and waits for the handlers.
+func (v *server) drain() error {
+	ctx, cancel := context.WithTimeoutCause(v.ctx, cmp.Or(v.DrainTimeout, DefaultDrainTimeout), ErrNotDrained)
+	defer cancel()
+	if err := v.takeRest(ctx); err != nil {
+		return err
+	}
+	done := make(chan struct{})
+	go func() {
+		v.running.Wait()
+		close(done)
+	}()
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// takeRest starts what has been received, by the stream and by libzmq. Where requests keep
+// coming it does so for a quarter of the time.
+func (v *server) takeRest(ctx context.Context) error {
+	t := v.s.Transport()
+	enough := time.Now().Add(cmp.Or(v.DrainTimeout, DefaultDrainTimeout) / 4)
+	for quiet := 0; quiet < quietTurns; quiet++ {
+		if time.Now().After(enough) {
+			_ = t.PauseReading() // fails where it is paused or closed
+			defer func() { _ = t.ResumeReading() }()
+		}
+		// The loop has taken a batch out of libzmq when it comes here.
+		if err := t.Loop().Do(ctx, func() error { return nil }); err != nil {
+			return err
+		}
+		for {
+			select {
+			case v.slots <- struct{}{}:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+			msg, _ := v.s.TryRecv() // an error means that nothing is left, too
+			if msg == nil {
+				<-v.slots
+				break
+			}
+			quiet = 0
+			v.start(msg)
+		}
+	}
+	return nil
+}
+
+// quietTurns is after how many turns of the loop without a request there are none: one for a
+// batch that it was about to deliver, one to look at libzmq, and one for its messages.
+const quietTurns = 3
+
+// serve handles one request and sends the reply.
+func (v *server) serve(msg [][]byte) {
+	var envelope [][]byte
+	body := msg
+	if v.enveloped {
+		var ok bool
+		if envelope, body, ok = splitEnvelope(msg); !ok {
+			v.strange.Do(func() {
+				v.logger.Warn("rpc: a message without an empty frame is no request", "stream", v.s.String(), "frames", len(msg))
+			})
+			return
+		}
+	}
+	var reply [][]byte
+	err := ErrPanicked // unless the handler returns
+	defer func() {     // also after runtime.Goexit
+		if p := recover(); p != nil {
+			v.logger.Error("rpc: handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		}
+		v.reply(envelope, reply, err)
+	}()
+	reply, err = v.handler(v.ctx, body)
+}
+
+// reply sends what a handler has returned.
+func (v *server) reply(envelope, body [][]byte, err error) {
+	if err != nil {
+		body = v.failure(envelope, err)
+	}
+	if len(envelope)+len(body) == 0 { // a REP must reply
+		body = [][]byte{nil}
+	}
+	// The frames behind the envelope are the handler's.
+	if err := v.s.Send(v.ctx, append(slices.Clip(envelope), body...)...); err != nil && !errors.Is(err, zmqio.ErrTransportClosed) {
+		v.logger.Warn("rpc: a reply was not sent", "stream", v.s.String(), "error", err)
+	}
+}
+
+// failure returns the body of an error reply, and marks the id of a client of this package.
+func (v *server) failure(envelope [][]byte, err error) [][]byte {
+	if n := len(envelope); n >= 2 {
+		if _, _, ok := parseID(envelope[n-2]); ok {
+			envelope[n-2][0] = failure
+			return [][]byte{[]byte(err.Error())}
+		}
+	}
+	return v.ErrorReply(err)
+}

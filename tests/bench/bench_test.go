@@ -25,7 +25,7 @@ func TestMain(m *testing.M) {
 // One case of every kind runs, and gives figures, a table and a chart.
 func TestSmoke(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "out")
-	const cases = "^(recv/tcp/64B|recv/inproc/1KiB|send/ipc/1MiB|send/tcp/64Bx3|roundtrip/tcp/64B|pub/tcp/10|writers/.*|sockets/.*|aiozmq/own)$"
+	const cases = "^(recv/tcp/64B|recv/inproc/1KiB|send/ipc/1MiB|send/tcp/64Bx3|roundtrip/tcp/64B|rpc/1|rpc-rep/1000|pub/tcp/10|writers/.*|sockets/.*|aiozmq/own)$"
 	const peers = "^([^1]|10?$)" // of the numbers only 1 and 10
 	err := run(t.Context(), []string{"-cases", cases, "-peers", peers, "-rounds", "1", "-time", "60ms", "-out", out})
 	if err != nil {
@@ -44,7 +44,7 @@ func checkResults(t *testing.T, file string) {
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
-	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 14 {
+	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 16 {
 		t.Errorf("%d cases on %+v", len(rep.Cases), rep.Machine)
 	}
 	for _, c := range rep.Cases {
@@ -177,6 +177,20 @@ func TestMissingPeer(t *testing.T) {
 	rep := report{Cases: []*caseResult{res}}
 	if err := rep.essentialFailure(); err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("without C it ends well: %v", err)
+	}
+	// zmqio is left out where its other end is missing.
+	res, err = r.measure(t.Context(), benchCase{Unit: calls, Where: "tcp", Subjects: []subject{
+		{Name: calling, Test: process{"go", "zmqio-rpc"}, Other: process{"pyzmq", "rep"}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := res.Subjects[0].Failure; got != "no Python" {
+		t.Errorf("%s: %q", calling, got)
+	}
+	rep = report{Cases: []*caseResult{res}}
+	if err := rep.essentialFailure(); err != nil {
+		t.Errorf("without pyzmq: %v", err)
 	}
 }
 

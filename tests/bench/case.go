@@ -58,7 +58,8 @@ func (u unit) check(r result) error {
 }
 
 var (
-	rate      = unit{"k msg/s", func(r result) float64 { return float64(r.Messages) / r.Seconds / 1e3 }, false}
+	rate      = unit{"k msg/s", result.thousands, false}
+	calls     = unit{"k calls/s", result.thousands, false}
 	roundTrip = unit{"µs", func(r result) float64 { return r.Seconds / float64(r.Messages) * 1e6 }, true}
 	load      = unit{"CPU s/s", func(r result) float64 { return r.CPU / r.Seconds }, true}
 	memory    = unit{"KiB", func(r result) float64 { return float64(r.Bytes) / 1024 }, true}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Names of subjects that goals and bases speak of.
@@ -13,6 +14,8 @@ const (
 	ours         = "zmqio"
 	fewerCycles  = "zmqio-gogc400" // with a garbage collector that runs less often than by default
 	borrowing    = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
+	streaming    = "zmqio-stream"  // with a Stream, from one goroutine
+	calling      = "zmqio-rpc"     // with one Client of package rpc
 	pebbe        = "pebbe"
 	reactor      = "pebbe-reactor"
 	goZeromq     = "go-zeromq"
@@ -37,6 +40,7 @@ func allCases() []benchCase {
 	}
 	all = append(all, threeFrames(receiving("tcp", 64)), threeFrames(sending("tcp", 64)))
 	all = append(all, oneInFlight(64), oneInFlight(kib), inFlight(100), inFlight(10_000))
+	all = append(all, callers(1), callers(100), callers(1000), toREP(callers(1000)))
 	for _, n := range []int{1, 10, 100} {
 		all = append(all, publishing(n))
 	}
@@ -52,6 +56,7 @@ func receivers(names ...string) []subject {
 		ours:        {Test: process{"go", "zmqio-recv"}},
 		fewerCycles: {Test: process{"go", "zmqio-recv"}, Env: []string{"GOGC=400"}},
 		borrowing:   {Test: process{"go", "zmqio-recv"}, Params: []string{"how=borrow"}},
+		streaming:   {Test: process{"go", "zmqio-stream-recv"}},
 		pebbe:       {Test: process{"go", "pebbe-recv"}},
 		reactor:     {Test: process{"go", "pebbe-reactor-recv"}},
 		goZeromq:    {Test: process{"go", "go-zeromq-recv"}},
@@ -109,6 +114,10 @@ func receiving(where string, size int) benchCase {
 	if where == "tcp" && size == 64 {
 		c.Goals = append(c.Goals, goal{Of: ours, To: pebbe, AtLeast: 2.5}, goal{Of: ours, To: aiozmq, AtLeast: 25})
 	}
+	if where == "tcp" && (size == 64 || size == kib) {
+		c.Subjects = append(c.Subjects, receivers(streaming)...)
+		c.Goals = append(c.Goals, goal{Of: streaming, To: ours, AtLeast: 0.8})
+	}
 	return c
 }
 
@@ -118,12 +127,16 @@ func sending(where string, size int) benchCase {
 		zmqioBatched:    {Test: process{"go", "zmqio-send"}, Params: []string{"how=batched"}},
 		"zmqio-write":   {Test: process{"go", "zmqio-send"}, Params: []string{"how=write", "writers=1"}},
 		"zmqio-context": {Test: process{"go", "zmqio-send"}, Params: []string{"how=context", "writers=1"}},
+		streaming:       {Test: process{"go", "zmqio-stream-send"}},
 		pebbe:           {Test: process{"go", "pebbe-send"}},
 		goZeromq:        {Test: process{"go", "go-zeromq-send"}},
 		aiozmq:          {Test: process{"aiozmq", "send"}},
 		pyzmq:           {Test: process{"pyzmq", "send"}},
 	}
 	names := []string{inC, zmqioBatched, "zmqio-write", "zmqio-context", pebbe}
+	if where == "tcp" && size == 64 {
+		names = append(names, streaming)
+	}
 	if where == "tcp" {
 		names = append(names, goZeromq, aiozmq, pyzmq)
 	}
@@ -148,13 +161,14 @@ func threeFrames(c benchCase) benchCase {
 // requesters are the subjects that send requests to an echo server in C.
 func requesters(names ...string) []subject {
 	jobs := map[string]subject{
-		inC:      {Test: process{"c", "roundtrip"}},
-		ours:     {Test: process{"go", "zmqio-roundtrip"}},
-		pebbe:    {Test: process{"go", "pebbe-roundtrip"}},
-		reactor:  {Test: process{"go", "pebbe-reactor-roundtrip"}},
-		goZeromq: {Test: process{"go", "go-zeromq-roundtrip"}},
-		aiozmq:   {Test: process{"aiozmq", "roundtrip"}},
-		pyzmq:    {Test: process{"pyzmq", "roundtrip"}},
+		inC:       {Test: process{"c", "roundtrip"}},
+		ours:      {Test: process{"go", "zmqio-roundtrip"}},
+		streaming: {Test: process{"go", "zmqio-stream-roundtrip"}},
+		pebbe:     {Test: process{"go", "pebbe-roundtrip"}},
+		reactor:   {Test: process{"go", "pebbe-reactor-roundtrip"}},
+		goZeromq:  {Test: process{"go", "go-zeromq-roundtrip"}},
+		aiozmq:    {Test: process{"aiozmq", "roundtrip"}},
+		pyzmq:     {Test: process{"pyzmq", "roundtrip"}},
 	}
 	return subjects(names, jobs, process{"c", "echo"}, false)
 }
@@ -164,8 +178,8 @@ func oneInFlight(size int) benchCase {
 		Name: "roundtrip/tcp/" + sizeName(size), Unit: roundTrip, Base: inC, Where: "tcp",
 		Title:    fmt.Sprintf("DEALER to a ROUTER in C and back, %s, one in flight", sizeName(size)),
 		Params:   append(sized(size), "inflight=1", "stride=16"),
-		Subjects: requesters(inC, ours, pebbe, reactor, goZeromq, aiozmq, pyzmq),
-		Goals:    []goal{{Of: ours, To: inC, AtMost: 1.2}},
+		Subjects: requesters(inC, ours, streaming, pebbe, reactor, goZeromq, aiozmq, pyzmq),
+		Goals:    []goal{{Of: ours, To: inC, AtMost: 1.2}, {Of: streaming, To: inC, AtMost: 1.2}},
 	}
 }
 
@@ -176,6 +190,43 @@ func inFlight(n int) benchCase {
 		Params:   append(sized(64), fmt.Sprint("inflight=", n), "hwm=20000"), // a ROUTER drops what is over
 		Subjects: requesters(inC, ours, pebbe, reactor, goZeromq, aiozmq, pyzmq),
 	}
+}
+
+// callers has n of them, each with one call of 64 bytes in flight. The rpc client has one
+// socket for all of them, and the others have a REQ for each.
+func callers(n int) benchCase {
+	jobs := map[string]subject{
+		inC:     {Test: process{"c", "roundtrip"}, Params: []string{"how=req", "stride=16"}},
+		calling: {Test: process{"go", "zmqio-rpc"}},
+		pebbe:   {Test: process{"go", "pebbe-rpc"}},
+		pyzmq:   {Test: process{"pyzmq", "rpc"}, Params: []string{"stride=16"}},
+	}
+	c := benchCase{
+		Name: fmt.Sprintf("rpc/%d", n), Unit: calls, Base: pebbe, Where: "tcp", Slow: n > 1,
+		Title:  fmt.Sprintf("callers of a ROUTER in C, 64B, with one call in flight each: %d", n),
+		Params: append(sized(64), fmt.Sprint("callers=", n), fmt.Sprint("lead=", n), "hwm=20000"), // a ROUTER drops what is over
+	}
+	names := []string{calling, pebbe, pyzmq}
+	switch n {
+	case 1:
+		c.Unit, c.Base = roundTrip, inC
+		c.Goals = []goal{{Of: calling, To: inC, AtMost: 1.3}}
+		names = append([]string{inC}, names...)
+	case 1000:
+		c.Goals = []goal{{Of: calling, To: pebbe, AtLeast: 5}}
+	}
+	c.Subjects = subjects(names, jobs, process{"c", "echo"}, false)
+	return c
+}
+
+// toREP makes a REP in Python the server of a case.
+func toREP(c benchCase) benchCase {
+	c.Name = strings.Replace(c.Name, "rpc/", "rpc-rep/", 1)
+	c.Title = strings.Replace(c.Title, "ROUTER in C", "REP of pyzmq", 1)
+	for i := range c.Subjects {
+		c.Subjects[i].Other = process{"pyzmq", "rep"}
+	}
+	return c
 }
 
 // publishing has no go-zeromq, whose PUB drops what its subscribers are too slow for.

@@ -139,14 +139,20 @@ func (r *report) save(dir string) error {
 }
 
 // essentialFailure returns why zmqio, or what everything is compared with, could not be
-// measured. Any other peer may be missing.
+// measured. Any other peer may be missing, at either end.
 func (r *report) essentialFailure() error {
 	for _, c := range r.Cases {
 		for _, s := range c.Subjects {
-			if s.Failure != "" && (s.subject.Test.Program == "c" || strings.HasPrefix(s.subject.Test.Job, "zmqio-")) {
+			if s.Failure != "" && s.subject.essential() {
 				return fmt.Errorf("%s, %s: %s", c.Name, s.Name, s.Failure)
 			}
 		}
 	}
 	return nil
+}
+
+// essential reports whether a subject needs only what every machine has that builds the
+// benchmark: zmqio or C, and C or nothing at the other end.
+func (s subject) essential() bool {
+	return (s.Test.Program == "c" || strings.HasPrefix(s.Test.Job, "zmqio-")) && (s.Other.Program == "c" || s.Other == process{})
 }

@@ -31,6 +31,9 @@ type result struct {
 	Bytes    int     `json:"bytes,omitempty"` // of memory
 }
 
+// thousands are the messages a second.
+func (r result) thousands() float64 { return float64(r.Messages) / r.Seconds / 1e3 }
+
 // A runner runs cases.
 type runner struct {
 	programs     *programs

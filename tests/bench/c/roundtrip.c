@@ -3,6 +3,7 @@
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "bench.h"
 
@@ -32,19 +33,20 @@ void op_echo(const struct job *job)
         bounce(router);
 }
 
-/* The client: a DEALER with job->inflight requests under way. */
+/* The client: a DEALER with job->inflight requests under way, or a REQ with how=req. */
 void op_roundtrip(const struct job *job)
 {
     struct meter m = {.job = job};
-    void *dealer = open_socket(context(job), ZMQ_DEALER, job);
-    connect_to(dealer, job->endpoint);
+    int type = strcmp(job->how, "req") == 0 ? ZMQ_REQ : ZMQ_DEALER;
+    void *client = open_socket(context(job), type, job);
+    connect_to(client, job->endpoint);
     char *payload = calloc(job->size ? job->size : 1, 1);
     if (!payload)
         die("calloc");
     for (int i = 0; i < job->inflight; i++)
-        send_message(dealer, job, payload);
+        send_message(client, job, payload);
     for (;;) {
-        bounce(dealer);
+        bounce(client);
         meter_tick(&m);
     }
 }

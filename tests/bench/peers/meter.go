@@ -75,6 +75,21 @@ func (j job) watch(tallies []tally) result {
 	return result{sum(tallies) - from, time.Since(begin).Seconds(), (cpuTime() - cpu).Seconds()}
 }
 
+// fromGoroutines measures n goroutines. Each calls begin, and then again and again what that
+// has returned, with a message that is its own.
+func (j job) fromGoroutines(n int, begin func() func(msg [][]byte) error) error {
+	tallies := make([]tally, n)
+	for i := range tallies {
+		go func() {
+			do := begin()
+			for msg := j.message(); ; tallies[i].Add(1) {
+				must(do(msg))
+			}
+		}()
+	}
+	return tell(j.watch(tallies))
+}
+
 func sum(tallies []tally) (n int) {
 	for i := range tallies {
 		n += int(tallies[i].Load())

@@ -120,6 +120,23 @@ func pebbeRoundTrip(j job) error {
 	return tell(m.result)
 }
 
+// pebbeRPC has a REQ for every caller.
+func pebbeRPC(j job) error {
+	ctx := pebbeContext()
+	must(ctx.SetMaxSockets(j.callers + 100))
+	return j.fromGoroutines(j.callers, func() func([][]byte) error {
+		s := j.pebbeSocket(ctx, zmq4.REQ)
+		must(s.Connect(j.endpoint))
+		return func(msg [][]byte) error {
+			if err := pebbeSendMessage(s, msg); err != nil {
+				return err
+			}
+			_, err := s.RecvMessageBytes(0)
+			return err
+		}
+	})
+}
+
 var errDone = errors.New("time is up")
 
 // react receives with a Reactor and calls handle with each message.

@@ -30,12 +30,15 @@ type job struct {
 	inflight int // requests without a reply
 	sockets  int
 	writers  int
+	callers  int
 	warm     time.Duration // before the clock starts
 	length   time.Duration // on the clock
 }
 
 var roles = map[string]func(job) error{
 	"zmqio-recv": zmqioRecv, "zmqio-send": zmqioSend, "zmqio-roundtrip": zmqioRoundTrip, "zmqio-pub": zmqioPub,
+	"zmqio-stream-recv": streamRecv, "zmqio-stream-send": streamSend, "zmqio-stream-roundtrip": streamRoundTrip,
+	"zmqio-rpc": zmqioRPC, "pebbe-rpc": pebbeRPC,
 	"zmqio-pair": zmqioPair, "zmqio-idle": zmqioIdle, "zmqio-busy": zmqioBusy, "zmqio-memory": zmqioMemory,
 	"pebbe-recv": pebbeRecv, "pebbe-send": pebbeSend, "pebbe-roundtrip": pebbeRoundTrip, "pebbe-pub": pebbePub,
 	"pebbe-reactor-recv": reactorRecv, "pebbe-reactor-roundtrip": reactorRoundTrip,
@@ -67,7 +70,7 @@ func run(args []string) error {
 }
 
 func parse(params []string) (j job, err error) {
-	j = job{frames: 1, hwm: 1000, keep: 1, stride: 1, inflight: 1, sockets: 1, writers: 1}
+	j = job{frames: 1, hwm: 1000, keep: 1, stride: 1, inflight: 1, sockets: 1, writers: 1, callers: 1}
 	for _, param := range params {
 		name, value, _ := strings.Cut(param, "=")
 		if err := j.set(name, value); err != nil {
@@ -80,7 +83,7 @@ func parse(params []string) (j job, err error) {
 func (j *job) set(name, value string) (err error) {
 	numbers := map[string]*int{
 		"size": &j.size, "frames": &j.frames, "hwm": &j.hwm, "keep": &j.keep, "lead": &j.lead, "stride": &j.stride,
-		"inflight": &j.inflight, "sockets": &j.sockets, "writers": &j.writers,
+		"inflight": &j.inflight, "sockets": &j.sockets, "writers": &j.writers, "callers": &j.callers,
 	}
 	texts := map[string]*string{"endpoint": &j.endpoint, "how": &j.how}
 	seconds := map[string]*time.Duration{"warm": &j.warm, "length": &j.length}

@@ -102,19 +102,7 @@ func zmqioSend(j job) error {
 		return fmt.Errorf("how=%q", j.how)
 	}
 	go func() { must(l.RunForever(context.Background())) }()
-	return j.writeFromGoroutines(write)
-}
-
-func (j job) writeFromGoroutines(write func([][]byte) error) error {
-	tallies := make([]tally, j.writers)
-	for i := range tallies {
-		go func() {
-			for msg := j.message(); ; tallies[i].Add(1) {
-				must(write(msg))
-			}
-		}()
-	}
-	return tell(j.watch(tallies))
+	return j.fromGoroutines(j.writers, func() func([][]byte) error { return write })
 }
 
 // A gate is a Protocol that makes goroutines wait while writing is paused, and lets

@@ -39,7 +39,7 @@ func recvNumbers(ctx context.Context, t *testing.T, s *zmqio.Stream, from, to in
 func TestStreamMessagesBreaksOff(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
-	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	b, c := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
 	sendNumbers(ctx, t, c, 10)
 	n := 0
 	for msg, err := range b.Messages(ctx) {
@@ -68,7 +68,7 @@ func TestStreamMessagesBreaksOff(t *testing.T) {
 func TestStreamChan(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
-	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	b, c := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
 	sendNumbers(ctx, t, c, 10)
 	reading, cancel := context.WithCancel(ctx)
 	ch := b.Chan(reading)
@@ -100,7 +100,7 @@ func TestStreamChan(t *testing.T) {
 func TestStreamAsksAnew(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
-	rep, req := streamPair(t, zmq.ROUTER, zmq.REQ, zmqio.StreamConfig{Configure: func(o zmq.Sockopts) error {
+	rep, req := zmqiotest.Streams(t, zmq.ROUTER, zmq.REQ, zmqio.StreamConfig{Configure: func(o zmq.Sockopts) error {
 		if typ, err := o.Type(); err != nil || typ != zmq.REQ {
 			return err
 		}
@@ -130,7 +130,7 @@ func TestStreamAsksAnew(t *testing.T) {
 func TestStreamTurns(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
-	rep, req := streamPair(t, zmq.REP, zmq.REQ, zmqio.StreamConfig{})
+	rep, req := zmqiotest.Streams(t, zmq.REP, zmq.REQ, zmqio.StreamConfig{})
 	outOfTurn := func(s *zmqio.Stream, when string) {
 		t.Helper()
 		for _, err := range []error{s.Send(ctx, []byte("x")), s.TrySend([]byte("x"))} {
@@ -160,7 +160,7 @@ func TestStreamTurns(t *testing.T) {
 func TestStreamOnTheLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
-	b, _ := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	b, _ := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
 	zmqiotest.Must(t, b.Transport().Loop().Do(ctx, func() error {
 		_, err := b.Recv(ctx)
 		for what, err := range map[string]error{"Recv": err, "Shutdown": b.Shutdown(ctx), "WaitConnected": b.WaitConnected(ctx, 1)} {
@@ -204,7 +204,7 @@ func TestStreamRefuses(t *testing.T) {
 			t.Fatalf("left on the loop: %v", loop.Residents())
 		}
 	}
-	s := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://a", "tcp://127.0.0.1:*"}, Connect: []string{"inproc://b"}})
+	s := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://a", "tcp://127.0.0.1:*"}, Connect: []string{"inproc://b"}})
 	if addr := s.Addr(); addr != "inproc://a" {
 		t.Errorf("Addr is %q", addr)
 	}
@@ -215,7 +215,7 @@ func TestStreamRefuses(t *testing.T) {
 	if err := s.WaitSubscribed(ctx, "", 1); !errors.Is(err, zmqio.ErrSocketType) {
 		t.Errorf("WaitSubscribed on a PUSH: %v", err)
 	}
-	one := openStream(t, zmq.XPUB, zmqio.StreamConfig{Loop: loop, Bind: []string{}})
+	one := zmqiotest.Open(t, zmq.XPUB, zmqio.StreamConfig{Loop: loop, Bind: []string{}})
 	if err := one.WaitSubscribed(ctx, "", 2); !errors.Is(err, zmqio.ErrInvalidArgument) {
 		t.Errorf("two subscriptions without XPUB_VERBOSER: %v", err)
 	}
@@ -226,7 +226,7 @@ func TestStreamShutdownWithoutPeer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, nil)
 	for name, messages := range map[string]int{"libzmq has them": 1, "libzmq has not taken all": 3000} {
-		s := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"tcp://127.0.0.1:9"}})
+		s := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"tcp://127.0.0.1:9"}})
 		for range messages {
 			zmqiotest.Must(t, s.TrySend([]byte("x")))
 		}
@@ -268,7 +268,7 @@ func TestStreamOfAProgramThatEnds(t *testing.T) {
 	self, err := os.Executable()
 	zmqiotest.Must(t, err)
 	for _, how := range []string{"close", "forget"} {
-		s := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+		s := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 		cmd := exec.CommandContext(ctx, self, "-test.run=^"+t.Name()+"$")
 		cmd.Env = append(os.Environ(), variable+"="+how+" "+s.Addr())
 		out, err := cmd.CombinedOutput()

@@ -18,14 +18,14 @@ func TestStreamWaitConnected(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	loop := zmqiotest.RunLoop(t, nil)
-	b := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	b := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 	waiting := make(chan error, 1)
 	go func() { waiting <- b.WaitConnected(ctx, 2) }()
 	// A stranger has a TCP connection, and no handshake.
 	stranger, err := net.Dial("tcp", strings.TrimPrefix(b.Addr(), "tcp://"))
 	zmqiotest.Must(t, err)
 	defer stranger.Close()
-	one := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
+	one := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
 	zmqiotest.Must(t, one.WaitConnected(ctx, 1))
 	zmqiotest.Must(t, b.WaitConnected(ctx, 1))
 	select {
@@ -33,7 +33,7 @@ func TestStreamWaitConnected(t *testing.T) {
 		t.Fatalf("two are connected: %v", err)
 	default:
 	}
-	two := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
+	two := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
 	zmqiotest.Must(t, <-waiting)
 
 	// The ends of connections count, of the stranger's too.
@@ -86,8 +86,8 @@ func TestStreamWaitConnectedInproc(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	loop := zmqiotest.RunLoop(t, nil)
-	b := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://wait"}})
-	c := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"inproc://wait"}})
+	b := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://wait"}})
+	c := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"inproc://wait"}})
 	zmqiotest.Must(t, c.WaitConnected(ctx, 1))
 	if err := b.WaitConnected(ctx, 1); !errors.Is(err, errors.ErrUnsupported) {
 		t.Errorf("a stream that is bound over inproc: %v", err)
@@ -99,7 +99,7 @@ func TestStreamEvents(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	loop := zmqiotest.RunLoop(t, nil)
-	s := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	s := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 	slow := s.Events(ctx)
 	const bound = 1500
 	for range bound { // each is an event
@@ -159,10 +159,10 @@ func TestStreamLiveness(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	loop := zmqiotest.RunLoop(t, nil)
-	push := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	push := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 	cable := zmqiotest.NewCable(t, push.Addr())
 	events := make(chan zmqio.LivenessEvent, 100)
-	pull := openStream(t, zmq.PULL, zmqio.StreamConfig{
+	pull := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
 		Loop: loop, Connect: []string{cable.Endpoint()},
 		Liveness:  zmqio.Liveness{Idle: 150 * time.Millisecond, Notify: func(ev zmqio.LivenessEvent) { events <- ev }},
 		Configure: func(o zmq.Sockopts) error { return o.SetHeartbeatTTL(time.Hour) },

@@ -16,30 +16,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// openStream opens a stream that the test aborts.
-func openStream(t *testing.T, typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Stream {
-	t.Helper()
-	s, err := zmqio.Open(t.Context(), typ, cfg)
-	zmqiotest.Must(t, err)
-	t.Cleanup(func() { zmqiotest.Must(t, s.Abort()) })
-	return s
-}
-
-// streamPair returns connected streams on a loop that runs.
-func streamPair(t *testing.T, bound, connected zmq.SocketType, cfg zmqio.StreamConfig) (b, c *zmqio.Stream) {
-	t.Helper()
-	cfg.Loop = zmqiotest.RunLoop(t, nil)
-	bind := cfg
-	bind.Bind = []string{"tcp://127.0.0.1:*"}
-	b = openStream(t, bound, bind)
-	cfg.Connect = []string{b.Addr()}
-	return b, openStream(t, connected, cfg)
-}
-
 func TestStreamSendsAndReceives(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
-	b, c := streamPair(t, zmq.PAIR, zmq.PAIR, zmqio.StreamConfig{})
+	b, c := zmqiotest.Streams(t, zmq.PAIR, zmq.PAIR, zmqio.StreamConfig{})
 	for _, msg := range [][]string{{"one"}, {"", "two", ""}, {""}} {
 		var frames [][]byte
 		for _, f := range msg {
@@ -72,7 +52,7 @@ func TestStreamCancelledReceiversLoseNothing(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const receivers, messages = 100, 200_000
 	ctx := zmqiotest.Bounded(t, 4*time.Minute)
-	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 8 << 10})
+	b, c := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 8 << 10})
 	var (
 		mu        sync.Mutex
 		seen      = make([]bool, messages)
@@ -132,7 +112,7 @@ func TestStreamReadBufferIsBounded(t *testing.T) {
 	few := func(o zmq.Sockopts) error {
 		return errors.Join(o.SetSndHWM(10), o.SetRcvHWM(10), o.SetSndBuf(4<<10), o.SetRcvBuf(4<<10))
 	}
-	b, c := streamPair(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 16 << 10, Configure: few})
+	b, c := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 16 << 10, Configure: few})
 	sent := 0
 	for {
 		err := c.TrySend(binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(sent))[:size])
@@ -149,8 +129,8 @@ func TestStreamReadBufferIsBounded(t *testing.T) {
 			t.Fatal("the sender does not feel that nothing is read")
 		}
 	}
-	other := openStream(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Bind: []string{"inproc://a"}})
-	peer := openStream(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Connect: []string{"inproc://a"}})
+	other := zmqiotest.Open(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Bind: []string{"inproc://a"}})
+	peer := zmqiotest.Open(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Connect: []string{"inproc://a"}})
 	zmqiotest.Must(t, peer.Send(ctx, []byte("x")))
 	if _, err := other.Recv(ctx); err != nil {
 		t.Errorf("another stream: %v", err)
@@ -182,8 +162,8 @@ func TestStreamEndings(t *testing.T) {
 			zmqiotest.Must(t, err)
 			zmqiotest.Must(t, loop.Start())
 			t.Cleanup(func() { zmqiotest.Must(t, loop.Close()) })
-			s := openStream(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://end"}})
-			push := openStream(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"inproc://end"}})
+			s := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"inproc://end"}})
+			push := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{"inproc://end"}})
 			zmqiotest.Must(t, push.Send(ctx, []byte("first")))
 			if _, err := s.Recv(ctx); err != nil {
 				t.Fatal(err)

@@ -74,12 +74,8 @@ type streamTest struct {
 func listen(t *testing.T, typ zmq.SocketType, cfg zmqio.StreamConfig) streamTest {
 	t.Helper()
 	zmqiotest.CheckLeaks(t)
-	cfg.Loop = zmqiotest.RunLoop(t, nil)
 	cfg.Bind = []string{"tcp://127.0.0.1:*"}
-	s, err := zmqio.Open(t.Context(), typ, cfg)
-	zmqiotest.Must(t, err)
-	t.Cleanup(func() { zmqiotest.Must(t, s.Abort()) })
-	return streamTest{s, t, zmqiotest.Bounded(t, deadline)}
+	return streamTest{zmqiotest.Open(t, typ, cfg), t, zmqiotest.Bounded(t, deadline)}
 }
 
 // wants receives a message and compares it.

@@ -65,8 +65,7 @@ type Control struct {
 	resumer int64   // the goroutine in ResumeWriting, or 0
 	posted  bool    // the loop has been asked to call ResumeDue
 	stopped bool    // nothing more is accepted
-	lost    bool    // ConnectionLost is due or was called
-	lostDue bool    // it is asked for when PauseWriting returns
+	lost    bool    // Lose was called
 
 	queue []*Waiter // oldest first
 	turn  *Waiter   // has been woken and has not claimed its room yet
@@ -145,12 +144,10 @@ func (c *Control) Offered(pending Size, self int64) Effects {
 func (c *Control) PauseReturned(pending Size) Effects {
 	close(c.pausing.returned)
 	c.pausing = Pausing{}
-	fx := c.resumeIfUnder(pending)
-	if c.lostDue {
-		c.lostDue = false
-		fx |= Lost
+	if c.lost { // while PauseWriting ran: no pause begins after Stop
+		return Lost
 	}
-	return fx
+	return c.resumeIfUnder(pending)
 }
 
 // Pausing returns the PauseWriting in progress.
@@ -225,7 +222,7 @@ func (c *Control) Stop(err error) {
 // Lose is told that the connection is lost, once, after Stop.
 func (c *Control) Lose() Effects {
 	c.lost = true
-	if c.lostDue = c.pausing.returned != nil; c.lostDue {
+	if c.pausing.returned != nil { // then PauseReturned asks for it
 		return 0
 	}
 	return Lost

@@ -162,12 +162,20 @@ func (w *world) claim() error {
 	case v == Admitted && !room && !(second && w.withinLimit(h.size.Bytes)):
 		return errors.New("its turn was taken without room")
 	}
+	n := h.size.Bytes
 	w.waiting = w.waiting[1:]
-	delete(w.passed, h)
+	w.release(h)
 	if w.stopped {
 		return nil
 	}
-	return w.buffered(h.size.Bytes, writer)
+	return w.buffered(n, writer)
+}
+
+// release gives h, which no longer waits, back for another writer.
+func (w *world) release(h *Waiter) {
+	delete(w.woken, h)
+	delete(w.passed, h)
+	h.Release()
 }
 
 // giveUp ends the wait of waiter i.
@@ -178,8 +186,7 @@ func (w *world) giveUp(i int) error {
 		return fmt.Errorf("gave up with %w", err)
 	}
 	w.waiting = append(w.waiting[:i:i], w.waiting[i+1:]...)
-	delete(w.woken, h)
-	delete(w.passed, h)
+	w.release(h)
 	return nil
 }
 
@@ -192,6 +199,8 @@ func (w *world) stop() error {
 			left = append(left, h)
 		} else if err := <-h.Turn(); err != errStop {
 			return fmt.Errorf("a writer that waits got %v", err)
+		} else {
+			w.release(h)
 		}
 	}
 	w.waiting = left

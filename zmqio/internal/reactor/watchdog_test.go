@@ -199,6 +199,10 @@ func TestWatchdogTellsOfStuckCallback(t *testing.T) {
 		if !strings.Contains(got["callback"], "TestWatchdogTellsOfStuckCallback.func") || !strings.Contains(got["place"], "watchdog_test.go") {
 			t.Errorf("got %v", got)
 		}
+		l.inspect() // as the watchdog does again and again
+		if len(records) > 0 {
+			t.Errorf("logged as well: %v", <-records)
+		}
 		close(free)
 	}
 	must(t, closeLoop(l))

@@ -2,19 +2,17 @@ package reactor
 
 import (
 	"context"
-	"errors"
-	"os"
-	"runtime"
 	"testing"
 	"time"
+
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
+// What package testkit has, by shorter names.
+var (
+	must      = testkit.Must
+	leakCheck = testkit.CheckLeaks
+)
 
 // newLoop returns a loop that reports panics to the test.
 func newLoop(t testing.TB) *Loop {
@@ -39,9 +37,7 @@ func closeLoop(l *Loop) error {
 // bounded is a context that ends a test that would hang.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeoutCause(context.Background(), 30*time.Second, errors.New("test took too long"))
-	t.Cleanup(cancel)
-	return ctx
+	return testkit.Bounded(t, 30*time.Second)
 }
 
 func soon(t testing.TB, l *Loop, fn func()) *Handle {
@@ -76,28 +72,4 @@ func pass(t testing.TB, l *Loop) {
 	t.Helper()
 	l.Stop()
 	run(t, l)
-}
-
-// leakCheck fails the test if it leaves goroutines or descriptors behind.
-func leakCheck(t *testing.T) {
-	t.Helper()
-	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
-	t.Cleanup(func() {
-		deadline := time.Now().Add(10 * time.Second)
-		for runtime.NumGoroutine() > goroutines || countFDs(t) > fds {
-			if time.Now().After(deadline) {
-				t.Errorf("left behind: %d goroutines (%d before), %d descriptors (%d before)",
-					runtime.NumGoroutine(), goroutines, countFDs(t), fds)
-				return
-			}
-			runtime.Gosched()
-		}
-	})
-}
-
-func countFDs(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/dev/fd")
-	must(t, err)
-	return len(entries)
 }

@@ -42,31 +42,7 @@ func (l *Loop) Debug() bool { return l.debug.on.Load() }
 // SetSlowCallback sets how long a callback may take before debug mode logs it.
 func (l *Loop) SetSlowCallback(d time.Duration) { l.debug.slow.Store(int64(d)) }
 
-// call runs h, unless it was cancelled. A panic goes to Config.Panicked.
-func (l *Loop) call(h *Handle) {
-	fn := h.begin()
-	if fn == nil {
-		return
-	}
-	if l.Debug() {
-		start := time.Now()
-		defer func() { l.logIfSlow(h, time.Since(start)) }()
-	}
-	defer l.end(h)
-	fn()
-}
-
-// end is deferred around the callback of h.
-func (l *Loop) end(h *Handle) {
-	v := recover()
-	if h.state.Load()&repeats != 0 {
-		l.finish(h)
-	}
-	if v != nil {
-		l.cfg.Panicked("callback panicked", h, v)
-	}
-}
-
+// logIfSlow tells the logger of a callback that took longer than SetSlowCallback says.
 func (l *Loop) logIfSlow(h *Handle, took time.Duration) {
 	if took < time.Duration(l.debug.slow.Load()) {
 		return

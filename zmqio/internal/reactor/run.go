@@ -3,9 +3,11 @@ package reactor
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 )
@@ -85,6 +87,37 @@ func (l *Loop) runOnce(leave func() bool) error {
 	return err
 }
 
+// wait waits for I/O and stores what is ready in l.events.
+func (l *Loop) wait(leave func() bool) (ready int, err error) {
+	if l.parks {
+		return l.poller.Park(l.events, l.timeout(leave))
+	}
+	if l.shouldYield() { // before timeout: what it lets others do needs no wake-up
+		runtime.Gosched()
+		l.keepFor(l.Time() - l.yielded)
+	}
+	return l.poller.Wait(l.events, l.timeout(leave))
+}
+
+// timeout returns how long the iteration may wait, and takes note that it does.
+func (l *Loop) timeout(leave func() bool) time.Duration {
+	l.mu.Lock()
+	l.endBatchLocked(len(l.batch))
+	d := time.Duration(-1)
+	switch {
+	case len(l.ready) > 0 || l.stopping:
+		d = 0
+	case len(l.timers) > 0:
+		d = max(l.timers[0].when-l.Time(), 0)
+	}
+	l.sleeping = d != 0
+	l.mu.Unlock()
+	if d != 0 && leave() { // in this order, so that what makes it true also wakes
+		d = 0
+	}
+	return d
+}
+
 // beginBatchLocked shows the watchdog what is about to run. Caller holds l.mu.
 func (l *Loop) beginBatchLocked(batch []*Handle) {
 	l.batch = batch
@@ -126,6 +159,31 @@ func (l *Loop) runBatch(batch []*Handle) {
 		h := batch[next]
 		next++
 		l.call(h)
+	}
+}
+
+// call runs h, unless it was cancelled. A panic goes to Config.Panicked.
+func (l *Loop) call(h *Handle) {
+	fn := h.begin()
+	if fn == nil {
+		return
+	}
+	if l.Debug() {
+		start := time.Now()
+		defer func() { l.logIfSlow(h, time.Since(start)) }()
+	}
+	defer l.end(h)
+	fn()
+}
+
+// end is deferred around the callback of h.
+func (l *Loop) end(h *Handle) {
+	v := recover()
+	if h.state.Load()&repeats != 0 {
+		l.finish(h)
+	}
+	if v != nil {
+		l.cfg.Panicked("callback panicked", h, v)
 	}
 }
 

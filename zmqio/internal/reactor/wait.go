@@ -21,18 +21,6 @@ func (l *Loop) chooseWait() (end func()) {
 	return func() { Runs.Add(-1) }
 }
 
-// wait waits for I/O and stores what is ready in l.events.
-func (l *Loop) wait(leave func() bool) (ready int, err error) {
-	if l.parks {
-		return l.poller.Park(l.events, l.timeout(leave))
-	}
-	if l.shouldYield() { // before timeout: what it lets others do needs no wake-up
-		runtime.Gosched()
-		l.keepFor(l.Time() - l.yielded)
-	}
-	return l.poller.Wait(l.events, l.timeout(leave))
-}
-
 // yieldInterval is less than the 10 ms after which the runtime's monitor takes action.
 const yieldInterval = 5 * time.Millisecond
 
@@ -79,23 +67,4 @@ func (l *Loop) Share() {
 	if !l.shared.Load() {
 		l.shared.Store(true)
 	}
-}
-
-// timeout returns how long the iteration may wait, and takes note that it does.
-func (l *Loop) timeout(leave func() bool) time.Duration {
-	l.mu.Lock()
-	l.endBatchLocked(len(l.batch))
-	d := time.Duration(-1)
-	switch {
-	case len(l.ready) > 0 || l.stopping:
-		d = 0
-	case len(l.timers) > 0:
-		d = max(l.timers[0].when-l.Time(), 0)
-	}
-	l.sleeping = d != 0
-	l.mu.Unlock()
-	if d != 0 && leave() { // in this order, so that what makes it true also wakes
-		d = 0
-	}
-	return d
 }

@@ -153,6 +153,9 @@ func (l *EventLoop) callbackPanicked(message string, h *reactor.Handle, v any) {
 	ctx := ExceptionContext{Message: message}
 	if h != nil {
 		ctx.Handle, ctx.Created = asHandle(h), h.Origin().Created()
+		if r, ok := h.Resident().(inhabitant); ok {
+			ctx.Source = r.public()
+		}
 	}
 	_ = l.panicked(ctx, v)
 }

@@ -72,7 +72,7 @@ type Residence struct {
 // ignored.
 func (p *Residence) Post(fn func()) {
 	if fn != nil {
-		p.residence.Post(reactor.NewHandle(fn, p.loop.reactor.Origin(fn)))
+		p.residence.Post(p.residence.NewHandle(fn, p.loop.reactor.Origin(fn)))
 	}
 }
 

@@ -317,3 +317,30 @@ func TestDo(t *testing.T) {
 	must(t, l.Close())
 	wants(t, l.Do(bounded(t), work), zmqio.ErrLoopClosed)
 }
+
+// A panic in what a resident has posted or watches goes to the exception handler, and names
+// the resident.
+func TestResidentCallbackPanics(t *testing.T) {
+	l := newLoop(t, nil)
+	var got []zmqio.ExceptionContext
+	l.SetExceptionHandler(func(_ *zmqio.EventLoop, ctx zmqio.ExceptionContext) { got = append(got, ctx) })
+	x := adopt(t, l, &lodger{name: "x"})
+	a, b := pair(t)
+	w, err := x.place.Watch(a, func() { panic("read") }, nil)
+	must(t, err)
+	must(t, w.Want(true, false))
+	_, err = syscall.Write(b, []byte("x"))
+	must(t, err)
+	pass(t, l)
+	w.Stop()
+	x.place.Post(func() { panic("post") })
+	pass(t, l)
+	if len(got) < 2 {
+		t.Fatalf("told %+v", got)
+	}
+	for _, ctx := range got {
+		if ctx.Source != x || ctx.Handle == nil {
+			t.Errorf("told %+v", ctx)
+		}
+	}
+}

@@ -82,7 +82,7 @@ type Origin struct {
 	fn        uintptr
 	source    Source
 	trace     *Trace
-	residence *Residence // of a task
+	residence *Residence // whose callback it is; nil for one that belongs to no resident
 }
 
 // A Source knows which function a callback calls. Its methods are called where something is

@@ -7,7 +7,7 @@ import "sync/atomic"
 type Handle struct {
 	fn     func()
 	state  atomic.Uint32
-	origin *Origin // nil outside debug mode, except for a task
+	origin *Origin // nil outside debug mode, except for what belongs to a resident
 }
 
 // The state of a Handle. One that runs once begins without any of these bits and keeps
@@ -57,6 +57,14 @@ func (h *Handle) Describe() (s string) {
 // Origin returns where the callback comes from: nil for one that was given to the loop
 // outside debug mode.
 func (h *Handle) Origin() *Origin { return h.origin }
+
+// Resident returns the resident that the callback belongs to, or nil.
+func (h *Handle) Resident() Resident {
+	if h.origin == nil || h.origin.residence == nil {
+		return nil
+	}
+	return h.origin.residence.resident
+}
 
 // isQuiet reports whether h is a resident's task.
 func (h *Handle) isQuiet() bool {

@@ -83,12 +83,17 @@ func (p *Residence) Post(h *Handle) bool {
 }
 
 // NewTask returns a task of the resident for fn, which comes from o. Nil is fn itself.
-func (p *Residence) NewTask(fn func(), o *Origin) *Task {
+func (p *Residence) NewTask(fn func(), o *Origin) *Task { return newTask(p.loop, fn, p.origin(fn, o)) }
+
+// NewHandle returns a Handle of the resident for fn, which comes from o. Nil is fn itself.
+func (p *Residence) NewHandle(fn func(), o *Origin) *Handle { return NewHandle(fn, p.origin(fn, o)) }
+
+func (p *Residence) origin(fn func(), o *Origin) *Origin {
 	if o == nil {
 		o = &Origin{fn: entry(fn)}
 	}
 	o.residence = p
-	return newTask(p.loop, fn, o)
+	return o
 }
 
 // Leave ends the residence. It may be repeated, and does nothing before Enter.

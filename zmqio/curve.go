@@ -11,7 +11,7 @@ import (
 const zapEndpoint = "inproc://zeromq.zap.01"
 
 // zapMu is held while hasZAPHandler has the place of a handler, and while a transport
-// takes it. It is the last lock to be taken.
+// takes it.
 var zapMu sync.Mutex
 
 // letsAllIn reports whether a bind to endpoint makes a CURVE server that checks no client's

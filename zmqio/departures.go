@@ -17,7 +17,7 @@ import (
 var departing departures
 
 type departures struct {
-	mu      sync.Mutex // the last in the order of locks
+	mu      sync.Mutex // its place among the locks: Transport.sockMu
 	fresh   []*departure
 	all     []*departure // without fresh
 	running bool

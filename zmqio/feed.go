@@ -15,7 +15,7 @@ const feedSize = 1024
 type feed[T any] struct {
 	items chan T
 
-	mu      sync.Mutex // under no lock is another one taken
+	mu      sync.Mutex // its place among the locks: Transport.sockMu
 	dropped int
 	ended   bool
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // ipcMu is held from the look at an ipc path to the end of its bind, so that of several
-// binds in this process one wins. It is the last lock to be taken.
+// binds in this process one wins.
 var ipcMu sync.Mutex
 
 // bindLocked is zmq_bind, without what libzmq does to files that are in its way. Caller

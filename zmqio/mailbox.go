@@ -8,16 +8,16 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// An mailbox holds what a Stream has received and its receivers have not read. The loop puts
+// A mailbox holds what a Stream has received and its receivers have not read. The loop puts
 // whole batches in. A message goes to the receiver that has waited longest, so that the
 // queue is empty while a receiver waits. A message that a receiver was handed beats the end
 // of its context: cancelling a receive loses nothing.
 //
-// All fields but t are under mu, which is taken before the locks of a transport.
+// All fields but t are under mu.
 type mailbox struct {
 	t *Transport // to hold and to release reading
 
-	mu      sync.Mutex
+	mu      sync.Mutex // its place among the locks: Transport.sockMu
 	queue   [][][]byte // from head on
 	head    int
 	size    flow.Size // of the queue

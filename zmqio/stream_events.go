@@ -13,7 +13,7 @@ import (
 // A roster knows who is connected to a Stream, and what its peers subscribe to, as far as
 // libzmq reports it.
 type roster struct {
-	mu sync.Mutex // the last to be taken
+	mu sync.Mutex // its place among the locks: Transport.sockMu
 	// ready counts connections that are past their handshake, by the endpoint that they
 	// were made through. libzmq does not say which connection a handshake belongs to.
 	ready   map[string]int

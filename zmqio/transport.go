@@ -35,9 +35,15 @@ type Transport struct {
 	created *reactor.Trace  // in debug mode
 	leak    runtime.Cleanup // in debug mode
 
-	// The locks of a transport and its loop are taken in this order: sockMu, mu, EventLoop.mu,
-	// and those of package reactor, which makes the system calls of its poller under its own.
-	// The locks of policies and child watchers come before. sockMu is held during libzmq calls.
+	// Locks are taken in this order:
+	//
+	//   - those of policies, child watchers, futures and mailboxes
+	//   - sockMu, which is held during libzmq calls
+	//   - opening, and then ipcMu or zapMu
+	//   - mu
+	//   - EventLoop.mu
+	//   - those of package reactor, which makes the system calls of its poller under its own
+	//   - departing.mu, and those of rosters and feeds, under which no other is taken
 	sockMu  sync.Mutex
 	sock    *sock.Socket // nil when it has been closed
 	fd      int          // ZMQ_FD

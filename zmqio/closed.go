@@ -37,10 +37,10 @@ func (t *Transport) Closed() <-chan struct{} {
 	return t.gone
 }
 
-// depart closes the socket. If Closed was called, or with deliver if messages may be on
+// departLocked closes the socket. If Closed was called, or with deliver if messages may be on
 // their way over ipc, departing follows it to its end. The monitor becomes the departure's
 // if that needs one, and ends otherwise. Caller holds t.sockMu.
-func (t *Transport) depart(deliver bool) {
+func (t *Transport) departLocked(deliver bool) {
 	opts := rawSockopts(t.sock)
 	d := &departure{loop: t.loop, begin: time.Now(), zsock: t.zsock, done: make(chan struct{})}
 	t.mu.Lock()
@@ -70,7 +70,7 @@ func (t *Transport) depart(deliver bool) {
 		d.endUnasked()
 	}
 	if d.ends == nil { // there are no connections to be found before
-		d.close(d.begin)
+		d.closeLocked(d.begin)
 	}
 	departing.add(d)
 }

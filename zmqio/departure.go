@@ -63,7 +63,7 @@ type departure struct {
 // advanceLocked does what is to be done at the time now. Caller holds departing.mu.
 func (d *departure) advanceLocked(now time.Time) {
 	if d.zsock != nil && !d.holdsLocked(now) {
-		d.close(now)
+		d.closeLocked(now)
 	}
 	d.conns = slices.DeleteFunc(d.conns, func(c *keptConn) bool {
 		read := d.isReadLocked(c, now)
@@ -122,8 +122,8 @@ func (d *departure) madeLocked() (made int) {
 	return made
 }
 
-// close closes the socket. Caller holds departing.mu, or has the departure alone.
-func (d *departure) close(now time.Time) {
+// closeLocked closes the socket. Caller holds departing.mu, or has the departure alone.
+func (d *departure) closeLocked(now time.Time) {
 	_ = d.zsock.Close() // fails only if it is closed
 	d.zsock = nil
 	if d.ends != nil && d.linger > 0 {

@@ -173,12 +173,12 @@ func (t *Transport) letGoLocked(f fate) {
 	switch f {
 	case sendInTime:
 		t.limitLingerLocked()
-		t.depart(true)
+		t.departLocked(true)
 	case sendRest:
-		t.depart(true)
+		t.departLocked(true)
 	case dropRest:
 		_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
-		t.depart(false)
+		t.departLocked(false)
 	case giveBack:
 		_ = t.endMonitorLocked() // fails only if the socket is gone
 		t.stay()

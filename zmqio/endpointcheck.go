@@ -28,13 +28,13 @@ var transports = []string{"tcp", "ipc", "inproc", "udp", "ws", "wss", "pgm", "ep
 
 const ipv6Hint = "an IPv6 address needs the option IPV6"
 
-// checkEndpoint refuses what libzmq takes for another endpoint, refuses without a reason, or
+// checkEndpointLocked refuses what libzmq takes for another endpoint, refuses without a reason, or
 // waits for in silence. Caller holds t.sockMu.
-func (t *Transport) checkEndpoint(call, endpoint string) error {
+func (t *Transport) checkEndpointLocked(call, endpoint string) error {
 	bind := call == "zmq_bind"
 	hint := misfit(endpoint, bind)
 	switch {
-	case hint == "" && (bind || !t.lacksIPv6(endpoint)): // to bind without IPV6 is libzmq's ENODEV
+	case hint == "" && (bind || !t.lacksIPv6Locked(endpoint)): // to bind without IPV6 is libzmq's ENODEV
 		return nil
 	case hint == "":
 		hint = ipv6Hint
@@ -46,9 +46,9 @@ func (t *Transport) checkEndpoint(call, endpoint string) error {
 	return &endpointError{zmq.Translate(call, zmq.EINVAL), hint}
 }
 
-// explain adds a hint to an error of libzmq about an endpoint. A nil err stays nil. Caller
+// explainLocked adds a hint to an error of libzmq about an endpoint. A nil err stays nil. Caller
 // holds t.sockMu.
-func (t *Transport) explain(call, endpoint string, err error) error {
+func (t *Transport) explainLocked(call, endpoint string, err error) error {
 	transport, _, _ := strings.Cut(endpoint, "://")
 	switch {
 	case errors.Is(err, zmq.EPROTONOSUPPORT):
@@ -58,7 +58,7 @@ func (t *Transport) explain(call, endpoint string, err error) error {
 		return &endpointError{err, fmt.Sprintf("no transport is named %q; the usual ones are tcp, ipc and inproc", transport)}
 	case !errors.Is(err, zmq.ENODEV) || call != "zmq_bind" || transport != "tcp":
 		return err
-	case t.lacksIPv6(endpoint):
+	case t.lacksIPv6Locked(endpoint):
 		return &endpointError{err, ipv6Hint}
 	}
 	_, local := splitPeer(endpoint)
@@ -126,9 +126,9 @@ func misfitAddress(address string, bind bool) string {
 	return ""
 }
 
-// lacksIPv6 reports whether a TCP endpoint has an IPv6 address, and the socket does not take
+// lacksIPv6Locked reports whether a TCP endpoint has an IPv6 address, and the socket does not take
 // one. A SOCKS proxy takes any. Caller holds t.sockMu.
-func (t *Transport) lacksIPv6(endpoint string) bool {
+func (t *Transport) lacksIPv6Locked(endpoint string) bool {
 	address, isTCP := strings.CutPrefix(endpoint, "tcp://")
 	if !isTCP || !slices.ContainsFunc(strings.Split(address, ";"), isIPv6) {
 		return false

@@ -134,7 +134,7 @@ func (t *Transport) Connections() []string {
 func (t *Transport) attach(call, endpoint string, do func(string) error, set *endpoints) (string, error) {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
-	if err := t.usable(call, endpoint); err != nil {
+	if err := t.usableLocked(call, endpoint); err != nil {
 		return "", err
 	}
 	if actual, connected := t.connectedOnce(endpoint, set); connected {
@@ -142,9 +142,9 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	}
 	defer t.schedule() // the call may have consumed the signal on ZMQ_FD
 	binds := set == &t.listeners
-	err := t.checkEndpoint(call, endpoint)
+	err := t.checkEndpointLocked(call, endpoint)
 	if err == nil {
-		err = t.explain(call, endpoint, t.attachLocked(call, endpoint, binds, do))
+		err = t.explainLocked(call, endpoint, t.attachLocked(call, endpoint, binds, do))
 	}
 	if err != nil {
 		if binds {
@@ -238,7 +238,7 @@ func (t *Transport) connectedOnce(endpoint string, set *endpoints) (actual strin
 func (t *Transport) detach(call, endpoint string, do func(string) error, set, other *endpoints) error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
-	if err := t.usable(call, endpoint); err != nil {
+	if err := t.usableLocked(call, endpoint); err != nil {
 		return err
 	}
 	t.mu.Lock()
@@ -262,13 +262,13 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	defer t.mu.Unlock()
 	set.remove(actual)
 	if t.owner != nil {
-		t.owner.detached(actual)
+		t.owner.detachedLocked(actual)
 	}
 	return nil
 }
 
-// usable returns why no call with endpoint can be made. Caller holds t.sockMu.
-func (t *Transport) usable(call, endpoint string) error {
+// usableLocked returns why no call with endpoint can be made. Caller holds t.sockMu.
+func (t *Transport) usableLocked(call, endpoint string) error {
 	switch {
 	case t.sock == nil || t.IsClosing():
 		return opError(call, endpoint, ErrTransportClosed)

@@ -153,7 +153,7 @@ func (t *Transport) flushLocked() (f flushed) {
 		if len(batch.Table) == 0 {
 			return f
 		}
-		sent := t.send(batch)
+		sent := t.sendBatchLocked(batch)
 		t.mu.Lock()
 		t.out.Advance(sent.Frames, sent.Bytes)
 		if sent.Errno == ehostunreach {
@@ -186,9 +186,9 @@ func (t *Transport) conclude(f flushed) {
 	t.closeIfFlushed()
 }
 
-// send is one C call. On a type that receives it reads the events as well, because it may
+// sendBatchLocked is one C call. On a type that receives it reads the events as well, because it may
 // have consumed the signal of a message. Caller holds t.sockMu.
-func (t *Transport) send(b sock.Batch) sock.Sent {
+func (t *Transport) sendBatchLocked(b sock.Batch) sock.Sent {
 	return t.sock.Send(b, t.traits.refusal, t.traits.receives)
 }
 
@@ -204,7 +204,7 @@ func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
 		t.schedule()
 	}
 	if sent.Frames > 0 || sent.Errno == ehostunreach { // marks that were raised alone do not resume
-		fx = t.flow.Shrank(t.pending())
+		fx = t.flow.Shrank(t.pendingLocked())
 	}
 	return fx
 }

@@ -32,15 +32,15 @@ func (t *Transport) bindLocked(endpoint string) error {
 		zapMu.Lock()
 		defer zapMu.Unlock()
 	}
-	return t.lettingGo(func() error { return t.zsock.Bind(endpoint) })
+	return t.lettingGoLocked(func() error { return t.zsock.Bind(endpoint) })
 }
 
-// lettingGo calls bind while LINGER is 0. A listener keeps the LINGER that the socket has
+// lettingGoLocked calls bind while LINGER is 0. A listener keeps the LINGER that the socket has
 // when it binds, and libzmq uses that for connections that their peers have ended, and
 // nothing else. Messages for such a peer go nowhere. Where the socket is closed at the same
 // moment libzmq otherwise waits until they are sent, and so for ever if LINGER is negative.
 // Caller holds t.sockMu.
-func (t *Transport) lettingGo(bind func() error) (err error) {
+func (t *Transport) lettingGoLocked(bind func() error) (err error) {
 	opts := rawSockopts(t.sock)
 	linger, err := opts.Linger()
 	if err != nil {

@@ -36,8 +36,8 @@ func turnWithoutRoom(tr *Transport, before func()) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	before()
-	tr.flow.SetMarks(100, 0, tr.pending())
-	tr.flow.SetMarks(1, 0, tr.pending())
+	tr.flow.SetMarks(100, 0, tr.pendingLocked())
+	tr.flow.SetMarks(1, 0, tr.pendingLocked())
 }
 
 // A protocol that fills the buffer in each ResumeWriting takes the room of the writer

@@ -42,8 +42,10 @@ const (
 	dead                        // the error of a write ends the transport
 )
 
-// pending returns the size of what is in the outbox. Caller holds Transport.mu.
-func (s *sender) pending() flow.Size { return flow.Size{Bytes: s.out.Bytes(), Items: s.out.Frames()} }
+// pendingLocked returns the size of what is in the outbox. Caller holds Transport.mu.
+func (s *sender) pendingLocked() flow.Size {
+	return flow.Size{Bytes: s.out.Bytes(), Items: s.out.Frames()}
+}
 
 // sizeOf returns the size of msg.
 func sizeOf(msg [][]byte) flow.Size {
@@ -170,7 +172,7 @@ func (t *Transport) admitLocked(size flow.Size, canWait, offered bool) admission
 // admitToBufferLocked is admitLocked for a message that does not go out at once. Caller
 // holds t.mu.
 func (t *Transport) admitToBufferLocked(size flow.Size, canWait, offered bool) admission {
-	verdict := t.flow.Admit(t.pending(), size, canWait)
+	verdict := t.flow.Admit(t.pendingLocked(), size, canWait)
 	switch {
 	case verdict == flow.Stopped:
 		return isClosed
@@ -272,7 +274,7 @@ func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byt
 		}
 		var fx flow.Effects
 		t.mu.Lock()
-		verdict := t.flow.Claim(w, t.pending())
+		verdict := t.flow.Claim(w, t.pendingLocked())
 		if verdict == flow.Admitted {
 			fx = t.bufferLocked(msg, size)
 		}
@@ -291,7 +293,7 @@ func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byt
 // the error is that of the closing.
 func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 	t.mu.Lock()
-	err := t.flow.GiveUp(w, t.pending())
+	err := t.flow.GiveUp(w, t.pendingLocked())
 	t.mu.Unlock()
 	if err != nil {
 		return err
@@ -309,10 +311,10 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	var sent sock.Sent
 	if direct {
 		table := [1]uint64{sock.Frame(size.Bytes, false)}
-		sent = t.send(sock.Batch{Buf: msg[0], Table: table[:]})
+		sent = t.sendBatchLocked(sock.Batch{Buf: msg[0], Table: table[:]})
 	} else { // in the form that C wants
 		t.out.Add(msg, size.Bytes)
-		sent = t.send(t.out.Front())
+		sent = t.sendBatchLocked(t.out.Front())
 	}
 	stays := sent.Errno == syscall.EAGAIN && mayStay
 	switch {
@@ -324,7 +326,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	fx := t.settleLocked(sent)
 	switch {
 	case stays:
-		return fx | t.flow.Grew(t.pending()), nil
+		return fx | t.flow.Grew(t.pendingLocked()), nil
 	case sent.Errno == syscall.EAGAIN:
 		return fx, errBufferFull(size)
 	case sent.Errno == 0:
@@ -341,7 +343,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 // holds t.mu.
 func (t *Transport) bufferLocked(msg [][]byte, size flow.Size) flow.Effects {
 	t.out.Add(msg, size.Bytes)
-	fx := t.flow.Grew(t.pending())
+	fx := t.flow.Grew(t.pendingLocked())
 	full := t.out.Frames() >= outbox.BatchFrames || t.out.Bytes() >= outbox.BatchBytes
 	switch {
 	case fx.Has(flow.Offer):
@@ -364,7 +366,7 @@ func (t *Transport) carry(fx flow.Effects) {
 	case fx.Has(flow.Offer):
 		t.offer(true)
 		t.mu.Lock()
-		fx |= t.flow.Offered(t.pending(), goroutine.ID())
+		fx |= t.flow.Offered(t.pendingLocked(), goroutine.ID())
 		t.mu.Unlock()
 	case fx.Has(gathered):
 		t.offer(false)
@@ -384,7 +386,7 @@ func (t *Transport) carry(fx flow.Effects) {
 func (t *Transport) pause() {
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()
-		fx := t.flow.PauseReturned(t.pending())
+		fx := t.flow.PauseReturned(t.pendingLocked())
 		t.mu.Unlock()
 		t.carry(fx)
 	}()
@@ -397,14 +399,14 @@ func (t *Transport) pause() {
 func (t *Transport) resume() {
 	self := goroutine.ID()
 	t.mu.Lock()
-	due := t.flow.ResumeDue(t.pending(), self)
+	due := t.flow.ResumeDue(t.pendingLocked(), self)
 	t.mu.Unlock()
 	if !due {
 		return
 	}
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()
-		fx := t.flow.ResumeReturned(t.pending(), self)
+		fx := t.flow.ResumeReturned(t.pendingLocked(), self)
 		t.mu.Unlock()
 		t.carry(fx)
 	}()
@@ -429,7 +431,7 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
-	fx := t.flow.SetMarks(h, l, t.pending())
+	fx := t.flow.SetMarks(h, l, t.pendingLocked())
 	t.mu.Unlock()
 	t.carry(fx)
 	return nil

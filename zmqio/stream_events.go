@@ -91,9 +91,9 @@ func (r *roster) follow(ev zmq.MonitorEvent, begin zmq.Event) (before, after int
 	return before, after
 }
 
-// detached implements owner: it takes the connections of an endpoint off that this side has
+// detachedLocked implements owner: it takes the connections of an endpoint off that this side has
 // ended, which libzmq does not report.
-func (r *roster) detached(endpoint string) {
+func (r *roster) detachedLocked(endpoint string) {
 	r.update(func() { delete(r.ready, endpoint) })
 }
 

@@ -85,9 +85,9 @@ const (
 
 // An owner has a transport to itself: SetProtocol does nothing.
 type owner interface {
-	// detached is told of an endpoint that is unbound or disconnected. Caller holds
+	// detachedLocked is told of an endpoint that is unbound or disconnected. Caller holds
 	// t.sockMu and t.mu.
-	detached(endpoint string)
+	detachedLocked(endpoint string)
 }
 
 // traits are what a transport needs to know of its socket type.

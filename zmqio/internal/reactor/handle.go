@@ -71,7 +71,7 @@ func (h *Handle) isQuiet() bool {
 	return h.state.Load()&repeats != 0 && h.origin.residence != nil
 }
 
-// begin returns the callback to run, or nil. The Handle keeps it: see drop.
+// begin returns the callback to run, or nil. The Handle keeps it: see dropLocked.
 func (h *Handle) begin() func() {
 	for {
 		s := h.state.Load()
@@ -90,9 +90,9 @@ func (h *Handle) begin() func() {
 	}
 }
 
-// drop lets go of the callback of a Handle that has run. Caller holds Loop.mu, because
+// dropLocked lets go of the callback of a Handle that has run. Caller holds Loop.mu, because
 // the watchdog reads the callback.
-func (h *Handle) drop() {
+func (h *Handle) dropLocked() {
 	if h.state.Load()&(started|repeats) == started { // else it is Cancel that lets go
 		h.fn = nil
 	}

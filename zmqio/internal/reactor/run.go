@@ -136,7 +136,7 @@ func (l *Loop) endBatchLocked(n int) {
 		return
 	}
 	for _, h := range l.batch[:n] {
-		h.drop()
+		h.dropLocked()
 	}
 	clear(l.batch)
 	l.spare, l.batch = l.batch[:0], nil

@@ -1,7 +1,7 @@
 package zmqio
 
 import (
-	"github.com/zmqio/zmq/zmqio/internal/poll"
+	"github.com/zmqio/zmq/zmqio/internal/proc"
 )
 
 // A PidfdChildWatcher is a [ChildWatcher] that has a descriptor for each of its
@@ -22,7 +22,7 @@ type PidfdChildWatcher struct{ children }
 // a process that does not exist or was reaped, EMFILE where there are too many
 // descriptors.
 func NewPidfdChildWatcher() (*PidfdChildWatcher, error) {
-	if err := poll.CheckPidfd(); err != nil {
+	if err := proc.CheckPidfd(); err != nil {
 		return nil, err
 	}
 	w := &PidfdChildWatcher{}
@@ -34,7 +34,7 @@ func NewPidfdChildWatcher() (*PidfdChildWatcher, error) {
 // openPidfd has pid checked when it has ended. The goroutine waits in the runtime's
 // poller, so it needs no thread, and release ends it.
 func (w *PidfdChildWatcher) openPidfd(pid int) (child, error) {
-	fd, err := poll.OpenPidfd(pid)
+	fd, err := proc.OpenPidfd(pid)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +50,7 @@ func (w *PidfdChildWatcher) openPidfd(pid int) (child, error) {
 // A pidfd is a child that is known by a descriptor.
 type pidfd struct {
 	process
-	fd *poll.Pidfd
+	fd *proc.Pidfd
 }
 
 func (p *pidfd) reap() (code int, ended bool, err error) {

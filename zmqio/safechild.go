@@ -5,6 +5,8 @@ import (
 	"os/signal"
 	"sync/atomic"
 	"syscall"
+
+	"github.com/zmqio/zmq/zmqio/internal/proc"
 )
 
 // A SafeChildWatcher is a [ChildWatcher] that asks the system about each of its
@@ -55,13 +57,8 @@ func (w *SafeChildWatcher) listenToSIGCHLD(l *EventLoop) (stop func()) {
 type process int
 
 func (p process) reap() (code int, ended bool, err error) {
-	for {
-		var status syscall.WaitStatus
-		pid, err := syscall.Wait4(int(p), &status, syscall.WNOHANG, nil)
-		if err != syscall.EINTR {
-			return exitCode(status), pid == int(p), os.NewSyscallError("wait4", err)
-		}
-	}
+	status, ended, err := proc.Reap(int(p))
+	return exitCode(status), ended, err
 }
 
 func (process) release() {}

@@ -1,11 +1,23 @@
-package poll
+package proc
 
 import (
 	"errors"
 	"os"
 	"syscall"
 	"testing"
+
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
+
+var must = testkit.Must
+
+func pipe(t *testing.T) (r, w *os.File) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	must(t, err)
+	t.Cleanup(func() { r.Close(); w.Close() })
+	return r, w
+}
 
 func TestPidfd(t *testing.T) {
 	must(t, CheckPidfd())

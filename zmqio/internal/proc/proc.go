@@ -1,0 +1,19 @@
+// Package proc asks the system about child processes: by number with wait4, and on Linux by
+// a descriptor, which cannot come to mean another process.
+package proc
+
+import (
+	"os"
+	"syscall"
+)
+
+// Reap reports whether the child pid has ended, and takes its status from the system. It does
+// not wait. The error is ECHILD if pid is not a child of this process or was reaped.
+func Reap(pid int) (status syscall.WaitStatus, ended bool, err error) {
+	for {
+		got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)
+		if err != syscall.EINTR {
+			return status, got == pid, os.NewSyscallError("wait4", err)
+		}
+	}
+}

@@ -278,11 +278,6 @@ func (t *Transport) usableLocked(call, endpoint string) error {
 	return nil
 }
 
-// opError returns the OpError of a call of libzmq that takes an endpoint.
-func opError(call, endpoint string, err error) error {
-	return &OpError{Op: strings.TrimPrefix(call, "zmq_"), Endpoint: endpoint, Err: err}
-}
-
 // endpoints are what a transport is bound or connected to, in order.
 type endpoints []endpoint
 

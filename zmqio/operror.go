@@ -3,6 +3,7 @@ package zmqio
 import (
 	"errors"
 	"strconv"
+	"strings"
 )
 
 // An OpError is the error of an operation of a Transport: what net.OpError is to
@@ -42,4 +43,9 @@ func (e *OpError) Timeout() bool {
 func (e *OpError) Temporary() bool {
 	var t interface{ Temporary() bool }
 	return errors.Is(e.Err, ErrBufferFull) || errors.As(e.Err, &t) && t.Temporary()
+}
+
+// opError returns the OpError of a call of libzmq that takes an endpoint.
+func opError(call, endpoint string, err error) error {
+	return &OpError{Op: strings.TrimPrefix(call, "zmq_"), Endpoint: endpoint, Err: err}
 }

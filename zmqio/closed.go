@@ -26,12 +26,17 @@ import (
 // is over, unless it has a monitor. If there are none, the logger gets a warning, and the
 // channel is closed at the end of EventLoop.Close.
 func (t *Transport) Closed() <-chan struct{} {
+	if gone := t.askClosed(); gone != nil {
+		return gone
+	}
+	return t.loop.over
+}
+
+// askClosed is Closed, but returns nil for a first call that comes too late.
+func (t *Transport) askClosed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.gone == nil {
-		if t.departed {
-			return t.loop.over
-		}
+	if t.gone == nil && !t.departed {
 		t.gone = make(chan struct{})
 	}
 	return t.gone

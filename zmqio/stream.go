@@ -461,8 +461,11 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	case !s.beginClose():
 		return nil
 	}
+	gone := s.t.askClosed()
+	if gone == nil {
+		return nil
+	}
 	begin, bound := time.Now(), s.boundLinger(ctx)
-	gone := s.t.Closed()
 	_ = s.t.Close() // returns nil
 	select {
 	case <-gone:

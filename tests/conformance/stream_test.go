@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -197,6 +198,39 @@ func TestStreamEndings(t *testing.T) {
 				if test.want == io.EOF {
 					t.Errorf("Messages yielded %v", err)
 				}
+			}
+		})
+	}
+}
+
+// Close and Shutdown of a stream that has ended otherwise have nothing to wait for.
+func TestStreamCloseAfterTheEnd(t *testing.T) {
+	for name, end := range map[string]func(*zmqio.Stream) error{
+		"Abort":              (*zmqio.Stream).Abort,
+		"Transport.Close":    func(s *zmqio.Stream) error { return s.Transport().Close() },
+		"EventLoop.Shutdown": func(s *zmqio.Stream) error { return s.Transport().Loop().Shutdown(context.Background()) },
+		"EventLoop.Close":    func(s *zmqio.Stream) error { return s.Transport().Loop().Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+			loop, err := zmqio.NewEventLoop(nil)
+			zmqiotest.Must(t, err)
+			t.Cleanup(func() { zmqiotest.Must(t, loop.Close()) })
+			zmqiotest.Must(t, loop.Start())
+			s := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+			zmqiotest.Must(t, end(s))
+			for { // until the loop has closed the socket
+				if _, err := s.Recv(ctx); errors.Is(err, zmqio.ErrTransportClosed) && len(loop.Residents()) == 0 {
+					break
+				}
+				runtime.Gosched()
+			}
+			if err := s.Shutdown(ctx); err != nil {
+				t.Errorf("Shutdown: %v", err)
+			}
+			if err := s.Close(); err != nil {
+				t.Errorf("Close: %v", err)
 			}
 		})
 	}

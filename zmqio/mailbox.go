@@ -25,6 +25,7 @@ type mailbox struct {
 	held    bool
 	waiting []*parked // oldest first
 	end     error     // why nothing more comes; nil while something may
+	dropped bool      // what was received cannot be read any more
 }
 
 // A parked receiver waits for one message. Its channel has room for it, and is closed without one
@@ -76,11 +77,14 @@ func (m *mailbox) dropWaitingLocked(n int) {
 	}
 }
 
-// unget gives back a message that a receiver has got, to be the next one.
+// unget gives back a message that a receiver has got, to be the next one. A mailbox whose
+// messages were dropped drops this one too.
 func (m *mailbox) unget(msg [][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	switch {
+	case m.dropped:
+		return
 	case len(m.waiting) > 0:
 		m.waiting[0].handed <- msg
 		m.dropWaitingLocked(1)
@@ -181,6 +185,7 @@ func (m *mailbox) finish(err error, drop bool) {
 		m.end = err
 	}
 	if drop {
+		m.dropped = true
 		m.clearLocked()
 	}
 	for _, w := range m.waiting {

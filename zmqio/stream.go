@@ -340,6 +340,14 @@ func (s *Stream) received(msg [][]byte) [][]byte {
 	return msg
 }
 
+// unreceived gives back a message that no caller has got, and with it the turn.
+func (s *Stream) unreceived(msg [][]byte) {
+	if s.turns == takeTurns {
+		s.turn.Store(false)
+	}
+	s.mailbox.unget(msg)
+}
+
 // TryRecv returns the next message if there is one, and else a nil message and a nil error.
 // The other errors are those of Recv.
 func (s *Stream) TryRecv() ([][]byte, error) {
@@ -389,7 +397,7 @@ func (s *Stream) Chan(ctx context.Context) <-chan [][]byte {
 			select {
 			case ch <- msg:
 			case <-ctx.Done():
-				s.mailbox.unget(msg)
+				s.unreceived(msg)
 				return
 			}
 		}

@@ -96,6 +96,59 @@ func TestStreamChan(t *testing.T) {
 	}
 }
 
+// offered returns a stream with a message that the goroutine of a channel holds, and the end of
+// the channel's context.
+func offered(ctx context.Context, t *testing.T, bound, connected zmq.SocketType) (s *zmqio.Stream, giveBack func()) {
+	t.Helper()
+	s, c := zmqiotest.Streams(t, bound, connected, zmqio.StreamConfig{})
+	reading, cancel := context.WithCancel(ctx)
+	t.Cleanup(cancel)
+	ch := s.Chan(reading)
+	zmqiotest.Must(t, c.Send(ctx, []byte("1")))
+	<-ch // the goroutine goes on to the next one
+	if bound == zmq.REP {
+		zmqiotest.Must(t, s.Send(ctx, []byte("reply")))
+		if _, err := c.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	zmqiotest.Must(t, c.Send(ctx, []byte("2")))
+	time.Sleep(50 * time.Millisecond)
+	return s, func() {
+		cancel()
+		for msg := range ch {
+			t.Fatalf("got %q: the channel's goroutine held no message", msg)
+		}
+	}
+}
+
+// The message that a channel gives back behind Abort is dropped as the others are.
+func TestStreamChanAfterAbort(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	s, giveBack := offered(ctx, t, zmq.PULL, zmq.PUSH)
+	gone := s.Transport().Closed()
+	zmqiotest.Must(t, s.Abort())
+	<-gone
+	giveBack()
+	if msg, err := s.Recv(ctx); msg != nil || !errors.Is(err, zmqio.ErrTransportClosed) {
+		t.Errorf("Recv: %q, %v", msg, err)
+	}
+}
+
+// A request that a channel gives back cannot be replied to before it is received again.
+func TestStreamChanGivesTheTurnBack(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	s, giveBack := offered(ctx, t, zmq.REP, zmq.REQ)
+	giveBack()
+	if err := s.Send(ctx, []byte("too early")); !errors.Is(err, zmq.EFSM) {
+		t.Errorf("Send: %v", err)
+	}
+	recvNumbers(ctx, t, s, 2, 3)
+	zmqiotest.Must(t, s.Send(ctx, []byte("reply")))
+}
+
 // A REQ with REQ_RELAXED asks anew; the reply to an earlier request never comes.
 func TestStreamAsksAnew(t *testing.T) {
 	zmqiotest.CheckLeaks(t)

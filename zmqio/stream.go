@@ -3,6 +3,7 @@ package zmqio
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -299,10 +300,14 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 	for i, f := range frames {
 		msg[i] = bytes.Clone(f)
 	}
-	return s.t.loop.Do(ctx, func() error {
+	err := s.t.loop.Do(ctx, func() error {
 		s.mailbox.clear()
 		return s.t.Write(msg)
 	})
+	if errors.Is(err, ErrLoopClosed) { // and so is the stream
+		err = ErrTransportClosed
+	}
+	return err
 }
 
 // Recv returns the next message: one frame or more, which are the caller's. It waits until

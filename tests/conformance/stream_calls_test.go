@@ -179,6 +179,25 @@ func TestStreamAsksAnew(t *testing.T) {
 	}
 }
 
+// A REQ with REQ_RELAXED ends as other streams do.
+func TestStreamAsksAnewAfterTheEnd(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop, err := zmqio.NewEventLoop(nil)
+	zmqiotest.Must(t, err)
+	zmqiotest.Must(t, loop.Start())
+	s, err := zmqio.Open(ctx, zmq.REQ, zmqio.StreamConfig{Loop: loop, Bind: []string{}, Configure: func(o zmq.Sockopts) error {
+		return o.SetReqRelaxed(true)
+	}})
+	zmqiotest.Must(t, err)
+	zmqiotest.Must(t, loop.Close())
+	for _, err := range []error{s.Send(ctx, []byte("x")), s.TrySend([]byte("x"))} {
+		if !errors.Is(err, zmqio.ErrTransportClosed) {
+			t.Errorf("got %v", err)
+		}
+	}
+}
+
 // On a REQ and a REP one conversation goes on at a time, whatever the loop has received.
 func TestStreamTurns(t *testing.T) {
 	zmqiotest.CheckLeaks(t)

@@ -49,10 +49,14 @@ func (f *feed[T]) end() {
 	}
 }
 
-// takeDropped returns how many items have been dropped since the last call.
+// takeDropped returns how many items have been dropped since the last call, and 0 where items
+// from before them are there.
 func (f *feed[T]) takeDropped() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if len(f.items) > 0 {
+		return 0
+	}
 	n := f.dropped
 	f.dropped = 0
 	return n

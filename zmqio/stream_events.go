@@ -201,6 +201,9 @@ func all(endpoints []string, is func(string) bool) bool {
 //
 // aiozmq: event_received
 func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] {
+	if ctx == nil {
+		return func(yield func(zmq.MonitorEvent, error) bool) { yield(zmq.MonitorEvent{}, errNilContext()) }
+	}
 	f := newFeed[zmq.MonitorEvent]()
 	cancel, err := s.t.subscribeMonitor(zmq.EVENT_ALL, f.put)
 	if err != nil {
@@ -210,9 +213,13 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] 
 			}
 		}
 	}
-	stop := context.AfterFunc(s.alive, f.end)
-	context.AfterFunc(ctx, func() {
-		stop()
+	reading, stop := context.WithCancel(ctx)
+	forget := context.AfterFunc(s.alive, func() {
+		f.end()
+		stop() // else a ctx that goes on would keep the stream in memory
+	})
+	context.AfterFunc(reading, func() {
+		forget()
 		cancel()
 	})
 	return f.all(ctx)

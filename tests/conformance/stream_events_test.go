@@ -5,6 +5,7 @@ import (
 	"errors"
 	"iter"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -151,6 +152,39 @@ func TestStreamEvents(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// Events without a context is an error, and a context that goes on keeps no stream in memory.
+func TestStreamEventsOfContexts(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	loop := zmqiotest.RunLoop(t, nil)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	s, err := zmqio.Open(ctx, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{}})
+	zmqiotest.Must(t, err)
+	n := 0
+	for _, err := range s.Events(nil) { //nolint:staticcheck // that is the case
+		if n++; !errors.Is(err, zmqio.ErrInvalidArgument) {
+			t.Error(err)
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d results without a context", n)
+	}
+	s.Events(ctx)
+	forgotten := make(chan struct{})
+	runtime.AddCleanup(s, func(end chan struct{}) { close(end) }, forgotten)
+	zmqiotest.Must(t, s.Close())
+	s = nil
+	for begin := time.Now(); time.Since(begin) < zmqiotest.Patience; time.Sleep(10 * time.Millisecond) {
+		runtime.GC()
+		select {
+		case <-forgotten:
+			return
+		default:
+		}
+	}
+	t.Error("the context keeps the stream")
 }
 
 // A cable stalls, as if it were pulled out. Liveness tells that the stream is stale and its

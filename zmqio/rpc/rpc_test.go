@@ -139,6 +139,132 @@ func TestHandlerThatDoesNotReturn(t *testing.T) {
 	}
 }
 
+// A failedError is an error whose methods need it not to be nil.
+type failedError struct{ text string }
+
+func (e *failedError) Error() string { return e.text }
+
+// A handler returns an error that has no text, and ErrorReply panics.
+func TestErrorThatPanics(t *testing.T) {
+	for _, typ := range []zmq.SocketType{zmq.ROUTER, zmq.REP} {
+		t.Run(typ.String(), func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+			v := serve(t, typ, func(context.Context, [][]byte) ([][]byte, error) {
+				var err *failedError
+				return nil, err
+			}, rpc.ServerConfig{ErrorReply: func(err error) [][]byte { return [][]byte{[]byte(err.Error())} }}, rpc.Config{})
+			got, err := v.Call(ctx, nil)
+			if text := fmt.Sprintf("%s %v", got, err); !strings.Contains(text, rpc.ErrPanicked.Error()) {
+				t.Error(text)
+			}
+		})
+	}
+}
+
+// A foreign client has a routing id that looks like the id of a request. The error comes to it.
+func TestRoutingIDLikeAnID(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	v := serve(t, zmq.ROUTER, func(context.Context, [][]byte) ([][]byte, error) { return nil, errors.New("failed") }, rpc.ServerConfig{}, rpc.Config{})
+	req, err := zmqio.Open(ctx, zmq.REQ, zmqio.StreamConfig{
+		Loop: v.stream.Transport().Loop(), Connect: []string{v.stream.Addr()},
+		Configure: func(o zmq.Sockopts) error { return o.SetRoutingID([]byte("\xA1routing\x01")) },
+	})
+	zmqiotest.Must(t, err)
+	defer req.Abort()
+	zmqiotest.Must(t, req.Send(ctx, []byte("x")))
+	if got, err := req.Recv(ctx); err != nil || len(got) != 1 || string(got[0]) != "failed" {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// The stream ends while a handler goes on, before or behind the context of Serve.
+func TestServeOfAStreamThatEnds(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	for name, test := range map[string]struct {
+		end  func(*service) error
+		want error
+	}{
+		"before": {func(v *service) error { return v.stream.Close() }, io.EOF},
+		"behind": {func(v *service) error { v.stop(); return v.stream.Transport().Close() }, rpc.ErrNotDrained},
+	} {
+		started, release := make(chan struct{}), make(chan struct{})
+		v := serve(t, zmq.ROUTER, func(context.Context, [][]byte) ([][]byte, error) {
+			close(started)
+			<-release
+			return nil, nil
+		}, rpc.ServerConfig{DrainTimeout: 100 * time.Millisecond}, rpc.Config{})
+		short, cancel := context.WithCancel(ctx)
+		called := make(chan struct{})
+		go func() { v.Call(short, nil); close(called) }()
+		<-started
+		zmqiotest.Must(t, test.end(v))
+		select {
+		case err := <-v.served:
+			if !errors.Is(err, test.want) && !errors.Is(err, zmqio.ErrTransportClosed) {
+				t.Errorf("%s: %v", name, err)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%s: Serve waits for the handler", name)
+		}
+		close(release)
+		cancel()
+		<-called
+	}
+}
+
+// A reply that the stream does not take any more is not answered.
+func TestServeDrainsIntoAStreamThatEnds(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	started := make(chan struct{})
+	var v *service
+	v = serve(t, zmq.ROUTER, func(context.Context, [][]byte) ([][]byte, error) {
+		v.stop()
+		time.Sleep(50 * time.Millisecond) // Serve waits for this handler
+		zmqiotest.Must(t, v.stream.Close())
+		close(started)
+		return nil, nil
+	}, rpc.ServerConfig{}, rpc.Config{})
+	short, cancel := context.WithCancel(ctx)
+	called := make(chan struct{})
+	go func() { v.Call(short, nil); close(called) }()
+	<-started
+	if err := <-v.served; !errors.Is(err, rpc.ErrNotDrained) || !errors.Is(err, zmqio.ErrTransportClosed) {
+		t.Errorf("Serve: %v", err)
+	}
+	cancel()
+	<-called
+}
+
+// Where reading is paused by the caller, the drain leaves it so.
+func TestServeDrainsWhilePaused(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	var v *service
+	begun := make(chan struct{}, 1000)
+	v = serve(t, zmq.ROUTER, func(context.Context, [][]byte) ([][]byte, error) {
+		begun <- struct{}{}
+		time.Sleep(50 * time.Millisecond)
+		return nil, nil
+	}, rpc.ServerConfig{Handlers: 1, DrainTimeout: time.Second}, rpc.Config{})
+	short, cancel := context.WithCancel(ctx)
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() { v.Call(short, nil) })
+	}
+	<-begun
+	time.Sleep(20 * time.Millisecond) // the others come to the stream
+	zmqiotest.Must(t, v.stream.Transport().PauseReading())
+	v.stop()
+	zmqiotest.Must(t, <-v.served) // after a quarter of DrainTimeout, at which Serve pauses reading itself
+	zmqiotest.Must(t, v.stream.Transport().ResumeReading())
+	cancel()
+	group.Wait()
+}
+
 // The first endpoint has a peer that never answers.
 func TestRetryAtTheNextEndpoint(t *testing.T) {
 	zmqiotest.CheckLeaks(t)

@@ -9,6 +9,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/zmqio/zmq"
@@ -69,7 +70,8 @@ func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, erro
 // own, until ctx ends. Then it stops to receive, answers the requests that s has received,
 // and returns nil when s has accepted all replies; s stays open, and its Close sends them. The
 // contexts of handlers end after ServerConfig.DrainTimeout; then Serve returns ErrNotDrained
-// without waiting for handlers that go on.
+// without waiting for handlers that go on. It is ErrNotDrained also where s ends meanwhile and
+// does not take a reply.
 //
 // The error of a handler reaches a Client as an *Error where s is a ROUTER. A REP cannot mark
 // a reply, so there a Client gets ServerConfig.ErrorReply as any other client does.
@@ -84,7 +86,8 @@ func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, erro
 // A message that has no empty frame is no request. It is dropped, and the logger told once.
 //
 // The other errors are zmqio.ErrInvalidArgument, zmqio.ErrWouldDeadlock on the loop's own
-// goroutine, and what ended s: io.EOF after Close.
+// goroutine, and what ended s: io.EOF after Close. Then the contexts of handlers end at once,
+// and Serve waits for the handlers for at most ServerConfig.DrainTimeout.
 func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) error {
 	switch {
 	case ctx == nil:
@@ -108,6 +111,7 @@ func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) er
 	if cfg.ErrorReply == nil {
 		cfg.ErrorReply = func(err error) [][]byte { return [][]byte{[]byte(err.Error())} }
 	}
+	cfg.DrainTimeout = cmp.Or(cfg.DrainTimeout, DefaultDrainTimeout)
 	handling, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	defer cancel()
 	v := &server{
@@ -115,10 +119,12 @@ func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) er
 		ctx: handling, slots: make(chan struct{}, slots),
 	}
 	err := v.receive(ctx)
-	if ctx.Err() == nil {
+	if ended := s.Err(); ctx.Err() == nil || ended != nil { // no reply can be sent any more
 		cancel()
-		v.running.Wait()
-		return err
+		wait, stop := context.WithTimeout(context.Background(), v.DrainTimeout)
+		defer stop()
+		v.await(wait)
+		return cmp.Or(ended, err)
 	}
 	return v.drain()
 }
@@ -135,6 +141,7 @@ type server struct {
 	ctx     context.Context // of the handlers
 	slots   chan struct{}   // one for each handler that runs
 	running sync.WaitGroup
+	unsent  atomic.Uint64 // replies that came after the end of the stream
 }
 
 // receive handles requests until ctx ends or the stream does.
@@ -164,11 +171,22 @@ func (v *server) start(msg [][]byte) {
 
 // drain answers what the stream has received, and waits for the handlers.
 func (v *server) drain() error {
-	ctx, cancel := context.WithTimeoutCause(v.ctx, cmp.Or(v.DrainTimeout, DefaultDrainTimeout), ErrNotDrained)
+	ctx, cancel := context.WithTimeoutCause(v.ctx, v.DrainTimeout, ErrNotDrained)
 	defer cancel()
 	if err := v.takeRest(ctx); err != nil {
 		return err
 	}
+	if !v.await(ctx) {
+		return context.Cause(ctx)
+	}
+	if n := v.unsent.Load(); n > 0 {
+		return fmt.Errorf("%w: %d replies were not sent: %w", ErrNotDrained, n, zmqio.ErrTransportClosed)
+	}
+	return nil
+}
+
+// await waits for the handlers, and reports whether all have returned before ctx ended.
+func (v *server) await(ctx context.Context) bool {
 	done := make(chan struct{})
 	go func() {
 		v.running.Wait()
@@ -176,9 +194,9 @@ func (v *server) drain() error {
 	}()
 	select {
 	case <-done:
-		return nil
+		return true
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		return false
 	}
 }
 
@@ -186,10 +204,11 @@ func (v *server) drain() error {
 // coming it does so for a quarter of the time.
 func (v *server) takeRest(ctx context.Context) error {
 	t := v.s.Transport()
-	enough := time.Now().Add(cmp.Or(v.DrainTimeout, DefaultDrainTimeout) / 4)
+	enough := time.Now().Add(v.DrainTimeout / 4)
+	paused := false
 	for quiet := 0; quiet < quietTurns; quiet++ {
-		if time.Now().After(enough) {
-			_ = t.PauseReading() // fails where it is paused or closed
+		if !paused && time.Now().After(enough) && t.PauseReading() == nil { // else the caller has paused it
+			paused = true
 			defer func() { _ = t.ResumeReading() }()
 		}
 		// The loop has taken a batch out of libzmq when it comes here.
@@ -235,7 +254,7 @@ func (v *server) serve(msg [][]byte) {
 	err := ErrPanicked // unless the handler returns
 	defer func() {     // also after runtime.Goexit
 		if p := recover(); p != nil {
-			v.logger.Error("rpc: handler panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			v.logPanic("rpc: handler panicked", p)
 		}
 		v.reply(envelope, reply, err)
 	}()
@@ -251,18 +270,33 @@ func (v *server) reply(envelope, body [][]byte, err error) {
 		body = [][]byte{nil}
 	}
 	// The frames behind the envelope are the handler's.
-	if err := v.s.Send(v.ctx, append(slices.Clip(envelope), body...)...); err != nil && !errors.Is(err, zmqio.ErrTransportClosed) {
+	switch err := v.s.Send(v.ctx, append(slices.Clip(envelope), body...)...); {
+	case errors.Is(err, zmqio.ErrTransportClosed):
+		v.unsent.Add(1)
+	case err != nil:
 		v.logger.Warn("rpc: a reply was not sent", "stream", v.s.String(), "error", err)
 	}
 }
 
-// failure returns the body of an error reply, and marks the id of a client of this package.
-func (v *server) failure(envelope [][]byte, err error) [][]byte {
-	if n := len(envelope); n >= 2 {
+// failure returns the body of an error reply, and marks the id of a client of this package,
+// which comes behind the routing id of its connection. Where the error's text or
+// ServerConfig.ErrorReply panics, ErrPanicked takes the place of err.
+func (v *server) failure(envelope [][]byte, err error) (body [][]byte) {
+	defer func() {
+		if p := recover(); p != nil {
+			v.logPanic("rpc: the reply to an error panicked", p)
+			body = [][]byte{[]byte(ErrPanicked.Error())}
+		}
+	}()
+	if n := len(envelope); n >= 3 {
 		if _, _, ok := parseID(envelope[n-2]); ok {
 			envelope[n-2][0] = failure
 			return [][]byte{[]byte(err.Error())}
 		}
 	}
 	return v.ErrorReply(err)
+}
+
+func (v *server) logPanic(what string, p any) {
+	v.logger.Error(what, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 }

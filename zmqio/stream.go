@@ -86,6 +86,7 @@ type Stream struct {
 	alive    context.Context // until the stream ends
 	end      context.CancelFunc
 	closing  atomic.Bool
+	shut     chan struct{} // closed when the first Close or Shutdown returns
 
 	// A REQ and a REP have one conversation at a time. The loop takes the reply, or the
 	// request, out of libzmq before Recv does, so the stream keeps the turns of its callers.
@@ -120,7 +121,7 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 			return nil, err
 		}
 	}
-	s := &Stream{roster: newRoster()}
+	s := &Stream{roster: newRoster(), shut: make(chan struct{})}
 	if cfg.Liveness.Idle > 0 {
 		s.lifeline = newLifeline(cfg.Liveness, l)
 	}
@@ -241,7 +242,8 @@ func (p streamProtocol) ConnectionLost(err error) {
 	p.s.mailbox.finish(err, false)
 }
 
-// Send sends a message of the frames given, which must be one or more. Where the transport's
+// Send sends a message of the frames given, which must be one or more; an empty frame is
+// []byte{}. Where the transport's
 // write buffer is over its mark Send waits for its turn, and then puts the message there; a
 // nil error therefore means that the message is accepted, not that it has arrived. The
 // frames may be reused when Send has returned. Where ctx ends first, its cause is returned
@@ -443,10 +445,12 @@ func (s *Stream) String() string { return s.t.String() }
 
 // Close is Shutdown for at most LoopConfig.Linger, so that a program may return from main
 // behind it. On the loop's own goroutine it does not wait, and messages are sent afterwards.
-// It may be repeated, and then returns nil.
+// It may be repeated; see Shutdown.
 func (s *Stream) Close() error {
 	if s.t.loop.InLoop() {
-		s.beginClose()
+		if s.beginClose() {
+			close(s.shut)
+		}
 		return s.t.Close()
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), s.t.loop.linger)
@@ -463,7 +467,8 @@ func (s *Stream) Close() error {
 // it has not sent; else it goes on for as long as ZMQ_LINGER says. Without a peer messages can
 // not be sent.
 //
-// Shutdown may be repeated, and then returns nil. The other errors are ErrInvalidArgument for
+// Shutdown may be repeated. It then waits for the end of the first Close or Shutdown, or of
+// ctx, and returns nil, or the cause of ctx. The other errors are ErrInvalidArgument for
 // a nil ctx, and ErrWouldDeadlock on the loop's own goroutine.
 func (s *Stream) Shutdown(ctx context.Context) error {
 	switch {
@@ -472,8 +477,14 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	case s.t.loop.InLoop():
 		return ErrWouldDeadlock
 	case !s.beginClose():
-		return nil
+		select { // for the first, or a program could return from main before it has
+		case <-s.shut:
+			return nil
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
+	defer close(s.shut)
 	gone := s.t.askClosed()
 	if gone == nil {
 		return nil

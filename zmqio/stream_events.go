@@ -94,7 +94,10 @@ func (r *roster) follow(ev zmq.MonitorEvent, begin zmq.Event) (before, after int
 // detachedLocked implements owner: it takes the connections of an endpoint off that this side has
 // ended, which libzmq does not report.
 func (r *roster) detachedLocked(endpoint string) {
-	r.update(func() { delete(r.ready, endpoint) })
+	r.update(func() {
+		delete(r.ready, endpoint)
+		delete(r.failing, endpoint)
+	})
 }
 
 // subscribed takes note of messages of an XPUB's peers.
@@ -118,7 +121,7 @@ func (r *roster) subscribed(msgs [][][]byte) {
 
 // WaitConnected waits until n connections are past their handshake, those that the stream
 // has made and those that it has accepted together. It asks no peer whether it is ready: a
-// subscription may still be on its way.
+// subscription may still be on its way. An XPUB can wait for that with WaitSubscribed.
 //
 // Over inproc libzmq reports nothing. A connect counts at once. A stream that is bound to
 // inproc endpoints alone returns errors.ErrUnsupported.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -226,6 +227,35 @@ func TestStreamTurns(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+}
+
+// A second Close waits for the first, which may still send.
+func TestStreamClosedTwice(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Linger: zmqiotest.Patience})
+	s := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	zmqiotest.Must(t, s.Send(ctx, []byte("0")))
+	first, begun := make(chan error), make(chan struct{})
+	go func() {
+		_, err := s.Recv(ctx) // a PUSH receives nothing until Close
+		if !errors.Is(err, io.EOF) {
+			t.Error(err)
+		}
+		close(begun)
+	}()
+	go func() { first <- s.Close() }()
+	<-begun
+	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
+	defer cancel()
+	if err := s.Shutdown(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("while the first waits: %v", err)
+	}
+	zmqiotest.Must(t, s.Abort()) // nothing can be sent
+	if err := <-first; err != nil && !errors.Is(err, zmqio.ErrUndelivered) {
+		t.Error(err)
+	}
+	zmqiotest.Must(t, s.Close())
 }
 
 // What would wait on the loop's goroutine is refused there.

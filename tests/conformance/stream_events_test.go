@@ -163,7 +163,8 @@ func TestStreamEventsOfContexts(t *testing.T) {
 	s, err := zmqio.Open(ctx, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{}})
 	zmqiotest.Must(t, err)
 	n := 0
-	for _, err := range s.Events(nil) { //nolint:staticcheck // that is the case
+	var none context.Context
+	for _, err := range s.Events(none) {
 		if n++; !errors.Is(err, zmqio.ErrInvalidArgument) {
 			t.Error(err)
 		}

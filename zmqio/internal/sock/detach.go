@@ -64,17 +64,19 @@ func (s *Socket) Detach(do func() error) error {
 // settle receives until the socket is empty, which it reports, or most messages or bytes
 // are settled.
 func (s *Socket) settle(c *Copier, most, mostBytes int) (empty bool) {
-	for {
-		messages, bytes := s.inbox.settled()
-		if messages >= most || bytes >= mostBytes {
-			return false
-		}
+	messages, bytes := s.inbox.settled() // once, because it looks at every frame
+	for messages < most && bytes < mostBytes {
 		msgs, errno := c.recv(s, min(most-messages, maxMessages))
 		s.inbox.msgs = append(s.inbox.msgs, msgs...)
+		for _, msg := range msgs {
+			messages++
+			bytes += size(msg)
+		}
 		if errno != 0 { // an error comes again
 			return errno == syscall.EAGAIN
 		}
 	}
+	return false
 }
 
 // Launched must follow a bind or a connect, except over inproc. libzmq then sends the

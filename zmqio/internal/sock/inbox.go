@@ -33,11 +33,16 @@ func (in *inbox) take(msgs [][][]byte) [][][]byte {
 // settled returns how many messages Detach received, and their payload in bytes.
 func (in *inbox) settled() (messages, bytes int) {
 	for _, msg := range in.msgs[in.back:] {
-		for _, f := range msg {
-			bytes += len(f)
-		}
+		bytes += size(msg)
 	}
 	return len(in.msgs) - in.back, bytes
+}
+
+func size(msg [][]byte) (bytes int) {
+	for _, f := range msg {
+		bytes += len(f)
+	}
+	return bytes
 }
 
 // complete returns the message of which last are the frames that end it.

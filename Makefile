@@ -47,7 +47,7 @@ test-asan: export ASAN_OPTIONS := $(ASAN_OPTIONS)
 test-asan: export GOEXPERIMENT := cgocheck2
 test-asan: ## what crosses into C, under AddressSanitizer and Go's cgocheck2
 	@$(DEPS) asan
-	$(GO) test -count=1 -timeout 5m -asan ./zmqio/internal/sock ./zmqio ./tests/fault
+	$(GO) test -count=1 -timeout 8m -asan ./zmqio/internal/sock ./zmqio ./tests/fault
 
 test-fault: ## the long form of tests/fault under the race detector, and the fuzz targets
 	@$(DEPS) net

@@ -28,8 +28,8 @@ type mailbox struct {
 	dropped bool      // what was received cannot be read any more
 }
 
-// A parked receiver waits for one message. Its channel has room for it, and is closed without one
-// at the end of the mailbox.
+// A parked receiver waits for one message. Its channel has room for it, and is closed without
+// one at the end of the mailbox.
 type parked struct{ handed chan [][]byte }
 
 // parkedPool is for reuse: each has an empty channel.
@@ -49,8 +49,7 @@ func (m *mailbox) put(msgs [][][]byte) {
 	m.dropWaitingLocked(n)
 	m.appendLocked(msgs[n:])
 	for _, msg := range msgs[n:] {
-		m.size.Bytes += sizeOf(msg).Bytes
-		m.size.Items += len(msg)
+		m.countLocked(msg, 1)
 	}
 	if !m.held && (m.size.Bytes >= m.max || m.size.Items >= m.max) {
 		m.held = true
@@ -95,8 +94,14 @@ func (m *mailbox) unget(msg [][]byte) {
 	default:
 		m.queue = append([][][]byte{msg}, m.queue...)
 	}
-	m.size.Bytes += sizeOf(msg).Bytes
-	m.size.Items += len(msg)
+	m.countLocked(msg, 1)
+}
+
+// countLocked adds n times the size of msg to that of the queue. Caller holds m.mu.
+func (m *mailbox) countLocked(msg [][]byte, n int) {
+	size := sizeOf(msg)
+	m.size.Bytes += n * size.Bytes
+	m.size.Items += n * size.Items
 }
 
 // take returns the next message of the queue. Where there is none it returns the end, or
@@ -107,8 +112,7 @@ func (m *mailbox) take(wait bool) (msg [][]byte, w *parked, err error) {
 	if m.head < len(m.queue) {
 		msg, m.queue[m.head] = m.queue[m.head], nil
 		m.head++
-		m.size.Bytes -= sizeOf(msg).Bytes
-		m.size.Items -= len(msg)
+		m.countLocked(msg, -1)
 		m.releaseLocked()
 		return msg, nil, nil
 	}

@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,9 +127,7 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 		s.lifeline = newLifeline(cfg.Liveness, l)
 	}
 	s.alive, s.end = context.WithCancel(context.Background())
-	if s.mailbox.max = cfg.MaxReadBuffer; s.mailbox.max == 0 {
-		s.mailbox.max = DefaultReadBuffer
-	}
+	s.mailbox.max = cmp.Or(cfg.MaxReadBuffer, DefaultReadBuffer)
 	_, err := l.connect(ctx, func() Protocol { return streamProtocol{s: s, topics: cfg.Subscribe} }, typ, ConnectionConfig{
 		Bind: cfg.Bind, Connect: cfg.Connect, Socket: cfg.Socket, Configure: cfg.Configure,
 		MaxWriteBuffer: cfg.MaxWriteBuffer, AllowHostnames: cfg.AllowHostnames, Unroutable: cfg.Unroutable,
@@ -243,11 +242,10 @@ func (p streamProtocol) ConnectionLost(err error) {
 }
 
 // Send sends a message of the frames given, which must be one or more; an empty frame is
-// []byte{}. Where the transport's
-// write buffer is over its mark Send waits for its turn, and then puts the message there; a
-// nil error therefore means that the message is accepted, not that it has arrived. The
-// frames may be reused when Send has returned. Where ctx ends first, its cause is returned
-// and nothing is sent.
+// []byte{}. Where the transport's write buffer is over its mark Send waits for its turn, and
+// then puts the message there; a nil error therefore means that the message is accepted, not
+// that it has arrived. The frames may be reused when Send has returned. Where ctx ends first,
+// its cause is returned and nothing is sent.
 //
 // REQ and REP have one conversation at a time: out of turn Send returns EFSM. On a REQ with
 // REQ_RELAXED, Send drops a reply to an earlier request that is not read yet.
@@ -257,12 +255,10 @@ func (p streamProtocol) ConnectionLost(err error) {
 //
 // aiozmq: write and drain
 func (s *Stream) Send(ctx context.Context, frames ...[]byte) error {
-	switch {
-	case len(frames) == 0:
-		return errNoFrames()
-	case s.turns == takeTurns && !s.turn.Swap(false):
-		return errOutOfTurn()
-	case s.turns == anewTurns:
+	if err := s.takeTurn(len(frames)); err != nil {
+		return err
+	}
+	if s.turns == anewTurns {
 		return s.sendAnew(ctx, frames)
 	}
 	return s.sent(s.t.WriteContext(ctx, frames))
@@ -270,21 +266,24 @@ func (s *Stream) Send(ctx context.Context, frames ...[]byte) error {
 
 // TrySend is Send that does not wait: it returns ErrBufferFull where Send would wait.
 func (s *Stream) TrySend(frames ...[]byte) error {
-	switch {
-	case len(frames) == 0:
-		return errNoFrames()
-	case s.turns == takeTurns && !s.turn.Swap(false):
-		return errOutOfTurn()
-	case s.turns == anewTurns:
+	if err := s.takeTurn(len(frames)); err != nil {
+		return err
+	}
+	if s.turns == anewTurns {
 		return s.sendAnew(context.Background(), frames)
 	}
 	return s.sent(s.t.tryWrite(frames))
 }
 
-func errNoFrames() error { return invalid("a message has one frame or more") }
-
-func errOutOfTurn() error {
-	return &OpError{Op: "write", Err: zmq.Translate("zmq_send", zmq.EFSM)}
+// takeTurn takes the turn from the callers for a message of so many frames.
+func (s *Stream) takeTurn(frames int) error {
+	switch {
+	case frames == 0:
+		return invalid("a message has one frame or more")
+	case s.turns == takeTurns && !s.turn.Swap(false):
+		return &OpError{Op: "write", Err: zmq.Translate("zmq_send", zmq.EFSM)}
+	}
+	return nil
 }
 
 // sent gives the turn back to the callers where a send has failed.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/zmqio/zmq"
@@ -91,8 +92,8 @@ func (r *roster) follow(ev zmq.MonitorEvent, begin zmq.Event) (before, after int
 	return before, after
 }
 
-// detachedLocked implements owner: it takes the connections of an endpoint off that this side has
-// ended, which libzmq does not report.
+// detachedLocked implements owner: it takes the connections of an endpoint off that this side
+// has ended, which libzmq does not report.
 func (r *roster) detachedLocked(endpoint string) {
 	r.update(func() {
 		delete(r.ready, endpoint)
@@ -133,7 +134,7 @@ func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 		return err
 	}
 	listeners, connections := s.t.Listeners(), s.t.Connections()
-	if len(listeners) > 0 && len(connections) == 0 && all(listeners, isInproc) {
+	if len(listeners) > 0 && len(connections) == 0 && !slices.ContainsFunc(listeners, isReported) {
 		return fmt.Errorf("zmqio: libzmq does not report connections over inproc: %w", errors.ErrUnsupported)
 	}
 	return s.roster.until(ctx, s.alive, func() bool {
@@ -187,14 +188,8 @@ func (s *Stream) mayWait(ctx context.Context, n int) error {
 	return nil
 }
 
-func all(endpoints []string, is func(string) bool) bool {
-	for _, e := range endpoints {
-		if !is(e) {
-			return false
-		}
-	}
-	return true
-}
+// isReported reports whether libzmq reports the connections of endpoint.
+func isReported(endpoint string) bool { return !isInproc(endpoint) }
 
 // Events returns an iterator over what happens to the connections of the stream, from the
 // call of Events on, in the order of libzmq. 1,024 events are kept for a reader that is slow.

@@ -131,7 +131,7 @@ func (k *kid) kill(sig syscall.Signal) {
 	must(k.t, syscall.Kill(k.pid, sig))
 }
 
-// wait reaps the child as its parent, for nobody has.
+// wait reaps the child as its parent, where no watcher has.
 func (k *kid) wait() int {
 	k.t.Helper()
 	var status syscall.WaitStatus
@@ -145,7 +145,7 @@ func (k *kid) wait() int {
 	}
 }
 
-// reap ends and reaps the child unless somebody has.
+// reap ends and reaps the child unless a watcher has.
 func (k *kid) reap() {
 	k.finish()
 	if pid, _ := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid == 0 { // alive, and ours

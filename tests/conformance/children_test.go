@@ -216,7 +216,7 @@ func TestChildSetLoop(t *testing.T) {
 		must(t, n.AttachLoop(n.loop))
 		k.die()
 		old.Stop()
-		must(t, old.RunForever(bounded(t))) // what was posted there is nobody's
+		must(t, old.RunForever(bounded(t))) // what was posted there calls no handler
 		n.expect("child 60")
 		if oldLog.Len() != 0 {
 			t.Errorf("a move is no reason to warn: %s", oldLog)

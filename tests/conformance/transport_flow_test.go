@@ -452,14 +452,21 @@ func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio
 		Connect: []string{"inproc://writers"}, Configure: func(o zmq.Sockopts) error { return o.SetRcvHWM(10) },
 	})
 	must(t, l.Run(bounded(t), func(ctx context.Context) error {
+		var writing sync.WaitGroup
 		for w := range writers {
-			go func() {
+			writing.Go(func() {
 				for i := range each {
 					if err := write(ctx, tr, w, msg(numbersUpTo[w], numbersUpTo[i], "padding")); err != nil {
 						t.Error(err)
 					}
 				}
-			}()
+			})
+		}
+		// The peer may have the last message before the writer that sent it has the protocol
+		// resumed; a Close in between ends the pause without ResumeWriting.
+		writing.Wait()
+		for a.isPaused() && ctx.Err() == nil {
+			runtime.Gosched()
 		}
 		for _, c := range []chan struct{}{all, a.lost} {
 			select {

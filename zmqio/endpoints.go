@@ -159,6 +159,9 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	if err != nil {
 		return "", opError(call, endpoint, err)
 	}
+	if t.owner != nil {
+		t.owner.attachedLocked(actual)
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	set.add(actual, endpoint)
@@ -258,12 +261,12 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	if err != nil {
 		return opError(call, endpoint, zmq.Translate(call, err))
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	set.remove(actual)
 	if t.owner != nil {
 		t.owner.detachedLocked(actual)
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	set.remove(actual)
 	return nil
 }
 

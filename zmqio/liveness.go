@@ -56,8 +56,8 @@ func (s LivenessState) String() string {
 // A LivenessEvent is what Liveness.Notify gets.
 type LivenessEvent struct {
 	State LivenessState
-	// Endpoint is the one that is gone or back, in libzmq's form, and empty for
-	// LivenessStale and for what comes back from it.
+	// Endpoint is the one that is gone or back, as in Transport.Listeners or
+	// Transport.Connections, and empty for LivenessStale and for what comes back from it.
 	Endpoint string
 }
 
@@ -101,13 +101,13 @@ func (l Liveness) configure(t *Transport) error {
 	return nil
 }
 
-// A lifeline watches over a Stream with Liveness. Loop goroutine only.
+// A lifeline watches over a Stream with Liveness. Loop goroutine only, except for counted.
 type lifeline struct {
 	Liveness
 	loop  *EventLoop
 	last  time.Duration // when messages came, on the loop's clock
 	stale bool
-	gone  map[string]bool
+	gone  map[string]bool // endpoints; protected by t.sockMu
 	timer *TimerHandle
 }
 
@@ -154,13 +154,13 @@ func (v *lifeline) came() {
 	}
 }
 
-// counted is told that an endpoint that had this many connections has others.
-func (v *lifeline) counted(endpoint string, before, after int) {
+// counted is told what has become of the connections of an endpoint. Caller holds t.sockMu.
+func (v *lifeline) counted(endpoint string, n turnout) {
 	switch {
-	case before > 0 && after == 0:
+	case n.before > 0 && n.after == 0:
 		v.gone[endpoint] = true
 		v.tell(LivenessEvent{LivenessGone, endpoint})
-	case after > 0 && v.gone[endpoint]:
+	case n.after > 0 && v.gone[endpoint]:
 		delete(v.gone, endpoint)
 		v.tell(LivenessEvent{LivenessBack, endpoint})
 	}

@@ -376,6 +376,9 @@ func (m *monitor) heardLocked(msg [][]byte) {
 		return
 	}
 	m.stopped = m.stopped || ev.Event == zmq.EVENT_MONITOR_STOPPED
+	if m.of.owner != nil {
+		m.of.owner.happenedLocked(ev)
+	}
 	m.reportLocked(ev)
 }
 

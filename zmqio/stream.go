@@ -82,6 +82,7 @@ type Stream struct {
 	t        *Transport
 	mailbox  mailbox
 	roster   *roster
+	ended    map[string]bool // endpoints that Unbind and Disconnect ended; under t.sockMu
 	lifeline *lifeline       // nil without Liveness
 	refused  error           // what ended the stream before it was open
 	alive    context.Context // until the stream ends
@@ -122,7 +123,9 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 			return nil, err
 		}
 	}
-	s := &Stream{roster: newRoster(), shut: make(chan struct{})}
+	s := &Stream{
+		roster: newRoster(), ended: make(map[string]bool), shut: make(chan struct{}),
+	}
 	if cfg.Liveness.Idle > 0 {
 		s.lifeline = newLifeline(cfg.Liveness, l)
 	}
@@ -176,7 +179,7 @@ type streamProtocol struct {
 
 // ConnectionMade prepares the stream, before the first bind or connect.
 func (p streamProtocol) ConnectionMade(t *Transport) {
-	t.owner = p.s.roster
+	t.owner = p.s
 	p.s.t, p.s.mailbox.t = t, t
 	if p.s.refused = p.s.prepare(p.topics); p.s.refused != nil {
 		_ = t.Abort() // returns nil
@@ -204,17 +207,9 @@ func (s *Stream) prepare(topics []string) error {
 			return err
 		}
 	}
-	events, begin := handshakes()
-	_, err := t.subscribeMonitor(events, func(ev zmq.MonitorEvent) { s.connectionChanged(ev, begin) })
+	// The monitor tells its transport's owner. It lives as long as it has a subscriber.
+	_, err := t.subscribeMonitor(zmq.EVENT_MONITOR_STOPPED, func(zmq.MonitorEvent) {})
 	return err
-}
-
-// connectionChanged takes note of an event.
-func (s *Stream) connectionChanged(ev zmq.MonitorEvent, begin zmq.Event) {
-	before, after := s.roster.follow(ev, begin)
-	if s.lifeline != nil {
-		s.lifeline.counted(ev.Endpoint, before, after)
-	}
 }
 
 // MsgsReceived puts what the loop has received into the mailbox.

@@ -5,26 +5,37 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/netip"
 	"slices"
 	"sync"
 
 	"github.com/zmqio/zmq"
 )
 
-// A roster knows who is connected to a Stream, and what its peers subscribe to, as far as
-// libzmq reports it.
+// A roster counts the connections of a Stream, and what its peers subscribe to, as far as
+// libzmq reports it. Connections count for the endpoint that they were made through: libzmq
+// does not say which connection a handshake belongs to.
 type roster struct {
-	mu sync.Mutex // its place among the locks: Transport.sockMu
-	// ready counts connections that are past their handshake, by the endpoint that they
-	// were made through. libzmq does not say which connection a handshake belongs to.
-	ready   map[string]int
+	begin zmq.Event // what begins a connection
+
+	mu      sync.Mutex     // its place among the locks: Transport.sockMu
+	ready   map[string]int // connections that have begun
 	failing map[string]int // whose handshake failed, and whose end is still to be reported
 	topics  map[string]int // subscriptions of peers, on an XPUB
 	change  chan struct{}  // closed at the next change
 }
 
+// newRoster returns a roster. Before 4.3.0 libzmq does not report handshakes, and a
+// connection counts from its beginning.
 func newRoster() *roster {
-	return &roster{ready: make(map[string]int), failing: make(map[string]int), topics: make(map[string]int), change: make(chan struct{})}
+	begin := zmq.EVENT_HANDSHAKE_SUCCEEDED
+	if begin.Require() != nil {
+		begin = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+	}
+	return &roster{
+		begin: begin, ready: make(map[string]int), failing: make(map[string]int), topics: make(map[string]int),
+		change: make(chan struct{}),
+	}
 }
 
 // update changes the roster with do, and wakes those that wait.
@@ -55,50 +66,122 @@ func (r *roster) until(ctx, alive context.Context, is func() bool) error {
 	}
 }
 
-// handshakes are the events that a roster needs. Before 4.3.0 libzmq does not report
-// handshakes, and a connection counts from its beginning.
-func handshakes() (events, begin zmq.Event) {
-	begin = zmq.EVENT_HANDSHAKE_SUCCEEDED
-	if begin.Require() != nil {
-		begin = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
-	}
-	events = begin | zmq.EVENT_DISCONNECTED
-	if begin == zmq.EVENT_HANDSHAKE_SUCCEEDED {
-		events |= zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-	}
-	return events, begin
-}
+// A turnout is what an event does to the connections of an endpoint.
+type turnout struct{ before, after int }
 
-// follow takes note of an event, and returns how many connections its endpoint had and has.
-func (r *roster) follow(ev zmq.MonitorEvent, begin zmq.Event) (before, after int) {
+// follow takes note of an event.
+func (r *roster) follow(ev zmq.MonitorEvent) (n turnout) {
 	r.update(func() {
-		before = r.ready[ev.Endpoint]
-		defer func() { after = r.ready[ev.Endpoint] }()
+		n.before = r.ready[ev.Endpoint]
 		switch ev.Event {
 		case zmq.EVENT_DISCONNECTED:
 			if r.failing[ev.Endpoint] > 0 {
 				r.failing[ev.Endpoint]--
-			} else if r.ready[ev.Endpoint] > 0 {
+			} else if n.before > 0 {
 				r.ready[ev.Endpoint]--
 			}
 		case zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_AUTH:
 			r.failing[ev.Endpoint]++
 		default:
-			if ev.Event&begin != 0 {
+			if ev.Event&r.begin != 0 {
 				r.ready[ev.Endpoint]++
 			}
 		}
+		n.after = r.ready[ev.Endpoint]
 	})
-	return before, after
+	return n
 }
 
-// detachedLocked implements owner: it takes the connections of an endpoint off that this side
-// has ended, which libzmq does not report.
-func (r *roster) detachedLocked(endpoint string) {
+// detached takes the connections of an endpoint off that this side has ended, which libzmq
+// does not report.
+func (r *roster) detached(endpoint string) {
 	r.update(func() {
 		delete(r.ready, endpoint)
 		delete(r.failing, endpoint)
 	})
+}
+
+// heeded are the events that a stream takes note of.
+const heeded = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED |
+	zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+// maxEnded is how many ended endpoints a stream remembers.
+const maxEnded = 1024
+
+// attachedLocked implements owner.
+func (s *Stream) attachedLocked(endpoint string) { delete(s.ended, endpoint) }
+
+// detachedLocked implements owner: it takes the connections of an endpoint off that this side
+// has ended, which libzmq does not report.
+func (s *Stream) detachedLocked(endpoint string) {
+	if len(s.ended) >= maxEnded { // all but the latest have long been over
+		clear(s.ended)
+	}
+	s.ended[endpoint] = true
+	s.roster.detached(endpoint)
+}
+
+// happenedLocked implements owner. Nothing is said of a stream that is closing, of which the
+// caller may hold t.mu.
+func (s *Stream) happenedLocked(ev zmq.MonitorEvent) {
+	if ev.Event&heeded == 0 || s.t.IsClosing() {
+		return
+	}
+	ev.Endpoint = s.nameLocked(ev.Endpoint)
+	if s.ended[ev.Endpoint] { // libzmq goes on to report what it was about to
+		return
+	}
+	n := s.roster.follow(ev)
+	if s.lifeline != nil {
+		s.lifeline.counted(ev.Endpoint, n)
+	}
+}
+
+// nameLocked returns the endpoint of the stream's transport that libzmq reports an event of.
+// libzmq reports the address that a peer has reached where a listener has all, and from the
+// second attempt to connect on the address of a host name. Where several endpoints may be
+// meant, nameLocked returns what libzmq reports. Caller holds t.sockMu.
+func (s *Stream) nameLocked(reported string) string {
+	s.t.mu.Lock()
+	defer s.t.mu.Unlock()
+	has := func(e endpoint) bool { return e.actual == reported }
+	if s.ended[reported] || slices.ContainsFunc(s.t.listeners, has) || slices.ContainsFunc(s.t.connections, has) {
+		return reported
+	}
+	var names []string
+	add := func(name string) {
+		if mayReport(name, reported) && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, e := range s.t.listeners {
+		add(e.actual)
+	}
+	for _, e := range s.t.connections {
+		add(e.actual)
+	}
+	for name := range s.ended {
+		add(name)
+	}
+	if len(names) != 1 {
+		return reported
+	}
+	return names[0]
+}
+
+// mayReport reports whether libzmq may call a TCP endpoint so: the port is the same, and the
+// host is a name or stands for all addresses, or only the source is missing. Old releases
+// call any port 0 that was a wildcard.
+func mayReport(endpoint, reported string) bool {
+	_, peer := splitPeer(endpoint)
+	_, address := splitPeer(reported)
+	host, port, ok := splitHost(peer)
+	at, atPort, atOK := splitHost(address)
+	if !ok || !atOK || port != atPort && atPort != "0" {
+		return false
+	}
+	addr, err := netip.ParseAddr(host)
+	return err != nil || addr.IsUnspecified() || host == at
 }
 
 // subscribed takes note of messages of an XPUB's peers.

@@ -85,9 +85,15 @@ const (
 
 // An owner has a transport to itself: SetProtocol does nothing.
 type owner interface {
+	// attachedLocked is told of an endpoint that is bound or connected. Caller holds
+	// t.sockMu.
+	attachedLocked(endpoint string)
 	// detachedLocked is told of an endpoint that is unbound or disconnected. Caller holds
-	// t.sockMu and t.mu.
+	// t.sockMu.
 	detachedLocked(endpoint string)
+	// happenedLocked is told of an event as soon as it is taken from libzmq. Caller holds
+	// t.sockMu.
+	happenedLocked(ev zmq.MonitorEvent)
 }
 
 // traits are what a transport needs to know of its socket type.

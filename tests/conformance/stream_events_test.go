@@ -239,3 +239,40 @@ func TestStreamLiveness(t *testing.T) {
 	wait(zmqio.LivenessEvent{State: zmqio.LivenessBack})
 	recvNumbers(ctx, t, pull, 2, 4)
 }
+
+// libzmq calls an endpoint with a host name by the address when it connects again. To Liveness
+// it is the same endpoint.
+func TestStreamLivenessOfNames(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	push := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
+	addr := push.Addr()
+	named := strings.Replace(addr, "127.0.0.1", "localhost", 1)
+	events := make(chan zmqio.LivenessEvent, 100)
+	pull := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
+		Loop: loop, Connect: []string{named}, AllowHostnames: true,
+		Liveness: zmqio.Liveness{Idle: time.Minute, Notify: func(ev zmqio.LivenessEvent) { events <- ev }},
+	})
+	zmqiotest.Must(t, pull.WaitConnected(ctx, 1))
+	wants := func(state zmqio.LivenessState) {
+		t.Helper()
+		select {
+		case ev := <-events:
+			if want := (zmqio.LivenessEvent{State: state, Endpoint: named}); ev != want {
+				t.Errorf("%+v, want %+v", ev, want)
+			}
+		case <-ctx.Done():
+			t.Fatalf("%v did not come", state)
+		}
+	}
+	for range 2 {
+		closed := nextEvents(ctx, push, zmq.EVENT_CLOSED)
+		zmqiotest.Must(t, push.Transport().Unbind(addr))
+		wants(zmqio.LivenessGone)
+		<-closed
+		_, err := push.Transport().Bind(addr)
+		zmqiotest.Must(t, err)
+		wants(zmqio.LivenessBack)
+	}
+}

@@ -258,6 +258,9 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	} else {
 		err = end()
 	}
+	if t.owner != nil {
+		t.owner.receivedLocked(false)
+	}
 	if err != nil {
 		return opError(call, endpoint, zmq.Translate(call, err))
 	}

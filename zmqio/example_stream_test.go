@@ -124,6 +124,42 @@ func ExampleStream_router() {
 	// [work] <nil>
 }
 
+// A ROUTER learns who its peers are, and when they go.
+func ExampleStream_Peers() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	router, err := zmqio.Listen(ctx, zmq.ROUTER, "tcp://127.0.0.1:*")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer router.Close()
+	peers := router.Peers(ctx)
+	worker, err := zmqio.Open(ctx, zmq.DEALER, zmqio.StreamConfig{
+		Connect:   []string{router.Addr()},
+		Configure: func(o zmq.Sockopts) error { return o.SetRoutingID([]byte("worker-1")) },
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := worker.Send(ctx, []byte("ready")); err != nil {
+		log.Fatal(err)
+	}
+	for ev, err := range peers {
+		if err != nil {
+			log.Fatal(err)
+		}
+		if ev.Gone {
+			fmt.Printf("%s has gone\n", ev.RoutingID)
+			break
+		}
+		fmt.Printf("%s has come\n", ev.RoutingID)
+		worker.Close()
+	}
+	// Output:
+	// worker-1 has come
+	// worker-1 has gone
+}
+
 // A STREAM speaks to TCP peers that are not ZeroMQ's. An empty frame says that a peer has
 // come or gone.
 func ExampleStream_tcp() {

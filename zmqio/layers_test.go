@@ -25,7 +25,7 @@ var layers = []struct{ name, files string }{
 	{"transport", `callback closed curve departure departures ending endpointcheck endpoints inproc io ipc monitor protocol read
 		rep resolve sender sockopts transport transportresident unroutable`},
 	{"creating", `connection`},
-	{"stream", `feed liveness mailbox stream stream_events`},
+	{"stream", `feed liveness mailbox stream stream_events stream_peers`},
 	{"policy", `childwatcher pidfd_linux policy safechild`},
 }
 

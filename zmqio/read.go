@@ -45,6 +45,9 @@ func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errn
 		return foundEmpty, 0, 0
 	}
 	msgs, errno := t.receiver.Recv(t.sock)
+	if t.owner != nil {
+		t.owner.receivedLocked(errno == syscall.EAGAIN)
+	}
 	t.sockMu.Unlock()
 	large = t.deliver(msgs)
 	switch errno {

@@ -83,6 +83,7 @@ type Stream struct {
 	mailbox  mailbox
 	roster   *roster
 	ended    map[string]bool // endpoints that Unbind and Disconnect ended; under t.sockMu
+	census   census
 	lifeline *lifeline       // nil without Liveness
 	refused  error           // what ended the stream before it was open
 	alive    context.Context // until the stream ends
@@ -124,7 +125,7 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 		}
 	}
 	s := &Stream{
-		roster: newRoster(), ended: make(map[string]bool), shut: make(chan struct{}),
+		roster: newRoster(), ended: make(map[string]bool), census: newCensus(), shut: make(chan struct{}),
 	}
 	if cfg.Liveness.Idle > 0 {
 		s.lifeline = newLifeline(cfg.Liveness, l)
@@ -180,7 +181,7 @@ type streamProtocol struct {
 // ConnectionMade prepares the stream, before the first bind or connect.
 func (p streamProtocol) ConnectionMade(t *Transport) {
 	t.owner = p.s
-	p.s.t, p.s.mailbox.t = t, t
+	p.s.t, p.s.mailbox.t, p.s.census.t = t, t, t
 	if p.s.refused = p.s.prepare(p.topics); p.s.refused != nil {
 		_ = t.Abort() // returns nil
 	}

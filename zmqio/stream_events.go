@@ -67,7 +67,10 @@ func (r *roster) until(ctx, alive context.Context, is func() bool) error {
 }
 
 // A turnout is what an event does to the connections of an endpoint.
-type turnout struct{ before, after int }
+type turnout struct {
+	before, after int
+	failed        bool // it is the end of one whose handshake failed
+}
 
 // follow takes note of an event.
 func (r *roster) follow(ev zmq.MonitorEvent) (n turnout) {
@@ -75,7 +78,7 @@ func (r *roster) follow(ev zmq.MonitorEvent) (n turnout) {
 		n.before = r.ready[ev.Endpoint]
 		switch ev.Event {
 		case zmq.EVENT_DISCONNECTED:
-			if r.failing[ev.Endpoint] > 0 {
+			if n.failed = r.failing[ev.Endpoint] > 0; n.failed {
 				r.failing[ev.Endpoint]--
 			} else if n.before > 0 {
 				r.ready[ev.Endpoint]--
@@ -93,12 +96,14 @@ func (r *roster) follow(ev zmq.MonitorEvent) (n turnout) {
 }
 
 // detached takes the connections of an endpoint off that this side has ended, which libzmq
-// does not report.
-func (r *roster) detached(endpoint string) {
+// does not report. It returns how many there were.
+func (r *roster) detached(endpoint string) (before int) {
 	r.update(func() {
+		before = r.ready[endpoint]
 		delete(r.ready, endpoint)
 		delete(r.failing, endpoint)
 	})
+	return before
 }
 
 // heeded are the events that a stream takes note of.
@@ -118,7 +123,7 @@ func (s *Stream) detachedLocked(endpoint string) {
 		clear(s.ended)
 	}
 	s.ended[endpoint] = true
-	s.roster.detached(endpoint)
+	s.census.detachedLocked(endpoint, s.roster.detached(endpoint))
 }
 
 // happenedLocked implements owner. Nothing is said of a stream that is closing, of which the
@@ -128,13 +133,15 @@ func (s *Stream) happenedLocked(ev zmq.MonitorEvent) {
 		return
 	}
 	ev.Endpoint = s.nameLocked(ev.Endpoint)
-	if s.ended[ev.Endpoint] { // libzmq goes on to report what it was about to
-		return
+	ended := s.ended[ev.Endpoint] // libzmq goes on to report what it was about to
+	var n turnout
+	if !ended {
+		n = s.roster.follow(ev)
+		if s.lifeline != nil {
+			s.lifeline.counted(ev.Endpoint, n)
+		}
 	}
-	n := s.roster.follow(ev)
-	if s.lifeline != nil {
-		s.lifeline.counted(ev.Endpoint, n)
-	}
+	s.census.happenedLocked(ev, n, ended)
 }
 
 // nameLocked returns the endpoint of the stream's transport that libzmq reports an event of.

@@ -94,6 +94,9 @@ type owner interface {
 	// happenedLocked is told of an event as soon as it is taken from libzmq. Caller holds
 	// t.sockMu.
 	happenedLocked(ev zmq.MonitorEvent)
+	// receivedLocked is told that messages may have been taken from libzmq, and whether
+	// none is left. Caller holds t.sockMu.
+	receivedLocked(empty bool)
 }
 
 // traits are what a transport needs to know of its socket type.

@@ -6,7 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
+	"maps"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -210,6 +213,43 @@ print(r.recv())
 	}
 	zmqiotest.Must(t, s.Send(s.ctx, msg[0], nil, []byte("too")))
 	p.want(`b'too'`)
+}
+
+// A ROUTER learns the routing id of a peer from its first message, and its end.
+func TestStreamPeers(t *testing.T) {
+	s := listen(t, zmq.ROUTER, zmqio.StreamConfig{})
+	next, end := iter.Pull2(s.Peers(s.ctx))
+	defer end()
+	p := startScript(s.ctx, t, s.Addr(), `
+for n in range(3):
+    s = ctx.socket(zmq.DEALER)
+    s.routing_id = b"python-%d" % n
+    s.connect(endpoint)
+    s.send(b"hello")
+    print(s.recv())
+    s.close()
+`)
+	// What libzmq says of different peers has no order.
+	got := make(map[string][]bool)
+	for n := 0; n < 6; n++ {
+		ev, err, ok := next()
+		if !ok || err != nil {
+			t.Fatalf("the events have ended: %v; so far %v", err, got)
+		}
+		id := string(ev.RoutingID)
+		if got[id] = append(got[id], ev.Gone); ev.Endpoint != s.Addr() {
+			t.Errorf("%s came through %s", id, ev.Endpoint)
+		}
+		if !ev.Gone {
+			s.wants(id, "hello")
+			s.sends(id, "bye")
+			p.want(`b'bye'`)
+		}
+	}
+	want := map[string][]bool{"python-0": {false, true}, "python-1": {false, true}, "python-2": {false, true}}
+	if !maps.EqualFunc(got, want, slices.Equal) {
+		t.Errorf("got %v, want %v", got, want)
+	}
 }
 
 // A STREAM speaks TCP. Each peer's beginning and end are a message with an empty frame.

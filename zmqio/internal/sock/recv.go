@@ -204,9 +204,12 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 			s.process() // an error comes again
 		}
 	}
+	o, seen := s.origins.begin(s.inbox.partial == nil)
 	C.zmqio_recv(s.handle(), in.cmsg(),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(in.scratch))), scratchSize, maxCopy,
-		(*C.uint64_t)(unsafe.SliceData(in.table)), maxFrames, C.int64_t(most), flag(s.conflates), &in.res)
+		(*C.uint64_t)(unsafe.SliceData(in.table)), maxFrames, C.int64_t(most), flag(s.conflates),
+		o, (*C.uint64_t)(unsafe.SliceData(seen)), C.int64_t(len(seen)), &in.res)
+	s.origins.end(in.scratch)
 	runtime.KeepAlive(s.z)
 	return int(in.res.frames) + int(in.res.is_held)
 }

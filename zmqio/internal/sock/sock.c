@@ -65,11 +65,59 @@ int zmqio_await(uintptr_t sock, int timeout)
     return zmqio_process(sock);
 }
 
+/* Returns the index of origin in seen, or of the empty place where it belongs. */
+static int64_t place(const uint64_t *seen, int64_t size, uint64_t origin)
+{
+    int64_t i = (int64_t)(origin * 0x9e3779b97f4a7c15 >> 32) & (size - 1);
+    while (seen[i] != 0 && seen[i] != origin)
+        i = (i + 1) & (size - 1);
+    return i;
+}
+
+int zmqio_see(uint64_t *seen, int64_t size, uint64_t origin)
+{
+    const int64_t i = place(seen, size, origin);
+    const int fresh = seen[i] == 0;
+    seen[i] = origin;
+    return fresh;
+}
+
+void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin)
+{
+    int64_t i = place(seen, size, origin);
+    seen[i] = 0;
+    /* Those behind it may have been displaced by it. */
+    while (seen[i = (i + 1) & (size - 1)] != 0) {
+        const uint64_t displaced = seen[i];
+        seen[i] = 0;
+        seen[place(seen, size, displaced)] = displaced;
+    }
+}
+
+/*
+ * Takes note of where a message came from, of which msg is a frame. Returns 0 if libzmq does not
+ * say.
+ */
+static int note_origin(zmqio_origins *o, uint64_t *seen, int64_t size, zmq_msg_t *msg)
+{
+    /* All frames of a connection share what libzmq knows of it, and keep that in memory. */
+    const uint64_t origin = (uint64_t)(uintptr_t)zmq_msg_gets(msg, "Peer-Address");
+    if (origin == 0 || !zmqio_see(seen, size, origin))
+        return origin != 0;
+    zmq_msg_init(&o->pins[o->n]);
+    zmq_msg_copy(&o->pins[o->n], msg); /* fails only with a message that is none */
+    o->fresh[o->n] = origin;
+    o->heads[o->n++] = o->head;
+    return 1;
+}
+
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
-                uint64_t *table, int64_t max_frames, int64_t max_messages, int single, zmqio_received *r)
+                uint64_t *table, int64_t max_frames, int64_t max_messages, int single,
+                zmqio_origins *origins, uint64_t *seen, int64_t seen_size, zmqio_received *r)
 {
     memset(r, 0, sizeof *r);
-    while (r->frames < max_frames && r->messages < max_messages && size - r->bytes >= max_copy) {
+    while (r->frames < max_frames && r->messages < max_messages && size - r->bytes >= max_copy
+           && !(origins && origins->n == ZMQIO_FRESH)) {
         /* Receiving into msg first drops what it held before. */
         if (zmq_msg_recv(msg, (void *)sock, ZMQ_DONTWAIT) < 0) {
             const int err = zmq_errno();
@@ -84,6 +132,15 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
         if (single && more) {
             r->err = EPROTO;
             break;
+        }
+        if (origins) {
+            const int first = origins->next == ZMQIO_FIRST;
+            if (first)
+                origins->head = (zmqio_head){r->bytes, len};
+            const int told = origins->next == ZMQIO_REST || len > max_copy
+                || note_origin(origins, seen, seen_size, msg);
+            /* Before 4.3.5 ZMQ_EVENTS takes what libzmq knows off the first frame of a ROUTER. */
+            origins->next = !more ? ZMQIO_FIRST : first && !told ? ZMQIO_SECOND : ZMQIO_REST;
         }
         if (len > max_copy) {
             r->held = entry;

@@ -45,6 +45,8 @@ type Socket struct {
 
 	conflates bool // see Conflate
 	torn      bool // libzmq would end the process at the next receive
+
+	origins *origins // nil, or what TrackOrigins began
 }
 
 // Conflate tells that the socket has CONFLATE, of which it makes use. Its connections

@@ -36,16 +36,46 @@ typedef struct {
     int32_t err;        /* what ended the batch; 0 when it is full */
 } zmqio_received;
 
+/* The first frame of a message, in the buffer of a receive. */
+typedef struct {
+    int64_t offset, size;
+} zmqio_head;
+
+/* Where messages came from that no message before them did. */
+enum { ZMQIO_FRESH = 16 };
+
+typedef struct {
+    uint64_t fresh[ZMQIO_FRESH];    /* numbers of connections */
+    zmq_msg_t pins[ZMQIO_FRESH];    /* copies of frames that came over them */
+    zmqio_head heads[ZMQIO_FRESH];  /* of their messages */
+    zmqio_head head;                /* of the message that is received */
+    int64_t n;                      /* how many are fresh */
+    enum { ZMQIO_REST, ZMQIO_FIRST, ZMQIO_SECOND } next; /* whether the next frame can tell */
+} zmqio_origins;
+
+/*
+ * Adds a number to a set, and returns whether it was not there. The set is a hash table of
+ * size numbers, a power of two, of which one at least must stay 0.
+ */
+int zmqio_see(uint64_t *seen, int64_t size, uint64_t origin);
+
+/* Takes a number off the set. It must be there. */
+void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin);
+
 /*
  * Receives without waiting until the socket is empty; the table, the message count
  * or the buffer is full, in which there must be room for max_copy bytes; or a frame
  * comes that is larger than max_copy: that one stays in msg, which must have been
  * initialised, and is left empty otherwise. max_copy is above the size up to which libzmq keeps a payload inside
  * the zmq_msg_t, so that held_data is never a pointer into msg, Go's memory. With single
- * a frame of which more follow is dropped and ends the batch with EPROTO.
+ * a frame of which more follow is dropped and ends the batch with EPROTO. With origins, which
+ * may be NULL, messages from connections that are not in seen are noticed there, and their
+ * connections in seen, unless the frame that tells is larger than max_copy. A table that is
+ * full of them ends the batch.
  */
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
-                uint64_t *table, int64_t max_frames, int64_t max_messages, int single, zmqio_received *r);
+                uint64_t *table, int64_t max_frames, int64_t max_messages, int single,
+                zmqio_origins *origins, uint64_t *seen, int64_t seen_size, zmqio_received *r);
 
 typedef struct {
     int64_t frames;     /* frames of the messages that libzmq took whole */

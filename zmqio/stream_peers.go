@@ -1,0 +1,391 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A PeerEvent says that a peer has come to a Stream or has gone.
+type PeerEvent struct {
+	Gone bool
+	// RoutingID is what a ROUTER calls the peer. It is nil on other types, whose peers have
+	// no names.
+	RoutingID []byte
+	// Endpoint is the one that the peer came through, as in Transport.Listeners or
+	// Transport.Connections. It is empty for a connection that is older than the stream.
+	Endpoint string
+}
+
+// Peers returns an iterator over the peers that come and go, from the call of Peers on.
+//
+// On types other than ROUTER what it tells is exact: a peer comes when its connection is past
+// the handshake, and goes when its connection ends. A peer that was there before the call
+// only goes. Before 4.3.0 libzmq does not report handshakes, and a peer comes with its
+// connection.
+//
+// On a ROUTER what it tells is learnt. A peer comes with its first message, because libzmq
+// does not tell its routing id before; one that sends nothing is not reported. Before 4.3.5
+// it may come with its next, if the first has a frame of more than 8 KiB. The event does
+// not wait for Recv to return that message, but a stream that is full takes no message. The
+// peer goes when its connection ends, and comes again with the first message of its next one.
+// The events of each routing id alternate; those of different peers have no order. A peer
+// that was there before the call comes with its next message, unless another Peers has had
+// it.
+//
+// On a ROUTER libzmq tells whose a message is by the descriptor of the connection, which the
+// system uses again. Where two peers follow one another on one descriptor before the first
+// message of the earlier is received, Peers may take one for the other. The next message of
+// the later one corrects that, once the stream has received all that there was. So it is
+// after 4,096 connections that have ended while the stream was never found empty. A peer
+// that resets its connection before libzmq has accepted it may pass for another, and should
+// be trusted no more than its routing id.
+//
+// Builds of libzmq with drafts have ROUTER_NOTIFY, which is exact. Peers does not use it,
+// because its notifications would be messages of the stream. So all builds report the same.
+//
+// A connection that Unbind or Disconnect ends is one that has gone. Close ends the events, and
+// so does any other end of the stream; its peers are not reported as gone. Over inproc libzmq
+// reports nothing. Peers that speak ZMTP 1 or 2 do not come to a ROUTER.
+//
+// 1,024 events are kept for a reader that is slow. Where more come, ErrEventsDropped takes
+// the place of those dropped, with their number, and the iterator goes on. It ends with the
+// cause of ctx, and without an error at the end of the stream. ctx must end, or the stream,
+// for the events to be no longer kept. On a STREAM the error is errors.ErrUnsupported: its
+// messages tell of peers.
+//
+// A stream of which Peers is not called pays nothing for it. On a ROUTER each message costs a
+// look at its connection as long as Peers is in use, and a frame of a message of each
+// connection is kept.
+func (s *Stream) Peers(ctx context.Context) iter.Seq2[PeerEvent, error] {
+	if ctx == nil {
+		return func(yield func(PeerEvent, error) bool) { yield(PeerEvent{}, errNilContext()) }
+	}
+	f := newFeed[PeerEvent]()
+	if err := s.census.join(f); err != nil {
+		return func(yield func(PeerEvent, error) bool) {
+			if !errors.Is(err, ErrTransportClosed) {
+				yield(PeerEvent{}, err)
+			}
+		}
+	}
+	reading, stop := context.WithCancel(ctx)
+	forget := context.AfterFunc(s.alive, func() {
+		f.end()
+		stop() // else a ctx that goes on would keep the stream in memory
+	})
+	context.AfterFunc(reading, func() {
+		forget()
+		s.census.part(f)
+	})
+	return f.all(ctx)
+}
+
+// receivedLocked implements owner.
+func (s *Stream) receivedLocked(empty bool) {
+	if s.census.names() {
+		s.census.receivedLocked(empty)
+	}
+}
+
+// A census knows the connections of a Stream, and on a ROUTER whose they are. What it has
+// is protected by t.sockMu.
+//
+// libzmq reports the end of a connection before it closes the descriptor, and the beginning
+// of a connection before its messages can be received. What a connection has sent can be
+// received before the descriptor is closed, and may be received long after. A descriptor may
+// thus have several visits. A socket that is found empty, after the next visit to a
+// descriptor is known, has nothing from those before, and the census forgets them.
+//
+// Messages tell their visits apart by their sock.Origin. Only the first message of an origin
+// has to be put down to one of the visits that have had none. The census takes the latest,
+// and moves to an earlier one what it had put down there. Where that is wrong, the peer that
+// is there is found with its first message after the census has forgotten the earlier visits.
+type census struct {
+	t      *Transport
+	visits map[int][]*visit // on a ROUTER, by descriptor, in order; all but the last are in past
+	past   []*visit         // in the order in which they came to be there
+	passed int              // how many have been there
+	early  int              // how many visits are early
+	feeds  []*feed[PeerEvent]
+
+	present map[string]*visit // on a ROUTER with feeds, by routing id
+}
+
+const (
+	maxPast  = 4096 // visits in past that a census remembers
+	maxEarly = 1024 // visits that it believes in without a report
+)
+
+// A visit is a connection.
+type visit struct {
+	fd       int
+	pass     int // its number in past, from 1
+	endpoint string
+	early    bool // known from a message, and not reported yet, or older than the stream
+	gone     bool
+	failed   bool // in its handshake
+	known    bool // what follows is set
+	origin   sock.Origin
+	id       string
+}
+
+func newCensus() census {
+	return census{visits: make(map[int][]*visit), present: make(map[string]*visit)}
+}
+
+// names reports whether the census learns routing ids. Caller holds c.t.sockMu.
+func (c *census) names() bool { return len(c.feeds) > 0 && c.t.typ == zmq.ROUTER }
+
+// join has f told what happens from now on.
+func (c *census) join(f *feed[PeerEvent]) error {
+	if c.t.typ == zmq.STREAM {
+		return fmt.Errorf("zmqio: the messages of a STREAM tell of peers: %w", errors.ErrUnsupported)
+	}
+	c.t.sockMu.Lock()
+	defer c.t.sockMu.Unlock()
+	if c.t.sock == nil || c.t.IsClosing() || c.t.monitor == nil {
+		return ErrTransportClosed
+	}
+	if err := c.t.monitor.catchUpLocked(); err != nil {
+		return err
+	}
+	if c.feeds = append(c.feeds, f); len(c.feeds) == 1 && c.names() {
+		c.t.sock.TrackOrigins(true)
+	}
+	return nil
+}
+
+// part ends what join began. It may be repeated.
+func (c *census) part(f *feed[PeerEvent]) {
+	c.t.sockMu.Lock()
+	defer c.t.sockMu.Unlock()
+	i := slices.Index(c.feeds, f)
+	if i < 0 {
+		return
+	}
+	named := c.names()
+	if c.feeds = slices.Delete(c.feeds, i, i+1); !named || c.names() {
+		return
+	}
+	c.forgetLocked(len(c.past))
+	for _, visits := range c.visits {
+		c.closeLocked(visits[0])
+	}
+	clear(c.present)
+	if c.t.sock != nil {
+		c.t.sock.TrackOrigins(false)
+	}
+}
+
+// closeLocked lets go of what a visit is known by. Caller holds c.t.sockMu.
+func (c *census) closeLocked(v *visit) {
+	switch {
+	case !v.known:
+		return
+	case c.t.sock != nil:
+		c.t.sock.CloseOrigin(v.origin)
+	default:
+		v.origin.Close()
+	}
+	v.known = false
+}
+
+// tellLocked tells of a peer. Caller holds c.t.sockMu.
+func (c *census) tellLocked(gone bool, v *visit) {
+	for _, f := range c.feeds {
+		ev := PeerEvent{Gone: gone, Endpoint: v.endpoint}
+		if v.known {
+			ev.RoutingID = []byte(v.id)
+		}
+		f.put(ev)
+	}
+}
+
+// detachedLocked ends the visits through an endpoint, of which so many were past their
+// handshake. Caller holds c.t.sockMu.
+func (c *census) detachedLocked(endpoint string, ready int) {
+	if c.t.typ != zmq.ROUTER {
+		for range ready {
+			c.tellLocked(true, &visit{endpoint: endpoint})
+		}
+		return
+	}
+	for _, visits := range c.visits {
+		if v := visits[len(visits)-1]; v.endpoint == endpoint {
+			c.leaveLocked(v)
+		}
+	}
+}
+
+// happenedLocked takes note of an event, which has done n to its endpoint. The endpoint may
+// have ended. Caller holds c.t.sockMu.
+func (c *census) happenedLocked(ev zmq.MonitorEvent, n turnout, ended bool) {
+	switch {
+	case c.t.typ != zmq.ROUTER:
+		if n.before != n.after {
+			c.tellLocked(n.after < n.before, &visit{endpoint: ev.Endpoint})
+		}
+	case ev.Event&(zmq.EVENT_ACCEPTED|zmq.EVENT_CONNECTED) != 0:
+		c.arriveLocked(&visit{fd: int(ev.Value), endpoint: ev.Endpoint, gone: ended})
+	case ev.Event == zmq.EVENT_DISCONNECTED:
+		if v := c.lastLocked(int(ev.Value)); v != nil && !v.gone {
+			v.failed = n.failed // libzmq reports the end right behind the failure
+			c.leaveLocked(v)
+		}
+	}
+}
+
+// lastLocked returns the latest visit to a descriptor, or nil. Caller holds c.t.sockMu.
+func (c *census) lastLocked(fd int) *visit {
+	if visits := c.visits[fd]; len(visits) > 0 {
+		return visits[len(visits)-1]
+	}
+	return nil
+}
+
+// arriveLocked begins a visit that libzmq reports. Caller holds c.t.sockMu.
+func (c *census) arriveLocked(v *visit) {
+	if last := c.lastLocked(v.fd); last != nil && last.early {
+		c.reportedLocked(last)
+		last.endpoint = v.endpoint
+		return
+	}
+	c.addLocked(v)
+}
+
+// reportedLocked ends that a visit is early. Caller holds c.t.sockMu.
+func (c *census) reportedLocked(v *visit) {
+	if v.early {
+		v.early = false
+		c.early--
+	}
+}
+
+// addLocked adds a visit, which ends the one before. Caller holds c.t.sockMu.
+func (c *census) addLocked(v *visit) {
+	if last := c.lastLocked(v.fd); last != nil {
+		c.leaveLocked(last)
+		c.passed++
+		last.pass = c.passed
+		c.past = append(c.past, last)
+	}
+	c.visits[v.fd] = append(c.visits[v.fd], v)
+	switch {
+	case !c.names():
+		c.forgetLocked(len(c.past))
+	case len(c.past) > maxPast:
+		c.forgetLocked(1)
+	}
+}
+
+// leaveLocked ends a visit. It may be repeated. Caller holds c.t.sockMu.
+func (c *census) leaveLocked(v *visit) {
+	v.gone = true
+	c.reportedLocked(v)
+	c.leaveAsLocked(v)
+}
+
+// leaveAsLocked tells that the peer of a visit has gone, if it is here. Caller holds
+// c.t.sockMu.
+func (c *census) leaveAsLocked(v *visit) {
+	if v.known && c.present[v.id] == v {
+		delete(c.present, v.id)
+		c.tellLocked(true, v)
+	}
+}
+
+// forgetLocked drops the first n visits in past. Caller holds c.t.sockMu.
+func (c *census) forgetLocked(n int) {
+	for _, v := range c.past[:n] {
+		c.closeLocked(v)
+		c.visits[v.fd] = c.visits[v.fd][1:] // the order there is that of past
+	}
+	if c.past = c.past[n:]; len(c.past) == 0 {
+		c.past = nil
+	}
+}
+
+// receivedLocked takes note of where messages came from. Caller holds c.t.sockMu.
+func (c *census) receivedLocked(empty bool) {
+	before := c.passed
+	fresh := c.t.sock.TakeOrigins()
+	if len(fresh) > 0 && c.t.monitor != nil {
+		_ = c.t.monitor.catchUpLocked() // an error comes again, on the loop
+	}
+	for _, o := range fresh {
+		c.metLocked(o)
+	}
+	if empty {
+		n := 0
+		for n < len(c.past) && c.past[n].pass <= before {
+			n++
+		}
+		c.forgetLocked(n)
+	}
+}
+
+// metLocked takes note of the first message of an origin. Caller holds c.t.sockMu.
+func (c *census) metLocked(o sock.Origin) {
+	v := c.visitorLocked(o.FD())
+	if v == nil {
+		c.t.sock.CloseOrigin(o)
+		return
+	}
+	v.known, v.origin, v.id = true, o, o.Head
+	other := c.present[v.id]
+	switch {
+	case v.gone && other == nil:
+		c.tellLocked(false, v)
+		c.tellLocked(true, v)
+	case !v.gone:
+		if other != nil { // ROUTER_HANDOVER
+			c.tellLocked(true, other)
+		}
+		c.present[v.id] = v
+		c.tellLocked(false, v)
+	}
+}
+
+// visitorLocked returns the visit to a descriptor of which a first message has come, and which
+// is not known. It may return nil for a descriptor of which libzmq has reported no connection:
+// where a connection breaks before libzmq looks at it, the peer can name any number. Caller
+// holds c.t.sockMu.
+func (c *census) visitorLocked(fd int) *visit {
+	last := c.lastLocked(fd)
+	switch {
+	case last == nil && c.early < maxEarly: // another I/O thread may delay the report
+		v := &visit{fd: fd, early: true}
+		c.early++
+		c.addLocked(v)
+		return v
+	case last == nil || !last.known && !last.failed:
+		return last
+	}
+	visits := c.visits[fd]
+	for i := len(visits) - 2; i >= 0; i-- {
+		v := visits[i]
+		if v.known || v.failed {
+			continue
+		}
+		if last.failed {
+			return v
+		}
+		c.leaveAsLocked(last)
+		v.known, v.origin, v.id = true, last.origin, last.id
+		last.known = false
+		return last
+	}
+	if !last.known { // the handshake of another failed: libzmq has several I/O threads
+		return last
+	}
+	// An open one was taken for one of those that are forgotten.
+	v := &visit{fd: fd, endpoint: last.endpoint, gone: last.gone}
+	c.addLocked(v)
+	return v
+}

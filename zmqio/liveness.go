@@ -101,7 +101,8 @@ func (l Liveness) configure(t *Transport) error {
 	return nil
 }
 
-// A lifeline watches over a Stream with Liveness. Loop goroutine only, except for counted.
+// A lifeline watches over a Stream with Liveness. A nil lifeline does nothing. Loop goroutine
+// only, except for counted.
 type lifeline struct {
 	Liveness
 	loop  *EventLoop
@@ -111,12 +112,19 @@ type lifeline struct {
 	timer *TimerHandle
 }
 
+// newLifeline returns nil for a Liveness that does nothing.
 func newLifeline(l Liveness, loop *EventLoop) *lifeline {
+	if l.Idle == 0 {
+		return nil
+	}
 	return &lifeline{Liveness: l, loop: loop, gone: make(map[string]bool)}
 }
 
 // start sets the options of t, and begins to wait for messages.
 func (v *lifeline) start(t *Transport) error {
+	if v == nil {
+		return nil
+	}
 	if err := v.configure(t); err != nil {
 		return err
 	}
@@ -147,6 +155,9 @@ func (v *lifeline) await(t *Transport, d time.Duration) {
 
 // came is told that messages have come.
 func (v *lifeline) came() {
+	if v == nil {
+		return
+	}
 	v.last = v.loop.Time()
 	if v.stale {
 		v.stale = false
@@ -157,6 +168,7 @@ func (v *lifeline) came() {
 // counted is told what has become of the connections of an endpoint. Caller holds t.sockMu.
 func (v *lifeline) counted(endpoint string, n turnout) {
 	switch {
+	case v == nil:
 	case n.before > 0 && n.after == 0:
 		v.gone[endpoint] = true
 		v.tell(LivenessEvent{LivenessGone, endpoint})
@@ -175,7 +187,7 @@ func (v *lifeline) tell(ev LivenessEvent) {
 
 // stop ends the waiting.
 func (v *lifeline) stop() {
-	if v.timer != nil {
+	if v != nil && v.timer != nil {
 		v.timer.Cancel()
 	}
 }

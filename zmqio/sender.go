@@ -48,13 +48,7 @@ func (s *sender) pendingLocked() flow.Size {
 }
 
 // sizeOf returns the size of msg.
-func sizeOf(msg [][]byte) flow.Size {
-	size := flow.Size{Items: len(msg)}
-	for _, f := range msg {
-		size.Bytes += len(f)
-	}
-	return size
-}
+func sizeOf(msg [][]byte) flow.Size { return flow.Size{Bytes: sock.Size(msg), Items: len(msg)} }
 
 // Write sends msg, a message of one frame or more; one without frames does nothing.
 // It does not block, and does not keep msg or its frames. What libzmq does not take

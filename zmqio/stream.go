@@ -125,10 +125,8 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 		}
 	}
 	s := &Stream{
-		roster: newRoster(), ended: make(map[string]bool), census: newCensus(), shut: make(chan struct{}),
-	}
-	if cfg.Liveness.Idle > 0 {
-		s.lifeline = newLifeline(cfg.Liveness, l)
+		roster: newRoster(), ended: make(map[string]bool), census: newCensus(),
+		lifeline: newLifeline(cfg.Liveness, l), shut: make(chan struct{}),
 	}
 	s.alive, s.end = context.WithCancel(context.Background())
 	s.mailbox.max = cmp.Or(cfg.MaxReadBuffer, DefaultReadBuffer)
@@ -203,10 +201,8 @@ func (s *Stream) prepare(topics []string) error {
 			return err
 		}
 	}
-	if s.lifeline != nil {
-		if err := s.lifeline.start(t); err != nil {
-			return err
-		}
+	if err := s.lifeline.start(t); err != nil {
+		return err
 	}
 	// The monitor tells its transport's owner. It lives as long as it has a subscriber.
 	_, err := t.subscribeMonitor(zmq.EVENT_MONITOR_STOPPED, func(zmq.MonitorEvent) {})
@@ -219,17 +215,13 @@ func (p streamProtocol) MsgsReceived(msgs [][][]byte) {
 		p.s.roster.subscribed(msgs)
 	}
 	p.s.mailbox.put(msgs)
-	if p.s.lifeline != nil {
-		p.s.lifeline.came()
-	}
+	p.s.lifeline.came()
 }
 
 // ConnectionLost ends the mailbox.
 func (p streamProtocol) ConnectionLost(err error) {
 	defer p.s.end()
-	if p.s.lifeline != nil {
-		p.s.lifeline.stop()
-	}
+	p.s.lifeline.stop()
 	if err == nil {
 		p.s.mailbox.finish(ErrTransportClosed, !p.s.closing.Load())
 		return

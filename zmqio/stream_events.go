@@ -137,9 +137,7 @@ func (s *Stream) happenedLocked(ev zmq.MonitorEvent) {
 	var n turnout
 	if !ended {
 		n = s.roster.follow(ev)
-		if s.lifeline != nil {
-			s.lifeline.counted(ev.Endpoint, n)
-		}
+		s.lifeline.counted(ev.Endpoint, n)
 	}
 	s.census.happenedLocked(ev, n, ended)
 }
@@ -289,15 +287,24 @@ func isReported(endpoint string) bool { return !isInproc(endpoint) }
 //
 // aiozmq: event_received
 func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] {
-	if ctx == nil {
-		return func(yield func(zmq.MonitorEvent, error) bool) { yield(zmq.MonitorEvent{}, errNilContext()) }
+	return feedOf(ctx, s, func(f *feed[zmq.MonitorEvent]) (func(), error) {
+		return s.t.subscribeMonitor(zmq.EVENT_ALL, f.put)
+	})
+}
+
+// feedOf returns an iterator over what begin has put into a feed, until ctx or s ends. It calls
+// what begin returns then. An error of begin is the only item, and ErrTransportClosed is none.
+func feedOf[T any](ctx context.Context, s *Stream, begin func(*feed[T]) (end func(), err error)) iter.Seq2[T, error] {
+	f := newFeed[T]()
+	var end func()
+	err := errNilContext()
+	if ctx != nil {
+		end, err = begin(f)
 	}
-	f := newFeed[zmq.MonitorEvent]()
-	cancel, err := s.t.subscribeMonitor(zmq.EVENT_ALL, f.put)
 	if err != nil {
-		return func(yield func(zmq.MonitorEvent, error) bool) {
+		return func(yield func(T, error) bool) {
 			if !errors.Is(err, ErrTransportClosed) {
-				yield(zmq.MonitorEvent{}, err)
+				yield(*new(T), err)
 			}
 		}
 	}
@@ -308,7 +315,7 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] 
 	})
 	context.AfterFunc(reading, func() {
 		forget()
-		cancel()
+		end()
 	})
 	return f.all(ctx)
 }

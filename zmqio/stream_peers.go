@@ -63,27 +63,9 @@ type PeerEvent struct {
 // look at its connection as long as Peers is in use, and a frame of a message of each
 // connection is kept.
 func (s *Stream) Peers(ctx context.Context) iter.Seq2[PeerEvent, error] {
-	if ctx == nil {
-		return func(yield func(PeerEvent, error) bool) { yield(PeerEvent{}, errNilContext()) }
-	}
-	f := newFeed[PeerEvent]()
-	if err := s.census.join(f); err != nil {
-		return func(yield func(PeerEvent, error) bool) {
-			if !errors.Is(err, ErrTransportClosed) {
-				yield(PeerEvent{}, err)
-			}
-		}
-	}
-	reading, stop := context.WithCancel(ctx)
-	forget := context.AfterFunc(s.alive, func() {
-		f.end()
-		stop() // else a ctx that goes on would keep the stream in memory
+	return feedOf(ctx, s, func(f *feed[PeerEvent]) (func(), error) {
+		return func() { s.census.part(f) }, s.census.join(f)
 	})
-	context.AfterFunc(reading, func() {
-		forget()
-		s.census.part(f)
-	})
-	return f.all(ctx)
 }
 
 // receivedLocked implements owner.

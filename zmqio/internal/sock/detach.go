@@ -70,7 +70,7 @@ func (s *Socket) settle(c *Copier, most, mostBytes int) (empty bool) {
 		s.inbox.msgs = append(s.inbox.msgs, msgs...)
 		for _, msg := range msgs {
 			messages++
-			bytes += size(msg)
+			bytes += Size(msg)
 		}
 		if errno != 0 { // an error comes again
 			return errno == syscall.EAGAIN

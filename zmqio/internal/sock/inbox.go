@@ -33,12 +33,13 @@ func (in *inbox) take(msgs [][][]byte) [][][]byte {
 // settled returns how many messages Detach received, and their payload in bytes.
 func (in *inbox) settled() (messages, bytes int) {
 	for _, msg := range in.msgs[in.back:] {
-		bytes += size(msg)
+		bytes += Size(msg)
 	}
 	return len(in.msgs) - in.back, bytes
 }
 
-func size(msg [][]byte) (bytes int) {
+// Size returns the payload of a message, in bytes.
+func Size(msg [][]byte) (bytes int) {
 	for _, f := range msg {
 		bytes += len(f)
 	}

@@ -250,7 +250,7 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 func (t *Transport) prepare(factory func() Protocol, cfg ConnectionConfig) (p Protocol, err error) {
 	defer func() {
 		if v := recover(); v != nil {
-			p := newPanicError(v)
+			p := NewPanicError(v)
 			err = p
 			t.loop.CallExceptionHandler(ExceptionContext{Message: "Configure or protocol factory panicked", Err: p, Stack: p.Stack})
 		}

@@ -38,8 +38,9 @@ type PanicError struct {
 	Stack []byte // of the goroutine that panicked
 }
 
-// newPanicError is called where a panic was recovered.
-func newPanicError(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
+// NewPanicError returns the error of a panic with v, for a deferred function that has just
+// recovered it.
+func NewPanicError(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
 
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
@@ -82,7 +83,7 @@ func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool)
 		slog.Default().Error("panic in default exception handler", "panic", v, "during", during.Message)
 		return
 	}
-	p := newPanicError(v)
+	p := NewPanicError(v)
 	l.log(ExceptionContext{
 		Message: "unhandled error in exception handler",
 		Err:     p,
@@ -142,7 +143,7 @@ func (l *EventLoop) recovered(ctx ExceptionContext) {
 // panicked tells the exception handler of a panic with v, which has just been recovered. It
 // returns the panic.
 func (l *EventLoop) panicked(ctx ExceptionContext, v any) error {
-	p := newPanicError(v)
+	p := NewPanicError(v)
 	ctx.Err, ctx.Stack = p, p.Stack
 	l.CallExceptionHandler(ctx)
 	return p

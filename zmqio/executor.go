@@ -55,7 +55,7 @@ func (f *Future[T]) work(ctx context.Context, fn func(context.Context) (T, error
 	err := ErrGoexit // unless fn returns
 	defer func() {
 		if v := recover(); v != nil {
-			err = newPanicError(v)
+			err = NewPanicError(v)
 		}
 		_ = f.loop.reactor.CallSoon(reactor.NewHandle(func() { // unless the loop is closed
 			stop()

@@ -185,6 +185,12 @@ func (l *EventLoop) IsClosed() bool { return l.reactor.IsClosed() }
 // the loop, creates a transport while no goroutine does, or closes the loop.
 func (l *EventLoop) InLoop() bool { return l.reactor.InLoop() }
 
+// Share lets other goroutines run before the loop waits again. A callback of a resident
+// calls it when it has made one ready to run, by sending to a channel for example. Without it
+// such a goroutine may wait some 60 µs, because a loop that serves residents alone keeps
+// its processor. Other callbacks need not call it.
+func (l *EventLoop) Share() { l.reactor.Share() }
+
 // Context returns the context of the loop's sockets: LoopConfig.Context, or the loop's own,
 // which Close terminates.
 func (l *EventLoop) Context() *zmq4.Context { return l.context }

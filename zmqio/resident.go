@@ -33,7 +33,10 @@ func (l *EventLoop) Adopt(r Resident) (*Residence, error) {
 	if isNil(r) {
 		return nil, invalid("nil resident")
 	}
-	p := &Residence{loop: l, residence: l.reactor.NewResidence(guest{r, l})}
+	p := &Residence{loop: l, resident: r, residence: l.reactor.NewResidence(guest{r, l})}
+	if l.Debug() {
+		p.created = reactor.NewTrace()
+	}
 	if err := p.residence.Enter(); err != nil {
 		return nil, err
 	}
@@ -64,7 +67,9 @@ type inhabitant interface {
 // goroutine. Those of a zero Residence panic.
 type Residence struct {
 	loop      *EventLoop
+	resident  Resident
 	residence *reactor.Residence
+	created   *reactor.Trace // in debug mode
 }
 
 // Post is EventLoop.CallSoon for what must not be lost, as ConnectionLost must not: Close of
@@ -76,6 +81,20 @@ func (p *Residence) Post(fn func()) {
 	}
 }
 
+// Report calls the loop's exception handler, on the calling goroutine, with err, which has no
+// caller to go to. The handler gets the resident as the Source, and its protocol, which may be
+// nil. Of a *PanicError it gets the stack as well: see [NewPanicError].
+//
+// asyncio: call_exception_handler
+func (p *Residence) Report(message string, protocol any, err error) {
+	ctx := ExceptionContext{Message: message, Err: err, Source: p.resident, SourceProtocol: protocol, Created: p.created.Text()}
+	var panicked *PanicError
+	if errors.As(err, &panicked) {
+		ctx.Stack = panicked.Stack
+	}
+	p.loop.CallExceptionHandler(ctx)
+}
+
 // Leave ends the residence: the loop no longer closes or aborts the resident, and does not
 // wait for it. It may be repeated.
 func (p *Residence) Leave() { p.residence.Leave() }
@@ -83,6 +102,8 @@ func (p *Residence) Leave() { p.residence.Leave() }
 // Watch reserves descriptor fd, for which AddReader and AddWriter then return
 // ErrInvalidArgument. [Watch.Want] says what to look for; nothing at first. While fd can be
 // read, or written, the loop calls read, or write, once in each iteration, read before write.
+//
+// A function that makes other goroutines ready to run calls [EventLoop.Share].
 //
 // fd is watched, not owned: call [Watch.Stop] before closing it. It takes the place of
 // readers and writers that were not removed when a file of the same number was closed.

@@ -73,7 +73,7 @@ func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool)
 	defer func() {
 		var p *PanicError
 		if v := recover(); v != nil {
-			p = newPanicError(v)
+			p = NewPanicError(v)
 			err = p
 		}
 		*result = err

@@ -112,6 +112,9 @@ func newLoss(r Resident, dropped outbox.Tally) error {
 	if dropped == (outbox.Tally{}) {
 		return nil
 	}
+	if dropped.Messages == 0 { // of a stream of bytes
+		return loss(fmt.Sprintf("%v: %d bytes", r, dropped.Bytes))
+	}
 	return loss(fmt.Sprintf("%v: %d messages, %d bytes", r, dropped.Messages, dropped.Bytes))
 }
 

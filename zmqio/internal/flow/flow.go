@@ -17,6 +17,8 @@ package flow
 import (
 	"math"
 	"time"
+
+	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 )
 
 // DefaultMark stands for a mark that follows from the other one.
@@ -55,7 +57,7 @@ func (e Effects) Has(f Effects) bool { return e&f == f }
 
 // A Control is the flow control of one transport. Make it with [New].
 //
-// Goroutines are told apart by a number that is never 0.
+// Goroutines are told apart by a number that is never 0: that of Self, except in tests.
 type Control struct {
 	high, low int
 	max       int // of the bytes pending, and of the items; 0 is no limit
@@ -70,6 +72,9 @@ type Control struct {
 	queue []*Waiter // oldest first
 	turn  *Waiter   // has been woken and has not claimed its room yet
 }
+
+// Self returns the number of the calling goroutine.
+func Self() int64 { return goroutine.ID() }
 
 // New returns a Control with the default marks. A positive limit bounds the bytes pending,
 // and the items.

@@ -67,8 +67,11 @@ func (h *Handle) from() *Origin {
 func (o *Origin) attrs(took time.Duration) []any {
 	name, place := o.Place()
 	a := []any{slog.String("callback", name), slog.String("place", place), slog.Duration("duration", took)}
-	if o.source != nil {
+	switch {
+	case o.source != nil:
 		a = append(a, o.source.Attrs()...)
+	case o.residence != nil:
+		a = append(a, slog.String("resident", o.residence.resident.String()))
 	}
 	if created := o.Created(); created != nil {
 		a = append(a, slog.String("created", string(created)))

@@ -1,0 +1,59 @@
+package netio
+
+import (
+	"cmp"
+	"crypto/tls"
+	"net"
+	"time"
+)
+
+// Timeouts where Config has 0: those of asyncio.
+const (
+	DefaultHandshakeTimeout = time.Minute
+	DefaultShutdownTimeout  = 30 * time.Second
+)
+
+// A Config says what a transport is made of. The zero value is fine.
+type Config struct {
+	// TLS, if not nil, makes the transport speak TLS: ConnectionMade comes after the
+	// handshake. A client whose ServerName is empty takes the host of the address. The
+	// transport does not renegotiate.
+	TLS *tls.Config
+	// HandshakeTimeout is how long the handshake of TLS may take; 0 is
+	// DefaultHandshakeTimeout. It is for TLS alone.
+	//
+	// asyncio: ssl_handshake_timeout
+	HandshakeTimeout time.Duration
+	// ShutdownTimeout is how long Close may take with TLS; 0 is DefaultShutdownTimeout. It is
+	// for TLS alone.
+	//
+	// asyncio: ssl_shutdown_timeout
+	ShutdownTimeout time.Duration
+	// Dialer is what CreateConnection connects with, and its LocalAddr, Timeout, Resolver,
+	// FallbackDelay and KeepAlive count. nil is the zero Dialer.
+	Dialer *net.Dialer
+	// MaxWriteBuffer is how many bytes the transport buffers at most; 0 is no limit. A Write
+	// that could exceed it is refused whole, with zmqio.ErrBufferFull, before any of it is
+	// sent: it also bounds a single Write.
+	MaxWriteBuffer int
+}
+
+func (c Config) check() error {
+	switch {
+	case c.HandshakeTimeout < 0 || c.ShutdownTimeout < 0:
+		return invalid("negative timeout: handshake %v, shutdown %v", c.HandshakeTimeout, c.ShutdownTimeout)
+	case c.TLS == nil && (c.HandshakeTimeout != 0 || c.ShutdownTimeout != 0):
+		return invalid("HandshakeTimeout and ShutdownTimeout are for TLS, and TLS is nil")
+	case c.MaxWriteBuffer < 0:
+		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
+	}
+	return nil
+}
+
+func (c Config) handshakeTimeout() time.Duration {
+	return cmp.Or(c.HandshakeTimeout, DefaultHandshakeTimeout)
+}
+
+func (c Config) shutdownTimeout() time.Duration {
+	return cmp.Or(c.ShutdownTimeout, DefaultShutdownTimeout)
+}

@@ -1,0 +1,273 @@
+package netio
+
+import (
+	"context"
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// CreateConnection connects to address and makes a transport of the connection, with the
+// protocol that factory returns. The networks are "tcp", "tcp4", "tcp6" and "unix".
+//
+// It looks the address up and connects as net.Dialer does: where a name has addresses of both
+// families, it tries them with a head start for the first ("happy eyeballs"). If one attempt
+// fails, that is the error, and several are joined. With Config.TLS the handshake comes next.
+// Then factory and ConnectionMade are called on the loop, and CreateConnection returns. If
+// it fails before, no protocol is made.
+//
+// CreateConnection waits for the network and for the loop, and ctx bounds that. While no
+// goroutine runs the loop, it calls factory and ConnectionMade on the calling goroutine. On the
+// loop's own goroutine the error is zmqio.ErrWouldDeadlock: there, call it in zmqio.Go.
+// Other errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, those of net.Dialer and of
+// package tls, and a *zmqio.PanicError of factory.
+//
+// asyncio: create_connection, create_unix_connection
+func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network, address string, cfg Config) (*Transport, P, error) {
+	return typed(factory, func(factory func() Protocol) (*Transport, error) {
+		if err := checkAll(ctx, l, factory, cfg); err != nil {
+			return nil, err
+		}
+		if l.InLoop() {
+			return nil, zmqio.ErrWouldDeadlock
+		}
+		cfg, err := cfg.forHost(network, address)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := dial(ctx, cfg.Dialer, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return adopt(ctx, l, factory, conn, cfg, false)
+	})
+}
+
+// CreateTransport makes a transport of conn, which was made elsewhere: a *net.TCPConn, a
+// *net.UnixConn of a stream, or what gives access to such a descriptor as syscall.Conn does.
+// With Config.TLS the handshake comes first; serverSide makes it a server's.
+//
+// The transport takes a duplicate of the descriptor, and conn is closed, also when
+// CreateTransport fails later than at its arguments. What was set on the socket stays. With
+// TLS it waits, as CreateConnection does. Otherwise it may be called on the loop's goroutine.
+//
+// asyncio: connect_accepted_socket, and sock= of create_connection
+func CreateTransport[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, conn net.Conn, cfg Config, serverSide bool) (*Transport, P, error) {
+	return typed(factory, func(factory func() Protocol) (*Transport, error) {
+		if err := checkAll(ctx, l, factory, cfg); err != nil {
+			return nil, err
+		}
+		if err := checkConn(conn); err != nil {
+			return nil, err
+		}
+		if cfg.TLS != nil && l.InLoop() {
+			return nil, zmqio.ErrWouldDeadlock
+		}
+		return adopt(ctx, l, factory, conn, cfg, serverSide)
+	})
+}
+
+// typed calls create with a factory of the interface's type, and returns the protocol in its
+// own type.
+func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transport, error)) (*Transport, P, error) {
+	var zero P
+	var general func() Protocol
+	p := new(P)
+	if factory != nil {
+		general = func() Protocol {
+			*p = factory()
+			return *p
+		}
+	}
+	t, err := create(general)
+	if err != nil {
+		return nil, zero, err // and p may be in use still
+	}
+	return t, *p, nil
+}
+
+// checkAll checks what all creators are given.
+func checkAll(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg Config) error {
+	switch {
+	case ctx == nil:
+		return invalid("nil context")
+	case l == nil:
+		return invalid("nil event loop")
+	case factory == nil:
+		return invalid("nil protocol factory")
+	}
+	return cfg.check()
+}
+
+// checkConn makes sure that conn is a stream socket.
+func checkConn(conn net.Conn) error {
+	sc, ok := conn.(syscall.Conn)
+	if !ok {
+		return invalid("%T has no descriptor", conn)
+	}
+	return checkStream(sc)
+}
+
+func checkStream(sc syscall.Conn) error {
+	typ := 0
+	err := control(sc, func(fd int) (err error) {
+		typ, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+		return err
+	})
+	if err != nil || typ != unix.SOCK_STREAM {
+		return invalid("%T is no stream socket", sc)
+	}
+	return nil
+}
+
+// control calls fn with the descriptor of sc.
+func control(sc syscall.Conn, fn func(fd int) error) error {
+	raw, err := sc.SyscallConn()
+	if err != nil {
+		return err
+	}
+	if failed := raw.Control(func(fd uintptr) { err = fn(int(fd)) }); failed != nil {
+		return failed
+	}
+	return err
+}
+
+// duplicate returns a descriptor of its own for the socket of sc, which the runtime's poller
+// does not know.
+func duplicate(sc syscall.Conn) (fd descriptor, err error) {
+	err = control(sc, func(from int) error {
+		to, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, 0)
+		fd = descriptor(to)
+		return syscallError("fcntl", err)
+	})
+	return fd, err
+}
+
+// adopt makes a transport of conn, after the handshake where there is one, and closes conn.
+func adopt(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, conn net.Conn, cfg Config, serverSide bool) (*Transport, error) {
+	defer conn.Close()
+	m := &material{local: conn.LocalAddr(), remote: conn.RemoteAddr()}
+	var secured *tlsStream
+	var err error
+	if cfg.TLS != nil {
+		if secured, err = handshake(ctx, conn, cfg, serverSide); err != nil {
+			return nil, err
+		}
+	}
+	if m.fd, err = duplicate(conn.(syscall.Conn)); err != nil {
+		return nil, err
+	}
+	m.setStream(secured)
+	var t *Transport
+	var taken bool
+	err = l.Do(ctx, func() error {
+		taken = true
+		var err error
+		t, err = m.create(l, factory, cfg, nil)
+		return err
+	})
+	if !taken {
+		m.fd.close()
+	}
+	return t, err
+}
+
+// material is what a transport is made of, beside its configuration.
+type material struct {
+	fd            descriptor
+	stream        stream
+	local, remote net.Addr
+}
+
+// setStream makes secured the stream; nil is the descriptor.
+func (m *material) setStream(secured *tlsStream) {
+	m.stream = m.fd
+	if secured != nil {
+		secured.wire.descriptor = m.fd
+		m.stream = secured
+	}
+}
+
+// create makes a transport, calls ConnectionMade and begins to read. If it fails, the
+// descriptor is closed, or about to be. server may be nil. Loop goroutine only.
+func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Config, server *Server) (made *Transport, err error) {
+	t := &Transport{
+		loop: l, server: server, local: m.local, remote: m.remote, fd: m.fd, stream: m.stream,
+		shutdownTimeout: cfg.shutdownTimeout(), state: unmade, flow: flow.New(cfg.MaxWriteBuffer),
+	}
+	settled := false
+	err = zmqio.ErrGoexit // unless this returns
+	defer func() {
+		switch {
+		case err == nil:
+		case settled:
+			t.end(err)
+		default:
+			m.fd.close()
+		}
+	}()
+	p, err := produce(l, factory)
+	if err != nil {
+		return nil, err
+	}
+	t.protocol.Store(newCallee(p))
+	if err := t.settleIn(); err != nil {
+		return nil, err
+	}
+	settled = true
+	err = zmqio.ErrGoexit
+	if server != nil {
+		server.attach(t)
+	}
+	t.callback("ConnectionMade", p, func() { p.ConnectionMade(t) })
+	if err := t.begin(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// produce calls factory. A panic goes to the exception handler, and is the error.
+func produce(l *zmqio.EventLoop, factory func() Protocol) (p Protocol, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p := zmqio.NewPanicError(v)
+			err = p
+			l.CallExceptionHandler(zmqio.ExceptionContext{Message: "protocol factory panicked", Err: p, Stack: p.Stack})
+		}
+	}()
+	if p = factory(); isNil(p) {
+		return nil, invalid("the protocol factory returned a nil %T", p)
+	}
+	return p, nil
+}
+
+// settleIn makes t a resident of its loop, with a watch for the descriptor.
+func (t *Transport) settleIn() (err error) {
+	t.mu.Lock() // it can be ended from here on
+	defer t.mu.Unlock()
+	if t.residence, err = t.loop.Adopt(t); err != nil {
+		return err
+	}
+	if t.watch, err = t.residence.Watch(int(t.fd), t.readReady, t.writeReady); err != nil {
+		t.residence.Leave()
+	}
+	return err
+}
+
+// begin begins to read, after ConnectionMade.
+func (t *Transport) begin() (err error) {
+	t.mu.Lock()
+	t.state &^= unmade
+	before := t.state
+	fx := t.readAgainLocked()
+	if t.state.is(closed) && !before.is(closed) {
+		err = t.lostErr
+	}
+	t.mu.Unlock()
+	t.carry(fx)
+	return err
+}

@@ -1,0 +1,141 @@
+package netio
+
+import (
+	"os"
+
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// A transport ends in two steps. endLocked is the first, and can come on any goroutine: after
+// Close, when all has been sent, in Abort, and for an error. lose is the second. The loop
+// calls it: ConnectionLost, and then the descriptor is closed. It is closed on the loop alone,
+// because the loop reads and writes without asking whether the number is another file's.
+
+// Close stops reading, sends what is buffered, for as long as that takes, and then ends the
+// transport: ConnectionLost(nil). It does not wait for any of this. With TLS it tells the
+// peer, and waits until the peer has told its end as well, for Config.ShutdownTimeout; then
+// ConnectionLost gets os.ErrDeadlineExceeded. During StartTLS it is Abort. It may be repeated,
+// and returns nil. Off the loop, a call of DataReceived that is just starting there may
+// still come.
+//
+// asyncio: close
+func (t *Transport) Close() error {
+	t.mu.Lock()
+	fx := t.closeLocked()
+	t.mu.Unlock()
+	t.carry(fx)
+	return nil
+}
+
+func (t *Transport) closeLocked() flow.Effects {
+	switch {
+	case t.state.is(closing):
+		return 0
+	case t.state.is(starting):
+		return t.endLocked(nil)
+	}
+	t.state |= closing
+	t.flow.Stop(t.errClosed("write"))
+	t.loop.Share() // for writers that wait
+	if _, ok := t.stream.(*tlsStream); ok {
+		t.overdue, _ = t.loop.CallLater(t.shutdownTimeout, t.endOverdue) // fails only on a loop that is closed
+	}
+	return t.settleLocked()
+}
+
+// endOverdue ends a shutdown of TLS that takes too long.
+func (t *Transport) endOverdue() { t.end(t.opError("close", os.ErrDeadlineExceeded)) }
+
+// Abort ends the transport at once: ConnectionLost(nil). It drops what is buffered. It may be
+// repeated, also after Close, and returns nil.
+//
+// asyncio: abort
+func (t *Transport) Abort() error {
+	t.end(nil)
+	return nil
+}
+
+// IsClosing reports whether the transport is closed or about to be.
+//
+// asyncio: is_closing
+func (t *Transport) IsClosing() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state.is(closing)
+}
+
+// Closed returns a channel that is closed when ConnectionLost has returned and the
+// descriptor is closed.
+func (t *Transport) Closed() <-chan struct{} {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.gone == nil {
+		t.gone = make(chan struct{})
+		if t.state.is(lost) {
+			close(t.gone)
+		}
+	}
+	return t.gone
+}
+
+// Undelivered returns how many bytes were accepted and the system has not taken, or after
+// the end what was dropped then. A stream has no items.
+func (t *Transport) Undelivered() (items, bytes int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.state.is(closed) {
+		return 0, t.dropped
+	}
+	return 0, t.pendingLocked().Bytes
+}
+
+// end ends the transport. ConnectionLost gets err.
+func (t *Transport) end(err error) {
+	t.mu.Lock()
+	fx := t.endLocked(err)
+	t.mu.Unlock()
+	t.carry(fx)
+}
+
+// endLocked is end. The first call counts. Caller holds t.mu.
+func (t *Transport) endLocked(err error) flow.Effects {
+	if t.state.is(closed) {
+		return 0
+	}
+	t.state |= closing | closed
+	t.lostErr, t.dropped = err, t.pendingLocked().Bytes
+	t.out = backlog{}
+	t.flow.Stop(t.errClosed("write"))
+	t.loop.Share() // for writers that wait
+	t.watch.Stop()
+	if t.overdue != nil {
+		t.overdue.Cancel()
+	}
+	if t.secure != nil {
+		t.secure.cancel(t.errClosed("handshake"))
+	}
+	return t.flow.Lose()
+}
+
+// lose calls ConnectionLost, once, closes the descriptor and leaves the loop. Loop goroutine
+// only.
+func (t *Transport) lose() {
+	defer t.leave() // also after runtime.Goexit
+	p := t.Protocol()
+	t.callback("ConnectionLost", p, func() { p.ConnectionLost(t.lostErr) })
+}
+
+func (t *Transport) leave() {
+	t.mu.Lock()
+	t.fd.close()
+	t.state |= lost
+	if t.gone != nil {
+		close(t.gone)
+	}
+	t.mu.Unlock()
+	t.loop.Share() // for who waits for the end
+	if t.server != nil {
+		t.server.detach(t)
+	}
+	t.residence.Leave()
+}

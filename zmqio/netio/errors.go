@@ -1,0 +1,42 @@
+package netio
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// Errors that are netio's own. They come inside a *net.OpError; use errors.Is. The others are
+// those of package zmqio and of package net.
+var (
+	// ErrWriteEOF refuses to write after WriteEOF.
+	ErrWriteEOF = errors.New("netio: write after WriteEOF")
+	// ErrServerClosed is returned by a server after Close. It is also net.ErrClosed.
+	ErrServerClosed error = &sentinel{"netio: server is closed", net.ErrClosed}
+)
+
+// A sentinel is an error with a text of its own that is another one as well.
+type sentinel struct {
+	text string
+	also error
+}
+
+func (e *sentinel) Error() string { return e.text }
+func (e *sentinel) Unwrap() error { return e.also }
+
+func invalid(format string, args ...any) error {
+	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
+}
+
+// opError returns the error of an operation of t as package net makes it.
+func (t *Transport) opError(op string, err error) error {
+	return &net.OpError{Op: op, Net: t.local.Network(), Source: t.local, Addr: t.remote, Err: err}
+}
+
+func (t *Transport) errClosed(op string) error { return t.opError(op, zmqio.ErrTransportClosed) }
+
+// syscallError returns the *os.SyscallError of a call, or nil for a nil err.
+func syscallError(call string, err error) error { return os.NewSyscallError(call, err) }

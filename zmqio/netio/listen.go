@@ -1,0 +1,232 @@
+package netio
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// listenAll listens on all addresses, or takes the listener of cfg. If one fails, none is left
+// open.
+func listenAll(ctx context.Context, inLoop bool, network string, addresses []string, cfg ServerConfig) (all []*listener, err error) {
+	if (cfg.Listener != nil) == (len(addresses) > 0) {
+		return nil, invalid("either addresses or a Listener must be given")
+	}
+	defer func() {
+		if err != nil {
+			for _, n := range all {
+				n.closeLocked() // no server has it
+			}
+			all = nil
+		}
+	}()
+	var lc net.ListenConfig
+	if cfg.ListenConfig != nil {
+		lc = *cfg.ListenConfig
+	}
+	if cfg.Listener != nil {
+		n, err := takeListener(cfg.Listener, &lc, false)
+		if err != nil {
+			return nil, err
+		}
+		return []*listener{n}, nil
+	}
+	places, err := resolveAll(ctx, inLoop, network, addresses)
+	if err != nil {
+		return nil, err
+	}
+	for _, at := range places {
+		n, err := listenOn(ctx, &lc, at)
+		if isAbsent(err, at) {
+			continue
+		}
+		if err != nil {
+			return all, err
+		}
+		all = append(all, n)
+	}
+	return all, nil
+}
+
+// A place is where to listen.
+type place struct {
+	network, address string
+	optional         bool // it stands for one family of an empty host
+}
+
+// resolveAll returns the places that addresses stand for, without repetitions.
+func resolveAll(ctx context.Context, inLoop bool, network string, addresses []string) (places []place, err error) {
+	for _, address := range addresses {
+		more, err := resolve(ctx, inLoop, network, address)
+		if err != nil {
+			return nil, err
+		}
+		for _, at := range more {
+			if !slices.Contains(places, at) {
+				places = append(places, at)
+			}
+		}
+	}
+	return places, nil
+}
+
+// resolve returns the places that an address stands for.
+func resolve(ctx context.Context, inLoop bool, network, address string) ([]place, error) {
+	switch network {
+	case "unix":
+		return []place{{network, address, false}}, nil
+	case "tcp", "tcp4", "tcp6":
+	default:
+		return nil, invalid("network %q is not tcp, tcp4, tcp6 or unix", network)
+	}
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, invalid("address %q: %v", address, err)
+	}
+	var ips []netip.Addr
+	ip, err := netip.ParseAddr(host)
+	switch {
+	case err == nil:
+		ips = []netip.Addr{ip}
+	case host == "":
+		ips = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	case inLoop:
+		return nil, zmqio.ErrWouldDeadlock
+	default:
+		if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host); err != nil {
+			return nil, &net.OpError{Op: "listen", Net: network, Err: err}
+		}
+	}
+	var places []place
+	for _, ip := range ips {
+		family := "tcp6"
+		if ip = ip.Unmap(); ip.Is4() {
+			family = "tcp4"
+		}
+		if network != "tcp" && network != family && host == "" {
+			continue
+		}
+		if network != "tcp" {
+			family = network // which refuses an address of the other family
+		}
+		places = append(places, place{family, net.JoinHostPort(ip.String(), port), host == "" && network == "tcp"})
+	}
+	return places, nil
+}
+
+// isAbsent reports whether err says that the system has no such family.
+func isAbsent(err error, at place) bool {
+	return at.optional && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL))
+}
+
+// listenOn listens on one place.
+func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, error) {
+	if at.network == "unix" {
+		removeStale(at.address)
+	}
+	from, err := lc.Listen(ctx, at.network, at.address)
+	if err != nil {
+		return nil, err
+	}
+	return takeListener(from, lc, at.network == "unix")
+}
+
+// removeStale removes the file of a Unix socket on which no process listens.
+func removeStale(path string) {
+	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
+		return
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return
+	}
+	defer unix.Close(fd)
+	_ = unix.SetNonblock(fd, true) // a backlog that is full is no reason to wait
+	if unix.Connect(fd, &unix.SockaddrUnix{Name: path}) == unix.ECONNREFUSED {
+		_ = os.Remove(path)
+	}
+}
+
+// takeListener makes a listener of one of package net, which it closes. made says that the
+// file of a Unix socket is the server's to remove.
+func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener, error) {
+	sc, ok := from.(syscall.Conn)
+	if !ok {
+		return nil, invalid("%T has no descriptor", from)
+	}
+	if err := checkStream(sc); err != nil {
+		return nil, err
+	}
+	fd, err := duplicate(sc)
+	if err != nil {
+		return nil, err
+	}
+	n := &listener{fd: fd, addr: from.Addr()}
+	if file, ok := from.(*net.UnixListener); ok {
+		file.SetUnlinkOnClose(false)
+		if path := n.addr.String(); made && path[0] != '@' {
+			n.made, _ = os.Lstat(path)
+		}
+	} else {
+		inherit(int(fd), lc)
+	}
+	return n, from.Close()
+}
+
+// inherit sets on a listener what package net sets on the connections that it accepts. They
+// have it from the listener.
+func inherit(fd int, lc *net.ListenConfig) {
+	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	keep := lc.KeepAliveConfig
+	switch {
+	case keep.Enable:
+	case lc.KeepAlive < 0:
+		return
+	default:
+		keep.Idle, keep.Interval = lc.KeepAlive, lc.KeepAlive
+	}
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1)
+	keepAlive(fd, keep)
+}
+
+// localAddr returns the address of this end of fd.
+func localAddr(fd descriptor) net.Addr {
+	sa, err := unix.Getsockname(int(fd))
+	if err != nil {
+		return toAddr(nil)
+	}
+	return toAddr(sa)
+}
+
+// toAddr returns sa as package net has it.
+func toAddr(sa unix.Sockaddr) net.Addr {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port}
+	case *unix.SockaddrInet6:
+		return &net.TCPAddr{IP: sa.Addr[:], Port: sa.Port, Zone: zone(int(sa.ZoneId))}
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: "unix"}
+	}
+	return &net.UnixAddr{Net: "unix"}
+}
+
+// zone returns the name of the zone of a link-local address.
+func zone(index int) string {
+	if index == 0 {
+		return ""
+	}
+	i, err := net.InterfaceByIndex(index)
+	if err != nil {
+		return ""
+	}
+	return i.Name
+}

@@ -1,0 +1,161 @@
+package netio
+
+import (
+	"io"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// PauseReading stops calls of DataReceived, until ResumeReading. What has been read already
+// is held. Off the loop, a call that is just starting there may still come. Bytes wait in the
+// system, and once its buffers are full with the peer. The errors are zmqio.ErrAlreadyPaused
+// and zmqio.ErrTransportClosed.
+//
+// asyncio: pause_reading
+func (t *Transport) PauseReading() error {
+	t.mu.Lock()
+	fx, err := t.pauseReadingLocked()
+	t.mu.Unlock()
+	t.carry(fx)
+	return err
+}
+
+func (t *Transport) pauseReadingLocked() (flow.Effects, error) {
+	switch {
+	case t.state.is(closing):
+		return 0, zmqio.ErrTransportClosed
+	case t.state.is(userPaused):
+		return 0, zmqio.ErrAlreadyPaused
+	}
+	t.state |= userPaused
+	return t.settleLocked(), nil
+}
+
+// ResumeReading ends what PauseReading began. It does nothing on a closed transport, and
+// returns zmqio.ErrNotPaused on one that is not paused.
+//
+// asyncio: resume_reading
+func (t *Transport) ResumeReading() error {
+	t.mu.Lock()
+	fx, err := t.resumeReadingLocked()
+	t.mu.Unlock()
+	t.carry(fx)
+	return err
+}
+
+func (t *Transport) resumeReadingLocked() (flow.Effects, error) {
+	switch {
+	case t.state.is(closing):
+		return 0, nil
+	case !t.state.is(userPaused):
+		return 0, zmqio.ErrNotPaused
+	}
+	t.state &^= userPaused
+	return t.readAgainLocked(), nil
+}
+
+// readAgainLocked goes on with reading if a reason for not reading has gone. Caller holds
+// t.mu.
+func (t *Transport) readAgainLocked() flow.Effects {
+	if s, ok := t.stream.(*tlsStream); ok && s.holds() && t.wantsReadLocked() {
+		_, _ = t.loop.CallSoon(t.readReady) // fails only on a loop that is closed
+	}
+	return t.settleLocked()
+}
+
+// IsReading reports whether the transport is neither closing nor paused by PauseReading.
+//
+// asyncio: is_reading
+func (t *Transport) IsReading() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.state.is(closing | userPaused)
+}
+
+// readReady reads once, and delivers what came. Loop goroutine only.
+func (t *Transport) readReady() {
+	b := takeBlock()
+	defer blocks.Put(b) // also after runtime.Goexit
+	for t.readInto(b[:]) {
+	}
+}
+
+// readInto reads into block, or where the protocol says, and delivers. It reports whether
+// there is more to read at once. Loop goroutine only.
+func (t *Transport) readInto(block []byte) (again bool) {
+	c := t.protocol.Load()
+	buf := block
+	if c.buffered != nil && t.reads() {
+		if buf = t.ownBuffer(c); len(buf) == 0 {
+			return false
+		}
+	}
+	n, more, ended := t.read(buf)
+	switch {
+	case ended:
+		t.peerEnds(c.protocol)
+	case n > 0 && c.buffered != nil:
+		more = t.critical("BufferUpdated", c.protocol, func() { c.buffered.BufferUpdated(n) }) && more
+	case n > 0:
+		more = t.critical("DataReceived", c.protocol, func() { c.protocol.DataReceived(buf[:n]) }) && more
+	}
+	return more
+}
+
+// reads reports whether bytes may be delivered.
+func (t *Transport) reads() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return !t.state.is(silent)
+}
+
+// ownBuffer returns the buffer of a BufferedProtocol. Without one the transport has ended.
+func (t *Transport) ownBuffer(c *callee) (buf []byte) {
+	if !t.critical("Buffer", c.protocol, func() { buf = c.buffered.Buffer(-1) }) {
+		return nil
+	}
+	if len(buf) == 0 {
+		t.end(invalid("the protocol returned an empty buffer"))
+	}
+	return buf
+}
+
+// read reads into buf what is to be delivered: n bytes, or that the peer has ended its side.
+func (t *Transport) read(buf []byte) (n int, more, ended bool) {
+	t.mu.Lock()
+	n, more, ended, fx := t.readLocked(buf)
+	t.mu.Unlock()
+	t.carry(fx)
+	return n, more, ended
+}
+
+// readLocked is read. Caller holds t.mu.
+func (t *Transport) readLocked(buf []byte) (n int, more, ended bool, fx flow.Effects) {
+	if !t.wantsReadLocked() {
+		return 0, false, false, 0
+	}
+	n, more, err := t.stream.read(buf)
+	drops := t.state.is(draining)
+	switch {
+	case err == io.EOF:
+		t.state |= peerEnded
+		return 0, false, !drops, t.settleLocked()
+	case err != nil:
+		return 0, false, false, t.endLocked(t.opError("read", err))
+	case t.stream.buffered() > 0: // TLS has an answer
+		fx = t.settleLocked()
+	}
+	if drops {
+		n = 0
+	}
+	return n, more, false, fx
+}
+
+// peerEnds tells p, the protocol, that the peer has ended its side. Loop goroutine only.
+func (t *Transport) peerEnds(p Protocol) {
+	keepOpen := false
+	if t.critical("EOFReceived", p, func() { keepOpen = p.EOFReceived() }) && !(keepOpen && t.CanWriteEOF()) {
+		_ = t.Close()
+	}
+}

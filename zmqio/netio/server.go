@@ -1,0 +1,331 @@
+package netio
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A ServerConfig says what a server is made of. The zero value is fine.
+type ServerConfig struct {
+	// Config is that of each client's transport. Config.TLS makes the server speak TLS. The
+	// Dialer is not used.
+	Config
+	// Listener is a listener that was made elsewhere, a *net.TCPListener or a
+	// *net.UnixListener, in place of addresses. The server takes a duplicate of the
+	// descriptor and closes it. The file of a Unix socket stays.
+	Listener net.Listener
+	// ListenConfig is what CreateServer listens with; nil is the zero ListenConfig. Its
+	// Control can set what a socket needs before it is bound, and its KeepAlive counts.
+	ListenConfig *net.ListenConfig
+	// Deferred makes a server that does not accept before StartServing or ServeForever. The
+	// system lets clients connect meanwhile, and they wait.
+	//
+	// asyncio: start_serving
+	Deferred bool
+}
+
+// A Server accepts connections, each of which becomes a Transport. It is made by
+// CreateServer. Its methods may be called from every goroutine and from every callback. Those
+// of a zero Server panic.
+//
+// asyncio: Server
+type Server struct {
+	loop      *zmqio.EventLoop
+	residence *zmqio.Residence
+	factory   func() Protocol
+	cfg       Config
+
+	handshakes context.Context // of clients; ends in Close
+	refuse     context.CancelFunc
+
+	// mu is taken before the locks of the loop, never with that of a Transport, and held
+	// during system calls on listeners, which do not block.
+	mu        sync.Mutex
+	listeners []*listener // none after Close
+	serving   bool
+	forever   bool // ServeForever is in progress
+	closed    bool
+	clients   map[*Transport]struct{}
+	arriving  int           // connections that were accepted and are no clients yet
+	closing   chan struct{} // closed by Close
+	over      chan struct{} // closed with the last client after Close
+}
+
+// CreateServer listens on each address and makes a server that accepts connections on the
+// loop. For each client it calls factory, then ConnectionMade. The networks are "tcp", "tcp4",
+// "tcp6" and "unix".
+//
+// A host name, or an empty host, stands for all its addresses. Each has a listener of its own:
+// those of IPv4 and IPv6 are apart. Where one fails, all are closed. On "unix" the file of a
+// socket on which no process listens is replaced; any other file is EADDRINUSE.
+//
+// A host name is looked up, and ctx bounds that; on the loop's own goroutine it is
+// zmqio.ErrWouldDeadlock. The other errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed
+// and the *net.OpError of package net, which names the address.
+//
+// A TLS handshake that fails goes to the exception handler, unless the peer has just gone. So
+// does accepting without a descriptor or memory to spare: the listener then pauses for a
+// second.
+//
+// asyncio: create_server, create_unix_server
+func CreateServer[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network string, addresses []string, cfg ServerConfig) (*Server, error) {
+	var general func() Protocol
+	if factory != nil {
+		general = func() Protocol { return factory() }
+	}
+	return createServer(ctx, l, general, network, addresses, cfg)
+}
+
+func createServer(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, network string, addresses []string, cfg ServerConfig) (*Server, error) {
+	if err := checkAll(ctx, l, factory, cfg.Config); err != nil {
+		return nil, err
+	}
+	listeners, err := listenAll(ctx, l.InLoop(), network, addresses, cfg)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{
+		loop: l, factory: factory, cfg: cfg.Config, listeners: listeners,
+		clients: make(map[*Transport]struct{}), closing: make(chan struct{}), over: make(chan struct{}),
+	}
+	s.handshakes, s.refuse = context.WithCancel(context.Background())
+	err = l.Do(ctx, func() error { return s.settleIn(cfg.Deferred) })
+	if err != nil {
+		_ = s.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// settleIn makes s a resident of its loop, with a watch for each listener.
+func (s *Server) settleIn(deferred bool) (err error) {
+	s.mu.Lock() // it can be closed from here on
+	defer s.mu.Unlock()
+	if s.residence, err = s.loop.Adopt(s); err != nil {
+		return err
+	}
+	for _, n := range s.listeners {
+		n.server = s
+		if n.watch, err = s.residence.Watch(int(n.fd), n.accept, nil); err != nil {
+			return err
+		}
+	}
+	if deferred {
+		return nil
+	}
+	return s.startServingLocked()
+}
+
+// Loop returns the loop that the server is on.
+func (s *Server) Loop() *zmqio.EventLoop { return s.loop }
+
+// Addrs returns the addresses that the server listens on; none after Close.
+//
+// asyncio: sockets
+func (s *Server) Addrs() []net.Addr {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	addrs := make([]net.Addr, len(s.listeners))
+	for i, n := range s.listeners {
+		addrs[i] = n.addr
+	}
+	return addrs
+}
+
+// IsServing reports whether the server accepts connections.
+//
+// asyncio: is_serving
+func (s *Server) IsServing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.serving
+}
+
+// StartServing begins to accept, on a server that is Deferred. It may be repeated. The errors
+// are ErrServerClosed and those of the loop.
+//
+// asyncio: start_serving
+func (s *Server) StartServing() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.startServingLocked()
+}
+
+// startServingLocked is StartServing. Caller holds s.mu.
+func (s *Server) startServingLocked() error {
+	switch {
+	case s.closed:
+		return s.errClosed()
+	case s.serving:
+		return nil
+	}
+	for _, n := range s.listeners {
+		if err := n.watch.Want(true, false); err != nil {
+			return err
+		}
+	}
+	s.serving = true
+	return nil
+}
+
+// ServeForever accepts until ctx ends, then closes the server and returns the cause of ctx. It
+// does not wait for clients: see Wait. The other errors are ErrServerClosed if the server is
+// closed, or is closed meanwhile, zmqio.ErrInvalidState while another ServeForever is in
+// progress, and zmqio.ErrWouldDeadlock on the loop's own goroutine.
+//
+// asyncio: serve_forever
+func (s *Server) ServeForever(ctx context.Context) error {
+	switch {
+	case ctx == nil:
+		return invalid("nil context")
+	case s.loop.InLoop():
+		return zmqio.ErrWouldDeadlock
+	}
+	if err := s.beginForever(); err != nil {
+		return err
+	}
+	defer s.endForever()
+	select {
+	case <-s.closing:
+		return s.errClosed()
+	case <-ctx.Done():
+		_ = s.Close()
+		return context.Cause(ctx)
+	}
+}
+
+func (s *Server) beginForever() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.forever {
+		return fmt.Errorf("%w: the server is in ServeForever already", zmqio.ErrInvalidState)
+	}
+	err := s.startServingLocked()
+	s.forever = err == nil
+	return err
+}
+
+func (s *Server) endForever() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forever = false
+}
+
+// Close stops accepting and closes the listeners: new clients are refused, and so are those
+// whose TLS handshake is in progress. Transports go on. The file of a Unix socket that the
+// server made is removed, unless another has taken its place. Close may be repeated, and
+// returns nil.
+//
+// asyncio: close
+func (s *Server) Close() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil
+	}
+	s.closed, s.serving = true, false
+	for _, n := range s.listeners {
+		n.closeLocked()
+	}
+	s.listeners = nil
+	s.refuse()
+	close(s.closing)
+	s.checkOverLocked()
+	if s.residence != nil {
+		s.residence.Leave()
+	}
+	s.loop.Share() // for who waits for the end
+	return nil
+}
+
+// Abort is Close, and AbortClients.
+func (s *Server) Abort() error {
+	_ = s.Close()
+	s.AbortClients()
+	return nil
+}
+
+// Undelivered returns 0: a server accepts nothing to send.
+func (s *Server) Undelivered() (items, bytes int) { return 0, 0 }
+
+// CloseClients closes the transports of all clients: see Transport.Close.
+//
+// asyncio: close_clients
+func (s *Server) CloseClients() {
+	for _, t := range s.transports() {
+		_ = t.Close()
+	}
+}
+
+// AbortClients aborts the transports of all clients: see Transport.Abort.
+//
+// asyncio: abort_clients
+func (s *Server) AbortClients() {
+	for _, t := range s.transports() {
+		_ = t.Abort()
+	}
+}
+
+func (s *Server) transports() []*Transport {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Keys(s.clients))
+}
+
+// Wait waits until the server is closed and the last client's ConnectionLost has returned. The
+// errors are the cause of ctx when that ends first, and zmqio.ErrWouldDeadlock where it would
+// wait on the loop's own goroutine.
+//
+// asyncio: wait_closed
+func (s *Server) Wait(ctx context.Context) error {
+	if ctx == nil {
+		return invalid("nil context")
+	}
+	select {
+	case <-s.over:
+		return nil
+	default:
+	}
+	if s.loop.InLoop() {
+		return zmqio.ErrWouldDeadlock
+	}
+	select {
+	case <-s.over:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// String returns the addresses, for messages.
+func (s *Server) String() string { return fmt.Sprintf("<Server %v>", s.Addrs()) }
+
+func (s *Server) errClosed() error { return &net.OpError{Op: "accept", Err: ErrServerClosed} }
+
+// attach notes a client.
+func (s *Server) attach(t *Transport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.clients[t] = struct{}{}
+}
+
+// detach notes that a client has gone.
+func (s *Server) detach(t *Transport) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.clients, t)
+	s.checkOverLocked()
+}
+
+// checkOverLocked ends Wait if all is over. Caller holds s.mu.
+func (s *Server) checkOverLocked() {
+	if s.closed && len(s.clients) == 0 && s.arriving == 0 {
+		close(s.over)
+	}
+}

@@ -1,0 +1,29 @@
+//go:build unix && !linux
+
+package netio
+
+import (
+	"net"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// accept accepts a connection, whose descriptor does not block.
+func accept(fd int) (int, unix.Sockaddr, error) {
+	syscall.ForkLock.RLock() // no child gets the descriptor in between
+	defer syscall.ForkLock.RUnlock()
+	conn, from, err := unix.Accept(fd)
+	if err != nil {
+		return -1, nil, err
+	}
+	unix.CloseOnExec(conn)
+	if err := unix.SetNonblock(conn, true); err != nil {
+		_ = unix.Close(conn)
+		return -1, nil, err
+	}
+	return conn, from, nil
+}
+
+// keepAlive leaves the intervals of probes to the system.
+func keepAlive(int, net.KeepAliveConfig) {}

@@ -1,0 +1,184 @@
+package netio
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// StartTLS makes a plain transport speak TLS from here on: as a server with serverSide, else
+// as a client. cfg must say which name to verify. The protocol stays, and ConnectionMade is
+// not called again.
+//
+// What was written before goes out in the clear first. Nothing is read meanwhile, and what
+// is written meanwhile is buffered, and encrypted after the handshake. A protocol that
+// reads the request for TLS calls PauseReading in that DataReceived, so that the peer's
+// handshake is not taken for data. It calls StartTLS off the loop, and ResumeReading then.
+//
+// StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it
+// fails, the transport ends with that error. The others are zmqio.ErrInvalidArgument, also for
+// a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF, and
+// zmqio.ErrWouldDeadlock on the loop's own goroutine: there, call it in zmqio.Go.
+//
+// asyncio: start_tls
+func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) error {
+	switch {
+	case ctx == nil:
+		return invalid("nil context")
+	case cfg == nil:
+		return invalid("nil tls.Config")
+	case t.loop.InLoop():
+		return zmqio.ErrWouldDeadlock
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	s, err := t.startSecuring(cancel)
+	if err != nil {
+		return err
+	}
+	secured, err := t.secureBy(ctx, s, Config{TLS: cfg}, serverSide)
+	t.mu.Lock()
+	fx, err := t.securedLocked(secured, err)
+	t.mu.Unlock()
+	t.carry(fx)
+	return err
+}
+
+// startSecuring stops reading, and marks the end of what goes out in the clear.
+func (t *Transport) startSecuring(cancel context.CancelCauseFunc) (*securing, error) {
+	t.mu.Lock()
+	s, fx, err := t.startSecuringLocked(cancel)
+	t.mu.Unlock()
+	t.carry(fx)
+	return s, err
+}
+
+func (t *Transport) startSecuringLocked(cancel context.CancelCauseFunc) (*securing, flow.Effects, error) {
+	_, secure := t.stream.(*tlsStream)
+	switch {
+	case t.state.is(closing):
+		return nil, 0, t.errClosed("handshake")
+	case t.state.is(eofWanted):
+		return nil, 0, t.opError("handshake", ErrWriteEOF)
+	case secure || t.state.is(starting):
+		return nil, 0, invalid("%v has TLS, or is about to", t.remote)
+	}
+	s := &securing{clear: t.out.len(), ready: make(chan struct{}), cancel: cancel}
+	if s.clear == 0 {
+		close(s.ready)
+	}
+	t.state |= starting
+	t.secure = s
+	return s, t.settleLocked(), nil
+}
+
+// secureBy waits until all that goes out in the clear has gone, and shakes hands.
+func (t *Transport) secureBy(ctx context.Context, s *securing, cfg Config, serverSide bool) (*tlsStream, error) {
+	select {
+	case <-s.ready:
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	t.mu.Lock()
+	if t.state.is(closed) {
+		t.mu.Unlock()
+		return nil, t.errClosed("handshake")
+	}
+	conn, err := t.fd.blocking()
+	t.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return handshake(ctx, conn, cfg, serverSide)
+}
+
+// securedLocked makes secured the stream, or ends the transport. Caller holds t.mu.
+func (t *Transport) securedLocked(secured *tlsStream, err error) (flow.Effects, error) {
+	switch {
+	case t.state.is(closed):
+		return 0, t.errClosed("handshake")
+	case err != nil:
+		return t.endLocked(err), err
+	}
+	secured.wire.descriptor = t.fd
+	t.stream = secured
+	t.state &^= starting
+	t.secure = nil
+	return t.flushLocked() | t.readAgainLocked(), nil
+}
+
+// blocking returns a connection of package net for the socket of d. It must be closed.
+func (d descriptor) blocking() (net.Conn, error) {
+	fd, err := unix.FcntlInt(uintptr(d), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, syscallError("fcntl", err)
+	}
+	f := os.NewFile(uintptr(fd), "")
+	defer f.Close()
+	return net.FileConn(f)
+}
+
+// handshake shakes hands over conn, which stays open, and returns a stream that still lacks
+// its descriptor. It waits. conn is closed when ctx or the time is over.
+func handshake(ctx context.Context, conn net.Conn, cfg Config, serverSide bool) (*tlsStream, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, cfg.handshakeTimeout(), os.ErrDeadlineExceeded)
+	defer cancel()
+	_ = conn.SetDeadline(time.Time{}) // the caller's may be over
+	s := &tlsStream{undone: true}     // conn may read more than the handshake
+	s.wire.blocking = conn
+	end := tls.Client
+	if serverSide {
+		end = tls.Server
+	}
+	s.conn = end(&s.wire, withoutRenegotiation(cfg.TLS))
+	err := s.conn.HandshakeContext(ctx)
+	s.wire.blocking = nil
+	if err == nil {
+		return s, nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	var of *net.OpError
+	if errors.As(err, &of) && of.Net != "" {
+		return nil, err
+	}
+	return nil, &net.OpError{Op: "handshake", Net: conn.LocalAddr().Network(), Source: conn.LocalAddr(), Addr: conn.RemoteAddr(), Err: err}
+}
+
+// withoutRenegotiation returns cfg for a connection whose handshake must not come again: it
+// would wait.
+func withoutRenegotiation(cfg *tls.Config) *tls.Config {
+	if cfg.Renegotiation == tls.RenegotiateNever {
+		return cfg
+	}
+	cfg = cfg.Clone()
+	cfg.Renegotiation = tls.RenegotiateNever
+	return cfg
+}
+
+// forHost returns c for a connection to address: TLS verifies the host's name unless it is
+// told another.
+func (c Config) forHost(network, address string) (Config, error) {
+	if c.TLS == nil || c.TLS.ServerName != "" || c.TLS.InsecureSkipVerify {
+		return c, nil
+	}
+	host, _, err := net.SplitHostPort(address)
+	if network == "unix" || err != nil || host == "" {
+		return c, invalid("TLS needs a ServerName for %s %q", network, address)
+	}
+	c.TLS = c.TLS.Clone()
+	c.TLS.ServerName = host
+	return c, nil
+}

@@ -1,0 +1,359 @@
+package netio
+
+import (
+	"context"
+	"fmt"
+	"net"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// Write sends b. It does not block, and does not keep b. While the buffer is empty it tries
+// once, at once; what the system does not take is buffered, up to Config.MaxWriteBuffer. See
+// SetWriteBufferLimits and WriteContext.
+//
+// The errors are zmqio.ErrTransportClosed after Close, ErrWriteEOF after WriteEOF,
+// zmqio.ErrBufferFull, for which nothing of b is sent, and those of the system. These end
+// the transport, and ConnectionLost gets them too.
+//
+// asyncio: write
+func (t *Transport) Write(b []byte) error {
+	_, err := t.write(b, false)
+	return err
+}
+
+// WriteBuffers is Write for several slices one after the other. It does not change bufs.
+//
+// asyncio: writelines
+func (t *Transport) WriteBuffers(bufs net.Buffers) error {
+	if len(bufs) == 1 {
+		return t.Write(bufs[0])
+	}
+	size := 0
+	for _, b := range bufs {
+		size += len(b)
+	}
+	if size <= blockSize {
+		joined := takeBlock()
+		defer blocks.Put(joined)
+		return t.Write(join(joined[:0], bufs))
+	}
+	return t.Write(join(make([]byte, 0, size), bufs))
+}
+
+func join(dst []byte, bufs net.Buffers) []byte {
+	for _, b := range bufs {
+		dst = append(dst, b...)
+	}
+	return dst
+}
+
+// WriteContext is Write that waits for room instead of buffering more and more: until the
+// buffer, with b, is at or below the high-water mark, and the protocol is not paused. An
+// empty buffer has room for all of b. Writers get their turn in the order in which they
+// came. While the first is being woken, others that find room may pass it, once. The mark
+// and one b is the most that is ever buffered.
+//
+// Beside the errors of Write it returns the cause of ctx when that ends first, and
+// zmqio.ErrWouldDeadlock where it would have to wait on the loop's own goroutine or in the
+// transport's own PauseWriting; nothing of b is sent then. While no goroutine runs the loop,
+// WriteContext waits for that.
+//
+// asyncio: StreamWriter.drain
+func (t *Transport) WriteContext(ctx context.Context, b []byte) error {
+	switch {
+	case ctx == nil:
+		return invalid("nil context")
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	}
+	w, err := t.write(b, true)
+	if w == nil {
+		return err
+	}
+	defer w.Release()
+	for {
+		select {
+		case err := <-w.Turn():
+			if err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return t.giveUp(ctx, w)
+		}
+		if admitted, err := t.claim(w, b); admitted || err != nil {
+			return err
+		}
+	}
+}
+
+// write writes b, or returns a waiter for the turn to do so.
+func (t *Transport) write(b []byte, canWait bool) (*flow.Waiter, error) {
+	inLoop := t.loop.InLoop()
+	if !inLoop {
+		t.loop.Share()
+	}
+	t.mu.Lock()
+	w, fx, err := t.admitLocked(b, canWait, inLoop)
+	t.mu.Unlock()
+	t.carry(fx)
+	return w, err
+}
+
+// admitLocked sends or buffers b, or returns a waiter. Caller holds t.mu.
+func (t *Transport) admitLocked(b []byte, canWait, inLoop bool) (w *flow.Waiter, fx flow.Effects, err error) {
+	size := sizeOf(len(b))
+	verdict := t.flow.Admit(t.pendingLocked(), size, canWait)
+	if verdict == flow.Wait || verdict == flow.Full { // a peer that has room keeps no writer waiting
+		fx = t.flushLocked()
+		verdict = t.flow.Admit(t.pendingLocked(), size, canWait)
+	}
+	switch {
+	case verdict == flow.Stopped:
+		return nil, fx, t.refusalLocked()
+	case len(b) == 0:
+		return nil, fx, nil
+	case verdict == flow.Full:
+		return nil, fx, t.opError("write", fmt.Errorf("%d bytes: %w", len(b), zmqio.ErrBufferFull))
+	case verdict == flow.Admitted:
+		accepted, err := t.acceptLocked(b)
+		return nil, fx | accepted, err
+	case inLoop || t.flow.Pausing().By(flow.Self()):
+		return nil, fx, t.opError("write", zmqio.ErrWouldDeadlock)
+	}
+	return t.flow.Enqueue(size), fx, nil
+}
+
+// claim writes b if there is room now that the turn of w has come.
+func (t *Transport) claim(w *flow.Waiter, b []byte) (admitted bool, err error) {
+	t.mu.Lock()
+	var fx flow.Effects
+	switch t.flow.Claim(w, t.pendingLocked()) {
+	case flow.Admitted:
+		admitted = true
+		fx, err = t.acceptLocked(b)
+	case flow.Stopped:
+		err = t.refusalLocked()
+	}
+	t.mu.Unlock()
+	t.carry(fx)
+	return admitted, err
+}
+
+// giveUp ends the wait of w, whose context has ended. If the transport was closed first, the
+// error is that of the closing.
+func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
+	t.mu.Lock()
+	err := t.flow.GiveUp(w, t.pendingLocked())
+	t.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return context.Cause(ctx) // without a lock: it calls a method of the caller's
+}
+
+// refusalLocked returns why nothing more is accepted. Caller holds t.mu.
+func (t *Transport) refusalLocked() error {
+	if t.state.is(closing) {
+		return t.errClosed("write")
+	}
+	return t.opError("write", ErrWriteEOF)
+}
+
+// sizeOf returns the size of n bytes: each is an item.
+func sizeOf(n int) flow.Size { return flow.Size{Bytes: n, Items: n} }
+
+// pendingLocked returns the size of what waits to be sent. Caller holds t.mu.
+func (t *Transport) pendingLocked() flow.Size { return sizeOf(t.out.len() + t.stream.buffered()) }
+
+// sendableLocked returns how many bytes may go out now. Caller holds t.mu.
+func (t *Transport) sendableLocked() int {
+	if t.state.is(starting) {
+		return t.secure.clear
+	}
+	return t.out.len() + t.stream.buffered()
+}
+
+// acceptLocked sends b as far as it goes, and buffers the rest. Caller holds t.mu.
+func (t *Transport) acceptLocked(b []byte) (flow.Effects, error) {
+	if t.pendingLocked().Bytes == 0 && !t.state.is(starting) {
+		n, err := t.stream.write(b)
+		if err != nil {
+			err = t.opError("write", err)
+			return t.endLocked(err), err
+		}
+		if b = b[n:]; len(b) == 0 && t.stream.buffered() == 0 {
+			return t.flow.Grew(sizeOf(0)), nil // for the next writer that waits
+		}
+	}
+	t.out.add(b)
+	fx := t.flow.Grew(t.pendingLocked())
+	if fx.Has(flow.Offer) {
+		fx = t.flushLocked() | t.flow.Offered(t.pendingLocked(), flow.Self())
+	}
+	return fx | t.settleLocked(), nil
+}
+
+// flushLocked sends what waits, as far as it goes. Caller holds t.mu.
+func (t *Transport) flushLocked() flow.Effects {
+	before := t.sendableLocked()
+	if before == 0 || t.state.is(closed) {
+		return 0
+	}
+	b := t.out.bytes()
+	if t.state.is(starting) {
+		b = b[:t.secure.clear]
+	}
+	n, err := t.stream.write(b)
+	t.out.drop(n)
+	if t.state.is(starting) {
+		t.secure.sent(n)
+	}
+	switch {
+	case err != nil:
+		return t.endLocked(t.opError("write", err))
+	case t.sendableLocked() == before:
+		return 0
+	}
+	if t.flow.Waiting() > 0 {
+		t.loop.Share()
+	}
+	return t.flow.Shrank(t.pendingLocked()) | t.settleLocked()
+}
+
+// writeReady sends what waits. Loop goroutine only.
+func (t *Transport) writeReady() {
+	t.mu.Lock()
+	fx := t.flushLocked()
+	t.mu.Unlock()
+	t.carry(fx)
+}
+
+// carry carries effects out. Caller holds no lock. Only a PauseWriting among them is a
+// callback; what it causes is carried out before it returns.
+func (t *Transport) carry(fx flow.Effects) {
+	if fx.Has(flow.Resume) {
+		_, _ = t.loop.CallSoon(t.resume) // fails only on a loop that is closed
+	}
+	if fx.Has(flow.Lost) {
+		t.residence.Post(t.lose)
+	}
+	if fx.Has(flow.Pause) { // last, because it may call runtime.Goexit
+		t.pause()
+	}
+}
+
+// pause calls PauseWriting, on the goroutine that filled the buffer.
+func (t *Transport) pause() {
+	defer func() { // also after runtime.Goexit
+		t.mu.Lock()
+		fx := t.flow.PauseReturned(t.pendingLocked())
+		t.mu.Unlock()
+		t.carry(fx)
+	}()
+	p := t.Protocol()
+	t.callback("PauseWriting", p, p.PauseWriting)
+}
+
+// resume calls ResumeWriting. Loop goroutine only.
+func (t *Transport) resume() {
+	self := flow.Self()
+	t.mu.Lock()
+	due := t.flow.ResumeDue(t.pendingLocked(), self)
+	t.mu.Unlock()
+	if !due {
+		return
+	}
+	defer func() { // also after runtime.Goexit
+		t.mu.Lock()
+		fx := t.flow.ResumeReturned(t.pendingLocked(), self)
+		t.mu.Unlock()
+		t.carry(fx)
+	}()
+	p := t.Protocol()
+	t.callback("ResumeWriting", p, p.ResumeWriting)
+}
+
+// WriteEOF ends the stream in the direction to the peer, after what is buffered. Reading
+// goes on. It may be repeated. The errors are zmqio.ErrTransportClosed after Close, and
+// errors.ErrUnsupported with TLS, where neither side can go on without the other.
+//
+// asyncio: write_eof
+func (t *Transport) WriteEOF() error {
+	t.mu.Lock()
+	fx, err := t.writeEOFLocked()
+	t.mu.Unlock()
+	t.carry(fx)
+	return err
+}
+
+func (t *Transport) writeEOFLocked() (flow.Effects, error) {
+	switch {
+	case t.state.is(closing):
+		return 0, t.errClosed("close")
+	case !t.canWriteEOFLocked():
+		return 0, t.opError("close", errNoHalfClose)
+	}
+	t.state |= eofWanted
+	t.flow.Stop(t.refusalLocked())
+	return t.settleLocked(), nil
+}
+
+// CanWriteEOF reports whether WriteEOF is supported: not with TLS.
+//
+// asyncio: can_write_eof
+func (t *Transport) CanWriteEOF() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.canWriteEOFLocked()
+}
+
+func (t *Transport) canWriteEOFLocked() bool {
+	_, secure := t.stream.(*tlsStream)
+	return !secure && !t.state.is(starting)
+}
+
+// SetWriteBufferLimits sets the marks, in bytes, at which the protocol is paused and resumed.
+// zmqio.DefaultLimit for one of them makes it a default that goes with the other: low is a
+// quarter of high, which by default is 64 KiB. High 0 pauses whenever anything is buffered;
+// low 0 resumes when nothing is.
+//
+// Marks below what is buffered pause the protocol at once; marks above do not resume it
+// before something has been sent. The error is zmqio.ErrInvalidArgument unless
+// 0 <= low <= high.
+//
+// asyncio: set_write_buffer_limits
+func (t *Transport) SetWriteBufferLimits(high, low int) error {
+	h, l, ok := flow.ResolveMarks(high, low)
+	if !ok {
+		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
+	}
+	t.mu.Lock()
+	fx := t.flow.SetMarks(h, l, t.pendingLocked())
+	if fx.Has(flow.Offer) {
+		fx = t.flushLocked() | t.flow.Offered(t.pendingLocked(), flow.Self())
+	}
+	t.mu.Unlock()
+	t.carry(fx)
+	return nil
+}
+
+// WriteBufferLimits returns the marks that SetWriteBufferLimits sets, in bytes.
+//
+// asyncio: get_write_buffer_limits
+func (t *Transport) WriteBufferLimits() (high, low int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flow.Marks()
+}
+
+// WriteBufferSize returns the bytes that were accepted and that the system has not taken.
+// With TLS some of them are encrypted already.
+//
+// asyncio: get_write_buffer_size
+func (t *Transport) WriteBufferSize() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.pendingLocked().Bytes
+}

@@ -17,7 +17,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-const patience = 30 * time.Second
+const patience = 10 * time.Second
 
 func must(t testing.TB, err error) {
 	t.Helper()

@@ -87,7 +87,7 @@ func TestCloseClients(t *testing.T) {
 	}, ServerConfig{})
 	first, second := networks[0].dialTo(t, address), networks[0].dialTo(t, address)
 	a, b := wait(t, clients), wait(t, clients)
-	want := pattern(32 << 20)
+	want := pattern(16 << 20)
 	must(t, wait(t, a.made).Write(want))
 	wait(t, b.made)
 	s.CloseClients()

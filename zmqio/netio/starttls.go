@@ -135,7 +135,7 @@ func handshake(ctx context.Context, conn net.Conn, cfg Config, serverSide bool) 
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.handshakeTimeout(), os.ErrDeadlineExceeded)
 	defer cancel()
 	_ = conn.SetDeadline(time.Time{}) // the caller's may be over
-	s := &tlsStream{undone: true}     // conn may read more than the handshake
+	s := &tlsStream{fresh: true}
 	s.wire.blocking = conn
 	end := tls.Client
 	if serverSide {

@@ -17,6 +17,7 @@ import (
 type tlsStream struct {
 	wire    wire
 	conn    *tls.Conn
+	fresh   bool  // nothing was read yet, and conn may have more than the handshake
 	undone  bool  // conn may have more to give without another byte of the wire
 	readErr error // of conn; what was read before it has been returned
 	told    bool  // the peer has been told of the end
@@ -27,6 +28,7 @@ const chunk = 64 << 10
 
 // read decrypts all that one read of the descriptor brings, as far as it fits into buf.
 func (s *tlsStream) read(buf []byte) (n int, more bool, err error) {
+	s.fresh = false
 	if !s.holds() {
 		b := takeBlock()
 		defer blocks.Put(b)
@@ -55,7 +57,7 @@ func (s *tlsStream) read(buf []byte) (n int, more bool, err error) {
 }
 
 // holds reports whether read has something to return without the descriptor.
-func (s *tlsStream) holds() bool { return s.undone || s.readErr != nil }
+func (s *tlsStream) holds() bool { return s.fresh || s.undone || s.readErr != nil }
 
 func (s *tlsStream) write(b []byte) (n int, err error) {
 	for {

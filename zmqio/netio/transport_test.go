@@ -175,7 +175,7 @@ func TestHalfClose(t *testing.T) {
 		if tr.IsClosing() || l.Time() < before {
 			t.Error("it is closing")
 		}
-		want := pattern(32 << 20)
+		want := pattern(16 << 20)
 		must(t, tr.Write(want))
 		if !tr.CanWriteEOF() {
 			t.Error("WriteEOF is not supported")

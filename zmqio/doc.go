@@ -10,7 +10,8 @@
 //	...
 //	msg, err := s.Recv(ctx)
 //
-// Package rpc sends requests and receives replies, thousands at a time.
+// Package rpc sends requests and receives replies, thousands at a time. Package netio has TCP
+// and Unix sockets, plain or with TLS, on the same loop.
 //
 // Below, a socket is a [Transport] on an [EventLoop], which calls the methods of a [Protocol]
 // that the user writes:

@@ -344,3 +344,47 @@ func TestResidentCallbackPanics(t *testing.T) {
 		}
 	}
 }
+
+// Report gives the exception handler the resident, its protocol, and the stack of a panic.
+// Share may be called from everywhere.
+func TestReport(t *testing.T) {
+	l := newLoop(t, nil)
+	a := adopt(t, l, &lodger{name: "a"})
+	var got []zmqio.ExceptionContext
+	l.SetExceptionHandler(func(_ *zmqio.EventLoop, ctx zmqio.ExceptionContext) { got = append(got, ctx) })
+	mine := errors.New("mine")
+	protocol := new(int)
+	a.place.Report("a message", protocol, mine)
+	func() {
+		defer func() { a.place.Report("panicked", nil, zmqio.NewPanicError(recover())) }()
+		panic(mine)
+	}()
+	l.Share()
+	if len(got) != 2 {
+		t.Fatalf("%d reports", len(got))
+	}
+	if c := got[0]; c.Message != "a message" || c.Source != a || c.SourceProtocol != protocol || c.Err != mine || c.Stack != nil || c.Created != nil {
+		t.Errorf("an error: %+v", c)
+	}
+	if c := got[1]; c.Source != a || !errors.Is(c.Err, mine) || !strings.Contains(string(c.Stack), "TestReport") {
+		t.Errorf("a panic: %+v", c)
+	}
+	l.SetDebug(true)
+	adopt(t, l, &lodger{name: "b"}).place.Report("in debug mode", nil, mine)
+	if c := got[2]; !strings.Contains(string(c.Created), "conformance.adopt") {
+		t.Errorf("in debug mode: %+v", c)
+	}
+}
+
+// A slow callback of a resident is logged with the resident.
+func TestSlowResident(t *testing.T) {
+	j, l := newJournal(t)
+	l.SetDebug(true)
+	l.SetSlowCallbackDuration(0)
+	a := adopt(t, l, &lodger{name: "a"})
+	a.place.Post(slowFunction)
+	pass(t, l)
+	if e := onlySlow(t, j, "conformance.slowFunction", "debug_test.go"); e["resident"] != a.String() {
+		t.Errorf("logged: %v", e)
+	}
+}

@@ -141,8 +141,12 @@ func control(sc syscall.Conn, fn func(fd int) error) error {
 func duplicate(sc syscall.Conn) (fd descriptor, err error) {
 	err = control(sc, func(from int) error {
 		to, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, 0)
+		if err != nil {
+			return syscallError("fcntl", err)
+		}
 		fd = descriptor(to)
-		return syscallError("fcntl", err)
+		_ = unix.SetNonblock(to, true) // File of a connection may have changed it
+		return nil
 	})
 	return fd, err
 }

@@ -1,3 +1,57 @@
-// Package netio puts TCP and Unix sockets, plain or with TLS, on the event loop of zmqio: as
-// asyncio's transports and protocols, beside ZeroMQ's, on one loop and one goroutine.
+// Package netio puts TCP and Unix sockets, plain or with TLS, on the event loop of package
+// zmqio, as asyncio's transports and protocols. They live beside ZeroMQ's, on one loop and on
+// one goroutine.
+//
+// [CreateConnection] connects, [CreateServer] listens, and [CreateTransport] takes a
+// connection that was made elsewhere. Each makes a [Transport], which calls the methods of a
+// [Protocol] that the user writes:
+//
+//	server, err := netio.CreateServer(ctx, loop, func() *echo { return new(echo) },
+//		"tcp", []string{"localhost:7"}, netio.ServerConfig{})
+//
+// # Order
+//
+// A protocol sees ConnectionMade, then DataReceived any number of times, then EOFReceived at
+// most once, then ConnectionLost. ConnectionMade has returned before the creator returns.
+// ConnectionLost comes on a later iteration of the loop than the Close or Abort that caused it.
+//
+// # Reading
+//
+// A transport reads once whenever the loop finds its descriptor readable, and delivers what
+// came before it reads again: a slow protocol slows its peer. All transports of a loop share
+// one buffer of 256 KiB, so what DataReceived gets is lent. A [BufferedProtocol] has memory of
+// its own. After [Transport.PauseReading] nothing is delivered.
+//
+// A DataReceived that wakes another goroutine should call [zmqio.EventLoop.Share].
+//
+// # Writing
+//
+// [Transport.Write] never blocks. It tries once, and buffers the rest. Marks pause and resume
+// the protocol, as on zmqio's transports. [Transport.WriteContext] waits for room instead.
+// [Transport.WriteEOF] ends one direction; [Transport.Close] flushes, [Transport.Abort] drops.
+//
+// # TLS
+//
+// With Config.TLS the handshake comes before ConnectionMade, on the goroutine of the creator,
+// or on one for each client that a [Server] accepts. [Transport.StartTLS] does it later. After
+// the handshake TLS takes no goroutine. Close sends close_notify and waits for that of the
+// peer, for Config.ShutdownTimeout.
+//
+// # Goroutines
+//
+// Every method may be called from every goroutine and from every callback. Callbacks run on
+// the loop's goroutine, one at a time and with no lock held, except PauseWriting. What would
+// wait on the loop's goroutine returns zmqio.ErrWouldDeadlock: there, call it in [zmqio.Go].
+// asyncio's sock_recv and its siblings are zmqio.Go with the methods of net.Conn.
+//
+// # Errors
+//
+// Errors of the system are *net.OpError, as package net makes them: errors.Is finds the
+// syscall.Errno and the sentinels of package net, and those of package zmqio and this one.
+//
+// # What it costs
+//
+// The descriptor leaves the poller of Go's runtime: only the loop is woken for it. An idle
+// connection takes no goroutine and about 1.2 KiB, with TLS about 9.5 KiB. One that has
+// received full records of TLS keeps up to 17 KiB more, which belong to crypto/tls.
 package netio

@@ -141,6 +141,9 @@ func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, e
 
 // removeStale removes the file of a Unix socket on which no process listens.
 func removeStale(path string) {
+	if isAbstract(path) {
+		return
+	}
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return
 	}
@@ -154,6 +157,9 @@ func removeStale(path string) {
 		_ = os.Remove(path)
 	}
 }
+
+// isAbstract reports whether a Unix socket has no file.
+func isAbstract(path string) bool { return path == "" || path[0] == '@' }
 
 // takeListener makes a listener of one of package net, which it closes. made says that the
 // file of a Unix socket is the server's to remove.
@@ -172,7 +178,7 @@ func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener
 	n := &listener{fd: fd, addr: from.Addr()}
 	if file, ok := from.(*net.UnixListener); ok {
 		file.SetUnlinkOnClose(false)
-		if path := n.addr.String(); made && path[0] != '@' {
+		if path := n.addr.String(); made && !isAbstract(path) {
 			n.made, _ = os.Lstat(path)
 		}
 	} else {

@@ -64,9 +64,9 @@ type Protocol interface {
 type BufferedProtocol interface {
 	Protocol
 
-	// Buffer returns where the transport reads the next bytes to. A positive hint is how
-	// many bytes are there; -1 is any number. An empty buffer ends the transport with
-	// zmqio.ErrInvalidArgument.
+	// Buffer returns where the transport reads the next bytes to. hint is how many bytes are
+	// there, or -1 where that is not known, as it never is today. An empty buffer ends the
+	// transport with zmqio.ErrInvalidArgument.
 	//
 	// asyncio: get_buffer
 	Buffer(hint int) []byte

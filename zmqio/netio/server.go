@@ -304,7 +304,12 @@ func (s *Server) Wait(ctx context.Context) error {
 }
 
 // String returns the addresses, for messages.
-func (s *Server) String() string { return fmt.Sprintf("<Server %v>", s.Addrs()) }
+func (s *Server) String() string {
+	if addrs := s.Addrs(); len(addrs) > 0 {
+		return fmt.Sprintf("<Server %v>", addrs)
+	}
+	return "<Server closed>"
+}
 
 func (s *Server) errClosed() error { return &net.OpError{Op: "accept", Err: ErrServerClosed} }
 

@@ -99,6 +99,8 @@ func checkAll(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, 
 		return invalid("nil event loop")
 	case factory == nil:
 		return invalid("nil protocol factory")
+	case l.IsClosed():
+		return zmqio.ErrLoopClosed
 	}
 	return cfg.check()
 }

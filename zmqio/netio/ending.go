@@ -64,8 +64,8 @@ func (t *Transport) IsClosing() bool {
 	return t.state.is(closing)
 }
 
-// Closed returns a channel that is closed when ConnectionLost has returned and the
-// descriptor is closed.
+// Closed returns a channel that is closed when ConnectionLost has returned, the descriptor is
+// closed and the transport has left its loop.
 func (t *Transport) Closed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -125,17 +125,20 @@ func (t *Transport) lose() {
 	t.callback("ConnectionLost", p, func() { p.ConnectionLost(t.lostErr) })
 }
 
+// leave closes the descriptor and leaves the loop. Loop goroutine only.
 func (t *Transport) leave() {
 	t.mu.Lock()
 	t.fd.close()
+	t.mu.Unlock()
+	if t.server != nil {
+		t.server.detach(t)
+	}
+	t.residence.Leave()
+	t.mu.Lock() // last, so that all is over when Closed says so
 	t.state |= lost
 	if t.gone != nil {
 		close(t.gone)
 	}
 	t.mu.Unlock()
 	t.loop.Share() // for who waits for the end
-	if t.server != nil {
-		t.server.detach(t)
-	}
-	t.residence.Leave()
 }

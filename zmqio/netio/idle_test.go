@@ -34,7 +34,10 @@ func TestIdle(t *testing.T) {
 			}
 			connect(100) // the first allocate what others share
 			goroutines, bytes := runtime.NumGoroutine(), heap()
-			const n = 400
+			n := 400
+			if raceEnabled {
+				n = 50
+			}
 			connect(n)
 			if more := runtime.NumGoroutine() - goroutines; more > n/10 {
 				t.Errorf("%d goroutines more", more)

@@ -43,15 +43,20 @@ func listenAll(ctx context.Context, inLoop bool, network string, addresses []str
 	if err != nil {
 		return nil, err
 	}
+	var absent error
 	for _, at := range places {
 		n, err := listenOn(ctx, &lc, at)
-		if isAbsent(err, at) {
-			continue
-		}
-		if err != nil {
+		switch {
+		case err == nil:
+			all = append(all, n)
+		case isAbsent(err, at):
+			absent = err
+		default:
 			return all, err
 		}
-		all = append(all, n)
+	}
+	if len(all) == 0 {
+		return nil, absent
 	}
 	return all, nil
 }
@@ -147,13 +152,11 @@ func removeStale(path string) {
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return
 	}
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM, 0)
-	if err != nil {
-		return
-	}
-	defer unix.Close(fd)
-	_ = unix.SetNonblock(fd, true) // a backlog that is full is no reason to wait
-	if unix.Connect(fd, &unix.SockaddrUnix{Name: path}) == unix.ECONNREFUSED {
+	conn, err := net.Dial("unix", path)
+	switch {
+	case err == nil:
+		conn.Close()
+	case errors.Is(err, syscall.ECONNREFUSED):
 		_ = os.Remove(path)
 	}
 }

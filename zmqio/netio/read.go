@@ -58,10 +58,15 @@ func (t *Transport) resumeReadingLocked() (flow.Effects, error) {
 // readAgainLocked goes on with reading if a reason for not reading has gone. Caller holds
 // t.mu.
 func (t *Transport) readAgainLocked() flow.Effects {
-	if s, ok := t.stream.(*tlsStream); ok && s.holds() && t.wantsReadLocked() {
+	t.readHeldLocked()
+	return t.settleLocked()
+}
+
+// readHeldLocked has the loop read what the descriptor does not show. Caller holds t.mu.
+func (t *Transport) readHeldLocked() {
+	if t.stream.holds() && t.wantsReadLocked() {
 		_, _ = t.loop.CallSoon(t.readReady) // fails only on a loop that is closed
 	}
-	return t.settleLocked()
 }
 
 // IsReading reports whether the transport is neither closing nor paused by PauseReading.

@@ -10,13 +10,14 @@ import (
 // A stream is the byte stream under a Transport: a descriptor, or TLS over one. None of its
 // methods blocks. Caller holds Transport.mu for each of them.
 type stream interface {
-	// read reads what there is, as far as it fits into buf; io.EOF is the peer's end. With
-	// more there is more to read that the descriptor does not show. Without n, more and err
-	// there is nothing to read.
+	// read reads what there is, as far as it fits into buf; io.EOF is the peer's end. more is
+	// what holds returns then. Without n, more and err there is nothing to read.
 	read(buf []byte) (n int, more bool, err error)
 	// write takes what it can of b, after what it has taken before. If n is less than len(b)
 	// the descriptor has no room.
 	write(b []byte) (n int, err error)
+	// holds reports whether there is something to read that the descriptor does not show.
+	holds() bool
 	// buffered returns how many bytes write has taken and the descriptor has not.
 	buffered() int
 	// closeWrite ends the stream in the direction to the peer. Nothing is buffered.
@@ -65,6 +66,8 @@ func (d descriptor) write(b []byte) (n int, err error) {
 	return 0, nil
 }
 
+func (d descriptor) holds() bool { return false }
+
 func (d descriptor) buffered() int { return 0 }
 
 func (d descriptor) closeWrite() error {
@@ -72,6 +75,8 @@ func (d descriptor) closeWrite() error {
 }
 
 func (d descriptor) shutdown() (done bool, err error) { return true, nil }
+
+func (d descriptor) close() { _ = unix.Close(int(d)) }
 
 // blockSize is how much one read takes at most, as in asyncio.
 const blockSize = 256 << 10
@@ -83,5 +88,3 @@ var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 type block = *[blockSize]byte
 
 func takeBlock() block { return blocks.Get().(block) }
-
-func (d descriptor) close() { _ = unix.Close(int(d)) }

@@ -155,6 +155,24 @@ func TestPauseReadingTLS(t *testing.T) {
 	must(t, wait(t, b.lost))
 }
 
+// Close reads what is held, and finds the peer's end there.
+func TestCloseTLSWhilePaused(t *testing.T) {
+	l, _ := newLoop(t)
+	b := &buffered{recorder: newRecorder(), memory: make([]byte, 3)}
+	b.onData = func(tr *Transport, _ []byte) { must(t, tr.PauseReading()) }
+	tr, peer := networks[0].connectTLS(t, l, newRecorder(), Config{})
+	do(t, l, func() { // so that both records are there when it reads
+		b.t = tr
+		tr.SetProtocol(b)
+		send(t, peer, "hello")
+		must(t, peer.CloseWrite())
+	})
+	wait(t, b.data)
+	must(t, tr.Close())
+	must(t, wait(t, b.lost))
+	wantEvents(t, b.recorder, "data", "lost <nil>")
+}
+
 // Flow control counts what waits in clear and what is encrypted.
 func TestMarksTLS(t *testing.T) {
 	l, _ := newLoop(t)

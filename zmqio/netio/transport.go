@@ -55,7 +55,7 @@ const (
 	starting                     // StartTLS is in progress
 	closing                      // Close was called, or the end has come
 	closed                       // the end has come, and ConnectionLost comes next
-	lost                         // ConnectionLost was called and the descriptor is closed
+	lost                         // ConnectionLost was called, and all is over
 	eofWanted                    // WriteEOF was called
 	eofSent                      // and the stream has ended in this direction
 	draining                     // what is read is dropped, until the peer ends TLS
@@ -179,7 +179,10 @@ func (t *Transport) settleLocked() flow.Effects {
 		if done, err = t.stream.shutdown(); done {
 			return t.endLocked(nil)
 		}
-		t.state |= draining
+		if !t.state.is(draining) {
+			t.state |= draining
+			t.readHeldLocked()
+		}
 	case t.state&(eofWanted|eofSent) == eofWanted:
 		t.state |= eofSent
 		err = t.stream.closeWrite()

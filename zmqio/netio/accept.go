@@ -24,6 +24,7 @@ type listener struct {
 	watch  *zmqio.Watch
 	addr   net.Addr
 
+	own    bool               // the server has made it: no other has the socket
 	fd     descriptor         // valid until closed; under Server.mu
 	closed bool               // under Server.mu
 	pause  *zmqio.TimerHandle // nil before the first; under Server.mu
@@ -91,6 +92,9 @@ func (n *listener) closeLocked() {
 	}
 	if n.pause != nil {
 		n.pause.Cancel()
+	}
+	if n.own { // poll(2) keeps a socket open that it waits for
+		_ = unix.Shutdown(int(n.fd), unix.SHUT_RDWR)
 	}
 	n.fd.close()
 	n.closed = true

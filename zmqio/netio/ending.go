@@ -140,5 +140,5 @@ func (t *Transport) leave() {
 		close(t.gone)
 	}
 	t.mu.Unlock()
-	t.loop.Share() // for who waits for the end
+	t.loop.Share() // for goroutines that wait for the end
 }

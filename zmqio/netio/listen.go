@@ -141,7 +141,7 @@ func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, e
 	if err != nil {
 		return nil, err
 	}
-	return takeListener(from, lc, at.network == "unix")
+	return takeListener(from, lc, true)
 }
 
 // removeStale removes the file of a Unix socket on which no process listens.
@@ -165,7 +165,7 @@ func removeStale(path string) {
 func isAbstract(path string) bool { return path == "" || path[0] == '@' }
 
 // takeListener makes a listener of one of package net, which it closes. made says that the
-// file of a Unix socket is the server's to remove.
+// server has made it, and that the file of a Unix socket is the server's to remove.
 func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener, error) {
 	sc, ok := from.(syscall.Conn)
 	if !ok {
@@ -178,7 +178,7 @@ func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener
 	if err != nil {
 		return nil, err
 	}
-	n := &listener{fd: fd, addr: from.Addr()}
+	n := &listener{fd: fd, addr: from.Addr(), own: made}
 	if file, ok := from.(*net.UnixListener); ok {
 		file.SetUnlinkOnClose(false)
 		if path := n.addr.String(); made && !isAbstract(path) {

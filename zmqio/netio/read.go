@@ -91,8 +91,13 @@ func (t *Transport) readReady() {
 func (t *Transport) readInto(block []byte) (again bool) {
 	c := t.protocol.Load()
 	buf := block
-	if c.buffered != nil && t.reads() {
-		if buf = t.ownBuffer(c); len(buf) == 0 {
+	if c.buffered != nil {
+		switch now := t.stateNow(); {
+		case !now.is(silent):
+			if buf = t.ownBuffer(c); len(buf) == 0 {
+				return false
+			}
+		case !now.is(draining):
 			return false
 		}
 	}
@@ -106,13 +111,6 @@ func (t *Transport) readInto(block []byte) (again bool) {
 		more = t.critical("DataReceived", c.protocol, func() { c.protocol.DataReceived(buf[:n]) }) && more
 	}
 	return more
-}
-
-// reads reports whether bytes may be delivered.
-func (t *Transport) reads() bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return !t.state.is(silent)
 }
 
 // ownBuffer returns the buffer of a BufferedProtocol. Without one the transport has ended.

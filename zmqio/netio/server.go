@@ -240,7 +240,7 @@ func (s *Server) Close() error {
 	if s.residence != nil {
 		s.residence.Leave()
 	}
-	s.loop.Share() // for who waits for the end
+	s.loop.Share() // for goroutines that wait for the end
 	return nil
 }
 

@@ -141,6 +141,13 @@ func (t *Transport) String() string {
 	return text + ">"
 }
 
+// stateNow returns the state.
+func (t *Transport) stateNow() state {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.state
+}
+
 // wantsReadLocked reports whether to read what comes. Caller holds t.mu.
 func (t *Transport) wantsReadLocked() bool {
 	return !t.state.is(silent) || t.state&(draining|peerEnded|closed) == draining

@@ -138,16 +138,20 @@ func (t *Transport) readLocked(buf []byte) (n int, more, ended bool, fx flow.Eff
 	if !t.wantsReadLocked() {
 		return 0, false, false, 0
 	}
+	before := t.stream.buffered()
 	n, more, err := t.stream.read(buf)
+	if t.stream.buffered() < before { // TLS had an answer, and sent it with the rest
+		fx = t.shrankLocked()
+	}
 	drops := t.state.is(draining)
 	switch {
 	case err == io.EOF:
 		t.state |= peerEnded
-		return 0, false, !drops, t.settleLocked()
+		return 0, false, !drops, fx | t.settleLocked()
 	case err != nil:
-		return 0, false, false, t.endLocked(t.opError("read", err))
-	case t.stream.buffered() > 0: // TLS has an answer
-		fx = t.settleLocked()
+		return 0, false, false, fx | t.endLocked(t.opError("read", err))
+	case t.stream.buffered() > 0:
+		fx |= t.settleLocked()
 	}
 	if drops {
 		n = 0

@@ -14,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/zmqio/zmq/zmqio"
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
@@ -356,4 +358,47 @@ func TestCloseDuringHandshakes(t *testing.T) {
 		t.Error("the connection is open")
 	}
 	conn.Close()
+}
+
+// A read that sends what waited makes room: the protocol is resumed, and a writer gets its
+// turn.
+func TestReadMakesRoom(t *testing.T) {
+	onEach(t, func(t *testing.T, n network) {
+		testkit.CheckLeaks(t)
+		l, _ := newLoop(t)
+		r := newRecorder()
+		tr, peer := n.connectTLS(t, l, r, Config{})
+		written := make(chan error, 1)
+		do(t, l, func() { // the loop does nothing else meanwhile
+			for tr.WriteBufferSize() == 0 {
+				must(t, tr.Write(make([]byte, chunk)))
+			}
+			must(t, tr.SetWriteBufferLimits(0, 0))
+			go func() { written <- tr.WriteContext(bounded(t), []byte("more")) }()
+			go func() { _, _ = io.Copy(io.Discard, peer) }()
+			_, err := peer.Write([]byte("now"))
+			must(t, err)
+			for ctx := bounded(t); ; runtime.Gosched() {
+				unread, err := unix.IoctlGetInt(int(tr.fd), unix.TIOCOUTQ)
+				must(t, err)
+				must(t, ctx.Err())
+				if unread == 0 && tr.waiting() == 1 {
+					return
+				}
+			}
+		})
+		if !wait(t, r.pauses) || wait(t, r.pauses) {
+			t.Error("not paused and resumed")
+		}
+		must(t, wait(t, written))
+		must(t, tr.Abort())
+		must(t, wait(t, r.lost))
+	})
+}
+
+// waiting returns how many writers wait.
+func (t *Transport) waiting() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.flow.Waiting()
 }

@@ -216,6 +216,11 @@ func (t *Transport) flushLocked() flow.Effects {
 	case t.sendableLocked() == before:
 		return 0
 	}
+	return t.shrankLocked()
+}
+
+// shrankLocked follows whatever makes less pending. Caller holds t.mu.
+func (t *Transport) shrankLocked() flow.Effects {
 	if t.flow.Waiting() > 0 {
 		t.loop.Share()
 	}

@@ -1,0 +1,143 @@
+package fault
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"math/big"
+	"net"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/netio"
+)
+
+// certified returns the configuration of a server, and of a client that trusts it.
+func certified(t *testing.T) (server, client *tls.Config) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	must(t, err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	signed, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	must(t, err)
+	parsed, err := x509.ParseCertificate(signed)
+	must(t, err)
+	trusted := x509.NewCertPool()
+	trusted.AddCert(parsed)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{signed}, PrivateKey: key}}}, &tls.Config{RootCAs: trusted}
+}
+
+// quietLoop is newLoop whose exception handler may be told of failed handshakes.
+func quietLoop(t *testing.T) *zmqio.EventLoop {
+	t.Helper()
+	loop := newLoop(t, nil)
+	loop.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
+		if c.Err == nil || errors.As(c.Err, new(*zmqio.PanicError)) {
+			t.Errorf("exception handler: %s: %v\n%s", c.Message, c.Err, c.Stack)
+		}
+	})
+	return loop
+}
+
+// Clients send garbage instead of a handshake, or go amid one. Each is let go, no protocol
+// is made for it, and the server goes on.
+func TestNetGarbageInsteadOfHandshake(t *testing.T) {
+	checkLeaks(t)
+	forServer, forClient := certified(t)
+	var made atomic.Int64
+	_, addr := serve(t, quietLoop(t), func() *netPeer {
+		made.Add(1)
+		return &netPeer{received: echoes}
+	}, netio.ServerConfig{Config: netio.Config{TLS: forServer}})
+	for name, garbage := range map[string]string{
+		"nothing":              "",
+		"a letter":             "G",
+		"HTTP":                 "GET / HTTP/1.1\r\nHost: here\r\n\r\n",
+		"a record too long":    "\x16\x03\x01\xff\xff",
+		"a hello that ends":    "\x16\x03\x01\x00\x05\x01\x00\x10\x00\x00",
+		"application data":     "\x17\x03\x03\x00\x05hello",
+		"an alert":             "\x15\x03\x01\x00\x02\x02\x28",
+		"ZeroMQ's own":         "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00NULL",
+		"a mebibyte of zeroes": string(make([]byte, mib)),
+	} {
+		c := dial(t, addr)
+		_, _ = c.Write([]byte(garbage)) // the server may have had enough
+		must(t, c.CloseWrite())
+		if _, err := io.Copy(io.Discard, c); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Errorf("%s: the server keeps the connection: %v", name, err)
+		}
+	}
+	if n := made.Load(); n != 0 {
+		t.Errorf("%d protocols were made", n)
+	}
+	c, err := tls.Dial("tcp4", addr, forClient)
+	must(t, err)
+	defer c.Close()
+	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
+	wantsEcho(t, c)
+}
+
+// A client of a server that speaks no TLS gets an error, and no protocol.
+func TestNetGarbageInsteadOfServer(t *testing.T) {
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	_, addr := serve(t, loop, func() *netPeer { return &netPeer{received: echoes} }, netio.ServerConfig{}) // echoes the hello
+	_, _, err := netio.CreateConnection(bounded(t, time.Minute), loop, func() *netPeer {
+		t.Error("a protocol was made")
+		return new(netPeer)
+	}, "tcp4", addr, netio.Config{TLS: &tls.Config{InsecureSkipVerify: true}})
+	if err == nil {
+		t.Error("the handshake succeeded")
+	}
+}
+
+// A peer that stalls in the handshake is given up after HandshakeTimeout, by a server and by
+// a client. A hundred of them cost a server's other clients nothing.
+func TestNetPeerStallsInHandshake(t *testing.T) {
+	checkLeaks(t)
+	ctx := bounded(t, time.Minute)
+	forServer, forClient := certified(t)
+	loop := quietLoop(t)
+	cfg := netio.Config{TLS: forServer, HandshakeTimeout: 300 * time.Millisecond}
+	_, addr := serve(t, loop, func() *netPeer { return &netPeer{received: echoes} }, netio.ServerConfig{Config: cfg})
+	var stalled []*net.TCPConn
+	for i := range 100 {
+		c := dial(t, addr)
+		if i%2 == 0 {
+			_, err := c.Write([]byte("\x16\x03\x01\x00\xff\x01")) // the beginning of a hello
+			must(t, err)
+		}
+		stalled = append(stalled, c)
+	}
+	c, err := tls.Dial("tcp4", addr, forClient)
+	must(t, err)
+	defer c.Close()
+	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
+	wantsEcho(t, c)
+	for _, c := range stalled {
+		if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+			t.Fatalf("the server keeps a connection that stalls: %v", err)
+		}
+	}
+
+	silent, err := net.Listen("tcp4", "127.0.0.1:0")
+	must(t, err)
+	defer silent.Close()
+	_, _, err = netio.CreateConnection(ctx, loop, func() *netPeer {
+		t.Error("a protocol was made")
+		return new(netPeer)
+	}, "tcp4", silent.Addr().String(), netio.Config{TLS: forClient, HandshakeTimeout: 50 * time.Millisecond})
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("the client's handshake with a server that says nothing: %v", err)
+	}
+}

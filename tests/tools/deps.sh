@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the system lacks: pkg-config and libzmq's headers, always; with
-# "peers" also the Python side of tests/interop, and with "net" the ip command,
+# "peers" also the peers of tests/interop, and with "net" the ip command,
 # both on Debian-like systems only, where these packages are known to exist; with
 # "asan" what the C compiler links for AddressSanitizer.
 #
@@ -159,6 +159,8 @@ need_libzmq
 if [ -n "$peers" ]; then
 	python_imports zmq || want pyzmq python3-zmq
 	python_imports aiozmq || want aiozmq python3-aiozmq
+	have openssl || want openssl openssl
+	have socat || want socat socat
 fi
 if [ -n "$net" ]; then
 	(PATH=$PATH:/usr/sbin:/sbin && have ip) || want "the ip command" iproute2

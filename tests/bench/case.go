@@ -37,7 +37,7 @@ type subject struct {
 
 // A process does one job with one library.
 type process struct {
-	Program string // c, go, aiozmq or pyzmq
+	Program string // c, go, aiozmq, pyzmq or asyncio
 	Job     string
 }
 
@@ -60,6 +60,7 @@ func (u unit) check(r result) error {
 var (
 	rate      = unit{"k msg/s", result.thousands, false}
 	calls     = unit{"k calls/s", result.thousands, false}
+	trips     = unit{"k trips/s", result.thousands, false}
 	roundTrip = unit{"µs", func(r result) float64 { return r.Seconds / float64(r.Messages) * 1e6 }, true}
 	load      = unit{"CPU s/s", func(r result) float64 { return r.CPU / r.Seconds }, true}
 	memory    = unit{"KiB", func(r result) float64 { return float64(r.Bytes) / 1024 }, true}

@@ -21,6 +21,8 @@ const (
 	goZeromq     = "go-zeromq"
 	aiozmq       = "aiozmq"
 	pyzmq        = "pyzmq"
+	plainGo      = "go" // package net, with a goroutine for each connection
+	asyncio      = "asyncio"
 )
 
 var sizes = []int{16, 64, kib, 64 * kib, mib}
@@ -44,6 +46,12 @@ func allCases() []benchCase {
 	for _, n := range []int{1, 10, 100} {
 		all = append(all, publishing(n))
 	}
+	for _, how := range []string{"tcp", "tls"} {
+		for _, size := range []int{64, kib, 64 * kib} {
+			all = append(all, echoing(how, size, 1), echoing(how, size, 100))
+		}
+	}
+	all = append(all, connectionsIdle(), memoryOfConnection("tcp", 10_000, 2), memoryOfConnection("tls", 2000, 10))
 	return append(all, writers("write"), writers("context"), idle(), busy(ours), busy(fewerCycles), busy(borrowing), memoryOfSocket(), aiozmqOwn())
 }
 
@@ -313,6 +321,52 @@ func memoryOfSocket() benchCase {
 			{Name: inC, Test: process{"c", "memory"}},
 			{Name: ours, Test: process{"go", "zmqio-memory"}},
 		},
+	}
+}
+
+// echoing has servers of package netio, of package net and of Python's asyncio return what a
+// Go program sends, with one trip in flight on each of n connections.
+func echoing(how string, size, n int) benchCase {
+	c := benchCase{
+		Name: fmt.Sprintf("echo/%s/%s/%d", how, sizeName(size), n), Unit: trips, Base: plainGo, Where: "tcp",
+		Title:  fmt.Sprintf("echo servers, %s over %s, connections: %d", sizeName(size), how, n),
+		Params: []string{"how=" + how, fmt.Sprint("size=", size), fmt.Sprint("sockets=", n), fmt.Sprint("lead=", n), "stride=16"},
+		Subjects: []subject{
+			{Name: plainGo, Test: process{"go", "go-echo"}},
+			{Name: ours, Test: process{"go", "netio-echo"}},
+			{Name: asyncio, Test: process{"asyncio", "echo"}},
+		},
+	}
+	if n == 100 {
+		c.Goals = []goal{{Of: ours, To: plainGo, AtLeast: 0.9}, {Of: ours, To: asyncio, AtLeast: 1}}
+	}
+	for i := range c.Subjects {
+		c.Subjects[i].Other, c.Subjects[i].Binds = process{"go", "echo-load"}, true
+	}
+	return c
+}
+
+func connectionsIdle() benchCase {
+	return benchCase{
+		Name: "connections/idle", Unit: load, Where: "tcp",
+		Title: "netio: connections on one loop that do nothing", Params: []string{"how=idle"},
+		Subjects: scaled("sockets", subject{Test: process{"go", "netio-idle"}, Other: process{"go", "idle-load"}, Binds: true}, 1, 10_000),
+		Goals:    []goal{{Of: "10000", AtMost: 0.01}},
+	}
+}
+
+// memoryOfConnection has the goal in KiB.
+func memoryOfConnection(how string, n int, most float64) benchCase {
+	other := process{"go", "idle-load"}
+	return benchCase{
+		Name: "connections/memory/" + how, Unit: memory, Base: plainGo, Where: "tcp",
+		Title:  fmt.Sprintf("resident memory that an idle connection over %s adds to a server, of %d", how, n),
+		Params: []string{"how=" + how, fmt.Sprint("sockets=", n)},
+		Subjects: []subject{
+			{Name: plainGo, Test: process{"go", "go-idle"}, Other: other, Binds: true},
+			{Name: ours, Test: process{"go", "netio-idle"}, Other: other, Binds: true},
+		},
+		Goals: []goal{{Of: ours, AtMost: most}},
 	}
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -44,8 +45,12 @@ func preparePrograms() (p *programs, err error) {
 	if err := p.compile(); err != nil {
 		return nil, err
 	}
+	if err := p.certify(); err != nil {
+		return nil, err
+	}
 	p.findPython("aiozmq", "aiozmq")
 	p.findPython("pyzmq", "zmq.asyncio")
+	p.findPython("asyncio", "asyncio")
 	return p, nil
 }
 
@@ -70,6 +75,18 @@ func (p *programs) compile() error {
 	}
 	p.commands["c"] = []string{filepath.Join(p.dir, "bench")}
 	return nil
+}
+
+// certify writes the certificate that Python's TLS server shows.
+func (p *programs) certify() error {
+	certificate, key, err := peers.Certificate()
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.WriteFile(filepath.Join(p.dir, "certificate.pem"), certificate, 0o600),
+		os.WriteFile(filepath.Join(p.dir, "key.pem"), key, 0o600),
+	)
 }
 
 // findPython looks for a Python that has module.

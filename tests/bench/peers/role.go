@@ -40,6 +40,7 @@ var roles = map[string]func(job) error{
 	"zmqio-stream-recv": streamRecv, "zmqio-stream-send": streamSend, "zmqio-stream-roundtrip": streamRoundTrip,
 	"zmqio-rpc": zmqioRPC, "pebbe-rpc": pebbeRPC,
 	"zmqio-pair": zmqioPair, "zmqio-idle": zmqioIdle, "zmqio-busy": zmqioBusy, "zmqio-memory": zmqioMemory,
+	"netio-echo": netioEcho, "netio-idle": netioIdle, "go-echo": goEcho, "go-idle": goIdle, "echo-load": echoLoad, "idle-load": idleLoad,
 	"pebbe-recv": pebbeRecv, "pebbe-send": pebbeSend, "pebbe-roundtrip": pebbeRoundTrip, "pebbe-pub": pebbePub,
 	"pebbe-reactor-recv": reactorRecv, "pebbe-reactor-roundtrip": reactorRoundTrip,
 	"go-zeromq-recv": goZeromqRecv, "go-zeromq-send": goZeromqSend, "go-zeromq-roundtrip": goZeromqRoundTrip,

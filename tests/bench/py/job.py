@@ -13,6 +13,7 @@ class Job:
     def __init__(self, arguments):
         given = dict(a.split("=", 1) for a in arguments)
         self.endpoint = given.get("endpoint", "")
+        self.how = given.get("how", "")
         for name in "size", "frames", "hwm", "keep", "stride", "inflight", "callers":
             setattr(self, name, int(given.get(name, "1")))
         self.lead = int(given.get("lead", "0"))  # messages before the warm-up

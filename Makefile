@@ -64,7 +64,7 @@ bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp C
 	@$(DEPS)
 	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(value BENCH)' '$(COUNT)'
 
-generate: ## write the generated Go files from spec/
+generate: ## write the generated files from spec/
 	$(GO) generate ./gen
 
 fmt: ## format all Go code

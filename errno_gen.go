@@ -14,6 +14,261 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
+// The classes that PEP 3151 gives error numbers in Python and the standard library has no error
+// for. errors.Is holds for them.
+var (
+	// ErrBlockingIO is the class of EAGAIN and of operations that are still going on. Python has
+	// BlockingIOError.
+	ErrBlockingIO = errors.New("operation would block")
+	// ErrConnection is the class of everything that goes wrong with a connection; ErrBrokenPipe,
+	// ErrConnectionAborted, ErrConnectionRefused and ErrConnectionReset are parts of it. Python has
+	// ConnectionError.
+	ErrConnection = errors.New("connection failed")
+	// ErrBrokenPipe is the class of writes to a connection that the other side has shut. Python has
+	// BrokenPipeError.
+	ErrBrokenPipe = errors.New("broken pipe")
+	// ErrConnectionAborted is the class of connections that were given up. Python has
+	// ConnectionAbortedError.
+	ErrConnectionAborted = errors.New("connection aborted")
+	// ErrConnectionRefused is the class of connections that the other side did not want. Python has
+	// ConnectionRefusedError.
+	ErrConnectionRefused = errors.New("connection refused")
+	// ErrConnectionReset is the class of connections that the other side cut off. Python has
+	// ConnectionResetError.
+	ErrConnectionReset = errors.New("connection reset")
+	// ErrInterrupted is the class of calls that a signal interrupted. Nothing in this module returns
+	// it: such calls are made again. Python has InterruptedError.
+	ErrInterrupted = errors.New("interrupted")
+	// ErrNotADirectory is the class of paths that go through something that is no directory. Python has
+	// NotADirectoryError.
+	ErrNotADirectory = errors.New("not a directory")
+	// ErrIsADirectory is the class of paths that end at a directory. Python has IsADirectoryError.
+	ErrIsADirectory = errors.New("is a directory")
+)
+
+// The error numbers that libzmq's calls return.
+const (
+	// EFSM is "Operation cannot be accomplished in current state". The socket is in the wrong state for
+	// the call: a REQ may not send before it has received the reply, nor a REP before it has received a
+	// request. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const and
+	// zmq_sendmsg.
+	EFSM Errno = 156384763
+	// ENOCOMPATPROTO is "The protocol is not compatible with the socket type". The endpoint's transport
+	// does not go with the type of the socket. From zmq_bind, zmq_connect and zmq_connect_peer.
+	ENOCOMPATPROTO Errno = 156384764
+	// ETERM is "Context was terminated". The context was terminated or shut down while the socket was
+	// open. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
+	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_connect, zmq_connect_peer, zmq_disconnect, zmq_getsockopt,
+	// zmq_setsockopt, zmq_poll, zmq_socket, zmq_socket_monitor and zmq_socket_monitor_versioned.
+	ETERM Errno = 156384765
+	// EMTHREAD is "No thread available". The context has no I/O thread to do the work, or none that the
+	// socket's AFFINITY allows. From zmq_bind, zmq_connect and zmq_connect_peer.
+	EMTHREAD Errno = 156384766
+	// ENOTSUP is "Operation not supported". The socket's type cannot do this, as a PUB cannot receive;
+	// or the library was built without it. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
+	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_connect_peer, zmq_curve_keypair, zmq_curve_public and
+	// zmq_socket_get_peer_state.
+	ENOTSUP Errno = Errno(syscall.ENOTSUP)
+	// EPROTONOSUPPORT is "Protocol not supported". The endpoint's transport is unknown, or this build
+	// of the library lacks it. From zmq_bind, zmq_connect, zmq_connect_peer, zmq_socket_monitor and
+	// zmq_socket_monitor_versioned.
+	EPROTONOSUPPORT Errno = Errno(syscall.EPROTONOSUPPORT)
+	// ENOBUFS is "No buffer space available". The system has no buffer space left for a connection.
+	// From zmq_bind, zmq_connect and zmq_send.
+	ENOBUFS Errno = Errno(syscall.ENOBUFS)
+	// ENETDOWN is "Network is down". The network interface is down. From zmq_bind and zmq_connect.
+	ENETDOWN Errno = Errno(syscall.ENETDOWN)
+	// EADDRINUSE is "Address already in use". Another socket is bound to the endpoint. From zmq_bind
+	// and zmq_socket_monitor.
+	EADDRINUSE Errno = Errno(syscall.EADDRINUSE)
+	// EADDRNOTAVAIL is "Cannot assign requested address". The endpoint's address is not one of this
+	// machine. From zmq_bind.
+	EADDRNOTAVAIL Errno = Errno(syscall.EADDRNOTAVAIL)
+	// ECONNREFUSED is "Connection refused". Nobody is bound to the endpoint. Most transports connect
+	// later and try again; libzmq shows this in the monitor. From zmq_connect.
+	ECONNREFUSED Errno = Errno(syscall.ECONNREFUSED)
+	// EINPROGRESS is "Operation now in progress". The connection is being made. libzmq shows this in
+	// the monitor, as the value of CONNECT_DELAYED. From zmq_connect.
+	EINPROGRESS Errno = Errno(syscall.EINPROGRESS)
+	// ENOTSOCK is "Socket operation on non-socket". The socket is closed, or was none in the first
+	// place. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
+	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_close, zmq_connect, zmq_connect_peer, zmq_disconnect,
+	// zmq_getsockopt, zmq_setsockopt, zmq_poll, zmq_socket_monitor and zmq_socket_monitor_versioned.
+	ENOTSOCK Errno = Errno(syscall.ENOTSOCK)
+	// EMSGSIZE is "Message too long". A frame is longer than MAXMSGSIZE or than the transport can
+	// carry. From zmq_send, zmq_msg_send and zmq_sendmsg.
+	EMSGSIZE Errno = Errno(syscall.EMSGSIZE)
+	// EAFNOSUPPORT is "Address family not supported by protocol". The system lacks the address family,
+	// such as IPv6. From zmq_bind and zmq_connect.
+	EAFNOSUPPORT Errno = Errno(syscall.EAFNOSUPPORT)
+	// ENETUNREACH is "Network is unreachable". No route leads to the endpoint's network. From
+	// zmq_connect.
+	ENETUNREACH Errno = Errno(syscall.ENETUNREACH)
+	// ECONNABORTED is "Software caused connection abort". The connection was given up before it was
+	// made. libzmq shows this in the monitor. From zmq_bind and zmq_connect.
+	ECONNABORTED Errno = Errno(syscall.ECONNABORTED)
+	// ECONNRESET is "Connection reset by peer". The peer cut the connection off. From zmq_connect,
+	// zmq_send, zmq_msg_send and zmq_sendmsg.
+	ECONNRESET Errno = Errno(syscall.ECONNRESET)
+	// ENOTCONN is "Transport endpoint is not connected". The socket has no connection. From
+	// zmq_connect.
+	ENOTCONN Errno = Errno(syscall.ENOTCONN)
+	// ETIMEDOUT is "Connection timed out". The peer did not answer in time. libzmq shows this in the
+	// monitor. From zmq_connect.
+	ETIMEDOUT Errno = Errno(syscall.ETIMEDOUT)
+	// EHOSTUNREACH is "Host unreachable". The message has nowhere to go: a ROUTER with
+	// ROUTER_MANDATORY, a SERVER or a PEER knows no such peer. From zmq_msg_send, zmq_send,
+	// zmq_send_const and zmq_sendmsg.
+	EHOSTUNREACH Errno = Errno(syscall.EHOSTUNREACH)
+	// ENETRESET is "Network dropped connection on reset". The network dropped the connection. From
+	// zmq_connect.
+	ENETRESET Errno = Errno(syscall.ENETRESET)
+	// EAGAIN is "Resource temporarily unavailable". The call would have to wait, and was told not to or
+	// for no longer than SNDTIMEO or RCVTIMEO. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
+	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_poller_wait and zmq_poller_wait_all.
+	EAGAIN Errno = Errno(syscall.EAGAIN)
+	// EINVAL is "Invalid argument". An argument is wrong: an endpoint that cannot be read, an option
+	// that is unknown or does not take the value, an unknown socket type. From zmq_bind, zmq_unbind,
+	// zmq_connect, zmq_connect_peer, zmq_disconnect, zmq_ctx_get, zmq_ctx_set, zmq_getsockopt,
+	// zmq_setsockopt, zmq_join, zmq_leave, zmq_msg_get, zmq_msg_gets, zmq_msg_set,
+	// zmq_msg_set_routing_id, zmq_msg_send, zmq_send, zmq_sendmsg, zmq_socket, zmq_socket_monitor and
+	// zmq_socket_monitor_versioned.
+	EINVAL Errno = Errno(syscall.EINVAL)
+	// EFAULT is "Bad address". A pointer is not what it should be: the context is terminated, or the
+	// message was never made. From zmq_connect_peer, zmq_ctx_get, zmq_ctx_shutdown, zmq_ctx_term,
+	// zmq_msg_close, zmq_msg_copy, zmq_msg_move, zmq_msg_recv, zmq_msg_send, zmq_poll, zmq_recvmsg,
+	// zmq_sendmsg and zmq_socket.
+	EFAULT Errno = Errno(syscall.EFAULT)
+	// EINTR is "Interrupted system call". A signal interrupted the call. This module makes it again and
+	// never returns this. From zmq_ctx_term, zmq_getsockopt, zmq_setsockopt, zmq_msg_recv,
+	// zmq_msg_send, zmq_poll, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const and zmq_sendmsg.
+	EINTR Errno = Errno(syscall.EINTR)
+	// ENODEV is "No such device". The endpoint names a network interface that this machine does not
+	// have. From zmq_bind.
+	ENODEV Errno = Errno(syscall.ENODEV)
+	// ENOENT is "No such file or directory". The socket is not bound or connected to the endpoint; or
+	// the directory of an ipc endpoint does not exist. From zmq_disconnect, zmq_unbind and zmq_bind.
+	ENOENT Errno = Errno(syscall.ENOENT)
+	// ENOMEM is "Cannot allocate memory". Memory ran out. From zmq_ctx_new, zmq_socket,
+	// zmq_msg_init_size, zmq_msg_init_data, zmq_msg_init_buffer, zmq_bind, zmq_connect and zmq_send.
+	ENOMEM Errno = Errno(syscall.ENOMEM)
+	// EMFILE is "Too many open files". The process has no file descriptor left, or the context has
+	// MAX_SOCKETS open. From zmq_ctx_new, zmq_socket, zmq_bind and zmq_connect.
+	EMFILE Errno = Errno(syscall.EMFILE)
+	// ENFILE is "Too many open files in system". The system has no file descriptor left. From
+	// zmq_ctx_new, zmq_socket and zmq_bind.
+	ENFILE Errno = Errno(syscall.ENFILE)
+	// EACCES is "Permission denied". The user may not bind to the endpoint: a low port, or the
+	// directory of an ipc endpoint. From zmq_bind.
+	EACCES Errno = Errno(syscall.EACCES)
+	// EPERM is "Operation not permitted". The system forbids this to the user, as it does BINDTODEVICE
+	// without CAP_NET_RAW or a port behind a firewall rule. From zmq_bind and zmq_connect.
+	EPERM Errno = Errno(syscall.EPERM)
+	// EPIPE is "Broken pipe". The peer has shut the connection. From zmq_send, zmq_msg_send and
+	// zmq_sendmsg.
+	EPIPE Errno = Errno(syscall.EPIPE)
+	// ENAMETOOLONG is "File name too long". The path of an ipc endpoint is longer than a Unix domain
+	// socket takes. From zmq_bind and zmq_connect.
+	ENAMETOOLONG Errno = Errno(syscall.ENAMETOOLONG)
+	// ENOTDIR is "Not a directory". The path of an ipc endpoint goes through a file. From zmq_bind.
+	ENOTDIR Errno = Errno(syscall.ENOTDIR)
+	// EISDIR is "Is a directory". The path of an ipc endpoint is a directory. From zmq_bind.
+	EISDIR Errno = Errno(syscall.EISDIR)
+	// EROFS is "Read-only file system". The path of an ipc endpoint is on a file system that may not be
+	// written. From zmq_bind.
+	EROFS Errno = Errno(syscall.EROFS)
+	// ELOOP is "Too many levels of symbolic links". The path of an ipc endpoint has too many symbolic
+	// links. From zmq_bind.
+	ELOOP Errno = Errno(syscall.ELOOP)
+	// ENOSPC is "No space left on device". The file system of an ipc endpoint is full. From zmq_bind.
+	ENOSPC Errno = Errno(syscall.ENOSPC)
+	// EIO is "Input/output error". The file system of an ipc endpoint failed. From zmq_bind.
+	EIO Errno = Errno(syscall.EIO)
+	// EEXIST is "File exists". The path of an ipc endpoint exists and could not be replaced. From
+	// zmq_bind.
+	EEXIST Errno = Errno(syscall.EEXIST)
+	// EBUSY is "Device or resource busy". Something else uses the endpoint. From zmq_bind and
+	// zmq_unbind.
+	EBUSY Errno = Errno(syscall.EBUSY)
+	// EBADF is "Bad file descriptor". A file descriptor given to the library, as by USE_FD, is not
+	// open. From zmq_bind and zmq_poll.
+	EBADF Errno = Errno(syscall.EBADF)
+	// ENOPROTOOPT is "Protocol not available". The system does not know a socket option that one of
+	// libzmq's stands for. From zmq_bind and zmq_connect.
+	ENOPROTOOPT Errno = Errno(syscall.ENOPROTOOPT)
+	// ESOCKTNOSUPPORT is "Socket type not supported". The system lacks the kind of socket that a
+	// transport needs. From zmq_bind and zmq_connect.
+	ESOCKTNOSUPPORT Errno = Errno(syscall.ESOCKTNOSUPPORT)
+	// EISCONN is "Transport endpoint is already connected". The connection is already there. From
+	// zmq_connect.
+	EISCONN Errno = Errno(syscall.EISCONN)
+	// EALREADY is "Operation already in progress". The connection is already being made. From
+	// zmq_connect.
+	EALREADY Errno = Errno(syscall.EALREADY)
+	// EPROTO is "Protocol error". The peer does not keep to the protocol. libzmq shows this in the
+	// monitor. From zmq_connect.
+	EPROTO Errno = Errno(syscall.EPROTO)
+	// ESHUTDOWN is "Cannot send after transport endpoint shutdown". The connection was shut down on
+	// this side. From zmq_send.
+	ESHUTDOWN Errno = Errno(syscall.ESHUTDOWN)
+	// EHOSTDOWN is "Host is down". The peer's machine is down. From zmq_connect.
+	EHOSTDOWN Errno = Errno(syscall.EHOSTDOWN)
+)
+
+var errnoTable = []errnoEntry{
+	{EFSM, "EFSM", "Operation cannot be accomplished in current state", nil},
+	{ENOCOMPATPROTO, "ENOCOMPATPROTO", "The protocol is not compatible with the socket type", []*error{&errors.ErrUnsupported}},
+	{ETERM, "ETERM", "Context was terminated", []*error{&net.ErrClosed}},
+	{EMTHREAD, "EMTHREAD", "No thread available", nil},
+	{ENOTSUP, "ENOTSUP", "Operation not supported", []*error{&errors.ErrUnsupported}},
+	{EPROTONOSUPPORT, "EPROTONOSUPPORT", "Protocol not supported", []*error{&errors.ErrUnsupported}},
+	{ENOBUFS, "ENOBUFS", "No buffer space available", nil},
+	{ENETDOWN, "ENETDOWN", "Network is down", nil},
+	{EADDRINUSE, "EADDRINUSE", "Address already in use", nil},
+	{EADDRNOTAVAIL, "EADDRNOTAVAIL", "Cannot assign requested address", nil},
+	{ECONNREFUSED, "ECONNREFUSED", "Connection refused", []*error{&ErrConnectionRefused, &ErrConnection}},
+	{EINPROGRESS, "EINPROGRESS", "Operation now in progress", []*error{&ErrBlockingIO}},
+	{ENOTSOCK, "ENOTSOCK", "Socket operation on non-socket", []*error{&net.ErrClosed}},
+	{EMSGSIZE, "EMSGSIZE", "Message too long", nil},
+	{EAFNOSUPPORT, "EAFNOSUPPORT", "Address family not supported by protocol", []*error{&errors.ErrUnsupported}},
+	{ENETUNREACH, "ENETUNREACH", "Network is unreachable", nil},
+	{ECONNABORTED, "ECONNABORTED", "Software caused connection abort", []*error{&ErrConnectionAborted, &ErrConnection}},
+	{ECONNRESET, "ECONNRESET", "Connection reset by peer", []*error{&ErrConnectionReset, &ErrConnection}},
+	{ENOTCONN, "ENOTCONN", "Transport endpoint is not connected", nil},
+	{ETIMEDOUT, "ETIMEDOUT", "Connection timed out", []*error{&os.ErrDeadlineExceeded}},
+	{EHOSTUNREACH, "EHOSTUNREACH", "Host unreachable", nil},
+	{ENETRESET, "ENETRESET", "Network dropped connection on reset", nil},
+	{EAGAIN, "EAGAIN", "Resource temporarily unavailable", []*error{&ErrBlockingIO}},
+	{EINVAL, "EINVAL", "Invalid argument", nil},
+	{EFAULT, "EFAULT", "Bad address", nil},
+	{EINTR, "EINTR", "Interrupted system call", []*error{&ErrInterrupted}},
+	{ENODEV, "ENODEV", "No such device", nil},
+	{ENOENT, "ENOENT", "No such file or directory", []*error{&fs.ErrNotExist}},
+	{ENOMEM, "ENOMEM", "Cannot allocate memory", nil},
+	{EMFILE, "EMFILE", "Too many open files", nil},
+	{ENFILE, "ENFILE", "Too many open files in system", nil},
+	{EACCES, "EACCES", "Permission denied", []*error{&fs.ErrPermission}},
+	{EPERM, "EPERM", "Operation not permitted", []*error{&fs.ErrPermission}},
+	{EPIPE, "EPIPE", "Broken pipe", []*error{&ErrBrokenPipe, &ErrConnection}},
+	{ENAMETOOLONG, "ENAMETOOLONG", "File name too long", nil},
+	{ENOTDIR, "ENOTDIR", "Not a directory", []*error{&ErrNotADirectory}},
+	{EISDIR, "EISDIR", "Is a directory", []*error{&ErrIsADirectory}},
+	{EROFS, "EROFS", "Read-only file system", nil},
+	{ELOOP, "ELOOP", "Too many levels of symbolic links", nil},
+	{ENOSPC, "ENOSPC", "No space left on device", nil},
+	{EIO, "EIO", "Input/output error", nil},
+	{EEXIST, "EEXIST", "File exists", []*error{&fs.ErrExist}},
+	{EBUSY, "EBUSY", "Device or resource busy", nil},
+	{EBADF, "EBADF", "Bad file descriptor", nil},
+	{ENOPROTOOPT, "ENOPROTOOPT", "Protocol not available", nil},
+	{ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT", "Socket type not supported", []*error{&errors.ErrUnsupported}},
+	{EISCONN, "EISCONN", "Transport endpoint is already connected", nil},
+	{EALREADY, "EALREADY", "Operation already in progress", []*error{&ErrBlockingIO}},
+	{EPROTO, "EPROTO", "Protocol error", nil},
+	{ESHUTDOWN, "ESHUTDOWN", "Cannot send after transport endpoint shutdown", []*error{&ErrBrokenPipe, &ErrConnection}},
+	{EHOSTDOWN, "EHOSTDOWN", "Host is down", nil},
+}
+
 // What follows is copied from gen/runtime/errno.go.
 
 // An Errno is an error number of libzmq: one of its own, or one of the system's. The
@@ -27,7 +282,7 @@ type Errno int
 type errnoEntry struct {
 	errno      Errno
 	name, text string
-	is         []error
+	is         []*error // pointers are data that the linker lays out
 }
 
 func (e Errno) entry() *errnoEntry {
@@ -74,7 +329,7 @@ func (e Errno) Is(target error) bool {
 		return int(t) == int(e)
 	}
 	entry := e.entry()
-	return entry != nil && slices.Contains(entry.is, target)
+	return entry != nil && slices.ContainsFunc(entry.is, func(is *error) bool { return *is == target })
 }
 
 // As makes errors.As give the number as a syscall.Errno or a zmq4.Errno too.
@@ -126,413 +381,4 @@ func Translate(op string, err error) error {
 		}
 	}
 	return &os.SyscallError{Syscall: op, Err: errno}
-}
-
-// The classes that PEP 3151 gives error numbers in Python and the standard library
-// has no error for. errors.Is holds for them.
-var (
-	// ErrBlockingIO is the class of EAGAIN and of operations that are still going on.
-	// Python has BlockingIOError.
-	ErrBlockingIO = errors.New("operation would block")
-
-	// ErrConnection is the class of everything that goes wrong with a connection;
-	// ErrBrokenPipe, ErrConnectionAborted, ErrConnectionRefused and ErrConnectionReset
-	// are parts of it. Python has ConnectionError.
-	ErrConnection = errors.New("connection failed")
-
-	// ErrBrokenPipe is the class of writes to a connection that the other side has shut.
-	// Python has BrokenPipeError.
-	ErrBrokenPipe = errors.New("broken pipe")
-
-	// ErrConnectionAborted is the class of connections that were given up. Python has
-	// ConnectionAbortedError.
-	ErrConnectionAborted = errors.New("connection aborted")
-
-	// ErrConnectionRefused is the class of connections that the other side did not want.
-	// Python has ConnectionRefusedError.
-	ErrConnectionRefused = errors.New("connection refused")
-
-	// ErrConnectionReset is the class of connections that the other side cut off. Python
-	// has ConnectionResetError.
-	ErrConnectionReset = errors.New("connection reset")
-
-	// ErrInterrupted is the class of calls that a signal interrupted. Nothing in this
-	// module returns it: such calls are made again. Python has InterruptedError.
-	ErrInterrupted = errors.New("interrupted")
-
-	// ErrNotADirectory is the class of paths that go through something that is no
-	// directory. Python has NotADirectoryError.
-	ErrNotADirectory = errors.New("not a directory")
-
-	// ErrIsADirectory is the class of paths that end at a directory. Python has
-	// IsADirectoryError.
-	ErrIsADirectory = errors.New("is a directory")
-)
-
-// The error numbers that libzmq's calls return.
-const (
-	// EFSM is "Operation cannot be accomplished in current state". The socket is in the
-	// wrong state for the call: a REQ may not send before it has received the reply, nor
-	// a REP before it has received a request.
-	//
-	// From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const
-	// and zmq_sendmsg.
-	EFSM Errno = 156384763
-
-	// ENOCOMPATPROTO is "The protocol is not compatible with the socket type". The
-	// endpoint's transport does not go with the type of the socket.
-	//
-	// From zmq_bind, zmq_connect and zmq_connect_peer.
-	ENOCOMPATPROTO Errno = 156384764
-
-	// ETERM is "Context was terminated". The context was terminated or shut down while
-	// the socket was open.
-	//
-	// From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
-	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_connect, zmq_connect_peer, zmq_disconnect,
-	// zmq_getsockopt, zmq_setsockopt, zmq_poll, zmq_socket, zmq_socket_monitor and
-	// zmq_socket_monitor_versioned.
-	ETERM Errno = 156384765
-
-	// EMTHREAD is "No thread available". The context has no I/O thread to do the work, or
-	// none that the socket's AFFINITY allows.
-	//
-	// From zmq_bind, zmq_connect and zmq_connect_peer.
-	EMTHREAD Errno = 156384766
-
-	// ENOTSUP is "Operation not supported". The socket's type cannot do this, as a PUB
-	// cannot receive; or the library was built without it.
-	//
-	// From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
-	// zmq_sendmsg, zmq_connect_peer, zmq_curve_keypair, zmq_curve_public and
-	// zmq_socket_get_peer_state.
-	ENOTSUP Errno = Errno(syscall.ENOTSUP)
-
-	// EPROTONOSUPPORT is "Protocol not supported". The endpoint's transport is unknown,
-	// or this build of the library lacks it.
-	//
-	// From zmq_bind, zmq_connect, zmq_connect_peer, zmq_socket_monitor and
-	// zmq_socket_monitor_versioned.
-	EPROTONOSUPPORT Errno = Errno(syscall.EPROTONOSUPPORT)
-
-	// ENOBUFS is "No buffer space available". The system has no buffer space left for a
-	// connection.
-	//
-	// From zmq_bind, zmq_connect and zmq_send.
-	ENOBUFS Errno = Errno(syscall.ENOBUFS)
-
-	// ENETDOWN is "Network is down". The network interface is down.
-	//
-	// From zmq_bind and zmq_connect.
-	ENETDOWN Errno = Errno(syscall.ENETDOWN)
-
-	// EADDRINUSE is "Address already in use". Another socket is bound to the endpoint.
-	//
-	// From zmq_bind and zmq_socket_monitor.
-	EADDRINUSE Errno = Errno(syscall.EADDRINUSE)
-
-	// EADDRNOTAVAIL is "Cannot assign requested address". The endpoint's address is not
-	// one of this machine.
-	//
-	// From zmq_bind.
-	EADDRNOTAVAIL Errno = Errno(syscall.EADDRNOTAVAIL)
-
-	// ECONNREFUSED is "Connection refused". Nobody is bound to the endpoint. Most
-	// transports connect later and try again; libzmq shows this in the monitor.
-	//
-	// From zmq_connect.
-	ECONNREFUSED Errno = Errno(syscall.ECONNREFUSED)
-
-	// EINPROGRESS is "Operation now in progress". The connection is being made. libzmq
-	// shows this in the monitor, as the value of CONNECT_DELAYED.
-	//
-	// From zmq_connect.
-	EINPROGRESS Errno = Errno(syscall.EINPROGRESS)
-
-	// ENOTSOCK is "Socket operation on non-socket". The socket is closed, or was none in
-	// the first place.
-	//
-	// From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
-	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_close, zmq_connect, zmq_connect_peer,
-	// zmq_disconnect, zmq_getsockopt, zmq_setsockopt, zmq_poll, zmq_socket_monitor and
-	// zmq_socket_monitor_versioned.
-	ENOTSOCK Errno = Errno(syscall.ENOTSOCK)
-
-	// EMSGSIZE is "Message too long". A frame is longer than MAXMSGSIZE or than the
-	// transport can carry.
-	//
-	// From zmq_send, zmq_msg_send and zmq_sendmsg.
-	EMSGSIZE Errno = Errno(syscall.EMSGSIZE)
-
-	// EAFNOSUPPORT is "Address family not supported by protocol". The system lacks the
-	// address family, such as IPv6.
-	//
-	// From zmq_bind and zmq_connect.
-	EAFNOSUPPORT Errno = Errno(syscall.EAFNOSUPPORT)
-
-	// ENETUNREACH is "Network is unreachable". No route leads to the endpoint's network.
-	//
-	// From zmq_connect.
-	ENETUNREACH Errno = Errno(syscall.ENETUNREACH)
-
-	// ECONNABORTED is "Software caused connection abort". The connection was given up
-	// before it was made. libzmq shows this in the monitor.
-	//
-	// From zmq_bind and zmq_connect.
-	ECONNABORTED Errno = Errno(syscall.ECONNABORTED)
-
-	// ECONNRESET is "Connection reset by peer". The peer cut the connection off.
-	//
-	// From zmq_connect, zmq_send, zmq_msg_send and zmq_sendmsg.
-	ECONNRESET Errno = Errno(syscall.ECONNRESET)
-
-	// ENOTCONN is "Transport endpoint is not connected". The socket has no connection.
-	//
-	// From zmq_connect.
-	ENOTCONN Errno = Errno(syscall.ENOTCONN)
-
-	// ETIMEDOUT is "Connection timed out". The peer did not answer in time. libzmq shows
-	// this in the monitor.
-	//
-	// From zmq_connect.
-	ETIMEDOUT Errno = Errno(syscall.ETIMEDOUT)
-
-	// EHOSTUNREACH is "Host unreachable". The message has nowhere to go: a ROUTER with
-	// ROUTER_MANDATORY, a SERVER or a PEER knows no such peer.
-	//
-	// From zmq_msg_send, zmq_send, zmq_send_const and zmq_sendmsg.
-	EHOSTUNREACH Errno = Errno(syscall.EHOSTUNREACH)
-
-	// ENETRESET is "Network dropped connection on reset". The network dropped the
-	// connection.
-	//
-	// From zmq_connect.
-	ENETRESET Errno = Errno(syscall.ENETRESET)
-
-	// EAGAIN is "Resource temporarily unavailable". The call would have to wait, and was
-	// told not to or for no longer than SNDTIMEO or RCVTIMEO.
-	//
-	// From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
-	// zmq_sendmsg, zmq_poller_wait and zmq_poller_wait_all.
-	EAGAIN Errno = Errno(syscall.EAGAIN)
-
-	// EINVAL is "Invalid argument". An argument is wrong: an endpoint that cannot be
-	// read, an option that is unknown or does not take the value, an unknown socket type.
-	//
-	// From zmq_bind, zmq_unbind, zmq_connect, zmq_connect_peer, zmq_disconnect,
-	// zmq_ctx_get, zmq_ctx_set, zmq_getsockopt, zmq_setsockopt, zmq_join, zmq_leave,
-	// zmq_msg_get, zmq_msg_gets, zmq_msg_set, zmq_msg_set_routing_id, zmq_msg_send,
-	// zmq_send, zmq_sendmsg, zmq_socket, zmq_socket_monitor and
-	// zmq_socket_monitor_versioned.
-	EINVAL Errno = Errno(syscall.EINVAL)
-
-	// EFAULT is "Bad address". A pointer is not what it should be: the context is
-	// terminated, or the message was never made.
-	//
-	// From zmq_connect_peer, zmq_ctx_get, zmq_ctx_shutdown, zmq_ctx_term, zmq_msg_close,
-	// zmq_msg_copy, zmq_msg_move, zmq_msg_recv, zmq_msg_send, zmq_poll, zmq_recvmsg,
-	// zmq_sendmsg and zmq_socket.
-	EFAULT Errno = Errno(syscall.EFAULT)
-
-	// EINTR is "Interrupted system call". A signal interrupted the call. This module
-	// makes it again and never returns this.
-	//
-	// From zmq_ctx_term, zmq_getsockopt, zmq_setsockopt, zmq_msg_recv, zmq_msg_send,
-	// zmq_poll, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const and zmq_sendmsg.
-	EINTR Errno = Errno(syscall.EINTR)
-
-	// ENODEV is "No such device". The endpoint names a network interface that this
-	// machine does not have.
-	//
-	// From zmq_bind.
-	ENODEV Errno = Errno(syscall.ENODEV)
-
-	// ENOENT is "No such file or directory". The socket is not bound or connected to the
-	// endpoint; or the directory of an ipc endpoint does not exist.
-	//
-	// From zmq_disconnect, zmq_unbind and zmq_bind.
-	ENOENT Errno = Errno(syscall.ENOENT)
-
-	// ENOMEM is "Cannot allocate memory". Memory ran out.
-	//
-	// From zmq_ctx_new, zmq_socket, zmq_msg_init_size, zmq_msg_init_data,
-	// zmq_msg_init_buffer, zmq_bind, zmq_connect and zmq_send.
-	ENOMEM Errno = Errno(syscall.ENOMEM)
-
-	// EMFILE is "Too many open files". The process has no file descriptor left, or the
-	// context has MAX_SOCKETS open.
-	//
-	// From zmq_ctx_new, zmq_socket, zmq_bind and zmq_connect.
-	EMFILE Errno = Errno(syscall.EMFILE)
-
-	// ENFILE is "Too many open files in system". The system has no file descriptor left.
-	//
-	// From zmq_ctx_new, zmq_socket and zmq_bind.
-	ENFILE Errno = Errno(syscall.ENFILE)
-
-	// EACCES is "Permission denied". The user may not bind to the endpoint: a low port,
-	// or the directory of an ipc endpoint.
-	//
-	// From zmq_bind.
-	EACCES Errno = Errno(syscall.EACCES)
-
-	// EPERM is "Operation not permitted". The system forbids this to the user, as it does
-	// BINDTODEVICE without CAP_NET_RAW or a port behind a firewall rule.
-	//
-	// From zmq_bind and zmq_connect.
-	EPERM Errno = Errno(syscall.EPERM)
-
-	// EPIPE is "Broken pipe". The peer has shut the connection.
-	//
-	// From zmq_send, zmq_msg_send and zmq_sendmsg.
-	EPIPE Errno = Errno(syscall.EPIPE)
-
-	// ENAMETOOLONG is "File name too long". The path of an ipc endpoint is longer than a
-	// Unix domain socket takes.
-	//
-	// From zmq_bind and zmq_connect.
-	ENAMETOOLONG Errno = Errno(syscall.ENAMETOOLONG)
-
-	// ENOTDIR is "Not a directory". The path of an ipc endpoint goes through a file.
-	//
-	// From zmq_bind.
-	ENOTDIR Errno = Errno(syscall.ENOTDIR)
-
-	// EISDIR is "Is a directory". The path of an ipc endpoint is a directory.
-	//
-	// From zmq_bind.
-	EISDIR Errno = Errno(syscall.EISDIR)
-
-	// EROFS is "Read-only file system". The path of an ipc endpoint is on a file system
-	// that may not be written.
-	//
-	// From zmq_bind.
-	EROFS Errno = Errno(syscall.EROFS)
-
-	// ELOOP is "Too many levels of symbolic links". The path of an ipc endpoint has too
-	// many symbolic links.
-	//
-	// From zmq_bind.
-	ELOOP Errno = Errno(syscall.ELOOP)
-
-	// ENOSPC is "No space left on device". The file system of an ipc endpoint is full.
-	//
-	// From zmq_bind.
-	ENOSPC Errno = Errno(syscall.ENOSPC)
-
-	// EIO is "Input/output error". The file system of an ipc endpoint failed.
-	//
-	// From zmq_bind.
-	EIO Errno = Errno(syscall.EIO)
-
-	// EEXIST is "File exists". The path of an ipc endpoint exists and could not be
-	// replaced.
-	//
-	// From zmq_bind.
-	EEXIST Errno = Errno(syscall.EEXIST)
-
-	// EBUSY is "Device or resource busy". Something else uses the endpoint.
-	//
-	// From zmq_bind and zmq_unbind.
-	EBUSY Errno = Errno(syscall.EBUSY)
-
-	// EBADF is "Bad file descriptor". A file descriptor given to the library, as by
-	// USE_FD, is not open.
-	//
-	// From zmq_bind and zmq_poll.
-	EBADF Errno = Errno(syscall.EBADF)
-
-	// ENOPROTOOPT is "Protocol not available". The system does not know a socket option
-	// that one of libzmq's stands for.
-	//
-	// From zmq_bind and zmq_connect.
-	ENOPROTOOPT Errno = Errno(syscall.ENOPROTOOPT)
-
-	// ESOCKTNOSUPPORT is "Socket type not supported". The system lacks the kind of socket
-	// that a transport needs.
-	//
-	// From zmq_bind and zmq_connect.
-	ESOCKTNOSUPPORT Errno = Errno(syscall.ESOCKTNOSUPPORT)
-
-	// EISCONN is "Transport endpoint is already connected". The connection is already
-	// there.
-	//
-	// From zmq_connect.
-	EISCONN Errno = Errno(syscall.EISCONN)
-
-	// EALREADY is "Operation already in progress". The connection is already being made.
-	//
-	// From zmq_connect.
-	EALREADY Errno = Errno(syscall.EALREADY)
-
-	// EPROTO is "Protocol error". The peer does not keep to the protocol. libzmq shows
-	// this in the monitor.
-	//
-	// From zmq_connect.
-	EPROTO Errno = Errno(syscall.EPROTO)
-
-	// ESHUTDOWN is "Cannot send after transport endpoint shutdown". The connection was
-	// shut down on this side.
-	//
-	// From zmq_send.
-	ESHUTDOWN Errno = Errno(syscall.ESHUTDOWN)
-
-	// EHOSTDOWN is "Host is down". The peer's machine is down.
-	//
-	// From zmq_connect.
-	EHOSTDOWN Errno = Errno(syscall.EHOSTDOWN)
-)
-
-var errnoTable = []errnoEntry{
-	{EFSM, "EFSM", "Operation cannot be accomplished in current state", nil},
-	{ENOCOMPATPROTO, "ENOCOMPATPROTO", "The protocol is not compatible with the socket type", []error{errors.ErrUnsupported}},
-	{ETERM, "ETERM", "Context was terminated", []error{net.ErrClosed}},
-	{EMTHREAD, "EMTHREAD", "No thread available", nil},
-	{ENOTSUP, "ENOTSUP", "Operation not supported", []error{errors.ErrUnsupported}},
-	{EPROTONOSUPPORT, "EPROTONOSUPPORT", "Protocol not supported", []error{errors.ErrUnsupported}},
-	{ENOBUFS, "ENOBUFS", "No buffer space available", nil},
-	{ENETDOWN, "ENETDOWN", "Network is down", nil},
-	{EADDRINUSE, "EADDRINUSE", "Address already in use", nil},
-	{EADDRNOTAVAIL, "EADDRNOTAVAIL", "Cannot assign requested address", nil},
-	{ECONNREFUSED, "ECONNREFUSED", "Connection refused", []error{ErrConnectionRefused, ErrConnection}},
-	{EINPROGRESS, "EINPROGRESS", "Operation now in progress", []error{ErrBlockingIO}},
-	{ENOTSOCK, "ENOTSOCK", "Socket operation on non-socket", []error{net.ErrClosed}},
-	{EMSGSIZE, "EMSGSIZE", "Message too long", nil},
-	{EAFNOSUPPORT, "EAFNOSUPPORT", "Address family not supported by protocol", []error{errors.ErrUnsupported}},
-	{ENETUNREACH, "ENETUNREACH", "Network is unreachable", nil},
-	{ECONNABORTED, "ECONNABORTED", "Software caused connection abort", []error{ErrConnectionAborted, ErrConnection}},
-	{ECONNRESET, "ECONNRESET", "Connection reset by peer", []error{ErrConnectionReset, ErrConnection}},
-	{ENOTCONN, "ENOTCONN", "Transport endpoint is not connected", nil},
-	{ETIMEDOUT, "ETIMEDOUT", "Connection timed out", []error{os.ErrDeadlineExceeded}},
-	{EHOSTUNREACH, "EHOSTUNREACH", "Host unreachable", nil},
-	{ENETRESET, "ENETRESET", "Network dropped connection on reset", nil},
-	{EAGAIN, "EAGAIN", "Resource temporarily unavailable", []error{ErrBlockingIO}},
-	{EINVAL, "EINVAL", "Invalid argument", nil},
-	{EFAULT, "EFAULT", "Bad address", nil},
-	{EINTR, "EINTR", "Interrupted system call", []error{ErrInterrupted}},
-	{ENODEV, "ENODEV", "No such device", nil},
-	{ENOENT, "ENOENT", "No such file or directory", []error{fs.ErrNotExist}},
-	{ENOMEM, "ENOMEM", "Cannot allocate memory", nil},
-	{EMFILE, "EMFILE", "Too many open files", nil},
-	{ENFILE, "ENFILE", "Too many open files in system", nil},
-	{EACCES, "EACCES", "Permission denied", []error{fs.ErrPermission}},
-	{EPERM, "EPERM", "Operation not permitted", []error{fs.ErrPermission}},
-	{EPIPE, "EPIPE", "Broken pipe", []error{ErrBrokenPipe, ErrConnection}},
-	{ENAMETOOLONG, "ENAMETOOLONG", "File name too long", nil},
-	{ENOTDIR, "ENOTDIR", "Not a directory", []error{ErrNotADirectory}},
-	{EISDIR, "EISDIR", "Is a directory", []error{ErrIsADirectory}},
-	{EROFS, "EROFS", "Read-only file system", nil},
-	{ELOOP, "ELOOP", "Too many levels of symbolic links", nil},
-	{ENOSPC, "ENOSPC", "No space left on device", nil},
-	{EIO, "EIO", "Input/output error", nil},
-	{EEXIST, "EEXIST", "File exists", []error{fs.ErrExist}},
-	{EBUSY, "EBUSY", "Device or resource busy", nil},
-	{EBADF, "EBADF", "Bad file descriptor", nil},
-	{ENOPROTOOPT, "ENOPROTOOPT", "Protocol not available", nil},
-	{ESOCKTNOSUPPORT, "ESOCKTNOSUPPORT", "Socket type not supported", []error{errors.ErrUnsupported}},
-	{EISCONN, "EISCONN", "Transport endpoint is already connected", nil},
-	{EALREADY, "EALREADY", "Operation already in progress", []error{ErrBlockingIO}},
-	{EPROTO, "EPROTO", "Protocol error", nil},
-	{ESHUTDOWN, "ESHUTDOWN", "Cannot send after transport endpoint shutdown", []error{ErrBrokenPipe, ErrConnection}},
-	{EHOSTDOWN, "EHOSTDOWN", "Host is down", nil},
 }

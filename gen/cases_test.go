@@ -94,7 +94,7 @@ func TestOutput(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, f := range append(files, docs) {
+		for _, f := range append(files, docs...) {
 			compare(t, filepath.Join(dir, "want."+filepath.Base(f.Name)+".txt"), string(f.Content))
 		}
 	})

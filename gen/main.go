@@ -2,7 +2,7 @@
 //
 //	go run ./gen                   show how the generated files differ from the spec
 //	go run ./gen -write            write them
-//	go run ./gen docs              write spec/README.md
+//	go run ./gen docs              write spec/README.md and spec/OPTIONS.md
 //	go run ./gen verify HEADER...  compare zmq.h files with the spec, both ways
 //	go run ./gen import HEADER     print YAML for what a zmq.h has and the spec has not
 //
@@ -135,10 +135,7 @@ func exists(file string) bool {
 
 func (p *project) files() ([]emit.File, error) { return emit.Files(p.spec, p.runtime) }
 
-func (p *project) docs() ([]emit.File, error) {
-	f, err := emit.Docs(p.spec)
-	return []emit.File{f}, err
-}
+func (p *project) docs() ([]emit.File, error) { return emit.Docs(p.spec) }
 
 func (p *project) write(make func() ([]emit.File, error)) error {
 	files, err := make()

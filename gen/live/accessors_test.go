@@ -2,11 +2,13 @@ package live
 
 import (
 	"errors"
+	"os"
 	"reflect"
 	"strings"
 	"testing"
 
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
 // TestAccessorCount compares the number of accessors with what libzmq's sources serve.
@@ -29,8 +31,9 @@ func TestAccessorCount(t *testing.T) {
 	}
 }
 
-// TestAccessors checks that the methods of Sockopts are those of the options and no
-// others, each of its option's type, and that on a socket they do what Get and Set do.
+// TestAccessors checks that the methods of Sockopts are those of the options, by their
+// present and their former names, and no others, each of its option's type, and that on a
+// socket they do what Get and Set do.
 func TestAccessors(t *testing.T) {
 	s := newBench(t, zmq.DEALER).open(t)
 	methods := reflect.ValueOf(s)
@@ -48,8 +51,12 @@ func TestAccessors(t *testing.T) {
 		delete(left, name)
 		return methods.MethodByName(name)
 	}
+	infos := formerly(t)
 	for _, opt := range zmq.Options() {
-		info := opt.Info()
+		infos = append(infos, opt.Info())
+	}
+	for _, info := range infos {
+		opt := info.Option
 		set := take("Set"+info.Method, info.Set)
 		wipe := take("Clear"+info.Method, info.Clear != "")
 		if get := take(info.Method, info.Get); get.IsValid() {
@@ -70,6 +77,22 @@ func TestAccessors(t *testing.T) {
 	if len(left) > 0 {
 		t.Errorf("no options have the methods %v", left)
 	}
+}
+
+// formerly returns what the spec says about the options whose methods had other names, with
+// those names.
+func formerly(t *testing.T) []zmq.OptionInfo {
+	s, err := spec.Load(os.DirFS("../../spec"), "spec")
+	must(t, err)
+	var infos []zmq.OptionInfo
+	for _, o := range s.Options {
+		if o.Was != "" {
+			info := zmq.Option(o.Number).Info()
+			info.Method = o.Was
+			infos = append(infos, info)
+		}
+	}
+	return infos
 }
 
 func checkGetter(t *testing.T, s zmq.Sockopts, info zmq.OptionInfo, get reflect.Value) {

@@ -3,6 +3,7 @@ package zmq
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -12,19 +13,26 @@ type Capability string
 
 var askLibrary func(name string) bool
 
-// RegisterHas installs the function that asks libzmq's zmq_has. Package zmqio does so
-// when it is initialized; nothing else needs to. It must not be called later.
+// RegisterHas installs the function that asks libzmq's zmq_has. It is exported because
+// package zmq has no C code. Package zmqio has, and calls RegisterHas when it is initialized.
+// No other package needs to. It must not be called later.
 func RegisterHas(has func(name string) bool) { askLibrary = has }
 
-// Has reports whether the running libzmq has a capability. It stands for zmq_has. In a
-// program without package zmqio only the capabilities that pebbe/zmq4 can ask for are
-// ever reported.
+// Has reports whether the running libzmq has a capability. In a program without package
+// zmqio it reports only the capabilities that pebbe/zmq4 can ask for.
+//
+// libzmq: zmq_has
 func Has(c Capability) bool {
 	if askLibrary != nil {
 		return askLibrary(string(c))
 	}
-	has := pebbeHas[c]
-	return has != nil && has()
+	return slices.ContainsFunc(pebbeHas, func(p pebbeCapability) bool { return p.capability == c && p.has() })
+}
+
+// A pebbeCapability is one that pebbe/zmq4 can ask for.
+type pebbeCapability struct {
+	capability Capability
+	has        func() bool
 }
 
 // Require returns nil when the running libzmq has the capability. Otherwise the error is

@@ -58,7 +58,7 @@ func (info *OptionInfo) decode(raw []byte) (any, error) {
 	case KindDuration:
 		return info.duration(int64(n)), nil
 	case KindEnum, KindFlags:
-		return enumTypes[info.Type].wrap(int64(n)), nil
+		return info.enum.wrap(int64(n)), nil
 	}
 	return int(n), nil
 }
@@ -88,7 +88,7 @@ func (info *OptionInfo) encode(v any) ([]byte, error) {
 			return info.encodeDuration(d)
 		}
 	case KindEnum, KindFlags:
-		if n, ok := enumTypes[info.Type].unwrap(v); ok {
+		if n, ok := info.enum.unwrap(v); ok {
 			return info.encodeInt32(n)
 		}
 	default:
@@ -210,7 +210,7 @@ func (info *OptionInfo) parse(text string) (any, error) {
 	case KindCurveKey:
 		return ParseCurveKey(text)
 	case KindEnum, KindFlags:
-		return enumTypes[info.Type].parse(text)
+		return info.enum.parseAny(text)
 	case KindBool:
 		b, err := strconv.ParseBool(text)
 		if err != nil {

@@ -19,7 +19,7 @@ type Errno int
 type errnoEntry struct {
 	errno      Errno
 	name, text string
-	is         []error
+	is         []*error // pointers are data that the linker lays out
 }
 
 func (e Errno) entry() *errnoEntry {
@@ -66,7 +66,7 @@ func (e Errno) Is(target error) bool {
 		return int(t) == int(e)
 	}
 	entry := e.entry()
-	return entry != nil && slices.Contains(entry.is, target)
+	return entry != nil && slices.ContainsFunc(entry.is, func(is *error) bool { return *is == target })
 }
 
 // As makes errors.As give the number as a syscall.Errno or a zmq4.Errno too.

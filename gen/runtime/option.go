@@ -43,16 +43,18 @@ const (
 	Deprecated
 )
 
-// OptionInfo is what the spec says about a socket option. It is to be read only.
+// OptionInfo holds the facts about a socket option that a program can act on. The option's
+// method of Sockopts documents the rest. OptionInfo is to be read only.
 type OptionInfo struct {
 	Option Option
 	Name   string // libzmq's, without ZMQ_
 	Method string // what its methods of Sockopts are called: Method, SetMethod, ClearMethod
-	// Other names that libzmq has for it, without ZMQ_.
+	// Aliases are other names that libzmq has for it, without ZMQ_.
 	Aliases []string
 	Status  Status
 	Kind    Kind
 	Type    string // the Go type of the value, without the package
+	enum    anyEnum
 	Unit    string // libzmq's: "ms", "bytes"; empty where there is none
 	// Step is the number of units that libzmq rounds down to; 0 is 1.
 	Step int
@@ -62,13 +64,12 @@ type OptionInfo struct {
 	Get, Set           bool
 	GetTypes, SetTypes []SocketType
 
-	// Default is the value of a new socket in text, as SetText reads it. Where it
-	// depends on the socket's type, Defaults has those that differ. HasDefault is false
-	// for an option that only shows a state.
+	// Default is the value of a new socket in text, as SetText reads it. Some socket types
+	// have another one, which DefaultFor knows. HasDefault is false for an option that only
+	// shows a state.
 	HasDefault bool
 	Default    string
-	Defaults   map[SocketType]string
-	MinusOne   string // what -1 means to libzmq; empty where it is a number as any
+	defaults   []typeDefault
 
 	// Min and Max are the numbers that libzmq takes, in its unit. They are equal where
 	// it takes every number of the kind.
@@ -82,16 +83,14 @@ type OptionInfo struct {
 	Unchecked bool
 	Example   string // a legal value in text; empty where Min, Max or Kind show one
 
-	Effect  string // when a set takes effect
-	Applies string // the transports or sockets that it matters to, if not all
-	// Since and DraftSince are the first releases that have the name as a stable and as
-	// a draft one, Served the first that knows the number. Zero is never.
-	Since, DraftSince, Served Version
-	Needs                     []Capability // without them libzmq does not know the option
-	Platform                  string       // what the system must have, where not all do
-	ReplacedBy                Option       // for a deprecated option; 0 is none
-	Doc                       string
-	Traps                     []string
+	Served Version      // the first release that knows the number
+	Needs  []Capability // without them libzmq does not know the option
+}
+
+// A typeDefault is the default of an option on one type of socket.
+type typeDefault struct {
+	typ  SocketType
+	text string
 }
 
 // Options returns every socket option of the spec, in the order of their numbers.
@@ -150,12 +149,14 @@ func optionNames() []name[Option] {
 // DefaultFor returns the value of the option on a new socket of a type, with the Go type
 // that Sockopts.Get has. It is false where there is none to tell.
 func (info OptionInfo) DefaultFor(t SocketType) (value any, ok bool) {
-	text, special := info.Defaults[t]
-	if !special {
-		text = info.Default
-	}
 	if !info.HasDefault {
 		return nil, false
+	}
+	text := info.Default
+	for _, d := range info.defaults {
+		if d.typ == t {
+			text = d.text
+		}
 	}
 	if info.Kind == KindCurveKey && text == "" {
 		return CurveKey{}, true
@@ -170,8 +171,10 @@ func (info OptionInfo) Range() string {
 	switch {
 	case info.MaxLen > 0:
 		return fmt.Sprintf("%d to %d bytes", info.MinLen, info.MaxLen)
+	case info.MinLen == 1:
+		return "1 byte or more"
 	case info.MinLen > 0:
-		return fmt.Sprintf("at least %d bytes", info.MinLen)
+		return fmt.Sprintf("%d bytes or more", info.MinLen)
 	case info.Min == info.Max:
 		return ""
 	}

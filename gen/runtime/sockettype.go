@@ -137,13 +137,11 @@ func (e socketTypeEntry) in(v Version) SocketTypeInfo {
 func (t SocketType) Info() SocketTypeInfo { return t.entry().in(runningVersion()) }
 
 // String returns libzmq's name without ZMQ_, as in "DEALER".
-func (t SocketType) String() string { return nameOf(socketTypeNames, "SocketType", t) }
+func (t SocketType) String() string { return enumSocketType.text(t) }
 
 // ParseSocketType finds a socket type by libzmq's name, in any case, with or without
 // ZMQ_. The aliases XREQ and XREP are known too.
-func ParseSocketType(name string) (SocketType, error) {
-	return parseName(socketTypeNames, "socket type", name)
-}
+func ParseSocketType(name string) (SocketType, error) { return enumSocketType.parse(name) }
 
 // SocketTypes returns every socket type, in the order of their numbers.
 func SocketTypes() []SocketType {

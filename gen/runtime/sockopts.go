@@ -19,6 +19,8 @@ type RawSockopts interface {
 // every option that libzmq serves; Get and Set do the same by number. Methods are as safe
 // for concurrent use as the RawSockopts inside.
 //
+// Where the documentation of a method names no sockets, libzmq serves all of them.
+//
 // libzmq is asked first. Its refusal is an *os.SyscallError with an Errno, wrapped with
 // the option's name. Where the running library is too old for the option, or was built
 // without what the option needs, the error is errors.ErrUnsupported too and names both

@@ -1,12 +1,16 @@
 package zmq
 
-import "errors"
+import (
+	"errors"
+	"math"
+)
 
 // The declarations below are what the generator makes from the spec. These small ones
 // let the package compile and its tests run without it.
 
 const (
 	EAGAIN   Errno = 11
+	EFAULT   Errno = 14
 	EINVAL   Errno = 22
 	ETERM    Errno = 156384765
 	ENOTSOCK Errno = 88
@@ -15,7 +19,7 @@ const (
 var errClass = errors.New("a class")
 
 var errnoTable = []errnoEntry{
-	{EAGAIN, "EAGAIN", "Resource temporarily unavailable", []error{errClass}},
+	{EAGAIN, "EAGAIN", "Resource temporarily unavailable", []*error{&errClass}},
 	{EINVAL, "EINVAL", "Invalid argument", nil},
 }
 
@@ -26,7 +30,7 @@ const (
 	REP SocketType = 4
 )
 
-var socketTypeNames = []name[SocketType]{{"REQ", REQ}, {"REP", REP}}
+var enumSocketType = enum[SocketType]{typ: "SocketType", what: "socket type", names: []name[SocketType]{{"REQ", REQ}, {"REP", REP}}}
 
 var socketTypeTable = []socketTypeEntry{
 	{
@@ -46,9 +50,9 @@ const (
 	WIDE Trait = 2
 )
 
-var namesOfTrait = []name[Trait]{{"TALL", TALL}, {"WIDE", WIDE}}
+var enumTrait = enum[Trait]{typ: "Trait", what: "trait", flags: true, names: []name[Trait]{{"TALL", TALL}, {"WIDE", WIDE}}}
 
-func (v Trait) String() string { return flagNames(namesOfTrait, v) }
+func (v Trait) String() string { return enumTrait.text(v) }
 
 type Event uint64
 
@@ -61,9 +65,9 @@ const (
 	OVER    Event = 32
 )
 
-func (v Event) String() string {
-	return flagNames([]name[Event]{{"OPENED", OPENED}, {"FAILED", FAILED}, {"OVER", OVER}}, v)
-}
+var enumEvent = enum[Event]{flags: true, names: []name[Event]{{"OPENED", OPENED}, {"FAILED", FAILED}, {"OVER", OVER}}}
+
+func (v Event) String() string { return enumEvent.text(v) }
 
 var monitorTable = []monitorEntry{
 	{OPENED, "fd", Version{4, 1, 0}},
@@ -78,14 +82,9 @@ type ProtocolError int
 
 const RUDE ProtocolError = 7
 
-func (v ProtocolError) String() string {
-	return nameOf([]name[ProtocolError]{{"RUDE", RUDE}}, "ProtocolError", v)
-}
+var enumProtocolError = enum[ProtocolError]{typ: "ProtocolError", names: []name[ProtocolError]{{"RUDE", RUDE}}}
 
-var enumTypes = map[string]enumType{
-	"SocketType": enumOf("socket type", socketTypeNames),
-	"Trait":      flagsOf("trait", namesOfTrait),
-}
+func (v ProtocolError) String() string { return enumProtocolError.text(v) }
 
 const (
 	TRAITS Option = 1
@@ -93,8 +92,8 @@ const (
 )
 
 var optionTable = []OptionInfo{
-	{Option: TRAITS, Name: "TRAITS", Kind: KindFlags, Type: "Trait", Set: true, Clear: "value"},
-	{Option: TYPE, Name: "TYPE", Kind: KindEnum, Type: "SocketType", Get: true},
+	{Option: TRAITS, Name: "TRAITS", Kind: KindFlags, Type: "Trait", enum: &enumTrait, Set: true, Clear: "value"},
+	{Option: TYPE, Name: "TYPE", Kind: KindEnum, Type: "SocketType", enum: &enumSocketType, Get: true},
 }
 
 func (s Sockopts) Type() (SocketType, error) { return get[SocketType](s, TYPE) }
@@ -103,4 +102,30 @@ func (s Sockopts) SetTraits(v Trait) error { return s.Set(TRAITS, v) }
 
 func (s Sockopts) ClearTraits() error { return s.clear(TRAITS) }
 
-var pebbeHas = map[Capability]func() bool{}
+const (
+	THREADS ContextOption = 1
+	LIMIT   ContextOption = 3
+	WEIGHT  ContextOption = 3
+	STRICT  ContextOption = 9
+)
+
+var contextTable = []contextEntry{
+	{THREADS, "THREADS", true, true, 0, Version{3, 2, 1}},
+	{LIMIT, "LIMIT", true, false, math.MinInt32, Version{4, 1, 0}},
+	{WEIGHT, "WEIGHT", false, true, math.MinInt32, Version{4, 1, 0}},
+	{STRICT, "STRICT", true, true, 0, Version{99, 1, 0}},
+}
+
+func (c Contextopts) Threads() (int, error) { return c.get(THREADS) }
+
+func (c Contextopts) SetThreads(v int) error { return c.set(THREADS, v) }
+
+func (c Contextopts) Limit() (int, error) { return c.get(LIMIT) }
+
+func (c Contextopts) SetWeight(v int) error { return c.set(WEIGHT, v) }
+
+func (c Contextopts) Strict() (bool, error) { return c.getBool(STRICT) }
+
+func (c Contextopts) SetStrict(v bool) error { return c.setBool(STRICT, v) }
+
+var pebbeHas []pebbeCapability

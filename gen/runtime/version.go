@@ -22,8 +22,9 @@ func (v Version) Compare(w Version) int {
 
 var askVersion = zmq4.Version
 
-// RegisterVersion installs the function that asks zmq_version. Package zmqio does so when
-// it is initialized; nothing else needs to. It must not be called later.
+// RegisterVersion installs the function that asks zmq_version. It is exported for the same
+// reason as RegisterHas. Tests may install a release of their own, while no other goroutine
+// uses the package. No other package needs to call it.
 func RegisterVersion(version func() (major, minor, patch int)) { askVersion = version }
 
 // LibraryVersion returns the version of the libzmq that is running, which may differ

@@ -10,40 +10,80 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
+// accessors makes the methods of Sockopts, topic by topic.
 func (g *generator) accessors(f *jen.File) {
-	for _, o := range g.byNumber() {
-		typ := goType(o)
-		if o.Can("get") {
-			f.Add(comment(getterDoc(o)...))
-			f.Func().Params(jen.Id("s").Id("Sockopts")).Id(o.Go).Params().Params(typ, jen.Error()).Block(
-				jen.Return(jen.Id("get").Types(typ).Call(jen.Id("s"), jen.Id(o.Name))))
-		}
-		if o.Can("set") {
-			f.Add(comment(append([]string{"Set" + o.Go + " sets " + o.Name + ", which " + o.Doc}, facts(o, "set")...)...))
-			f.Func().Params(jen.Id("s").Id("Sockopts")).Id("Set" + o.Go).Params(jen.Id("v").Add(typ)).Error().Block(
-				jen.Return(jen.Id("s").Dot("Set").Call(jen.Id(o.Name), jen.Id("v"))))
-		}
-		if o.Clear != "" {
-			f.Add(comment("Clear" + o.Go + " sets " + o.Name + " to libzmq's NULL. " + cleared[o.Clear]))
-			f.Func().Params(jen.Id("s").Id("Sockopts")).Id("Clear" + o.Go).Params().Error().Block(
-				jen.Return(jen.Id("s").Dot("clear").Call(jen.Id(o.Name))))
+	for _, c := range g.Chapters() {
+		f.Line()
+		f.Comment("Socket options: " + c.Name + ".")
+		for _, o := range c.Options {
+			accessor(f, o)
 		}
 	}
+	for _, o := range g.ByNumber() {
+		formerAccessor(f, o)
+	}
 }
+
+func accessor(f *jen.File, o spec.Option) {
+	typ := goType(o)
+	if o.Can("get") {
+		f.Add(comment(getterDoc(o)...))
+		f.Add(method("Sockopts", o.Go).Params().Params(typ, jen.Error()).Add(
+			returning(jen.Id("get").Types(typ).Call(jen.Id("s"), jen.Id(o.Name)))))
+	}
+	if o.Can("set") {
+		f.Add(comment(append([]string{"Set" + o.Go + " sets " + o.Name + ", which " + o.Doc}, facts(o, "set")...)...))
+		f.Add(method("Sockopts", "Set"+o.Go).Params(jen.Id("v").Add(typ)).Error().Add(
+			returning(jen.Id("s").Dot("Set").Call(jen.Id(o.Name), jen.Id("v")))))
+	}
+	if o.Clear != "" {
+		f.Add(comment("Clear" + o.Go + " sets " + o.Name + " to libzmq's NULL. " + cleared[o.Clear]))
+		f.Add(method("Sockopts", "Clear"+o.Go).Params().Error().Add(
+			returning(jen.Id("s").Dot("clear").Call(jen.Id(o.Name)))))
+	}
+}
+
+// formerAccessor keeps the names that the methods of an option had before.
+func formerAccessor(f *jen.File, o spec.Option) {
+	if o.Was == "" {
+		return
+	}
+	deprecated := func(name string) jen.Code { return comment("Deprecated: use [Sockopts." + name + "].") }
+	if o.Can("get") {
+		f.Add(deprecated(o.Go))
+		f.Add(method("Sockopts", o.Was).Params().Params(goType(o), jen.Error()).Add(
+			returning(jen.Id("s").Dot(o.Go).Call())))
+	}
+	if o.Can("set") {
+		f.Add(deprecated("Set" + o.Go))
+		f.Add(method("Sockopts", "Set"+o.Was).Params(jen.Id("v").Add(goType(o))).Error().Add(
+			returning(jen.Id("s").Dot("Set" + o.Go).Call(jen.Id("v")))))
+	}
+	if o.Clear != "" {
+		f.Add(deprecated("Clear" + o.Go))
+		f.Add(method("Sockopts", "Clear"+o.Was).Params().Error().Add(
+			returning(jen.Id("s").Dot("Clear" + o.Go).Call())))
+	}
+}
+
+// method begins a method whose receiver is called like the type's first letter.
+func method(typ, name string) *jen.Statement {
+	return jen.Func().Params(jen.Id(strings.ToLower(typ[:1])).Id(typ)).Id(name)
+}
+
+// returning is the body of a function that is one return, on one line.
+func returning(results ...jen.Code) jen.Code { return jen.Op("{").Return(results...).Op("}") }
 
 // getterDoc is the comment of a getter. What the setter says is not said again.
 func getterDoc(o spec.Option) []string {
 	if !o.Can("set") {
 		return append([]string{o.Go + " reads " + o.Name + ", which " + o.Doc}, facts(o, "get")...)
 	}
-	doc := []string{fmt.Sprintf("%s reads %s; [Sockopts.Set%s] says what it is.", o.Go, o.Name, o.Go)}
+	doc := []string{fmt.Sprintf("%s reads %s; see [Sockopts.Set%s].", o.Go, o.Name, o.Go)}
 	if !slices.Equal(o.GetOn, o.SetOn) {
-		doc[0] += " It can be read on sockets: " + socketsText(o.GetOn) + "."
+		doc[0] += " It can be read on sockets: " + socketsText(o.GetOn, "all") + "."
 	}
-	if o.Status == "deprecated" {
-		doc = append(doc, "Deprecated: "+replacement(o))
-	}
-	return doc
+	return append(doc, deprecation(o)...)
 }
 
 // cleared says what comes of setting NULL.
@@ -60,59 +100,54 @@ func goType(o spec.Option) jen.Code {
 	return jen.Id(o.GoType())
 }
 
-// facts is what the comment of an accessor lists.
+// facts is what the comment of an accessor says beside what the option is: a paragraph of
+// facts, a list of traps, and whether it is deprecated.
 func facts(o spec.Option, access string) []string {
-	var list []string
-	add := func(format string, args ...any) { list = append(list, fmt.Sprintf("- "+format, args...)) }
-	add("libzmq: ZMQ_%s, number %d%s", o.Name, o.Number, optional(", counted in %s", o.Unit))
-	if o.Default != nil {
-		add("default: %s", defaultText(o))
+	text := fmt.Sprintf("libzmq: ZMQ_%s (%d), %s.", o.Name, o.Number, strings.Replace(lowerSince(o), "since libzmq ", "since ", 1))
+	add := func(label, fact string) {
+		if fact != "" {
+			text += " " + label + ": " + fact + "."
+		}
 	}
-	if o.MinusOne != "" {
-		add("%s: %s", minusOne(o), o.MinusOne)
-	}
-	if lo, hi, ok := o.Range(); ok && access == "set" && o.Kind != "bool" && o.Type == "" {
-		add("range: %d to %d%s", lo, hi, optional(" %s", o.Unit))
-	}
-	if lengths := lengthText(o); lengths != "" && access == "set" {
-		add("length: %s", lengths)
-	}
-	on := o.GetOn
+	add("Unit", o.Unit)
+	add("Default", defaultText(o))
+	add(minusOne(o), o.MinusOne)
 	if access == "set" {
-		on = o.SetOn
-		add("takes effect: %s", o.Effect)
+		add("Range", rangeText(o))
+		add("Length", lengthText(o))
+		add("Takes effect", o.Effect)
+		add("Sockets", socketsText(o.SetOn, ""))
+	} else {
+		add("Sockets", socketsText(o.GetOn, ""))
 	}
-	add("sockets: %s", socketsText(on))
-	if o.Applies != "" {
-		add("matters to: %s", o.Applies)
+	add("Matters to", o.Applies)
+	add("Systems", o.Platform)
+	paragraphs := []string{text}
+	for _, trap := range o.Traps {
+		paragraphs = append(paragraphs, "- "+trap)
 	}
-	add("%s", lowerSince(o))
-	if o.Platform != "" {
-		add("systems: %s", o.Platform)
-	}
-	list = append(list, o.Traps...)
-	if o.Status == "deprecated" {
-		list = append(list, "Deprecated: "+replacement(o))
-	}
-	return list
+	return append(paragraphs, deprecation(o)...)
 }
 
 // socketsText lists socket types. No list is all of them, an empty one none.
-func socketsText(on []string) string {
+func socketsText(on []string, all string) string {
 	switch {
 	case on == nil:
-		return "all"
+		return all
 	case len(on) == 0:
 		return "none"
 	}
 	return strings.Join(on, ", ")
 }
 
-func replacement(o spec.Option) string {
-	if o.ReplacedBy == "" {
-		return "libzmq advises against it."
+func deprecation(o spec.Option) []string {
+	switch {
+	case o.Status != "deprecated":
+		return nil
+	case o.ReplacedBy == "":
+		return []string{"Deprecated: libzmq advises against it."}
 	}
-	return "use " + o.ReplacedBy + "."
+	return []string{"Deprecated: use " + o.ReplacedBy + "."}
 }
 
 func lowerSince(o spec.Option) string {
@@ -128,6 +163,9 @@ func lowerSince(o spec.Option) string {
 }
 
 func defaultText(o spec.Option) string {
+	if o.Default == nil {
+		return ""
+	}
 	text := *o.Default
 	if text == "" {
 		text = "empty"
@@ -150,19 +188,26 @@ func minusOne(o spec.Option) string {
 	return "-1"
 }
 
+// rangeText is the numbers that a program may set, if not all of the type.
+func rangeText(o spec.Option) string {
+	lo, hi, ok := o.Range()
+	if !ok || o.Kind == "bool" || o.Type != "" {
+		return ""
+	}
+	if hi == spec.Kinds[o.Kind].Max {
+		return fmt.Sprintf("%d or more", lo)
+	}
+	return fmt.Sprintf("%d to %d", lo, hi)
+}
+
 func lengthText(o spec.Option) string {
 	switch {
 	case o.MaxLen > 0:
 		return fmt.Sprintf("%d to %d bytes", o.MinLen, o.MaxLen)
+	case o.MinLen == 1:
+		return "1 byte or more"
 	case o.MinLen > 0:
-		return fmt.Sprintf("at least %d bytes", o.MinLen)
+		return fmt.Sprintf("%d bytes or more", o.MinLen)
 	}
 	return ""
-}
-
-func optional(format, v string) string {
-	if v == "" {
-		return ""
-	}
-	return fmt.Sprintf(format, v)
 }

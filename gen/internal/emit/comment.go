@@ -6,36 +6,47 @@ import (
 	"github.com/dave/jennifer/jen"
 )
 
-const commentWidth = 86
+const commentWidth = 100
 
-// comment makes a doc comment of paragraphs, with a blank line between two. Those that
-// begin with a dash are items of a list and stand together. A blank line comes before it.
-func comment(paragraphs ...string) jen.Code {
-	code := jen.Line()
+// comment makes a doc comment of paragraphs. A blank line comes before it.
+func comment(paragraphs ...string) jen.Code { return jen.Line().Add(note(paragraphs...)) }
+
+// note is comment without the blank line, for what stands in a group.
+func note(paragraphs ...string) jen.Code {
+	code := jen.Null()
+	for i, line := range commentLines(paragraphs) {
+		if i > 0 {
+			code.Line()
+		}
+		code.Comment(line)
+	}
+	return code
+}
+
+// commentLines are the lines of a doc comment of paragraphs, with an empty line between
+// two. Paragraphs that begin with a dash are items of a list: none stands before them.
+func commentLines(paragraphs []string) []string {
+	var lines []string
 	previous := ""
 	for _, p := range paragraphs {
 		if p == "" {
 			continue
 		}
 		item := strings.HasPrefix(p, "- ")
-		if previous != "" && (!item || !strings.HasPrefix(previous, "- ")) {
-			code.Line().Comment("//")
+		if previous != "" && !item {
+			lines = append(lines, "//")
 		}
 		first, rest := "// ", "// "
 		if item {
 			first, rest = "//   ", "//     "
 		}
-		for i, line := range wrap(p, commentWidth-len(rest)) {
-			if i == 0 {
-				line = first + line
-			} else {
-				line = rest + line
-			}
-			code.Line().Comment(line)
+		for _, text := range wrap(p, commentWidth-len(rest)) {
+			lines = append(lines, first+text)
+			first = rest
 		}
 		previous = p
 	}
-	return code
+	return lines
 }
 
 // wrap breaks text into lines of at most width characters, if its words let it.

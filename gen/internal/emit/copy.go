@@ -6,6 +6,7 @@ import (
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"slices"
 	"strconv"
 
 	"github.com/dave/jennifer/jen"
@@ -46,17 +47,21 @@ func copyFile(to *jen.File, dir fs.FS, name string) error {
 	return nil
 }
 
-// copied are the files of gen/runtime that go into the generated ones.
-var copied = []string{
-	"sockettype.go", "option.go", "sockopts.go", "codec.go", "curvekey.go", "names.go", "monitor.go",
-	"capability.go", "version.go", "errno.go", "translate.go",
-}
+// copied are the files of gen/runtime that go to the end of zmqio_gen.go, copiedErrno those
+// of errno_gen.go.
+var (
+	copied = []string{
+		"sockettype.go", "option.go", "sockopts.go", "codec.go", "curvekey.go", "contextopts.go",
+		"monitor.go", "names.go", "capability.go", "version.go",
+	}
+	copiedErrno = []string{"errno.go", "translate.go"}
+)
 
 // Declared returns the top-level names of the hand-written part, which the spec may not
 // use for anything else.
 func Declared(runtime fs.FS) ([]string, error) {
 	var names []string
-	for _, name := range copied {
+	for _, name := range slices.Concat(copied, copiedErrno) {
 		text, err := fs.ReadFile(runtime, name)
 		if err != nil {
 			return nil, err

@@ -13,29 +13,34 @@ import (
 //go:embed README.md.tmpl
 var readme string
 
-var readmeTemplate = template.Must(template.New("README.md").Funcs(template.FuncMap{
-	"since":   docSince,
-	"join":    func(words []string) string { return strings.Join(words, ", ") },
-	"default": func(o spec.Option) string { return cell(docDefault(o)) },
-	"bounds":  func(o spec.Option) string { return cell(docRange(o)) },
-	"cell":    cell,
-	"on":      docSockets,
-	"access":  docAccess,
-	"number":  docNumber,
-	"rules":   docRules,
-	"release": docRelease,
-	"hex":     func(v *int64) string { return fmt.Sprintf("%#x", *v) },
-}).Parse(readme))
+//go:embed OPTIONS.md.tmpl
+var options string
 
-// Docs makes spec/README.md: how to extend the spec, and tables of what it has.
-func Docs(s *spec.Spec) (File, error) {
-	var buf bytes.Buffer
-	g := generator{Spec: s}
-	err := readmeTemplate.Execute(&buf, struct {
-		*spec.Spec
-		ByNumber []spec.Option
-	}{s, g.byNumber()})
-	return File{"spec/README.md", buf.Bytes()}, err
+var pages = template.Must(template.Must(template.New("spec/README.md").Funcs(template.FuncMap{
+	"since":    docSince,
+	"join":     func(words []string) string { return strings.Join(words, ", ") },
+	"number":   docNumber,
+	"rules":    docRules,
+	"release":  docRelease,
+	"hex":      func(v *int64) string { return fmt.Sprintf("%#x", *v) },
+	"default":  contextDefault,
+	"rows":     optionRows,
+	"anchor":   anchor,
+	"replaced": func(o spec.Option) string { return strings.TrimPrefix(deprecation(o)[0], "Deprecated: ") },
+}).Parse(readme)).New("spec/OPTIONS.md").Parse(options))
+
+// Docs makes the pages for people: how to extend the spec, with tables of what it has, and
+// the reference of options.
+func Docs(s *spec.Spec) ([]File, error) {
+	var files []File
+	for _, name := range []string{"spec/README.md", "spec/OPTIONS.md"} {
+		var buf bytes.Buffer
+		if err := pages.ExecuteTemplate(&buf, name, s); err != nil {
+			return nil, err
+		}
+		files = append(files, File{name, buf.Bytes()})
+	}
+	return files, nil
 }
 
 func docSince(o spec.Origin) string {
@@ -64,43 +69,6 @@ func docRules(rules []spec.Rule) string {
 	return strings.Join(parts, ", ")
 }
 
-// cell makes text fit into a table.
-func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
-
-func docDefault(o spec.Option) string {
-	if o.Default == nil {
-		return ""
-	}
-	return defaultText(o)
-}
-
-func docRange(o spec.Option) string {
-	if lo, hi, ok := o.Range(); ok && o.Kind != "bool" && o.Type == "" {
-		return fmt.Sprintf("%d to %d", lo, hi)
-	}
-	return lengthText(o)
-}
-
-func docAccess(o spec.Option) string {
-	access := strings.Join(o.Access, ", ")
-	if o.Clear != "" {
-		access += ", clear"
-	}
-	return access
-}
-
-// docSockets says which sockets have an option, for get and for set where they differ.
-func docSockets(o spec.Option) string {
-	get, set := socketsText(o.GetOn), socketsText(o.SetOn)
-	switch {
-	case !o.Can("get") || get == set:
-		return set
-	case !o.Can("set"):
-		return get
-	}
-	return "get: " + get + "; set: " + set
-}
-
 func docNumber(e spec.Errno, system string) string {
 	if e.Native != 0 {
 		return fmt.Sprint(spec.Hausnumero + e.Native)
@@ -112,4 +80,132 @@ func docNumber(e spec.Errno, system string) string {
 		return fmt.Sprint(spec.Hausnumero + e.Fallback)
 	}
 	return ""
+}
+
+// anchor is what GitHub calls a heading in links.
+func anchor(heading string) string {
+	return strings.ReplaceAll(strings.ToLower(strings.ReplaceAll(heading, ",", "")), " ", "-")
+}
+
+// A row is a line of an option's table in the reference.
+type row struct{ Label, Text string }
+
+// optionRows is what the reference says of an option beside its prose.
+func optionRows(s *spec.Spec, o spec.Option) []row {
+	var rows []row
+	add := func(label, text string) {
+		if text != "" {
+			rows = append(rows, row{label, strings.ReplaceAll(text, "|", `\|`)})
+		}
+	}
+	if o.Can("set") {
+		v := sample(s, o)
+		add("Set", fmt.Sprintf("`o.Set%s(%s)` or `t.Setsockopt(zmq.%s, %s)`", o.Go, v, o.Name, v))
+	}
+	if o.Can("get") {
+		add("Get", fmt.Sprintf("`o.%s()` or `t.Getsockopt(zmq.%s)`", o.Go, o.Name))
+	}
+	if o.Clear != "" {
+		add("Clear", fmt.Sprintf("`o.Clear%s()`. %s", o.Go, cleared[o.Clear]))
+	}
+	add("Type", docType(s, o))
+	add("Range", docRange(o))
+	add("Length", lengthText(o))
+	add("Default", defaultText(o))
+	if o.MinusOne != "" {
+		add(strings.Replace(minusOne(o), "Forever", "`zmq.Forever`", 1), o.MinusOne)
+	}
+	add("Takes effect", o.Effect)
+	add("Sockets", docSockets(o))
+	add("Matters to", o.Applies)
+	add("Systems", o.Platform)
+	add("libzmq", fmt.Sprintf("number %d, %s", o.Number, lowerSince(o)))
+	return rows
+}
+
+// docType is the Go type of a value, and libzmq's unit.
+func docType(s *spec.Spec, o spec.Option) string {
+	typ := o.GoType()
+	if o.Type != "" || typ == "CurveKey" {
+		typ = "zmq." + typ
+	}
+	text := "`" + typ + "`"
+	switch {
+	case o.Kind == "duration":
+		text += ", which libzmq counts in " + o.Unit
+	case o.Unit != "":
+		text += ", in " + o.Unit
+	}
+	if names := valueNames(s, o); names != nil {
+		text += ": " + strings.Join(names, ", ")
+	}
+	return text
+}
+
+// valueNames are the values of an option's enumeration as Go has them.
+func valueNames(s *spec.Spec, o spec.Option) []string {
+	var names []string
+	for _, e := range s.Enums {
+		if e.Type != o.Type {
+			continue
+		}
+		for _, v := range e.Values {
+			name := v.GoName()
+			if v.Value == nil {
+				name += "()"
+			}
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+func docRange(o spec.Option) string {
+	lo, hi, ok := o.Range()
+	if !ok || o.Kind == "bool" || o.Type != "" {
+		return ""
+	}
+	return strings.TrimSpace(fmt.Sprintf("%d to %d %s", lo, hi, o.Unit))
+}
+
+// docSockets says which sockets have an option, for get and for set where they differ.
+func docSockets(o spec.Option) string {
+	get, set := socketsText(o.GetOn, "all"), socketsText(o.SetOn, "all")
+	switch {
+	case !o.Can("get") || get == set:
+		return set
+	case !o.Can("set"):
+		return get
+	}
+	return "get: " + get + "; set: " + set
+}
+
+// sample is a legal value of an option as Go source.
+func sample(s *spec.Spec, o spec.Option) string {
+	switch o.Kind {
+	case "bool":
+		return "true"
+	case "string":
+		return fmt.Sprintf("%q", o.Example)
+	case "bytes":
+		return fmt.Sprintf("[]byte(%q)", o.Example)
+	case "curve_key":
+		return "key"
+	case "enum", "flags":
+		return "zmq." + valueNames(s, o)[0]
+	}
+	n := int64(1)
+	lo, hi, bounded := o.Range()
+	switch {
+	case o.Example != "":
+		return o.Example
+	case o.Default != nil && o.Kind != "duration" && *o.Default != "0" && *o.Default != "-1":
+		return *o.Default
+	case bounded:
+		n = min(max(lo, 1), hi)
+	}
+	if o.Kind == "duration" {
+		return "time.Second"
+	}
+	return fmt.Sprint(n)
 }

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"regexp"
 	"slices"
+	"strings"
 
 	"github.com/dave/jennifer/jen"
 	"github.com/zmqio/zmq/gen/internal/spec"
@@ -25,30 +26,56 @@ type File struct {
 func Files(s *spec.Spec, runtime fs.FS) ([]File, error) {
 	g := generator{Spec: s, runtime: runtime}
 	main := g.file()
-	main.PackageComment("Package zmq is the vocabulary of ZeroMQ in Go: its socket types, socket options with")
-	main.PackageComment("typed accessors, events and error numbers, as libzmq has them. It is generated from the")
-	main.PackageComment("files in spec/. Package zmqio, which moves messages, builds on it.")
+	g.packageDoc(main)
 	g.socketTypes(main)
-	g.copy(main, "sockettype.go")
 	g.options(main)
-	g.copy(main, "option.go", "sockopts.go")
 	g.accessors(main)
-	g.copy(main, "codec.go", "curvekey.go")
+	g.contexts(main)
+	g.contextAccessors(main)
 	g.enums(main)
 	g.monitorEvents(main)
-	g.copy(main, "monitor.go")
 	g.strings(main)
-	g.contexts(main)
-	g.copy(main, "names.go")
 	g.capabilities(main)
-	g.copy(main, "capability.go", "version.go")
 	g.optionTable(main)
+	g.copy(main, copied...)
 
 	errnos := g.file()
-	g.copy(errnos, "errno.go", "translate.go")
 	g.classes(errnos)
 	g.errnos(errnos)
+	g.copy(errnos, copiedErrno...)
 	return g.render([]string{"zmqio_gen.go", "errno_gen.go"}, []*jen.File{main, errnos})
+}
+
+// packageDoc writes the package documentation: what the package is, and an index of the
+// socket options by topic.
+func (g *generator) packageDoc(f *jen.File) {
+	paragraphs := []string{
+		"Package zmq is the vocabulary of ZeroMQ in Go: its socket types, socket and context options with typed accessors, " +
+			"events and error numbers, as libzmq has them. It is generated from the files in spec/. " +
+			"Package zmqio, which moves messages, builds on it.",
+	}
+	if len(g.Options) > 0 {
+		paragraphs = append(paragraphs, "# Socket options by topic",
+			"Each method documents its option. A getter refers to its setter. spec/OPTIONS.md has the same as one page.")
+	}
+	for _, c := range g.Chapters() {
+		var links []string
+		for _, o := range c.Options {
+			links = append(links, "[Sockopts."+mainMethod(o)+"]")
+		}
+		paragraphs = append(paragraphs, "- "+c.Name+": "+strings.Join(links, ", "))
+	}
+	for _, line := range commentLines(paragraphs) {
+		f.PackageComment(line)
+	}
+}
+
+// mainMethod is the method that documents an option.
+func mainMethod(o spec.Option) string {
+	if o.Can("set") {
+		return "Set" + o.Go
+	}
+	return o.Go
 }
 
 // Header is the first line of every generated file.

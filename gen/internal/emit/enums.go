@@ -11,21 +11,37 @@ func (g *generator) enums(f *jen.File) {
 		enumValues(f, e)
 		enumMethods(f, e)
 	}
-	f.Var().Id("enumTypes").Op("=").Map(jen.String()).Id("enumType").ValuesFunc(func(v *jen.Group) {
-		v.Line().Lit("SocketType").Op(":").Id("enumOf").Call(jen.Lit("socket type"), jen.Id("socketTypeNames"))
-		for _, e := range g.Enums {
-			of := "enumOf"
-			if e.Flags {
-				of = "flagsOf"
-			}
-			v.Line().Lit(e.Type).Op(":").Id(of).Call(jen.Lit(e.What), jen.Id(namesVar(e)))
+	g.formerTypes(f)
+}
+
+// formerTypes keeps the names that types had before.
+func (g *generator) formerTypes(f *jen.File) {
+	var former []spec.Enum
+	for _, e := range g.Enums {
+		if e.Was != "" {
+			former = append(former, e)
 		}
-		v.Line()
+	}
+	if former == nil {
+		return
+	}
+	f.Add(comment("Former names of types."))
+	f.Type().DefsFunc(func(defs *jen.Group) {
+		for _, e := range former {
+			defs.Add(note("Deprecated: use [" + e.Type + "]."))
+			defs.Id(e.Was).Op("=").Id(e.Type)
+		}
 	})
+	for _, e := range former {
+		f.Add(comment("Deprecated: use [Parse" + e.Type + "]."))
+		f.Func().Id("Parse"+e.Was).Params(jen.Id("text").String()).Params(jen.Id(e.Type), jen.Error()).Add(
+			returning(jen.Id("Parse" + e.Type).Call(jen.Id("text"))))
+	}
 }
 
 // monitorEvents makes the table of what a monitor reports.
 func (g *generator) monitorEvents(f *jen.File) {
+	f.Line()
 	f.Var().Id("monitorTable").Op("=").Index().Id("monitorEntry").ValuesFunc(func(v *jen.Group) {
 		for _, e := range g.MonitorEvents() {
 			since := e.Since
@@ -55,7 +71,7 @@ func enumValues(f *jen.File, e spec.Enum) {
 			continue
 		}
 		constants = append(constants,
-			comment(v.GoName()+" "+v.Doc+" "+since(v.Origin)),
+			note(v.GoName()+" "+v.Doc+" "+since(v.Origin)),
 			jen.Id(v.GoName()).Id(e.Type).Op("=").Lit(int(*v.Value)))
 	}
 	if constants != nil {
@@ -82,36 +98,38 @@ func changing(f *jen.File, e spec.Enum, v spec.Value) {
 	})
 }
 
+// enumMethods makes the table of an enumeration's names, and what reads it.
 func enumMethods(f *jen.File, e spec.Enum) {
-	names := namesVar(e)
-	f.Var().Id(names).Op("=").Index().Id("name").Types(jen.Id(e.Type)).ValuesFunc(func(g *jen.Group) {
-		for _, v := range e.Values {
-			value := jen.Id(v.GoName())
-			if v.Value == nil {
-				value.Call()
-			}
-			g.Line().Values(jen.Lit(v.Name), value)
+	var names, changing []pair
+	for _, v := range e.Values {
+		if v.Value == nil {
+			changing = append(changing, pair{v.Name, v.GoName()})
+		} else {
+			names = append(names, pair{v.Name, v.GoName()})
 		}
-		g.Line()
-	})
-	if e.Flags {
-		f.Add(comment("String returns libzmq's names without ZMQ_, joined by |."))
-		f.Func().Params(jen.Id("v").Id(e.Type)).Id("String").Params().String().Block(
-			jen.Return(jen.Id("flagNames").Call(jen.Id(names), jen.Id("v"))))
-		f.Add(comment("Parse" + e.Type + " finds flags by libzmq's names joined by |, in any case, with or without ZMQ_. No flags are 0."))
-		f.Func().Id("Parse"+e.Type).Params(jen.Id("text").String()).Params(jen.Id(e.Type), jen.Error()).Block(
-			jen.Return(jen.Id("parseFlags").Call(jen.Id(names), jen.Lit(e.What), jen.Id("text"))))
-		return
 	}
-	f.Add(comment("String returns libzmq's name without ZMQ_."))
-	f.Func().Params(jen.Id("v").Id(e.Type)).Id("String").Params().String().Block(
-		jen.Return(jen.Id("nameOf").Call(jen.Id(names), jen.Lit(e.Type), jen.Id("v"))))
-	f.Add(comment("Parse" + e.Type + " finds a value by libzmq's name, in any case, with or without ZMQ_."))
-	f.Func().Id("Parse"+e.Type).Params(jen.Id("name").String()).Params(jen.Id(e.Type), jen.Error()).Block(
-		jen.Return(jen.Id("parseName").Call(jen.Id(names), jen.Lit(e.What), jen.Id("name"))))
+	of := jen.Id(e.Type)
+	f.Var().Id(enumVar(e.Type)).Op("=").Id("enum").Types(of).Values(fields(
+		text("typ", e.Type),
+		text("what", e.What),
+		flag("flags", e.Flags),
+		unless(names == nil, "names", jen.Index().Id("name").Types(of).Add(pairs(names))),
+		unless(changing == nil, "changing", jen.Index().Id("changing").Types(of).Add(pairs(changing))),
+	)...)
+	stringDoc, parseDoc := "String returns libzmq's name without ZMQ_.", "finds a value by libzmq's name, in any case, with or without ZMQ_."
+	if e.Flags {
+		stringDoc = "String returns libzmq's names without ZMQ_, joined by |."
+		parseDoc = "finds flags by libzmq's names joined by |, in any case, with or without ZMQ_. No flags are 0."
+	}
+	f.Add(comment(stringDoc))
+	f.Func().Params(jen.Id("v").Add(of)).Id("String").Params().String().Add(
+		returning(jen.Id(enumVar(e.Type)).Dot("text").Call(jen.Id("v"))))
+	f.Add(comment("Parse" + e.Type + " " + parseDoc))
+	f.Func().Id("Parse"+e.Type).Params(jen.Id("text").String()).Params(of, jen.Error()).Add(
+		returning(jen.Id(enumVar(e.Type)).Dot("parse").Call(jen.Id("text"))))
 }
 
-func namesVar(e spec.Enum) string { return "namesOf" + e.Type }
+func enumVar(typ string) string { return "enum" + typ }
 
 func article(word string) string {
 	switch word[0] {
@@ -128,7 +146,7 @@ func (g *generator) strings(f *jen.File) {
 		f.Add(comment("The values of " + t.Type + "."))
 		f.Const().DefsFunc(func(defs *jen.Group) {
 			for _, v := range t.Values {
-				defs.Add(comment(v.Name + " " + v.Doc + " " + since(v.Origin)))
+				defs.Add(note(v.Name + " " + v.Doc + " " + since(v.Origin)))
 				defs.Id(v.Name).Id(t.Type).Op("=").Lit(v.String)
 			}
 		})
@@ -139,14 +157,14 @@ func (g *generator) capabilities(f *jen.File) {
 	f.Add(comment("The capabilities of libzmq."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
 		for _, c := range g.Capabilities {
-			defs.Add(comment(c.Const() + " " + c.Doc + " " + since(c.Origin)))
+			defs.Add(note(c.Const() + " " + c.Doc + " " + since(c.Origin)))
 			defs.Id(c.Const()).Id("Capability").Op("=").Lit(c.Name)
 		}
 	})
-	f.Var().Id("pebbeHas").Op("=").Map(jen.Id("Capability")).Func().Params().Bool().ValuesFunc(func(v *jen.Group) {
+	f.Var().Id("pebbeHas").Op("=").Index().Id("pebbeCapability").ValuesFunc(func(v *jen.Group) {
 		for _, c := range g.Capabilities {
 			if c.Pebbe != "" {
-				v.Line().Id(c.Const()).Op(":").Qual("github.com/pebbe/zmq4", c.Pebbe)
+				v.Line().Values(jen.Id(c.Const()), jen.Qual("github.com/pebbe/zmq4", c.Pebbe))
 			}
 		}
 		v.Line()

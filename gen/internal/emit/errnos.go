@@ -11,7 +11,7 @@ func (g *generator) errnos(f *jen.File) {
 	f.Add(comment("The error numbers that libzmq's calls return."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
 		for _, e := range g.Errnos {
-			defs.Add(comment(e.Name+" is \""+e.Text+"\". "+e.Doc, "From "+list(e.Calls)+"."))
+			defs.Add(note(e.Name + " is \"" + e.Text + "\". " + e.Doc + " From " + list(e.Calls) + "."))
 			value := jen.Lit(int(spec.Hausnumero + e.Native))
 			if e.Native == 0 {
 				value = jen.Id("Errno").Call(jen.Qual("syscall", e.Name))
@@ -33,11 +33,11 @@ func (g *generator) sentinels(e spec.Errno) jen.Code {
 	if len(e.Is) == 0 {
 		return jen.Nil()
 	}
-	return jen.Index().Error().ValuesFunc(func(v *jen.Group) {
+	return jen.Index().Op("*").Error().ValuesFunc(func(v *jen.Group) {
 		for _, name := range e.Is {
 			for name != "" {
 				class := g.class(name)
-				v.Add(sentinel(class))
+				v.Op("&").Add(sentinel(class))
 				name = class.Parent
 			}
 		}
@@ -66,7 +66,7 @@ func (g *generator) classes(f *jen.File) {
 	f.Var().DefsFunc(func(defs *jen.Group) {
 		for _, c := range g.Classes {
 			if c.Sentinel == "" {
-				defs.Add(comment("Err" + c.Name + " " + c.Doc + " Python has " + c.Python + "."))
+				defs.Add(note("Err" + c.Name + " " + c.Doc + " Python has " + c.Python + "."))
 				defs.Id("Err"+c.Name).Op("=").Qual("errors", "New").Call(jen.Lit(c.Text))
 			}
 		}

@@ -1,6 +1,9 @@
 package emit
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/dave/jennifer/jen"
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
@@ -46,3 +49,17 @@ func version(v spec.Version) jen.Code {
 
 // release makes a field of a release, or none for the zero release.
 func release(name string, v spec.Version) jen.Code { return unless(v.IsZero(), name, version(v)) }
+
+// A pair is a name in libzmq's header and the Go expression of its value.
+type pair struct{ name, value string }
+
+// pairs makes the elements of a table of names, as many on a line as fit.
+func pairs(list []pair) jen.Code {
+	const space = "\x00" // one that does not break a line
+	var words []string
+	for _, p := range list {
+		words = append(words, fmt.Sprintf("{%q,%s%s},", p.name, space, p.value))
+	}
+	lines := strings.Join(wrap(strings.Join(words, " "), commentWidth), "\n")
+	return jen.Op("{\n" + strings.ReplaceAll(lines, space, " ") + "\n}")
+}

@@ -1,7 +1,6 @@
 package emit
 
 import (
-	"cmp"
 	"maps"
 	"slices"
 
@@ -9,24 +8,16 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// byNumber returns the options in the order of their numbers, as the generated table is
-// searched.
-func (g *generator) byNumber() []spec.Option {
-	return slices.SortedFunc(slices.Values(g.Options), func(a, b spec.Option) int {
-		return cmp.Compare(a.Number, b.Number)
-	})
-}
-
 func (g *generator) options(f *jen.File) {
-	f.Add(comment("The socket options. What each is stands at its method of Sockopts."))
+	f.Add(comment("The socket options. Methods of [Sockopts] document them."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
-		for _, o := range g.byNumber() {
+		for _, o := range g.ByNumber() {
 			defs.Id(o.Name).Id("Option").Op("=").Lit(int(o.Number))
 		}
 	})
-	f.Add(comment("Other names that libzmq has for some of them."))
+	f.Add(comment("Other names that libzmq has for some socket options."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
-		for _, o := range g.byNumber() {
+		for _, o := range g.ByNumber() {
 			for _, alias := range o.Aliases {
 				defs.Id(alias).Op("=").Id(o.Name)
 			}
@@ -35,9 +26,9 @@ func (g *generator) options(f *jen.File) {
 }
 
 func (g *generator) optionTable(f *jen.File) {
-	f.Add(comment("optionTable has a line for each option, in the order of the numbers."))
+	f.Add(comment("optionTable has a row for each option, in the order of the numbers. The linker lays it out, and leaves it out of a program that needs no row."))
 	f.Var().Id("optionTable").Op("=").Index().Id("OptionInfo").ValuesFunc(func(v *jen.Group) {
-		for _, o := range g.byNumber() {
+		for _, o := range g.ByNumber() {
 			v.Line().Values(g.optionInfo(o)...)
 		}
 		v.Line()
@@ -57,6 +48,7 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		unless(status(o) == "Stable", "Status", jen.Id(status(o))),
 		set("Kind", jen.Id(spec.Kinds[o.Kind].Const)),
 		text("Type", o.GoType()),
+		unless(o.Type == "", "enum", jen.Op("&").Id(enumVar(o.Type))),
 		text("Unit", o.Unit),
 		number("Step", o.Step),
 		flag("Get", o.Can("get")),
@@ -66,7 +58,6 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		flag("HasDefault", o.Default != nil),
 		text("Default", defaultOf(o)),
 		defaults(o),
-		text("MinusOne", o.MinusOne),
 		number("Min", lo),
 		number("Max", hi),
 		number("MinLen", o.MinLen),
@@ -74,16 +65,8 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		text("Clear", o.Clear),
 		flag("Unchecked", o.Unchecked),
 		text("Example", o.Example),
-		text("Effect", o.Effect),
-		text("Applies", o.Applies),
-		release("Since", o.Since),
-		release("DraftSince", o.DraftSince),
 		set("Served", version(o.FirstServed())),
 		unless(o.Needs == nil, "Needs", g.capabilitySlice(o.Needs)),
-		text("Platform", o.Platform),
-		unless(o.ReplacedBy == "", "ReplacedBy", jen.Id(o.ReplacedBy)),
-		text("Doc", o.Doc),
-		texts("Traps", o.Traps),
 	)
 }
 
@@ -105,9 +88,9 @@ func defaultOf(o spec.Option) string {
 }
 
 func defaults(o spec.Option) jen.Code {
-	return unless(len(o.Defaults) == 0, "Defaults", jen.Map(jen.Id("SocketType")).String().ValuesFunc(func(v *jen.Group) {
+	return unless(len(o.Defaults) == 0, "defaults", jen.Index().Id("typeDefault").ValuesFunc(func(v *jen.Group) {
 		for _, t := range slices.Sorted(maps.Keys(o.Defaults)) {
-			v.Id(t).Op(":").Lit(o.Defaults[t])
+			v.Values(jen.Id(t), jen.Lit(o.Defaults[t]))
 		}
 	}))
 }

@@ -13,19 +13,22 @@ func (g *generator) socketTypes(f *jen.File) {
 	f.Add(comment("The socket types."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
 		for _, t := range g.SocketTypes {
-			defs.Add(comment(t.Name+" "+t.Doc, about(t)))
+			defs.Add(note(t.Name + " " + t.Doc + " " + about(t)))
 			defs.Id(t.Name).Id("SocketType").Op("=").Lit(int(t.Number))
 		}
 	})
-	f.Line()
-	f.Var().Id("socketTypeNames").Op("=").Index().Id("name").Types(jen.Id("SocketType")).ValuesFunc(func(v *jen.Group) {
-		for _, t := range g.SocketTypes {
-			for _, name := range append([]string{t.Name}, t.Aliases...) {
-				v.Line().Values(jen.Lit(name), jen.Id(t.Name))
-			}
+	var names []pair
+	for _, t := range g.SocketTypes {
+		for _, name := range append([]string{t.Name}, t.Aliases...) {
+			names = append(names, pair{name, t.Name})
 		}
-		v.Line()
-	})
+	}
+	f.Line()
+	f.Var().Id(enumVar("SocketType")).Op("=").Id("enum").Types(jen.Id("SocketType")).Values(
+		text("typ", "SocketType"),
+		text("what", "socket type"),
+		set("names", jen.Index().Id("name").Types(jen.Id("SocketType")).Add(pairs(names))),
+	)
 	f.Line()
 	f.Var().Id("socketTypeTable").Op("=").Index().Id("socketTypeEntry").ValuesFunc(func(v *jen.Group) {
 		for _, t := range g.SocketTypes {
@@ -62,13 +65,20 @@ func rules(name, typ string, list []spec.Rule) jen.Code {
 	}))
 }
 
+// mutes says what a send does at the high-water mark.
+var mutes = map[string]string{
+	"block":            "blocks",
+	"drop":             "drops the message",
+	"fail with EAGAIN": "fails with EAGAIN",
+}
+
 func about(t spec.SocketType) string {
 	var text []string
 	if len(t.Peers) > 0 {
-		text = append(text, "Its peers are "+list(t.Peers)+".")
+		text = append(text, "It talks to "+list(t.Peers)+" sockets.")
 	}
 	if t.Mute != "" {
-		text = append(text, "Over the high-water mark a send will "+t.Mute+".")
+		text = append(text, "At the high-water mark a send "+mutes[t.Mute]+".")
 	}
 	return strings.Join(append(text, since(t.Origin)), " ")
 }

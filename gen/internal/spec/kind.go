@@ -1,6 +1,9 @@
 package spec
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // A Kind is what the generator must know of a kind of option value.
 type Kind struct {
@@ -50,14 +53,10 @@ func (o Option) Range() (lo, hi int64, ok bool) {
 }
 
 // Can reports whether libzmq serves the access, "get" or "set".
-func (o Option) Can(access string) bool {
-	for _, a := range o.Access {
-		if a == access {
-			return true
-		}
-	}
-	return false
-}
+func (o Option) Can(access string) bool { return slices.Contains(o.Access, access) }
+
+// Can reports whether libzmq serves the access, "get" or "set".
+func (c Context) Can(access string) bool { return slices.Contains(c.Access, access) }
 
 // FirstServed is the first release that knows the option's number.
 func (o Option) FirstServed() Version {

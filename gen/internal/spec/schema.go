@@ -7,6 +7,7 @@ type Spec struct {
 	Releases     []Release    `yaml:"releases"`
 	SocketTypes  []SocketType `yaml:"socket_types"`
 	Options      []Option     `yaml:"options"`
+	Topics       []Topic      `yaml:"topics"`
 	Contexts     []Context    `yaml:"context_options"`
 	Enums        []Enum       `yaml:"enums"`
 	Strings      []Strings    `yaml:"strings"`
@@ -39,6 +40,11 @@ func (o Origin) First() Version {
 
 // Draft reports whether the name has never become stable.
 func (o Origin) Draft() bool { return o.Since.IsZero() }
+
+// Former is what had another name in Go before.
+type Former struct {
+	Was string `yaml:"was"` // a deprecated alias
+}
 
 // A SocketType is one of the ZMQ_PAIR family.
 type SocketType struct {
@@ -77,6 +83,7 @@ type Rule struct {
 
 // An Option is a socket option.
 type Option struct {
+	Former
 	Mark
 	Origin
 	Name       string            `yaml:"name,required"`
@@ -111,13 +118,23 @@ type Option struct {
 	Traps      []string          `yaml:"traps"`
 }
 
+// A Topic is a group of socket options that a reader looks for in one place.
+type Topic struct {
+	Mark
+	Name    string   `yaml:"name,required"`
+	Options []string `yaml:"options,required"` // by name
+	Doc     string   `yaml:"doc,required"`
+}
+
 // A Context is a context option.
 type Context struct {
 	Mark
 	Origin
 	Name     string   `yaml:"name,required"`
 	Number   int64    `yaml:"number,required"`
-	Go       string   `yaml:"go"` // the constant, where the name is taken
+	Go       string   `yaml:"go"`     // the constant, where the name is taken
+	Method   string   `yaml:"method"` // what its methods are named after
+	Kind     string   `yaml:"kind"`   // "bool"; else int
 	Access   []string `yaml:"access,required"`
 	Default  string   `yaml:"default"`
 	Min      *int64   `yaml:"min"`
@@ -128,6 +145,7 @@ type Context struct {
 
 // An Enum is a type with named values: an enumeration, or a set of flags.
 type Enum struct {
+	Former
 	Mark
 	Type   string  `yaml:"type,required"`
 	Base   string  `yaml:"base"` // "uint64"; else int

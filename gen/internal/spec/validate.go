@@ -25,6 +25,8 @@ func (s *Spec) validate(p *problems, taken []string) {
 	v.checkReleases()
 	v.checkSocketTypes()
 	v.checkOptions()
+	v.checkTopics()
+	v.checkContextopts()
 	v.checkContexts()
 	v.checkEnums()
 	v.checkStrings()

@@ -10,6 +10,10 @@ func (v validator) checkEnums() {
 	for _, e := range v.Enums {
 		v.declare(e.At("type"), e.Type, "enumeration "+e.Type)
 		v.declare(e.At("type"), "Parse"+e.Type, "the parser of "+e.Type)
+		if e.Was != "" {
+			v.declare(e.At("was"), e.Was, "the former name of "+e.Type)
+			v.declare(e.At("was"), "Parse"+e.Was, "the former parser of "+e.Type)
+		}
 		v.oneOf(e.Mark, "base", e.Base, "uint64")
 		v.doc(e.Mark, "doc", e.Doc)
 		names := newUnique[string](v, "name")

@@ -28,8 +28,13 @@ func (v validator) checkOptions() {
 		}
 		numbers.add(o.Mark, "number", o.Number, o.Name)
 		if v.identifier(o.At("go"), o.Go) {
-			for _, method := range o.methods() {
+			for _, method := range o.methods(o.Go) {
 				methods.add(o.Mark, "go", method, o.Name)
+			}
+		}
+		if o.Was != "" && v.identifier(o.At("was"), o.Was) {
+			for _, method := range o.methods(o.Was) {
+				methods.add(o.Mark, "was", method, o.Name)
 			}
 		}
 		v.checkStatus(o)
@@ -38,17 +43,17 @@ func (v validator) checkOptions() {
 	}
 }
 
-// methods are the names of what is generated for the option.
-func (o Option) methods() []string {
+// methods are the names of what is generated for the option, after its name in Go.
+func (o Option) methods(name string) []string {
 	var names []string
 	if o.Can("get") {
-		names = append(names, o.Go)
+		names = append(names, name)
 	}
 	if o.Can("set") {
-		names = append(names, "Set"+o.Go)
+		names = append(names, "Set"+name)
 	}
 	if o.Clear != "" {
-		names = append(names, "Clear"+o.Go)
+		names = append(names, "Clear"+name)
 	}
 	return names
 }

@@ -331,3 +331,76 @@ func TestSocketTypeInfo(t *testing.T) {
 		t.Errorf("%+v", info)
 	}
 }
+
+// contextValues is zmq.RawContextopts that keeps what it is given.
+type contextValues map[zmq.ContextOption]int
+
+func (c contextValues) GetContext(opt zmq.ContextOption) (int, error) { return c[opt], nil }
+
+func (c contextValues) SetContext(opt zmq.ContextOption, v int) error {
+	c[opt] = v
+	return nil
+}
+
+func TestContextopts(t *testing.T) {
+	raw := contextValues{zmq.SOCKET_LIMIT: 65535}
+	c := zmq.Contextopts{RawContextopts: raw}
+	if n, err := c.SocketLimit(); n != 65535 || err != nil {
+		t.Errorf("SocketLimit: %d, %v", n, err)
+	}
+	if err := errors.Join(c.SetMaxSockets(4), c.SetThreadPriority(7), c.SetStrict(true)); err != nil {
+		t.Error(err)
+	}
+	if n, err := c.MaxSockets(); n != 4 || err != nil || raw[zmq.THREAD_PRIORITY] != 7 {
+		t.Errorf("MaxSockets: %d, %v of %v", n, err, raw)
+	}
+	if on, err := c.Strict(); !on || err != nil || raw[zmq.CONTEXT_STRICT] != 1 {
+		t.Errorf("Strict: %t, %v of %v", on, err, raw)
+	}
+	if got := zmq.SOCKET_LIMIT.String() + " " + zmq.CONTEXT_STRICT.String(); got != "SOCKET_LIMIT/THREAD_PRIORITY STRICT" {
+		t.Errorf("names: %s", got)
+	}
+	if err := (zmq.Contextopts{}).SetMaxSockets(1); !errors.Is(err, zmq.EFAULT) {
+		t.Errorf("no context: %v", err)
+	}
+}
+
+// What had another name before has it still.
+func TestFormerNames(t *testing.T) {
+	raw, s := open()
+	if err := errors.Join(s.SetInt(-7), s.SetStr("text")); err != nil {
+		t.Error(err)
+	}
+	n, err := s.AnInt()
+	m, formerErr := s.Int()
+	if n != -7 || m != n || err != nil || formerErr != nil {
+		t.Errorf("%d, %v and %d, %v", n, err, m, formerErr)
+	}
+	if text, err := s.Str(); text != "text" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	if err := s.ClearStr(); err != nil || raw.values[zmq.A_STRING] != nil {
+		t.Errorf("ClearStr: %v, %v", err, raw.values)
+	}
+	var mood zmq.Humour = zmq.GLAD
+	if got, err := zmq.ParseHumour("glad"); got != mood || err != nil {
+		t.Errorf("ParseHumour: %v, %v", got, err)
+	}
+}
+
+// The name of a constant that changed its value is that of the value in the running release.
+func TestChangingNames(t *testing.T) {
+	for _, test := range []struct {
+		minor int
+		wild  zmq.Mood
+		other string
+	}{{2, 2, "Mood(3)"}, {3, 3, "Mood(2)"}} {
+		runs(t, 4, test.minor, 0)
+		if got, err := zmq.ParseMood("wild"); got != test.wild || got != zmq.WILD() || got.String() != "WILD" || err != nil {
+			t.Errorf("4.%d: %v, %v", test.minor, got, err)
+		}
+		if got := (5 - test.wild).String(); got != test.other {
+			t.Errorf("4.%d: %s", test.minor, got)
+		}
+	}
+}

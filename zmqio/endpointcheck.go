@@ -134,7 +134,7 @@ func (t *Transport) lacksIPv6Locked(endpoint string) bool {
 		return false
 	}
 	opts := rawSockopts(t.sock)
-	if proxy, err := opts.SocksProxy(); err == nil && proxy != "" {
+	if proxy, err := opts.SOCKSProxy(); err == nil && proxy != "" {
 		return false
 	}
 	on, err := opts.IPv6()

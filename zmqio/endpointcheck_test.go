@@ -191,7 +191,7 @@ func TestEndpointBehindAProxy(t *testing.T) {
 	})
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, ConnectionConfig{Bind: []string{}})
-	must(t, tr.Sockopts().SetSocksProxy(proxy.Addr().String()))
+	must(t, tr.Sockopts().SetSOCKSProxy(proxy.Addr().String()))
 	_, err = tr.Connect("tcp://[::1]:9")
 	must(t, err)
 	conn, err = proxy.Accept()

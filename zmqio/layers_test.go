@@ -19,7 +19,7 @@ import (
 // layers are the files of the package, from the bottom to the top. A file uses what files
 // of its own layer and of those below declare.
 var layers = []struct{ name, files string }{
-	{"loop", `background close debug doc errors exception executor fd future handle library loop loops nil operror
+	{"loop", `background close contextopts debug doc errors exception executor fd future handle library loop loops nil operror
 		resident run shutdown signal spare timer`},
 	{"options", `guard priority_linux priority_other topics`},
 	{"transport", `callback closed curve departure departures ending endpointcheck endpoints inproc io ipc monitor protocol read

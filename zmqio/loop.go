@@ -159,16 +159,23 @@ func newContext(c LoopConfig) (*zmq4.Context, error) {
 	// The finalizer terminates a forgotten context, and with it waits, possibly for
 	// ever, on the goroutine that runs all finalizers. A leak is the lesser evil.
 	runtime.SetFinalizer(ctx, nil)
-	if c.IOThreads != 0 {
-		err = ctx.SetIoThreads(c.IOThreads)
-	}
-	if err == nil && c.MaxSockets != 0 {
-		err = ctx.SetMaxSockets(c.MaxSockets)
-	}
-	if err != nil {
-		return nil, errors.Join(zmq.Translate("zmq_ctx_set", err), zmq.Translate("zmq_ctx_term", ctx.Term()))
+	if err := c.configure(zmq.Contextopts{RawContextopts: rawContext{ctx}}); err != nil {
+		return nil, errors.Join(err, zmq.Translate("zmq_ctx_term", ctx.Term()))
 	}
 	return ctx, nil
+}
+
+// configure sets the options of the loop's own context.
+func (c LoopConfig) configure(opts zmq.Contextopts) error {
+	if c.IOThreads != 0 {
+		if err := opts.SetIOThreads(c.IOThreads); err != nil {
+			return err
+		}
+	}
+	if c.MaxSockets != 0 {
+		return opts.SetMaxSockets(c.MaxSockets)
+	}
+	return nil
 }
 
 // Time returns the time since the loop was made, on a clock that never goes back.
@@ -192,7 +199,8 @@ func (l *EventLoop) InLoop() bool { return l.reactor.InLoop() }
 func (l *EventLoop) Share() { l.reactor.Share() }
 
 // Context returns the context of the loop's sockets: LoopConfig.Context, or the loop's own,
-// which Close terminates.
+// which Close terminates. ContextOptions sets its options, those of libzmq's threads before
+// the loop's first socket.
 func (l *EventLoop) Context() *zmq4.Context { return l.context }
 
 // CallSoon arranges for fn to be called on the loop, after all that was given to

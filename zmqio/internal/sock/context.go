@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"runtime"
 	"unsafe"
 
 	"github.com/pebbe/zmq4"
@@ -67,6 +68,51 @@ func makeContext() (*zmq4.Context, error) {
 	*(*bool)(field("opened")) = true
 	*(*bool)(field("retryEINTR")) = true
 	return ctx, nil
+}
+
+// GetContext returns an option of a context. The error is libzmq's errno, or
+// zmq4.ErrorContextClosed.
+//
+// libzmq: zmq_ctx_get
+func GetContext(ctx *zmq4.Context, opt int) (int, error) {
+	handle, err := contextHandle(ctx)
+	if err != nil {
+		return 0, err
+	}
+	n, err := C.zmq_ctx_get(handle, C.int(opt))
+	runtime.KeepAlive(ctx)
+	if n == -1 && err != nil { // -1 without an errno is the value
+		return 0, err
+	}
+	return int(n), nil
+}
+
+// SetContext sets an option of a context to a value of 32 bits. Its errors are those of
+// GetContext.
+//
+// libzmq: zmq_ctx_set
+func SetContext(ctx *zmq4.Context, opt, value int) error {
+	handle, err := contextHandle(ctx)
+	if err != nil {
+		return err
+	}
+	n, err := C.zmq_ctx_set(handle, C.int(opt), C.int(value))
+	runtime.KeepAlive(ctx)
+	if n == 0 {
+		return nil
+	}
+	return err
+}
+
+// contextHandle is libzmq's handle of a context, which stays good until Term is called.
+func contextHandle(ctx *zmq4.Context) (unsafe.Pointer, error) {
+	if errContextFields != nil {
+		return nil, errContextFields
+	}
+	if !*(*bool)(unsafe.Add(unsafe.Pointer(ctx), contextFields["opened"])) {
+		return nil, zmq4.ErrorContextClosed
+	}
+	return *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ctx), contextFields["ctx"])), nil
 }
 
 // contextFields are the places of the fields that zmq4.NewContext sets.

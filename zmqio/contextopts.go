@@ -1,0 +1,34 @@
+package zmqio
+
+import (
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// ContextOptions returns the typed accessors of a context's options. Every goroutine may
+// call them, but not at the same time as zmq4.Context.Term. Some options count only before
+// the context's first socket. A loop makes its first socket with its first transport, so
+// that they can be set on EventLoop.Context of a new loop.
+//
+// The error is ErrInvalidArgument for a nil context. The accessors of a context that was
+// terminated return zmq.ETERM.
+func ContextOptions(ctx *zmq4.Context) (zmq.Contextopts, error) {
+	if ctx == nil {
+		return zmq.Contextopts{}, errNilContext()
+	}
+	return zmq.Contextopts{RawContextopts: rawContext{ctx}}, nil
+}
+
+// rawContext is zmq.RawContextopts of a context.
+type rawContext struct{ ctx *zmq4.Context }
+
+func (r rawContext) GetContext(opt zmq.ContextOption) (int, error) {
+	n, err := sock.GetContext(r.ctx, int(opt))
+	return n, zmq.Translate("zmq_ctx_get", err)
+}
+
+func (r rawContext) SetContext(opt zmq.ContextOption, value int) error {
+	return zmq.Translate("zmq_ctx_set", sock.SetContext(r.ctx, int(opt), value))
+}

@@ -1,0 +1,26 @@
+package zmqio_test
+
+import (
+	"fmt"
+	"log"
+
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// The options of libzmq's threads count before the loop's first transport.
+func ExampleContextOptions() {
+	loop, err := zmqio.NewEventLoop(nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer loop.Close()
+	opts, err := zmqio.ContextOptions(loop.Context())
+	if err != nil {
+		log.Fatal(err)
+	}
+	if err := opts.SetIOThreads(4); err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(opts.IOThreads())
+	// Output: 4 <nil>
+}

@@ -42,7 +42,7 @@ func (t *Transport) warnOpen(endpoint string) {
 		return
 	}
 	t.loop.protect(ExceptionContext{Message: "logger panicked", Transport: t}, func() {
-		t.loop.reactor.Logger().Warn("zmqio: CURVE server without a ZAP handler in its context: every client is let in, whatever its key",
+		t.loop.reactor.Logger().Warn("zmqio: CURVE server without a ZAP handler in its context: every client is let in, whatever its key; package zap serves one",
 			"endpoint", endpoint, "transport", t.String())
 	})
 }

@@ -11,7 +11,7 @@
 //	msg, err := s.Recv(ctx)
 //
 // Package rpc sends requests and receives replies, thousands at a time. Package netio has TCP
-// and Unix sockets, plain or with TLS, on the same loop.
+// and Unix sockets, plain or with TLS, on the same loop. Package zap decides who may connect.
 //
 // Below, a socket is a [Transport] on an [EventLoop], which calls the methods of a [Protocol]
 // that the user writes:
@@ -135,8 +135,9 @@
 // # Security
 //
 // CURVE encrypts, and checks that a client knows the server's key. Which clients come in
-// a ZAP handler decides: a REP or ROUTER that is bound to inproc://zeromq.zap.01 in the
-// same context. Without one every client comes in. A transport that binds as such a server
+// a ZAP handler decides: package zap serves one, with keys in memory or in certificate files.
+// A handler is a REP or ROUTER that is bound to inproc://zeromq.zap.01 in the same context.
+// Without one every client comes in. A transport that binds as such a server
 // logs a warning once. PLAIN without a handler lets no client in.
 //
 // Over ipc the mode of the socket's file decides who connects. It follows the umask. Put

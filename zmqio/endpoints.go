@@ -26,7 +26,7 @@ import (
 // directory of mode 0700 is safe from them.
 //
 // A CURVE server that binds in a context without a ZAP handler lets every client in, and the
-// first Bind of each logs a warning. Bind the handler first. The look for it takes one socket
+// first Bind of each logs a warning. Serve the handler first, by package zap. The look for it takes one socket
 // of MaxSockets for a moment.
 //
 // EMFILE says that a TCP, UDP or WebSocket bind would run out of descriptors, at which

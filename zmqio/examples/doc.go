@@ -7,5 +7,6 @@
 //	httpgateway  HTTP requests become requests to ZeroMQ servers
 //	gateway      the lines of TCP clients are published, on one loop; SIGTERM loses none
 //	service      a server, and its test with package zmqiotest
+//	curve        a service for the clients of an allow-list, which may change while it runs
 //	kvevents     the KV-cache events of a vLLM server, with those missed replayed
 package examples

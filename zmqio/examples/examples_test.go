@@ -6,29 +6,36 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // The first five programs have no more lines than the same programs with pebbe/zmq4, which
 // have 79, 69, 98, 76 and 46 without blank lines and comments.
 func TestLength(t *testing.T) {
-	const most = 79 + 69 + 98 + 76 + 46
+	atMost(t, 79+69+98+76+46,
+		"callers/main.go", "pubsub/main.go", "broker/main.go", "httpgateway/main.go", "service/main.go", "service/main_test.go")
+	atMost(t, 57, "curve/main.go") // as long as that with pebbe/zmq4
+}
+
+// atMost counts the lines of files without blank lines and comments.
+func atMost(t *testing.T, most int, files ...string) {
+	t.Helper()
 	lines := 0
-	for _, file := range []string{
-		"callers/main.go", "pubsub/main.go", "broker/main.go", "httpgateway/main.go", "service/main.go", "service/main_test.go",
-	} {
+	for _, file := range files {
 		text, err := os.ReadFile(file)
 		zmqiotest.Must(t, err)
 		text = regexp.MustCompile(`(?m)^\s*//.*$`).ReplaceAll(text, nil)
 		lines += len(regexp.MustCompile(`(?m)^.*\S.*$`).FindAll(text, -1))
 	}
 	if lines > most {
-		t.Errorf("the programs have %d lines, want %d at most", lines, most)
+		t.Errorf("%q have %d lines, want %d at most", files, lines, most)
 	}
 }
 
@@ -229,6 +236,49 @@ print(s.recv().decode())
 	client.want("[('be', 2), ('not', 1), ('or', 1), ('to', 2)]")
 	client.want("no text")
 	client.exits()
+	p.terminate()
+	p.exits()
+}
+
+// Clients of pyzmq come in while their certificates are in the directory.
+func TestCurve(t *testing.T) {
+	if !zmq.Has(zmq.CapabilityCurve) {
+		t.Skip("this libzmq has no CURVE")
+	}
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	for _, name := range []string{"server", "ann", "bob"} {
+		program(t, "curve", "keys", file(name+".key")).exits()
+	}
+	program(t, "curve", "keys", file("ann.key")).fails() // and keeps what is there
+	zmqiotest.Must(t, os.Mkdir(file("clients"), 0o700))
+	zmqiotest.Must(t, os.Rename(file("ann.key"), file("clients/ann.key")))
+	p := program(t, "curve", "serve", file("server.key_secret"), file("clients"), "tcp://127.0.0.1:*")
+	endpoint := strings.TrimPrefix(p.line(), "serving at ")
+	call := func(name, want string) {
+		t.Helper()
+		client := script(t, `
+import zmq.auth
+from zmq.utils.monitor import recv_monitor_message
+s = ctx.socket(zmq.REQ)
+s.linger = 0
+s.curve_publickey, s.curve_secretkey = zmq.auth.load_certificate(args[1])
+s.curve_serverkey, _ = zmq.auth.load_certificate(args[2])
+m = s.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+s.connect(args[0])
+s.send(b"hello")
+if recv_monitor_message(m)["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+    print(s.recv().decode())
+else:
+    print("refused")
+s.disable_monitor()
+s.close()
+`, endpoint, file(name+".key_secret"), file("server.key"))
+		client.want(want)
+		client.exits()
+	}
+	call("ann", "HELLO")
+	call("bob", "refused")
 	p.terminate()
 	p.exits()
 }

@@ -167,3 +167,11 @@ func (p *process) exits() {
 		p.t.Errorf("%s: %v", filepath.Base(p.cmd.Path), err)
 	}
 }
+
+// fails waits until the process ends, which must not be with status 0.
+func (p *process) fails() {
+	p.t.Helper()
+	if err := <-p.ended; err == nil {
+		p.t.Errorf("%s did not fail", filepath.Base(p.cmd.Path))
+	}
+}

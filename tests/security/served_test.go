@@ -1,0 +1,249 @@
+package security
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zap"
+)
+
+// A gate is a handler of package zap that does as it is told.
+type gate struct {
+	condition
+	asked []zap.Request
+	next  zap.Handler
+}
+
+func (g *gate) Authenticate(ctx context.Context, r zap.Request) (zap.Identity, error) {
+	var next zap.Handler
+	g.Change(func() {
+		g.asked = append(g.asked, r)
+		next = g.next
+	})
+	return next(ctx, r)
+}
+
+func (g *gate) become(next zap.Handler) { g.Change(func() { g.next = next }) }
+
+// errs returns a handler that returns err, and an identity that must not count.
+func errs(err error) zap.Handler {
+	return func(context.Context, zap.Request) (zap.Identity, error) {
+		return zap.Identity{UserID: "ann"}, err
+	}
+}
+
+// What zap.Serve makes of a handler: who is let in, and what the monitors say of who is not.
+// Whatever a handler does, the next client is asked about.
+func TestServed(t *testing.T) {
+	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	loop.SetExceptionHandler(func(*zmqio.EventLoop, zmqio.ExceptionContext) {}) // tested in package zap
+	g := new(gate)
+	stuck := make(chan struct{})
+	defer close(stuck)
+	server, err := zap.Config{Requests: 1, Timeout: 50 * time.Millisecond}.Serve(loop, g.Authenticate)
+	must(t, err)
+	t.Cleanup(func() { must(t, server.Close()) })
+	allow := zap.Allow(zap.Anyone, netip.MustParsePrefix("127.0.0.1/32"))
+	for _, c := range []struct {
+		name           string
+		handler        zap.Handler
+		server, client verdict
+	}{
+		{"denied", errs(zap.ErrDenied), auth(400), auth(400)},
+		{"denied by network", zap.Deny(zap.Anyone, netip.MustParsePrefix("127.0.0.0/8")), auth(400), auth(400)},
+		{"temporary failure", errs(zap.ErrTemporary), auth(300), noDetail},
+		{"error", errs(errors.New("broken")), auth(500), auth(500)},
+		{"panic", func(context.Context, zap.Request) (zap.Identity, error) { panic("in a handler") }, auth(500), auth(500)},
+		{"invalid identity", func(context.Context, zap.Request) (zap.Identity, error) {
+			return zap.Identity{UserID: "\x00"}, nil
+		}, auth(500), auth(500)},
+		{"no answer", func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
+			<-stuck
+			return zap.Identity{}, nil
+		}, auth(500), auth(500)},
+		{"an answer at the end of the context", func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
+			<-ctx.Done()
+			return zap.Identity{}, ctx.Err()
+		}, auth(500), auth(500)},
+	} {
+		for _, a := range askers(t) {
+			t.Run(a.name+"/"+c.name, func(t *testing.T) {
+				g.become(c.handler)
+				server := bind(t, loop, a.server)
+				client := connect(t, loop, server, a.client, handshakeWithin(impatient))
+				refusal{server: c.server, client: c.client}.check(t, server, client, func() *party {
+					g.become(allow)
+					return connect(t, loop, server, a.client)
+				})
+			})
+		}
+	}
+}
+
+// What the handler is asked.
+func TestServedRequests(t *testing.T) {
+	needs(t, handshakes)
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	for _, a := range askers(t) {
+		t.Run(a.name, func(t *testing.T) {
+			g := &gate{next: zap.Anyone}
+			asked, err := zap.Serve(loop, g.Authenticate)
+			must(t, err)
+			defer func() { must(t, asked.Close()) }()
+			server := bind(t, loop, a.server, func(o zmq.Sockopts) error { return o.SetRoutingID([]byte("me")) })
+			talk(t, server, connect(t, loop, server, a.client))
+			g.Lock()
+			defer g.Unlock()
+			for _, r := range g.asked {
+				var got []string
+				switch r.Mechanism {
+				case zmq.PLAIN:
+					got = []string{r.Username, r.Password}
+				case zmq.CURVE:
+					got = []string{string(r.PublicKey[:])}
+				}
+				if r.Domain != "test" || r.Address != netip.MustParseAddr("127.0.0.1") || r.Peer != "127.0.0.1" || string(r.RoutingID) != "me" ||
+					r.Mechanism.String() != a.name || strings.Join(got, "|") != strings.Join(a.credentials, "|") {
+					t.Errorf("asked %+v", r)
+				}
+			}
+			if len(g.asked) == 0 {
+				t.Error("the handler was not asked")
+			}
+		})
+	}
+}
+
+// Over ipc a peer has no address, and libzmq tells on Linux which process it is.
+func TestServedOverIPC(t *testing.T) {
+	needs(t, handshakes)
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	g := &gate{next: zap.Deny(zap.Anyone, netip.MustParsePrefix("0.0.0.0/0"), netip.MustParsePrefix("::/0"))}
+	asked, err := zap.Serve(loop, g.Authenticate)
+	must(t, err)
+	defer func() { must(t, asked.Close()) }()
+	server, err := create(t, loop, zmqio.ConnectionConfig{Bind: []string{"ipc://" + socketPath(t)}}, domain("test"))
+	must(t, err)
+	talk(t, server, connect(t, loop, server))
+	g.Lock()
+	defer g.Unlock()
+	want := ""
+	if runtime.GOOS == "linux" {
+		want = fmt.Sprintf(":%d:%d:%d", os.Getuid(), os.Getgid(), os.Getpid())
+	}
+	for _, r := range g.asked {
+		if r.Address.IsValid() || !strings.HasSuffix(r.Peer, want) {
+			t.Errorf("asked about %v, %q, want one that ends in %q", r.Address, r.Peer, want)
+		}
+		if _, err := zap.Allow(zap.Anyone, netip.MustParsePrefix("0.0.0.0/0"))(t.Context(), r); !errors.Is(err, zap.ErrDenied) {
+			t.Errorf("Allow: %v", err)
+		}
+	}
+}
+
+// A handler on one loop serves the servers of another, in a context that both use and neither
+// has made.
+func TestServedContext(t *testing.T) {
+	needs(t, handshakes, zmq.CapabilityCurve)
+	since(t, "4.3.3", stuckPeersTakeMessages)
+	checkLeaks(t)
+	shared, err := zmq4.NewContext()
+	must(t, err)
+	defer func() { must(t, shared.Term()) }()
+	t.Run("", func(t *testing.T) {
+		j := &journal{}
+		own, client := zap.NewCertificate(nil), zap.NewCertificate(nil)
+		keys := new(zap.Keys)
+		keys.Add(client.Public, zap.Identity{})
+		asked, err := zap.Serve(newLoop(t, &zmqio.LoopConfig{Context: shared}), keys.Authenticate)
+		must(t, err)
+		defer func() { must(t, asked.Close()) }()
+		loop := newLoop(t, &zmqio.LoopConfig{Context: shared, Logger: slog.New(j)})
+		server := bind(t, loop, own.AsServer)
+		refused := connect(t, loop, server, zap.NewCertificate(nil).AsClient(own.Public))
+		refusal{server: auth(400), client: auth(400)}.check(t, server, refused, func() *party {
+			return connect(t, loop, server, client.AsClient(own.Public))
+		})
+		if logged := j.take(); len(logged) > 0 {
+			t.Errorf("logged %q", logged)
+		}
+	})
+}
+
+// What is no request gets no answer that lets a client in, and clients come in as before.
+func TestServedGarbage(t *testing.T) {
+	needs(t, handshakes, zmq.CapabilityCurve)
+	since(t, "4.3.3", stuckPeersTakeMessages)
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	loop.SetExceptionHandler(func(*zmqio.EventLoop, zmqio.ExceptionContext) {})
+	keys := new(zap.Keys)
+	asked, err := zap.Serve(loop, keys.Authenticate)
+	must(t, err)
+	defer func() { must(t, asked.Close()) }()
+	own, client, other := zap.NewCertificate(nil), zap.NewCertificate(nil), zap.NewCertificate(nil)
+	keys.Add(client.Public, zap.Identity{})
+	garbage, err := create(t, loop, zmqio.ConnectionConfig{Connect: []string{zapEndpoint}})
+	must(t, err)
+	server := bind(t, loop, own.AsServer)
+	for _, msg := range [][][]byte{frames(""), frames("x"), frames("", "1.0"), frames("", "1.0", "1"), frames("", "1.0", "1", "", "", "", "CURVE", "k")} {
+		must(t, garbage.tr.Write(msg))
+	}
+	garbage.wait(func() bool { return len(garbage.got) == 2 })
+	garbage.wantGot("|1.0|1|400|denied||", "|1.0|1|400|denied||")
+	refused := connect(t, loop, server, other.AsClient(own.Public))
+	refusal{server: auth(400), client: auth(400)}.check(t, server, refused, func() *party {
+		return connect(t, loop, server, client.AsClient(own.Public))
+	})
+}
+
+// A CURVE server warns of no handler only while none serves.
+func TestServedWarnsOfNothing(t *testing.T) {
+	needs(t, 0, zmq.CapabilityCurve)
+	checkLeaks(t)
+	j := &journal{}
+	loop := newLoop(t, &zmqio.LoopConfig{Logger: slog.New(j)})
+	own := zap.NewCertificate(nil)
+	server, err := zap.Serve(loop, zap.Anyone)
+	must(t, err)
+	bind(t, loop, own.AsServer)
+	if logged := j.take(); len(logged) > 0 {
+		t.Errorf("logged %q", logged)
+	}
+	must(t, server.Close())
+	bind(t, loop, own.AsServer)
+	if logged := j.take(); len(logged) != 1 {
+		t.Errorf("logged %q after the handler was closed", logged)
+	}
+}
+
+// A certificate without its secret key makes neither a server nor a client.
+func TestPublicCertificate(t *testing.T) {
+	needs(t, 0, zmq.CapabilityCurve)
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	c := zap.NewCertificate(nil)
+	c.Secret = zmq.CurveKey{}
+	for _, set := range []setter{c.AsServer, c.AsClient(c.Public)} {
+		if _, err := create(t, loop, zmqio.ConnectionConfig{Bind: []string{anyPort}}, set); !errors.Is(err, zap.ErrCertificate) {
+			t.Errorf("the error is %v", err)
+		}
+	}
+}

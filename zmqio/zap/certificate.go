@@ -1,0 +1,278 @@
+package zap
+
+import (
+	"bytes"
+	"crypto/ecdh"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+// Errors of certificate files. Use errors.Is.
+var (
+	// ErrCertificate says that a text is not a certificate, or cannot be one.
+	ErrCertificate = errors.New("zap: not a certificate")
+	// ErrExposed refuses a secret key that other users can read. It is also
+	// fs.ErrPermission.
+	ErrExposed error = exposed{}
+)
+
+type exposed struct{}
+
+func (exposed) Error() string {
+	return "zap: other users have access to the secret key; chmod 600 takes that from them"
+}
+func (exposed) Unwrap() error { return fs.ErrPermission }
+
+// NewKeypair returns a new pair of CURVE keys. It needs no libzmq.
+func NewKeypair() (public, secret zmq.CurveKey) {
+	key, err := ecdh.X25519().GenerateKey(rand.Reader)
+	if err != nil {
+		panic(err) // crypto/rand does not fail
+	}
+	return zmq.CurveKey(key.PublicKey().Bytes()), zmq.CurveKey(key.Bytes())
+}
+
+// PublicKey returns the public key of a secret one.
+func PublicKey(secret zmq.CurveKey) zmq.CurveKey {
+	key, err := ecdh.X25519().NewPrivateKey(secret[:])
+	if err != nil {
+		panic(err) // any 32 bytes are a key
+	}
+	return zmq.CurveKey(key.PublicKey().Bytes())
+}
+
+// A Certificate is a pair of CURVE keys, or a public key alone, as certificate files have
+// them: those of czmq, its zcert format, and those of pyzmq.
+type Certificate struct {
+	Public zmq.CurveKey
+	// Secret is zero where the certificate is public.
+	Secret zmq.CurveKey
+	// Metadata is what else the file says. Dir makes it Identity.Metadata.
+	Metadata map[string]string
+}
+
+// NewCertificate returns a certificate of a new pair of keys.
+func NewCertificate(metadata map[string]string) Certificate {
+	public, secret := NewKeypair()
+	return Certificate{public, secret, metadata}
+}
+
+// String returns the public key alone.
+func (c Certificate) String() string { return c.Public.String() }
+
+// AsServer makes a socket a CURVE server, for ConnectionConfig.Configure.
+func (c Certificate) AsServer(o zmq.Sockopts) error {
+	if err := c.needsSecret(); err != nil {
+		return err
+	}
+	if err := o.SetCurveServer(true); err != nil {
+		return err
+	}
+	return o.SetCurveSecretKey(c.Secret)
+}
+
+// AsClient returns what makes a socket a CURVE client of the server with a public key, for
+// ConnectionConfig.Configure.
+func (c Certificate) AsClient(server zmq.CurveKey) func(zmq.Sockopts) error {
+	return func(o zmq.Sockopts) error {
+		if err := c.needsSecret(); err != nil {
+			return err
+		}
+		if err := o.SetCurveServerKey(server); err != nil {
+			return err
+		}
+		if err := o.SetCurvePublicKey(c.Public); err != nil {
+			return err
+		}
+		return o.SetCurveSecretKey(c.Secret)
+	}
+}
+
+func (c Certificate) needsSecret() error {
+	if c.Secret == (zmq.CurveKey{}) {
+		return fmt.Errorf("%w: %v has no secret key", ErrCertificate, c)
+	}
+	return nil
+}
+
+// ReadCertificate reads a certificate file. A secret key in a file to which the group or
+// others have access is ErrExposed: pyzmq leaves its files so, under a common umask. Where
+// that is meant, os.ReadFile and ParseCertificate read the file. The other errors are
+// ErrCertificate and those of the system.
+func ReadCertificate(path string) (Certificate, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Certificate{}, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return Certificate{}, err
+	}
+	var text bytes.Buffer
+	if _, err := text.ReadFrom(f); err != nil {
+		return Certificate{}, err
+	}
+	c, err := ParseCertificate(text.Bytes())
+	if err == nil && c.Secret != (zmq.CurveKey{}) && info.Mode()&0o077 != 0 {
+		c, err = Certificate{}, ErrExposed
+	}
+	if err != nil {
+		return c, fmt.Errorf("%s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ParseCertificate reads the text of a certificate file. The error is ErrCertificate. It is
+// also the error for keys that are not a pair.
+func ParseCertificate(text []byte) (Certificate, error) {
+	var c Certificate
+	var section, public, secret string
+	for line := range strings.Lines(string(text)) {
+		name, value, err := parseLine(line)
+		switch indented := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"); {
+		case err != nil:
+			return Certificate{}, err
+		case name == "":
+		case !indented:
+			section = name
+		case section == "curve" && name == "public-key":
+			public = value
+		case section == "curve" && name == "secret-key":
+			secret = value
+		case section == "metadata":
+			if c.Metadata == nil {
+				c.Metadata = make(map[string]string)
+			}
+			c.Metadata[name] = value
+		}
+	}
+	if public == "" {
+		return Certificate{}, fmt.Errorf("%w: it has no public key", ErrCertificate)
+	}
+	if err := c.Public.UnmarshalText([]byte(public)); err != nil {
+		return Certificate{}, fmt.Errorf("%w: public key: %w", ErrCertificate, err)
+	}
+	if secret == "" {
+		return c, nil
+	}
+	if err := c.Secret.UnmarshalText([]byte(secret)); err != nil {
+		return Certificate{}, fmt.Errorf("%w: the secret key is not Z85", ErrCertificate) // and not in any text
+	}
+	if PublicKey(c.Secret) != c.Public {
+		return Certificate{}, fmt.Errorf("%w: its keys are not a pair", ErrCertificate)
+	}
+	return c, nil
+}
+
+// parseLine reads a line: a name, and behind = a value. A value ends with its quote, or
+// without quotes with the line or a comment. No character is escaped.
+func parseLine(line string) (name, value string, err error) {
+	line = strings.TrimSpace(line)
+	if line == "" || line[0] == '#' {
+		return "", "", nil
+	}
+	name, value, _ = strings.Cut(line, "=")
+	if name, value = strings.TrimSpace(name), strings.TrimSpace(value); value == "" {
+		name, _, _ = strings.Cut(name, "#")
+		return strings.TrimSpace(name), "", nil
+	}
+	if quote := value[:1]; quote == `"` || quote == "'" {
+		var rest string
+		var closed bool
+		value, rest, closed = strings.Cut(value[1:], quote)
+		if rest = strings.TrimSpace(rest); !closed || rest != "" && rest[0] != '#' {
+			return "", "", fmt.Errorf("%w: the value of %q is not one in quotes", ErrCertificate, name)
+		}
+		return name, value, nil
+	}
+	value, _, _ = strings.Cut(value, "#")
+	return name, strings.TrimSpace(value), nil
+}
+
+// SecretSuffix is what the name of a secret certificate file has behind that of the public
+// one, with czmq and pyzmq as well.
+const SecretSuffix = "_secret"
+
+// WriteFiles writes the public certificate to path, which ends in .key for Dir and pyzmq, and
+// the secret one to path with SecretSuffix. Only the owner can read and write the latter. A
+// certificate without a secret key is one file. Files that exist are not overwritten: the
+// error is fs.ErrExist. It is ErrCertificate for metadata that the format cannot hold.
+func (c Certificate) WriteFiles(path string) error {
+	public, err := c.text(false)
+	if err != nil {
+		return err
+	}
+	if c.Secret == (zmq.CurveKey{}) {
+		return create(path, public, 0o644)
+	}
+	if PublicKey(c.Secret) != c.Public {
+		return fmt.Errorf("%w: its keys are not a pair", ErrCertificate)
+	}
+	secret, err := c.text(true)
+	if err != nil {
+		return err
+	}
+	if err := create(path+SecretSuffix, secret, 0o600); err != nil {
+		return err
+	}
+	if err := create(path, public, 0o644); err != nil {
+		return errors.Join(err, os.Remove(path+SecretSuffix))
+	}
+	return nil
+}
+
+// create writes a file that is not there. What it cannot write whole it removes.
+func create(path string, text []byte, mode fs.FileMode) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	if err = errors.Join(err, f.Close()); err != nil {
+		return errors.Join(err, os.Remove(path))
+	}
+	return nil
+}
+
+// text returns the text of the public or of the secret file.
+func (c Certificate) text(secret bool) ([]byte, error) {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "#   ****  Generated on %s by zmqio  ****\n", time.Now().Format(time.DateTime))
+	if secret {
+		b.WriteString("#   ZeroMQ CURVE **Secret** Certificate\n" +
+			"#   DO NOT PROVIDE THIS FILE TO OTHER USERS nor change its permissions.\n\n")
+	} else {
+		b.WriteString("#   ZeroMQ CURVE Public Certificate\n" +
+			"#   Exchange securely, or use a secure mechanism to verify the contents\n" +
+			"#   of this file after exchange.\n\n")
+	}
+	b.WriteString("metadata\n")
+	for _, name := range slices.Sorted(maps.Keys(c.Metadata)) {
+		value := c.Metadata[name]
+		quote := `"`
+		if strings.Contains(value, quote) {
+			quote = "'"
+		}
+		if name == "" || strings.ContainsFunc(name, isNotName) || strings.Contains(value, quote) || strings.ContainsFunc(value, isControl) {
+			return nil, fmt.Errorf("%w: a file cannot hold metadata %q = %q", ErrCertificate, name, value)
+		}
+		fmt.Fprintf(&b, "    %s = %s%s%s\n", name, quote, value, quote)
+	}
+	fmt.Fprintf(&b, "curve\n    public-key = \"%v\"\n", c.Public)
+	if secret {
+		fmt.Fprintf(&b, "    secret-key = \"%v\"\n", c.Secret)
+	}
+	return b.Bytes(), nil
+}
+
+func isControl(c rune) bool { return c < ' ' || c == 0x7f }

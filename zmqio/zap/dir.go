@@ -1,0 +1,174 @@
+package zap
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A Dir is a store of the CURVE clients that may come in: those whose public certificates are
+// the files *.key of a directory. It follows changes of the directory, and so does what it
+// lets in: at most once a second a request looks at the names, sizes and times of the files,
+// and reads those that have changed. Its methods may be called from every goroutine.
+//
+// The user id of a client is the name of its file without .key, and its metadata that of the
+// file. Of two files with the same key the first by name counts. A file that cannot be read
+// lets no client in.
+type Dir struct {
+	path   string
+	logger *slog.Logger
+	now    func() time.Time
+
+	mu     sync.Mutex
+	looked time.Time
+	files  map[string]entry
+	keys   *Keys
+	err    error // of reading the directory
+}
+
+// An entry is a file as it was when it was read.
+type entry struct {
+	size    int64
+	changed time.Time
+	read    time.Time
+	cert    Certificate
+	err     error
+}
+
+const (
+	// lookInterval is how long a Dir does not look again.
+	lookInterval = time.Second
+	// settling is how long a file has to be unchanged before its time tells of changes: file
+	// systems have clocks of up to two seconds.
+	settling = 2 * time.Second
+)
+
+// NewDir returns the store of a directory. The logger is told of files that cannot be read
+// later; nil is slog.Default(). The error is that of Reload.
+func NewDir(path string, logger *slog.Logger) (*Dir, error) {
+	if logger == nil {
+		logger = slog.Default()
+	}
+	d := &Dir{path: path, logger: logger, now: time.Now}
+	if err := d.Reload(); err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// Reload looks at the directory at once. The errors are those of the system where the
+// directory cannot be read, and where files cannot, and ErrCertificate and ErrIdentity for
+// what is no certificate. The store has what could be read.
+func (d *Dir) Reload() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	_ = d.lookLocked()
+	errs := []error{d.err}
+	for _, name := range slices.Sorted(maps.Keys(d.files)) {
+		errs = append(errs, d.files[name].err)
+	}
+	return errors.Join(errs...)
+}
+
+// Len returns the number of keys.
+func (d *Dir) Len() int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.keys.Len()
+}
+
+// Authenticate is a Handler: it lets CURVE clients in whose certificates are in the directory,
+// and denies everything else. While the directory cannot be read it returns the error.
+func (d *Dir) Authenticate(ctx context.Context, r Request) (Identity, error) {
+	keys, failed, err := d.current()
+	for _, e := range failed {
+		d.logger.Warn("zap: a certificate cannot be read, and lets no client in", "error", e)
+	}
+	if err != nil {
+		return Identity{}, err
+	}
+	return keys.Authenticate(ctx, r)
+}
+
+// current returns the keys, and the errors of files that are new.
+func (d *Dir) current() (keys *Keys, failed []error, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if since := d.now().Sub(d.looked); since < 0 || since >= lookInterval {
+		failed = d.lookLocked()
+	}
+	return d.keys, failed, d.err
+}
+
+// lookLocked reads what has changed, and returns the errors that are new. Caller holds d.mu.
+func (d *Dir) lookLocked() (failed []error) {
+	d.looked = d.now()
+	list, err := os.ReadDir(d.path)
+	d.err = err
+	files := make(map[string]entry)
+	d.keys = new(Keys)
+	for _, f := range slices.Backward(list) { // of the same key the first is the last to be added
+		user, isKey := strings.CutSuffix(f.Name(), ".key")
+		if !isKey || user == "" {
+			continue
+		}
+		before, known := d.files[f.Name()]
+		e, there := d.look(f.Name(), before)
+		if !there {
+			continue
+		}
+		files[f.Name()] = e
+		switch {
+		case e.err == nil:
+			d.keys.Add(e.cert.Public, Identity{user, e.cert.Metadata})
+		case !known || before.err == nil || before.err.Error() != e.err.Error():
+			failed = append(failed, e.err)
+		}
+	}
+	d.files = files
+	return failed
+}
+
+// look returns a file as it is, which is as it was before where it has not changed. A
+// directory is not there.
+func (d *Dir) look(name string, before entry) (e entry, there bool) {
+	path := filepath.Join(d.path, name)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist) || err == nil && info.IsDir():
+		return entry{}, false
+	case err != nil:
+		return entry{err: err}, true
+	}
+	e = entry{size: info.Size(), changed: info.ModTime(), read: d.looked}
+	if e.size == before.size && e.changed.Equal(before.changed) && before.read.Sub(before.changed) > settling {
+		return before, true
+	}
+	if e.cert, e.err = readPublic(path); e.err == nil {
+		who := Identity{strings.TrimSuffix(name, ".key"), e.cert.Metadata}
+		if err := who.check(); err != nil {
+			e.err = &os.PathError{Op: "read", Path: path, Err: err}
+		}
+	}
+	return e, true
+}
+
+// readPublic reads the public part of a certificate file.
+func readPublic(path string) (Certificate, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Certificate{}, err
+	}
+	c, err := ParseCertificate(text)
+	if err != nil {
+		return Certificate{}, &os.PathError{Op: "read", Path: path, Err: err}
+	}
+	return Certificate{Public: c.Public, Metadata: c.Metadata}, nil
+}

@@ -1,0 +1,120 @@
+package zap
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"net/netip"
+	"slices"
+
+	"github.com/zmqio/zmq"
+)
+
+// Anyone is a Handler that lets every peer in. The user id of PLAIN is the name, of CURVE the
+// text of the key, and else "anonymous". No password is looked at.
+func Anyone(_ context.Context, r Request) (Identity, error) {
+	switch r.Mechanism {
+	case zmq.PLAIN:
+		return Identity{UserID: r.Username}, nil
+	case zmq.CURVE:
+		return Identity{UserID: r.PublicKey.String()}, nil
+	case zmq.GSSAPI:
+		return Identity{UserID: r.Principal}, nil
+	}
+	return Identity{UserID: "anonymous"}, nil
+}
+
+// Passwords are the passwords of PLAIN, by the name of the user. The map must not be changed
+// while it is used. PLAIN sends passwords in the clear.
+type Passwords map[string]string
+
+// Authenticate is a Handler: it lets PLAIN clients in that have the right password, with the
+// name as user id, and denies everything else.
+func (p Passwords) Authenticate(_ context.Context, r Request) (Identity, error) {
+	want, ok := p[r.Username]
+	a, b := sha256.Sum256([]byte(want)), sha256.Sum256([]byte(r.Password))
+	right := subtle.ConstantTimeCompare(a[:], b[:]) == 1
+	if r.Mechanism != zmq.PLAIN || !ok || !right {
+		return Identity{}, ErrDenied
+	}
+	return Identity{UserID: r.Username}, nil
+}
+
+// Mechanisms are the handlers of three mechanisms. A nil one denies.
+type Mechanisms struct{ Null, Plain, Curve Handler }
+
+// Authenticate is a Handler: it asks the one of the mechanism.
+func (m Mechanisms) Authenticate(ctx context.Context, r Request) (Identity, error) {
+	var h Handler
+	switch r.Mechanism {
+	case zmq.NULL:
+		h = m.Null
+	case zmq.PLAIN:
+		h = m.Plain
+	case zmq.CURVE:
+		h = m.Curve
+	}
+	return h.ask(ctx, r)
+}
+
+// Domains are handlers by the ZAP_DOMAIN of the server. That of "*" is for all other domains.
+// The map must not be changed while it is used.
+type Domains map[string]Handler
+
+// Authenticate is a Handler: it asks the one of the domain, and denies where there is none.
+func (d Domains) Authenticate(ctx context.Context, r Request) (Identity, error) {
+	h, ok := d[r.Domain]
+	if !ok {
+		h = d["*"]
+	}
+	return h.ask(ctx, r)
+}
+
+// ask calls h, and denies where that is nil.
+func (h Handler) ask(ctx context.Context, r Request) (Identity, error) {
+	if h == nil {
+		return Identity{}, ErrDenied
+	}
+	return h(ctx, r)
+}
+
+// Allow returns a Handler that asks h about peers whose address is in one of the networks, and
+// denies others. Peers over ipc, which have no address, are denied.
+func Allow(h Handler, networks ...netip.Prefix) Handler {
+	networks = unmapped(networks)
+	return func(ctx context.Context, r Request) (Identity, error) {
+		if !contain(networks, r.Address) {
+			return Identity{}, ErrDenied
+		}
+		return h.ask(ctx, r)
+	}
+}
+
+// Deny returns a Handler that denies peers whose address is in one of the networks, and asks h
+// about others.
+func Deny(h Handler, networks ...netip.Prefix) Handler {
+	networks = unmapped(networks)
+	return func(ctx context.Context, r Request) (Identity, error) {
+		if contain(networks, r.Address) {
+			return Identity{}, ErrDenied
+		}
+		return h.ask(ctx, r)
+	}
+}
+
+// contain reports whether one of the networks has addr, whatever its zone is.
+func contain(networks []netip.Prefix, addr netip.Addr) bool {
+	addr = addr.WithZone("")
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// unmapped returns networks with those of IPv4 in IPv6 as IPv4, as Request.Address is.
+func unmapped(networks []netip.Prefix) []netip.Prefix {
+	networks = slices.Clone(networks)
+	for i, p := range networks {
+		if p.Addr().Is4In6() && p.Bits() >= 96 {
+			networks[i] = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+		}
+	}
+	return networks
+}

@@ -1,0 +1,221 @@
+package zap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// DefaultRequests and DefaultTimeout are what Config has where it has 0.
+const (
+	DefaultRequests = 256
+	DefaultTimeout  = 10 * time.Second
+)
+
+// endpoint is where the sockets of a context find its ZAP handler.
+const endpoint = "inproc://zeromq.zap.01"
+
+// Config says how to serve. The zero value is fine.
+type Config struct {
+	// Requests bounds the requests that are in flight at the same time; 0 is
+	// DefaultRequests. More wait in libzmq, until the handshakes that they are for are over.
+	Requests int
+	// Timeout is how long a Handler has; 0 is DefaultTimeout. Afterwards the peer is refused,
+	// and the request is no longer in flight, also where its Handler goes on.
+	Timeout time.Duration
+}
+
+// A Server answers the ZAP requests of a context. Its methods may be called from every
+// goroutine.
+type Server struct {
+	loop    *zmqio.EventLoop
+	t       *zmqio.Transport
+	handler Handler
+	most    int
+	timeout time.Duration
+	ctx     context.Context // of the handlers
+	end     context.CancelFunc
+
+	mu       sync.Mutex // it comes before the locks of package zmqio
+	inFlight int
+	reported time.Time // when the exception handler was last told of something
+	untold   int       // errors since then that it was not told of
+}
+
+// Serve makes h the ZAP handler of the context of l, until Server.Close or the end of the
+// loop. A nil l is zmqio.DefaultLoop. The handlers of requests run on goroutines of their own,
+// and the answers go out in any order. For a context that was made elsewhere give l that one
+// in LoopConfig.Context.
+//
+// A handler that panics, or does not return in time, and a request that is malformed refuse
+// the peer, and the server goes on. The exception handler of the loop is told of them, and of
+// errors other than ErrDenied and ErrTemporary, at most once a second.
+//
+// While no goroutine runs the loop peers wait in their handshakes. The errors are
+// zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, and EADDRINUSE where the context has a
+// handler.
+func Serve(l *zmqio.EventLoop, h Handler) (*Server, error) { return Config{}.Serve(l, h) }
+
+// Serve is the function of the same name, with a Config.
+func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
+	switch {
+	case h == nil:
+		return nil, fmt.Errorf("%w: nil handler", zmqio.ErrInvalidArgument)
+	case c.Requests < 0 || c.Timeout < 0:
+		return nil, fmt.Errorf("%w: Requests and Timeout must not be negative: %d, %v", zmqio.ErrInvalidArgument, c.Requests, c.Timeout)
+	}
+	if l == nil {
+		var err error
+		if l, err = zmqio.DefaultLoop(); err != nil {
+			return nil, err
+		}
+	}
+	s := &Server{
+		loop: l, handler: h, most: cmp.Or(c.Requests, DefaultRequests), timeout: cmp.Or(c.Timeout, DefaultTimeout),
+	}
+	s.ctx, s.end = context.WithCancel(context.Background())
+	_, _, err := l.CreateZmqConnection(s.ctx, func() zmqio.Protocol { return &protocol{s: s} }, zmq.ROUTER, zmqio.ConnectionConfig{
+		Bind: []string{endpoint}, Configure: func(o zmq.Sockopts) error { return o.SetLinger(0) },
+	})
+	if err != nil {
+		s.end()
+		return nil, fmt.Errorf("serve ZAP: %w", err)
+	}
+	return s, nil
+}
+
+// Close ends the server and the contexts of its handlers. It does not wait for handlers, and
+// their peers are refused when HANDSHAKE_IVL is over. Another handler can be served when
+// Close has returned. It may be repeated, and returns nil.
+//
+// Close the servers that it guards first. Afterwards CURVE servers of the context let every
+// client in, except with ZAP_ENFORCE_DOMAIN and a ZAP_DOMAIN.
+func (s *Server) Close() error {
+	s.end()
+	_ = s.t.Unbind(endpoint) // at once, where Close takes its time; or it is closed
+	return s.t.Close()
+}
+
+// A protocol is that of the transport of a Server.
+type protocol struct {
+	zmqio.BaseProtocol
+	s *Server
+}
+
+// ConnectionMade implements zmqio.Protocol.
+func (p *protocol) ConnectionMade(t *zmqio.Transport) { p.s.t = t }
+
+// ConnectionLost implements zmqio.Protocol.
+func (p *protocol) ConnectionLost(error) { p.s.end() }
+
+// MsgReceived implements zmqio.Protocol.
+func (p *protocol) MsgReceived(msg [][]byte) {
+	envelope, id, req, err := parse(msg)
+	x := &exchange{s: p.s, envelope: envelope, id: id, peer: req.Peer}
+	p.s.begin()
+	if err != nil {
+		x.answer(Identity{}, err)
+		return
+	}
+	go x.serve(req)
+}
+
+// begin counts a request, and stops receiving with the last one that may be in flight.
+func (s *Server) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.inFlight++
+	if s.inFlight == s.most {
+		_ = s.t.PauseReading() // a transport that is closed receives nothing
+	}
+}
+
+// done takes a request off.
+func (s *Server) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.inFlight == s.most {
+		_ = s.t.ResumeReading()
+	}
+	s.inFlight--
+}
+
+// An exchange is a request and its answer.
+type exchange struct {
+	s        *Server
+	envelope [][]byte
+	id       []byte
+	peer     string // Request.Peer
+	once     sync.Once
+}
+
+// serve has the handler answer.
+func (x *exchange) serve(req Request) {
+	ctx, cancel := context.WithTimeoutCause(x.s.ctx, x.s.timeout, ErrNoAnswer)
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { x.answer(Identity{}, context.Cause(ctx)) })
+	var who Identity
+	err := ErrPanicked // unless the handler returns
+	defer func() {     // also after runtime.Goexit
+		stop()
+		if v := recover(); v != nil {
+			err = fmt.Errorf("%w: %w", ErrPanicked, &zmqio.PanicError{Value: v, Stack: debug.Stack()})
+		}
+		x.answer(who, err)
+	}()
+	if who, err = x.s.handler(ctx, req); err == nil {
+		err = who.check()
+	}
+}
+
+// answer sends the answer, unless there is one.
+func (x *exchange) answer(who Identity, err error) {
+	x.once.Do(func() {
+		defer x.s.done()
+		if err != nil && !errors.Is(err, ErrDenied) && !errors.Is(err, ErrTemporary) && x.s.ctx.Err() == nil {
+			x.s.report(fmt.Errorf("peer %q: %w", x.peer, err))
+		}
+		if x.envelope != nil {
+			_ = x.s.t.Write(reply(x.envelope, x.id, who, err)) // a transport that is closed refuses its peers
+		}
+	})
+}
+
+// report has the exception handler told of err, on the loop and at most once a second.
+func (s *Server) report(err error) {
+	untold, due := s.reportDue()
+	if !due {
+		return
+	}
+	ctx := zmqio.ExceptionContext{Message: "zap: a peer was refused", Err: err, Transport: s.t, Source: s.t}
+	if untold > 0 {
+		ctx.Message = fmt.Sprintf("%s, as were %d others since the last report", ctx.Message, untold)
+	}
+	if p := (*zmqio.PanicError)(nil); errors.As(err, &p) {
+		ctx.Stack = p.Stack
+	}
+	_, _ = s.loop.CallSoon(func() { s.loop.CallExceptionHandler(ctx) }) // a loop that is closed tells no more
+}
+
+// reportDue reports whether an error is to be told, and how many before it were not.
+func (s *Server) reportDue() (untold int, due bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	if now.Sub(s.reported) < reportInterval {
+		s.untold++
+		return 0, false
+	}
+	untold, s.untold, s.reported = s.untold, 0, now
+	return untold, true
+}
+
+// reportInterval is how often the exception handler is told of errors: peers can cause them.
+const reportInterval = time.Second

@@ -1,0 +1,392 @@
+package zap_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zap"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
+)
+
+const endpoint = "inproc://zeromq.zap.01"
+
+// reports is what the exception handler of a loop is told.
+type reports struct {
+	zmqiotest.Condition
+	got []zmqio.ExceptionContext
+}
+
+// tell makes r the exception handler of a loop.
+func (r *reports) tell(l *zmqio.EventLoop) {
+	l.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
+		r.Change(func() { r.got = append(r.got, c) })
+	})
+}
+
+// wait waits until the exception handler has been told of target.
+func (r *reports) wait(t *testing.T, target error) (got zmqio.ExceptionContext) {
+	t.Helper()
+	err := r.Until(zmqiotest.Bounded(t, zmqiotest.Patience), func() bool {
+		i := slices.IndexFunc(r.got, func(c zmqio.ExceptionContext) bool { return errors.Is(c.Err, target) })
+		if i >= 0 {
+			got = r.got[i]
+		}
+		return i >= 0
+	})
+	if err != nil {
+		t.Fatalf("%v: not told of %v", err, target)
+	}
+	return got
+}
+
+// An asker asks a server as libzmq does.
+type asker struct {
+	*zmqio.Stream
+	t *testing.T
+}
+
+func newAsker(t *testing.T, l *zmqio.EventLoop) asker {
+	t.Helper()
+	s, err := zmqio.Open(t.Context(), zmq.DEALER, zmqio.StreamConfig{Loop: l, Connect: []string{endpoint}})
+	zmqiotest.Must(t, err)
+	t.Cleanup(func() { zmqiotest.Must(t, s.Abort()) })
+	return asker{s, t}
+}
+
+func frames(text ...string) [][]byte {
+	list := make([][]byte, len(text))
+	for i, s := range text {
+		list[i] = []byte(s)
+	}
+	return list
+}
+
+func (a asker) send(text ...string) {
+	a.t.Helper()
+	zmqiotest.Must(a.t, a.Send(a.t.Context(), frames(text...)...))
+}
+
+// ask sends a proper request of a NULL peer.
+func (a asker) ask(id, domain string) {
+	a.t.Helper()
+	a.send("", "1.0", id, domain, "127.0.0.1", "", "NULL")
+}
+
+// want waits for the reply to a request, and compares its status.
+func (a asker) want(id, status string) [][]byte {
+	a.t.Helper()
+	msg, err := a.Recv(zmqiotest.Bounded(a.t, zmqiotest.Patience))
+	zmqiotest.Must(a.t, err)
+	if len(msg) != 7 || len(msg[0]) != 0 || string(msg[1]) != "1.0" || string(msg[2]) != id || string(msg[3]) != status {
+		a.t.Fatalf("the reply is %q, want status %s to request %s", msg, status, id)
+	}
+	return msg
+}
+
+// serve serves on a loop of its own, and returns an asker.
+func serve(t *testing.T, c zap.Config, h zap.Handler) (*zap.Server, asker, *reports) {
+	t.Helper()
+	l := zmqiotest.RunLoop(t, nil)
+	r := new(reports)
+	r.tell(l)
+	s, err := c.Serve(l, h)
+	zmqiotest.Must(t, err)
+	t.Cleanup(func() { zmqiotest.Must(t, s.Close()) })
+	return s, newAsker(t, l), r
+}
+
+func TestRequestsAndReplies(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	var got zap.Request
+	_, a, _ := serve(t, zap.Config{}, func(_ context.Context, r zap.Request) (zap.Identity, error) {
+		got = r
+		return zap.Identity{UserID: "ann", Metadata: map[string]string{"X-b": "", "X-a": "one"}}, nil
+	})
+	key := strings.Repeat("k", 32)
+	for _, c := range []struct {
+		request []string
+		want    zap.Request
+	}{
+		{[]string{"NULL"}, zap.Request{Mechanism: zmq.NULL}},
+		{[]string{"PLAIN", "ann", "sesame"}, zap.Request{Mechanism: zmq.PLAIN, Username: "ann", Password: "sesame"}},
+		{[]string{"CURVE", key}, zap.Request{Mechanism: zmq.CURVE, PublicKey: zmq.CurveKey([]byte(key))}},
+		{[]string{"GSSAPI", "ann@realm"}, zap.Request{Mechanism: zmq.GSSAPI, Principal: "ann@realm"}},
+	} {
+		for peer, addr := range map[string]string{
+			"127.0.0.1": "127.0.0.1", "::ffff:10.0.0.1": "10.0.0.1", "fe80::1%eth0": "fe80::1%eth0", ":0:0:77": "",
+		} {
+			a.send(append([]string{"", "1.0", "1", "test", peer, "me"}, c.request...)...)
+			msg := a.want("1", "200")
+			if string(msg[5]) != "ann" || string(msg[6]) != "\x03X-a\x00\x00\x00\x03one\x03X-b\x00\x00\x00\x00" {
+				t.Errorf("the identity is %q", msg[5:])
+			}
+			c.want.Domain, c.want.Peer, c.want.RoutingID = "test", peer, []byte("me")
+			c.want.Address, _ = netip.ParseAddr(addr)
+			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+				t.Errorf("asked %v, want %v", got, c.want)
+			}
+		}
+	}
+}
+
+// Each error has its status. Those that are the handler's fault are reported.
+func TestStatuses(t *testing.T) {
+	long := strings.Repeat("x", zap.MaxProperty+1)
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		h      zap.Handler
+		status string
+		report error
+	}{
+		"denied":    {func(context.Context, zap.Request) (zap.Identity, error) { return zap.Identity{}, zap.ErrDenied }, "400", nil},
+		"temporary": {func(context.Context, zap.Request) (zap.Identity, error) { return zap.Identity{}, zap.ErrTemporary }, "300", nil},
+		"broken":    {func(context.Context, zap.Request) (zap.Identity, error) { return zap.Identity{}, broken }, "500", broken},
+		"panic":     {func(context.Context, zap.Request) (zap.Identity, error) { panic(broken) }, "500", broken},
+		"goexit": {func(context.Context, zap.Request) (zap.Identity, error) {
+			runtime.Goexit()
+			return zap.Identity{}, nil
+		}, "500", zap.ErrPanicked},
+		"long user id":   {identity(zap.Identity{UserID: long}), "500", zap.ErrIdentity},
+		"NUL in user id": {identity(zap.Identity{UserID: "ann\x00"}), "500", zap.ErrIdentity},
+		"long value":     {property("X-a", long), "500", zap.ErrIdentity},
+		"NUL in value":   {property("X-a", "\x00"), "500", zap.ErrIdentity},
+		"no name":        {property("", ""), "500", zap.ErrIdentity},
+		"bad name":       {property("X a", ""), "500", zap.ErrIdentity},
+		"long name":      {property(long[:256], ""), "500", zap.ErrIdentity},
+		"libzmq's name":  {property("Identity", ""), "500", zap.ErrIdentity},
+		"an identity with an error": {func(context.Context, zap.Request) (zap.Identity, error) {
+			return zap.Identity{UserID: "ann"}, fmt.Errorf("no: %w", zap.ErrDenied)
+		}, "400", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			first := make(chan struct{}, 1)
+			first <- struct{}{}
+			_, a, r := serve(t, zap.Config{}, func(ctx context.Context, req zap.Request) (zap.Identity, error) {
+				select {
+				case <-first:
+					return c.h(ctx, req)
+				default:
+					return zap.Anyone(ctx, req)
+				}
+			})
+			a.ask("1", "")
+			if msg := a.want("1", c.status); len(msg[5])+len(msg[6]) > 0 {
+				t.Errorf("the refusal has an identity: %q", msg)
+			}
+			a.ask("2", "")
+			a.want("2", "200")
+			if c.report == nil {
+				if r.Change(func() {}); len(r.got) > 0 {
+					t.Errorf("reported %v", r.got)
+				}
+				return
+			}
+			if c := r.wait(t, c.report); name == "panic" && !strings.Contains(string(c.Stack), "TestStatuses") {
+				t.Errorf("the stack is %s", c.Stack)
+			}
+		})
+	}
+}
+
+func identity(who zap.Identity) zap.Handler {
+	return func(context.Context, zap.Request) (zap.Identity, error) { return who, nil }
+}
+
+func property(name, value string) zap.Handler {
+	return identity(zap.Identity{Metadata: map[string]string{name: value}})
+}
+
+// A request that is malformed is refused, where it says what the answer is to, and the
+// handler is not asked. The server goes on.
+func TestMalformed(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	asked := make(chan string, 100)
+	_, a, r := serve(t, zap.Config{Requests: 1}, func(ctx context.Context, req zap.Request) (zap.Identity, error) {
+		asked <- req.Domain
+		return zap.Anyone(ctx, req)
+	})
+	silent := [][]string{{"x"}, {""}, {"", "1.0"}, {"1.0", "1"}, {"a", "b", "c"}}
+	for _, msg := range silent {
+		a.send(msg...)
+	}
+	for i, msg := range [][]string{
+		{"", "2.0", "", "test", "127.0.0.1", "", "NULL"},
+		{"", "1.0", "", "test", "127.0.0.1", ""},
+		{"", "1.0", ""},
+		{"", "1.0", "", "test", "127.0.0.1", "", "NULL", "more"},
+		{"", "1.0", "", "test", "127.0.0.1", "", "PLAIN", "ann"},
+		{"", "1.0", "", "test", "127.0.0.1", "", "CURVE", "short"},
+		{"", "1.0", "", "test", "127.0.0.1", "", "CURVE"},
+		{"", "1.0", "", "test", "127.0.0.1", "", "curve", strings.Repeat("k", 32)},
+		{"", "1.0", "", "test", "127.0.0.1", "", ""},
+	} {
+		id := strconv.Itoa(i)
+		msg[2] = id
+		a.send(msg...)
+		a.want(id, "400")
+	}
+	a.ask("last", "well-formed")
+	a.want("last", "200")
+	if domain := <-asked; domain != "well-formed" || len(asked) > 0 {
+		t.Errorf("the handler was asked about %q, and %d more", domain, len(asked))
+	}
+	r.wait(t, zap.ErrMalformed)
+}
+
+// Answers go out in the order in which the handlers return. Of more requests than may be in
+// flight the handler is not asked before one has been answered.
+func TestBoundAndOrder(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	const most, total = 4, 100
+	asked := make(chan string, total)
+	answers := make(map[string]chan struct{})
+	for i := range total {
+		answers[strconv.Itoa(i)] = make(chan struct{})
+	}
+	_, a, _ := serve(t, zap.Config{Requests: most, Timeout: time.Hour}, func(ctx context.Context, r zap.Request) (zap.Identity, error) {
+		asked <- r.Domain
+		<-answers[r.Domain]
+		return zap.Anyone(ctx, r)
+	})
+	for i := range total {
+		a.ask(strconv.Itoa(i), strconv.Itoa(i))
+	}
+	var waiting []string
+	for range most {
+		waiting = append(waiting, <-asked)
+	}
+	for done := 0; done < total; done++ {
+		if len(asked) > 0 {
+			t.Fatalf("asked for more than %d at once", most)
+		}
+		last := waiting[len(waiting)-1] // the newest first
+		waiting = waiting[:len(waiting)-1]
+		close(answers[last])
+		a.want(last, "200")
+		if done+most < total {
+			waiting = append(waiting, <-asked)
+		}
+	}
+}
+
+// Handlers that never answer keep neither their peers nor others waiting.
+func TestNoAnswer(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	const most = 2
+	stuck := make(chan struct{})
+	defer close(stuck)
+	_, a, r := serve(t, zap.Config{Requests: most, Timeout: time.Millisecond}, func(ctx context.Context, r zap.Request) (zap.Identity, error) {
+		if r.Domain == "stuck" {
+			<-stuck // whatever ctx says
+		}
+		return zap.Anyone(ctx, r)
+	})
+	for i := range 3 * most {
+		a.ask(strconv.Itoa(i), "stuck")
+	}
+	got := make(map[string]bool)
+	for range 3 * most {
+		msg, err := a.Recv(zmqiotest.Bounded(t, zmqiotest.Patience))
+		zmqiotest.Must(t, err)
+		if string(msg[3]) != "500" || got[string(msg[2])] {
+			t.Errorf("the reply is %q", msg)
+		}
+		got[string(msg[2])] = true
+	}
+	if c := r.wait(t, zap.ErrNoAnswer); c.Transport == nil {
+		t.Error("the report has no transport")
+	}
+	for { // a handler may run out of its millisecond
+		a.ask("last", "")
+		msg, err := a.Recv(zmqiotest.Bounded(t, zmqiotest.Patience))
+		zmqiotest.Must(t, err)
+		if string(msg[3]) == "200" {
+			break
+		}
+	}
+}
+
+// The contexts of handlers end with the server, by Close and with the loop.
+func TestContextEndsWithServer(t *testing.T) {
+	for name, end := range map[string]func(*zap.Server, *zmqio.EventLoop) error{
+		"Close": func(s *zap.Server, _ *zmqio.EventLoop) error { return errors.Join(s.Close(), s.Close()) },
+		"loop":  func(_ *zap.Server, l *zmqio.EventLoop) error { return l.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			zmqiotest.CheckLeaks(t)
+			l, err := zmqio.NewEventLoop(nil)
+			zmqiotest.Must(t, err)
+			zmqiotest.Must(t, l.Start())
+			defer l.Close()
+			began, ended := make(chan struct{}), make(chan error, 1)
+			s, err := zap.Serve(l, func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
+				close(began)
+				<-ctx.Done()
+				ended <- context.Cause(ctx)
+				return zap.Identity{}, ctx.Err()
+			})
+			zmqiotest.Must(t, err)
+			newAsker(t, l).ask("1", "")
+			<-began
+			zmqiotest.Must(t, end(s, l))
+			if err := <-ended; !errors.Is(err, context.Canceled) {
+				t.Errorf("the context has ended with %v", err)
+			}
+		})
+	}
+}
+
+// A context has one handler at a time, and another one at once after Close.
+func TestOneServer(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	l := zmqiotest.RunLoop(t, nil)
+	for range 20 {
+		s, err := zap.Serve(l, zap.Anyone)
+		zmqiotest.Must(t, err)
+		if _, err := zap.Serve(l, zap.Anyone); !errors.Is(err, zmq.EADDRINUSE) {
+			t.Errorf("a second server: %v", err)
+		}
+		zmqiotest.Must(t, s.Close())
+	}
+}
+
+func TestServeArguments(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	l := zmqiotest.NewLoop(t, nil)
+	for _, c := range []zap.Config{{Requests: -1}, {Timeout: -1}} {
+		if _, err := c.Serve(l, zap.Anyone); !errors.Is(err, zmqio.ErrInvalidArgument) {
+			t.Errorf("%v: %v", c, err)
+		}
+	}
+	if _, err := zap.Serve(l, nil); !errors.Is(err, zmqio.ErrInvalidArgument) {
+		t.Errorf("nil handler: %v", err)
+	}
+	zmqiotest.Must(t, l.Close())
+	if _, err := zap.Serve(l, zap.Anyone); !errors.Is(err, zmqio.ErrLoopClosed) {
+		t.Errorf("closed loop: %v", err)
+	}
+}
+
+// Without a loop the server is on the default one.
+func TestDefaultLoop(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	defer func() { zmqiotest.Must(t, zmqio.ShutdownDefault(zmqiotest.Bounded(t, zmqiotest.Patience))) }()
+	s, err := zap.Serve(nil, zap.Anyone)
+	zmqiotest.Must(t, err)
+	a := newAsker(t, nil)
+	a.ask("1", "")
+	a.want("1", "200")
+	zmqiotest.Must(t, a.Abort())
+	zmqiotest.Must(t, s.Close())
+}

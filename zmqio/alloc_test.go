@@ -53,6 +53,11 @@ type batcher struct {
 
 func (b *batcher) MsgsReceived(msgs [][][]byte) { b.n += len(msgs) }
 
+// A messenger is a MessageProtocol that counts.
+type messenger struct{ *batcher }
+
+func (m messenger) MessageReceived(Message) { m.n++ }
+
 // Delivery allocates nothing but the payload and the slices of a batch, and not even those
 // where frames are lent.
 func TestDeliveryDoesNotAllocate(t *testing.T) {
@@ -60,13 +65,17 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	l := newLoop(t)
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://delivery"))
 	frame := [][]byte{make([]byte, 64)} // which needs no chunk of the outbox
-	for name, limit := range map[string]float64{"copied": 2, "lent": 0} {
+	for name, c := range map[string]struct {
+		limit    float64
+		metadata []string
+	}{"copied": {2, nil}, "lent": {0, nil}, "copied, with metadata": {2, []string{"User-Id"}}, "lent, with metadata": {0, []string{"User-Id"}}} {
+		limit := c.limit
 		b := &batcher{}
 		b.fn = func(msg [][]byte) { b.n++ }
 		cfg := connectTo("inproc://delivery")
-		cfg.BorrowFrames = limit == 0
+		cfg.BorrowFrames, cfg.Metadata = limit == 0, c.metadata
 		pull := create(t, l, b, zmq.PULL, cfg)
-		for _, p := range []Protocol{b, &b.receiver} {
+		for _, p := range []Protocol{b, &b.receiver, messenger{b}} {
 			pull.SetProtocol(p)
 			b.n = 0
 			n := testing.AllocsPerRun(100, func() {

@@ -38,8 +38,13 @@ func (m method) Func() uintptr {
 	c := m.transport.protocol.Load()
 	switch typ := reflect.TypeOf(c.protocol); m.name {
 	case "MsgReceived":
-		if found, _ = typ.MethodByName("MsgReceived"); c.batch != nil {
+		switch {
+		case c.message != nil:
+			found, _ = typ.MethodByName("MessageReceived")
+		case c.batch != nil:
 			found, _ = typ.MethodByName("MsgsReceived")
+		default:
+			found, _ = typ.MethodByName("MsgReceived")
 		}
 	case "ConnectionLost":
 		found, _ = typ.MethodByName("ConnectionLost")

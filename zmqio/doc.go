@@ -47,6 +47,9 @@
 // [Stream.Chan] for select. [Stream.Send] waits for room where peers are slow, and
 // [Stream.TrySend] fails instead.
 //
+// [Stream.RecvMessage] returns what libzmq knows of the peer beside the frames: its address, and
+// who it is. StreamConfig.Metadata says what is wanted; a [MessageProtocol] gets the same.
+//
 // Close the streams before main returns: the process takes libzmq along with what it has not
 // sent. [Stream.Close] waits for that, at most LoopConfig.Linger, and says what was lost.
 //

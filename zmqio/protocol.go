@@ -45,7 +45,8 @@ type Protocol interface {
 
 	// MsgReceived is called with each message received: at least one frame, which
 	// are the receiver's to keep and to change, or lent to it: see
-	// ConnectionConfig.BorrowFrames. A [BatchProtocol] gets messages a batch at a time.
+	// ConnectionConfig.BorrowFrames. A [BatchProtocol] gets messages a batch at a time, and
+	// a [MessageProtocol] with what is known of the peer.
 	//
 	// Small frames that were received together share one allocation, so that a
 	// frame which is kept keeps up to 64 KiB; clone it where that matters.
@@ -79,17 +80,24 @@ type BatchProtocol interface {
 // type assertion for each message would cost too much.
 type callee struct {
 	protocol Protocol
-	batch    BatchProtocol // the same, or nil
+	message  MessageProtocol // the same, or nil
+	batch    BatchProtocol   // the same, or nil; nil where message is not
 }
 
 func newCallee(p Protocol) *callee {
+	if message, ok := p.(MessageProtocol); ok {
+		return &callee{protocol: p, message: message}
+	}
 	batch, _ := p.(BatchProtocol)
-	return &callee{p, batch}
+	return &callee{protocol: p, batch: batch}
 }
 
 // receiving returns the name of the method that gets messages.
 func (c *callee) receiving() string {
-	if c.batch != nil {
+	switch {
+	case c.message != nil:
+		return "MessageReceived"
+	case c.batch != nil:
 		return "MsgsReceived"
 	}
 	return "MsgReceived"

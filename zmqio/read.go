@@ -70,7 +70,7 @@ func receiveError(errno syscall.Errno) error {
 	return err
 }
 
-// deliver calls MsgReceived for each message of a batch, or MsgsReceived, and gives the batch back to the
+// deliver calls MsgReceived or MessageReceived for each message of a batch, or MsgsReceived, and gives the batch back to the
 // receiver. The socket keeps those that are left when reading is paused, or when a callback
 // calls runtime.Goexit. Of a large message that came alone deliver returns the size: it
 // ended the batch before its time.
@@ -119,14 +119,22 @@ func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 	}()
 	for len(*msgs) > 0 && t.reads() {
 		all := *msgs
-		if c = t.protocol.Load(); c.batch != nil {
+		c = t.protocol.Load()
+		if c.batch != nil {
 			*msgs = nil
 			t.loop.reactor.Share() // a protocol of batches hands them to goroutines, as a rule
+			if t.owner == nil {    // a Stream keeps the properties
+				t.metadata.batch(all)
+			}
 			c.batch.MsgsReceived(slices.Clip(all))
 			break
 		}
 		*msgs = all[1:]
-		c.protocol.MsgReceived(all[0])
+		if c.message != nil {
+			c.message.MessageReceived(t.metadata.message(all[0]))
+		} else {
+			c.protocol.MsgReceived(t.metadata.frames(all[0]))
+		}
 	}
 	return true
 }

@@ -45,6 +45,8 @@ type StreamConfig struct {
 	MaxReadBuffer int
 	// AllowHostnames lets a TCP endpoint to connect to have a name, as in ConnectionConfig.
 	AllowHostnames bool
+	// Metadata names the properties that RecvMessage returns, as in ConnectionConfig.
+	Metadata []string
 	// Unroutable gets messages for peers that have gone, as in ConnectionConfig.
 	Unroutable func(msg [][]byte, err error)
 	// Liveness finds out when the other side is no longer there.
@@ -59,6 +61,9 @@ func (c StreamConfig) check() error {
 		return invalid("Socket is given, so Bind and Connect must not be")
 	case c.MaxReadBuffer < 0:
 		return invalid("MaxReadBuffer is negative: %d", c.MaxReadBuffer)
+	}
+	if err := checkMetadata(c.Metadata); err != nil {
+		return err
 	}
 	return c.Liveness.check()
 }
@@ -133,6 +138,7 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 	_, err := l.connect(ctx, func() Protocol { return streamProtocol{s: s, topics: cfg.Subscribe} }, typ, ConnectionConfig{
 		Bind: cfg.Bind, Connect: cfg.Connect, Socket: cfg.Socket, Configure: cfg.Configure,
 		MaxWriteBuffer: cfg.MaxWriteBuffer, AllowHostnames: cfg.AllowHostnames, Unroutable: cfg.Unroutable,
+		Metadata: cfg.Metadata,
 	})
 	if s.refused != nil {
 		err = fmt.Errorf("create %v: %w", typ, s.refused)
@@ -212,7 +218,7 @@ func (s *Stream) prepare(topics []string) error {
 // MsgsReceived puts what the loop has received into the mailbox.
 func (p streamProtocol) MsgsReceived(msgs [][][]byte) {
 	if p.s.t.typ == zmq.XPUB {
-		p.s.roster.subscribed(msgs)
+		p.s.roster.subscribed(p.s.t.metadata, msgs)
 	}
 	p.s.mailbox.put(msgs)
 	p.s.lifeline.came()
@@ -310,6 +316,18 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 //
 // aiozmq: read
 func (s *Stream) Recv(ctx context.Context) ([][]byte, error) {
+	msg, err := s.recv(ctx)
+	return s.t.metadata.frames(msg), err
+}
+
+// RecvMessage is Recv for a message with the metadata that StreamConfig.Metadata asks for.
+func (s *Stream) RecvMessage(ctx context.Context) (Message, error) {
+	msg, err := s.recv(ctx)
+	return s.t.metadata.message(msg), err
+}
+
+// recv returns the next message as it is in the mailbox, with its properties.
+func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 	switch {
 	case ctx == nil:
 		return nil, errNilContext()
@@ -346,7 +364,7 @@ func (s *Stream) unreceived(msg [][]byte) {
 // The other errors are those of Recv.
 func (s *Stream) TryRecv() ([][]byte, error) {
 	msg, _, err := s.mailbox.take(false)
-	return s.received(msg), err
+	return s.t.metadata.frames(s.received(msg)), err
 }
 
 // Messages returns an iterator over the messages. It ends with the error of Recv, which
@@ -384,12 +402,12 @@ func (s *Stream) Chan(ctx context.Context) <-chan [][]byte {
 	go func() {
 		defer close(ch)
 		for {
-			msg, err := s.Recv(ctx)
+			msg, err := s.recv(ctx)
 			if err != nil {
 				return
 			}
 			select {
-			case ch <- msg:
+			case ch <- s.t.metadata.frames(msg):
 			case <-ctx.Done():
 				s.unreceived(msg)
 				return

@@ -190,9 +190,10 @@ func mayReport(endpoint, reported string) bool {
 }
 
 // subscribed takes note of messages of an XPUB's peers.
-func (r *roster) subscribed(msgs [][][]byte) {
+func (r *roster) subscribed(m *metadata, msgs [][][]byte) {
 	r.update(func() {
 		for _, msg := range msgs {
+			msg = m.frames(msg)
 			if len(msg) != 1 || len(msg[0]) == 0 {
 				continue
 			}

@@ -69,6 +69,7 @@ type Transport struct {
 	departed bool          // the socket has been closed; under mu
 
 	receiver sock.Receiver // of the loop: it copies frames, or lends them
+	metadata *metadata     // nil where no properties are asked for
 	names    bool          // TCP endpoints to connect to may hold names
 	owner    owner         // nil, or what keeps its protocol; set before ConnectionMade returns
 }

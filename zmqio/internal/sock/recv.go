@@ -167,7 +167,7 @@ func (l *Lender) Return(left [][][]byte, spoil bool) (kept [][][]byte, large int
 
 // drop closes the message that C left, and forgets where its memory was.
 func (l *Lender) drop() {
-	l.frames[l.res.frames] = nil
+	l.frames[l.res.held_at] = nil
 	l.intake.drop()
 }
 
@@ -208,6 +208,7 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 	C.zmqio_recv(s.handle(), in.cmsg(),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(in.scratch))), scratchSize, maxCopy,
 		(*C.uint64_t)(unsafe.SliceData(in.table)), maxFrames, C.int64_t(most), flag(s.conflates),
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(s.names))),
 		o, (*C.uint64_t)(unsafe.SliceData(seen)), C.int64_t(len(seen)), &in.res)
 	s.origins.end(in.scratch)
 	runtime.KeepAlive(s.z)
@@ -215,7 +216,7 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 }
 
 // payload returns the payload of the frames that call has brought: of small ones, one
-// behind the other, and of a large one that comes last, or nil.
+// behind the other, and of a large one, or nil.
 func (in *intake) payload() (small, large []byte) {
 	if in.res.is_held != 0 {
 		large = unsafe.Slice((*byte)(in.res.held_data), int(in.res.held>>1))
@@ -227,14 +228,15 @@ func (in *intake) payload() (small, large []byte) {
 // the frames. The last ones, of which rest is the number, begin a message that is partial.
 func (in *intake) split(s *Socket, frames [][]byte, small, large []byte) (rest int) {
 	first := 0 // of the message that is being put together
+	table := in.table
 	for i := range frames {
 		entry := in.res.held
-		if i < int(in.res.frames) {
-			entry = C.uint64_t(in.table[i])
+		if in.res.is_held != 0 && i == int(in.res.held_at) {
+			frames[i] = large
+		} else {
+			entry, table = C.uint64_t(table[0]), table[1:]
 			end := int(entry >> 1)
 			frames[i], small = small[:end:end], small[end:]
-		} else {
-			frames[i] = large
 		}
 		if entry&1 == 0 {
 			in.msgs = append(in.msgs, s.inbox.complete(frames[first:i+1:i+1]))

@@ -111,11 +111,44 @@ static int note_origin(zmqio_origins *o, uint64_t *seen, int64_t size, zmq_msg_t
     return 1;
 }
 
+/* Returns the most bytes that the values of properties take. */
+static int64_t room_for_properties(const char *names)
+{
+    int64_t room = 0;
+    for (; *names; names += strlen(names) + 1)
+        room += ZMQIO_MAX_PROPERTY + 2;
+    return room;
+}
+
+/* Appends a frame with the properties of msg, the last frame of a message. libzmq gives them
+   to every frame, but before 4.3.5 not to the routing id that a ROUTER puts in front. */
+static void append_properties(zmq_msg_t *msg, const char *names, char *buf, uint64_t *table, zmqio_received *r)
+{
+    char *at = buf + r->bytes;
+    for (; *names; names += strlen(names) + 1) {
+        const char *value = zmq_msg_gets(msg, names);
+        const size_t len = value ? strnlen(value, ZMQIO_MAX_PROPERTY + 1) : 0;
+        if (value && len <= ZMQIO_MAX_PROPERTY) {
+            *at++ = 1;
+            memcpy(at, value, len);
+            at += len;
+        }
+        *at++ = 0;
+    }
+    const int64_t len = at - (buf + r->bytes);
+    table[r->frames++] = (uint64_t)len << 1;
+    r->bytes += len;
+}
+
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
-                uint64_t *table, int64_t max_frames, int64_t max_messages, int single,
+                uint64_t *table, int64_t max_frames, int64_t max_messages, int single, const char *names,
                 zmqio_origins *origins, uint64_t *seen, int64_t seen_size, zmqio_received *r)
 {
     memset(r, 0, sizeof *r);
+    if (names) {
+        size -= room_for_properties(names);
+        max_frames--;
+    }
     while (r->frames < max_frames && r->messages < max_messages && size - r->bytes >= max_copy
            && !(origins && origins->n == ZMQIO_FRESH)) {
         /* Receiving into msg first drops what it held before. */
@@ -128,7 +161,7 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
         }
         const int64_t len = (int64_t)zmq_msg_size(msg);
         const int more = zmq_msg_more(msg);
-        const uint64_t entry = (uint64_t)len << 1 | (more != 0);
+        const uint64_t entry = (uint64_t)len << 1 | (more || names);
         if (single && more) {
             r->err = EPROTO;
             break;
@@ -144,14 +177,19 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
         }
         if (len > max_copy) {
             r->held = entry;
+            r->held_at = r->frames;
             r->held_data = zmq_msg_data(msg);
             r->is_held = 1;
-            return;
+        } else {
+            memcpy(buf + r->bytes, zmq_msg_data(msg), (size_t)len);
+            table[r->frames++] = entry;
+            r->bytes += len;
         }
-        memcpy(buf + r->bytes, zmq_msg_data(msg), (size_t)len);
-        table[r->frames++] = entry;
-        r->bytes += len;
         r->messages += !more;
+        if (names && !more)
+            append_properties(msg, names, buf, table, r);
+        if (r->is_held)
+            return;
     }
     /* libzmq may have left the last frame in it, also when a receive has failed. */
     zmq_msg_close(msg);

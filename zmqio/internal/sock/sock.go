@@ -47,6 +47,8 @@ type Socket struct {
 	torn      bool // libzmq would end the process at the next receive
 
 	origins *origins // nil, or what TrackOrigins began
+
+	names []byte // of the properties that are asked for, as zmqio_recv wants them; nil: none
 }
 
 // Conflate tells that the socket has CONFLATE, of which it makes use. Its connections

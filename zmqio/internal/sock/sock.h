@@ -29,8 +29,9 @@ int zmqio_await(uintptr_t sock, int timeout);
 typedef struct {
     int64_t frames;     /* entries of the table that were filled */
     int64_t bytes;      /* bytes of the buffer that were filled */
-    int64_t messages;   /* frames among them that end a message */
+    int64_t messages;   /* messages that were ended */
     uint64_t held;      /* table entry of the frame left in msg, if is_held */
+    int64_t held_at;    /* and how many entries of the table come before it */
     void *held_data;    /* and its payload, good until msg is used again */
     int32_t is_held;
     int32_t err;        /* what ended the batch; 0 when it is full */
@@ -62,6 +63,9 @@ int zmqio_see(uint64_t *seen, int64_t size, uint64_t origin);
 /* Takes a number off the set. It must be there. */
 void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin);
 
+/* A longer property counts as one that is not there. */
+enum { ZMQIO_MAX_PROPERTY = 1024 };
+
 /*
  * Receives without waiting until the socket is empty; the table, the message count
  * or the buffer is full, in which there must be room for max_copy bytes; or a frame
@@ -72,9 +76,14 @@ void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin);
  * may be NULL, messages from connections that are not in seen are noticed there, and their
  * connections in seen, unless the frame that tells is larger than max_copy. A table that is
  * full of them ends the batch.
+ *
+ * With names, which is NULL or names of properties, each ended by a NUL and the last by
+ * two, a frame of their values follows each message as its last one. Each value is the
+ * byte 1, the text and a NUL, or a NUL alone where the message does not have the property.
+ * Only one such frame can come behind a frame that stays in msg.
  */
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
-                uint64_t *table, int64_t max_frames, int64_t max_messages, int single,
+                uint64_t *table, int64_t max_frames, int64_t max_messages, int single, const char *names,
                 zmqio_origins *origins, uint64_t *seen, int64_t seen_size, zmqio_received *r);
 
 typedef struct {

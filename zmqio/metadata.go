@@ -1,0 +1,106 @@
+package zmqio
+
+import (
+	"strings"
+	"sync"
+
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A Message is a message with what libzmq knows of the peer that has sent it.
+type Message struct {
+	// Frames are one or more.
+	Frames [][]byte
+	// Metadata has those of the properties asked for that the peer has, by the names in
+	// ConnectionConfig.Metadata. The messages of a peer share the map: it must not be changed.
+	Metadata map[string]string
+}
+
+// A MessageProtocol is a Protocol that gets the metadata of messages that
+// ConnectionConfig.Metadata asks for: MessageReceived is called instead of MsgReceived and
+// MsgsReceived. A transport looks for it when it is made, and in SetProtocol.
+type MessageProtocol interface {
+	Protocol
+
+	// MessageReceived is called as MsgReceived is, with the metadata beside the frames.
+	MessageReceived(msg Message)
+}
+
+// MaxMetadata is how many names ConnectionConfig.Metadata may have.
+const MaxMetadata = 16
+
+// checkMetadata checks what libzmq is to be asked for.
+func checkMetadata(names []string) error {
+	if len(names) > MaxMetadata {
+		return invalid("Metadata has %d names, and %d are allowed", len(names), MaxMetadata)
+	}
+	for _, name := range names {
+		if name == "" || len(name) > 255 || strings.IndexByte(name, 0) >= 0 {
+			return invalid("Metadata has %q, which cannot be the name of a property", name)
+		}
+	}
+	return nil
+}
+
+// maxKnown is how many bytes of properties a metadata remembers. A peer chooses some itself.
+const maxKnown = 1 << 20
+
+// A metadata reads the properties of messages, which are in their last frames: see
+// [sock.Socket.AskProperties]. A nil one is that of a transport that does not ask for any,
+// whose messages have no such frame.
+type metadata struct {
+	names []string
+
+	mu    sync.Mutex // its place among the locks: under none is another taken
+	known map[string]map[string]string
+	size  int // of the keys of known
+}
+
+func newMetadata(names []string) *metadata {
+	if len(names) == 0 {
+		return nil
+	}
+	return &metadata{names: append([]string(nil), names...)}
+}
+
+// frames returns a message without its properties.
+func (m *metadata) frames(msg [][]byte) [][]byte {
+	if m == nil || msg == nil {
+		return msg
+	}
+	last := len(msg) - 1
+	return msg[:last:last]
+}
+
+// batch removes the properties of messages.
+func (m *metadata) batch(msgs [][][]byte) {
+	if m == nil {
+		return
+	}
+	for i, msg := range msgs {
+		msgs[i] = m.frames(msg)
+	}
+}
+
+// message returns a message with its properties beside it.
+func (m *metadata) message(msg [][]byte) Message {
+	if m == nil || msg == nil {
+		return Message{Frames: msg}
+	}
+	return Message{m.frames(msg), m.properties(msg[len(msg)-1])}
+}
+
+// properties returns the properties in a frame. Those that are known cost no allocation.
+func (m *metadata) properties(frame []byte) map[string]string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if found, ok := m.known[string(frame)]; ok {
+		return found
+	}
+	if m.size += len(frame); m.known == nil || m.size > maxKnown {
+		m.known, m.size = make(map[string]map[string]string), len(frame)
+	}
+	found := sock.Properties(frame, m.names)
+	m.known[string(frame)] = found
+	return found
+}

@@ -1,7 +1,6 @@
 package interop
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -109,7 +108,7 @@ s.curve_publickey, s.curve_secretkey = zmq.auth.load_certificate(argument)
 s.curve_serverkey, _ = zmq.auth.load_certificate(os.path.join(os.path.dirname(argument), "server.key_secret"))
 `
 
-// serveZAP has a server that returns each message in capitals, on a loop whose
+// serveZAP has a server that returns each message behind the user id, on a loop whose
 // ZAP handler is h.
 func serveZAP(t *testing.T, h zap.Handler, configure func(zmq.Sockopts) error) (url string) {
 	t.Helper()
@@ -117,12 +116,13 @@ func serveZAP(t *testing.T, h zap.Handler, configure func(zmq.Sockopts) error) (
 	server, err := zap.Serve(loop, h)
 	must(t, err)
 	t.Cleanup(func() { must(t, server.Close()) })
-	s := zmqiotest.Open(t, zmq.ROUTER, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}, Configure: configure})
+	s := zmqiotest.Open(t, zmq.ROUTER, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}, Configure: configure, Metadata: []string{"User-Id"}})
 	ctx := zmqiotest.Bounded(t, deadline)
 	go func() {
-		for msg, err := range s.Messages(ctx) {
+		for {
+			msg, err := s.RecvMessage(ctx)
 			if err == nil {
-				err = s.Send(ctx, msg[0], bytes.ToUpper(msg[1]))
+				err = s.Send(ctx, msg.Frames[0], fmt.Appendf(nil, "%s: %s", msg.Metadata["User-Id"], msg.Frames[1]))
 			}
 			if err != nil {
 				return // at the end of the test
@@ -148,10 +148,10 @@ func TestPyzmqAsks(t *testing.T) {
 		argument, mechanism string
 		want                string
 	}{
-		"NULL":                    {domain("test"), "x", "", "HELLO"},
+		"NULL":                    {domain("test"), "x", "", "anonymous: hello"},
 		"NULL, denied":            {domain("closed"), "x", "", "refused with 400"},
 		"NULL, no such domain":    {domain("other"), "x", "", "refused with 400"},
-		"PLAIN":                   {plain, "sesame", password, "HELLO"},
+		"PLAIN":                   {plain, "sesame", password, "ann: hello"},
 		"PLAIN, a wrong password": {plain, "Sesame", password, "refused with 400"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -172,13 +172,13 @@ func TestPyzmqAsksDir(t *testing.T) {
 	must(t, err)
 	own := secret(t, filepath.Join(all, "server.key_secret"))
 	url := serveZAP(t, dir.Authenticate, own.AsServer)
-	dial(t, url, filepath.Join(all, "ann.key_secret"), curve, "HELLO")
+	dial(t, url, filepath.Join(all, "ann.key_secret"), curve, "ann: hello")
 	dial(t, url, filepath.Join(all, "bob.key_secret"), curve, "refused with 400")
 	must(t, os.Remove(filepath.Join(allowed, "ann.key")))
 	must(t, os.Rename(filepath.Join(all, "bob.key"), filepath.Join(allowed, "bob.key")))
 	must(t, dir.Reload())
 	dial(t, url, filepath.Join(all, "ann.key_secret"), curve, "refused with 400")
-	dial(t, url, filepath.Join(all, "bob.key_secret"), curve, "HELLO")
+	dial(t, url, filepath.Join(all, "bob.key_secret"), curve, "bob: hello")
 }
 
 // A server of pyzmq with its ThreadAuthenticator lets clients in by the certificates that we

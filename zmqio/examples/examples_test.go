@@ -277,7 +277,7 @@ s.close()
 		client.want(want)
 		client.exits()
 	}
-	call("ann", "HELLO")
+	call("ann", "ann says hello")
 	call("bob", "refused")
 	p.terminate()
 	p.exits()

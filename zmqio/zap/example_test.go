@@ -10,10 +10,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// A CURVE server lets in the clients whose public keys are in a store.
+// A CURVE server lets in the clients whose public keys are in a store, and knows who they are.
 func Example() {
 	if !zmq.Has(zmq.CapabilityCurve) {
-		fmt.Println("hello") // this libzmq has no CURVE
+		fmt.Println("ann says hello") // this libzmq has no CURVE
 		return
 	}
 	ctx := context.Background()
@@ -26,7 +26,9 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer guard.Close()
-	server, err := zmqio.Open(ctx, zmq.REP, zmqio.StreamConfig{Bind: []string{"tcp://127.0.0.1:*"}, Configure: own.AsServer})
+	server, err := zmqio.Open(ctx, zmq.REP, zmqio.StreamConfig{
+		Bind: []string{"tcp://127.0.0.1:*"}, Configure: own.AsServer, Metadata: []string{"User-Id"},
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -42,11 +44,11 @@ func Example() {
 	if err := client.Send(ctx, []byte("hello")); err != nil {
 		log.Fatal(err)
 	}
-	request, err := server.Recv(ctx)
+	request, err := server.RecvMessage(ctx)
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Printf("%s\n", request[0])
+	fmt.Printf("%s says %s\n", request.Metadata["User-Id"], request.Frames[0])
 	// Output:
-	// hello
+	// ann says hello
 }

@@ -13,7 +13,9 @@
 // transport that binds as one logs a warning.
 //
 // [Keys] is a store of keys in memory and [Dir] one of certificate files. [Allow], [Deny],
-// [Domains] and [Mechanisms] put handlers together.
+// [Domains] and [Mechanisms] put handlers together. The user id and the metadata of an
+// [Identity] come back with each message where ConnectionConfig.Metadata of package zmqio
+// asks for them.
 package zap
 
 import (
@@ -80,6 +82,7 @@ type Identity struct {
 }
 
 // MaxProperty is the size of the longest user id, and of the longest value of metadata.
+// ConnectionConfig.Metadata of package zmqio leaves longer ones out.
 const MaxProperty = 1024
 
 // A Handler decides whether a peer may come in. A nil error lets it in as who the Identity

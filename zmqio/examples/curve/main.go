@@ -1,5 +1,5 @@
-// Curve is a service that the clients of a list may use, and no other. CURVE encrypts what
-// they say. The list is a directory of certificates, which is read anew when it changes.
+// Curve is a service that the clients of a list may use, and no other. It tells each who it is.
+// CURVE encrypts what they say. The list is a directory of certificates, which is read anew when it changes.
 //
 //	go run ./curve keys server.key
 //	go run ./curve keys ann.key
@@ -11,7 +11,6 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"log"
@@ -55,16 +54,17 @@ func serve(ctx context.Context, secret, clients, endpoint string) error {
 		return err
 	}
 	defer guard.Close()
-	s, err := zmqio.Open(ctx, zmq.REP, zmqio.StreamConfig{Bind: []string{endpoint}, Configure: own.AsServer})
+	cfg := zmqio.StreamConfig{Bind: []string{endpoint}, Configure: own.AsServer, Metadata: []string{"User-Id"}}
+	s, err := zmqio.Open(ctx, zmq.REP, cfg)
 	if err != nil {
 		return err
 	}
 	defer s.Close() // before the guard
 	fmt.Println("serving at", s.Addr())
 	for err == nil {
-		var msg [][]byte
-		if msg, err = s.Recv(ctx); err == nil {
-			err = s.Send(ctx, bytes.ToUpper(msg[0]))
+		var msg zmqio.Message
+		if msg, err = s.RecvMessage(ctx); err == nil {
+			err = s.Send(ctx, fmt.Appendf(nil, "%s says %s", msg.Metadata["User-Id"], msg.Frames[0]))
 		}
 	}
 	return err

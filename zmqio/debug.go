@@ -36,3 +36,8 @@ func (l *EventLoop) Debug() bool { return l.reactor.Debug() }
 //
 // asyncio: slow_callback_duration
 func (l *EventLoop) SetSlowCallbackDuration(d time.Duration) { l.reactor.SetSlowCallback(d) }
+
+// SlowCallbackDuration returns what SetSlowCallbackDuration has set.
+//
+// asyncio: slow_callback_duration
+func (l *EventLoop) SlowCallbackDuration() time.Duration { return l.reactor.SlowCallback() }

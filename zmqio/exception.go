@@ -57,12 +57,20 @@ func (l *EventLoop) SetExceptionHandler(h ExceptionHandler) {
 	l.handler = h
 }
 
+// ExceptionHandler returns what SetExceptionHandler has set: nil where
+// DefaultExceptionHandler is the handler.
+//
+// asyncio: get_exception_handler
+func (l *EventLoop) ExceptionHandler() ExceptionHandler {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.handler
+}
+
 // CallExceptionHandler calls the loop's exception handler, on the calling
 // goroutine. A handler that panics is reported to the default one.
 func (l *EventLoop) CallExceptionHandler(ctx ExceptionContext) {
-	l.mu.Lock()
-	h := l.handler
-	l.mu.Unlock()
+	h := l.ExceptionHandler()
 	defer func() {
 		if v := recover(); v != nil {
 			l.handlerPanicked(v, ctx, h != nil)

@@ -18,6 +18,18 @@ func TestSetDebug(t *testing.T) {
 	}
 }
 
+func TestSlowCallbackDuration(t *testing.T) {
+	l := newLoop(t, nil)
+	if d := l.SlowCallbackDuration(); d != zmqio.DefaultSlowCallbackDuration {
+		t.Errorf("%v at first", d)
+	}
+	for _, want := range []time.Duration{time.Hour, 0, -1} {
+		if l.SetSlowCallbackDuration(want); l.SlowCallbackDuration() != want {
+			t.Errorf("%v, want %v", l.SlowCallbackDuration(), want)
+		}
+	}
+}
+
 func TestEnvVarDebug(t *testing.T) {
 	for value, want := range map[string]bool{"1": true, "": false, "0": false, "true": false, "2": false} {
 		t.Setenv("ZMQIO_DEBUG", value)

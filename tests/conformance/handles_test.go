@@ -124,6 +124,9 @@ func TestDefaultExcHandlerCallback(t *testing.T) {
 
 func TestSetExcHandlerCustom(t *testing.T) {
 	j, l := newJournal(t)
+	if l.ExceptionHandler() != nil {
+		t.Error("a handler before one is set")
+	}
 	var got []zmqio.ExceptionContext
 	l.SetExceptionHandler(func(on *zmqio.EventLoop, c zmqio.ExceptionContext) {
 		if on != l {
@@ -136,7 +139,14 @@ func TestSetExcHandlerCustom(t *testing.T) {
 	if len(got) != 1 || got[0].Err.Error() != "panic: to the custom handler" || len(j.entries()) != 0 {
 		t.Errorf("%v, logged %v", got, j.entries())
 	}
-	l.SetExceptionHandler(nil)
+	l.ExceptionHandler()(l, zmqio.ExceptionContext{Message: "to what is set"})
+	if len(got) != 2 || got[1].Message != "to what is set" {
+		t.Errorf("%v", got)
+	}
+	got = got[:1]
+	if l.SetExceptionHandler(nil); l.ExceptionHandler() != nil {
+		t.Error("the handler is still set")
+	}
 	soon(t, l, func() { panic("to the default handler") })
 	pass(t, l)
 	if e := j.entries(); len(got) != 1 || len(e) != 1 || e[0]["error"] != "panic: to the default handler" {

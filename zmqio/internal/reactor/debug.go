@@ -42,9 +42,12 @@ func (l *Loop) Debug() bool { return l.debug.on.Load() }
 // SetSlowCallback sets how long a callback may take before debug mode logs it.
 func (l *Loop) SetSlowCallback(d time.Duration) { l.debug.slow.Store(int64(d)) }
 
+// SlowCallback returns what SetSlowCallback has set.
+func (l *Loop) SlowCallback() time.Duration { return time.Duration(l.debug.slow.Load()) }
+
 // logIfSlow tells the logger of a callback that took longer than SetSlowCallback says.
 func (l *Loop) logIfSlow(h *Handle, took time.Duration) {
-	if took < time.Duration(l.debug.slow.Load()) {
+	if took < l.SlowCallback() {
 		return
 	}
 	defer func() {

@@ -178,6 +178,12 @@ func (t *Transport) ResumeReading() error {
 	return nil
 }
 
+// IsReading reports whether messages are delivered as they come: not after PauseReading,
+// not on a transport that closes or is closed, and not on that of a Stream that is full.
+//
+// asyncio: is_reading
+func (t *Transport) IsReading() bool { return t.reads() }
+
 // holdReading stops reading as PauseReading does, for a Stream that is full, until
 // releaseReading. The two pairs do not touch one another. It may be repeated, and be called
 // from every goroutine.

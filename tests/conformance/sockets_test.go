@@ -344,6 +344,7 @@ func TestInterface(t *testing.T) {
 		"WriteBufferLimits":    (func() (high, low int))(nil),
 		"PauseReading":         (func() error)(nil),
 		"ResumeReading":        (func() error)(nil),
+		"IsReading":            (func() bool)(nil),
 		"Protocol":             (func() zmqio.Protocol)(nil),
 		"SetProtocol":          (func(zmqio.Protocol))(nil),
 		"String":               (func() string)(nil),

@@ -130,6 +130,9 @@ func TestStreamReadBufferIsBounded(t *testing.T) {
 			t.Fatal("the sender does not feel that nothing is read")
 		}
 	}
+	if b.Transport().IsReading() {
+		t.Error("a full stream reads")
+	}
 	other := zmqiotest.Open(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Bind: []string{"inproc://a"}})
 	peer := zmqiotest.Open(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Connect: []string{"inproc://a"}})
 	zmqiotest.Must(t, peer.Send(ctx, []byte("x")))

@@ -71,6 +71,30 @@ func TestPauseClosing(t *testing.T) {
 	must(t, tr.ResumeReading())
 }
 
+func TestIsReading(t *testing.T) {
+	l := newLoop(t, nil)
+	tr := blocked(t, l, zmqio.BaseProtocol{})
+	is := func(want bool) {
+		t.Helper()
+		if tr.IsReading() != want {
+			t.Errorf("reading: %t", !want)
+		}
+	}
+	is(true)
+	must(t, tr.PauseReading())
+	is(false)
+	must(t, tr.ResumeReading())
+	is(true)
+	writeAll(t, tr, "x") // so that it stays in between for a while
+	must(t, tr.Close())
+	is(false)
+	must(t, tr.ResumeReading())
+	is(false)
+	must(t, tr.Abort())
+	pass(t, l)
+	is(false)
+}
+
 // When the descriptor says that there may be something and there is nothing, that is
 // nobody's business.
 func TestReadReadyGotEAGAIN(t *testing.T) {

@@ -8,33 +8,144 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"syscall"
 )
 
-// GetAddrInfo looks up the addresses of host, a name or an address, for service, the
-// name or the number of a TCP port; an empty service is port 0. They come in the order
-// in which they should be tried. It works off the loop, as Go does, with
-// LoopConfig.Resolver, and fails with its *net.DNSError or *net.AddrError.
+// AddrInfoHints say what GetAddrInfo is to look for, as the hints of getaddrinfo(3) do.
+// The zero value is no hint.
+type AddrInfoHints struct {
+	// Family is syscall.AF_INET or syscall.AF_INET6; 0 is both.
+	Family int
+	// Type is syscall.SOCK_STREAM or syscall.SOCK_DGRAM, and decides whether a service is
+	// one of TCP or of UDP; 0 is either, TCP first.
+	Type int
+	// Proto is syscall.IPPROTO_TCP or syscall.IPPROTO_UDP, and decides as Type does; 0 is
+	// either.
+	Proto int
+	// Passive makes of an empty host the addresses to listen on, 0.0.0.0 and ::, and not
+	// those of this host, ::1 and 127.0.0.1.
+	//
+	// asyncio: AI_PASSIVE
+	Passive bool
+	// NumericHost refuses a host that is a name.
+	//
+	// asyncio: AI_NUMERICHOST
+	NumericHost bool
+	// NumericService refuses a service that is a name.
+	//
+	// asyncio: AI_NUMERICSERV
+	NumericService bool
+}
+
+// network checks the hints, and returns the name that package net has for their type and
+// protocol.
+func (h AddrInfoHints) network() (string, error) {
+	stream := h.Type == syscall.SOCK_STREAM || h.Proto == syscall.IPPROTO_TCP
+	datagram := h.Type == syscall.SOCK_DGRAM || h.Proto == syscall.IPPROTO_UDP
+	switch {
+	case h.Family != 0 && h.Family != syscall.AF_INET && h.Family != syscall.AF_INET6:
+		return "", invalid("Family is neither AF_INET nor AF_INET6: %d", h.Family)
+	case h.Type != 0 && h.Type != syscall.SOCK_STREAM && h.Type != syscall.SOCK_DGRAM:
+		return "", invalid("Type is neither SOCK_STREAM nor SOCK_DGRAM: %d", h.Type)
+	case h.Proto != 0 && h.Proto != syscall.IPPROTO_TCP && h.Proto != syscall.IPPROTO_UDP:
+		return "", invalid("Proto is neither IPPROTO_TCP nor IPPROTO_UDP: %d", h.Proto)
+	case stream && datagram:
+		return "", invalid("Type %d does not have protocol %d", h.Type, h.Proto)
+	case stream:
+		return "tcp", nil
+	case datagram:
+		return "udp", nil
+	}
+	return "ip", nil
+}
+
+// has reports whether addr is of the hints' family.
+func (h AddrInfoHints) has(addr netip.Addr) bool {
+	return h.Family == 0 || addr.Is4() == (h.Family == syscall.AF_INET)
+}
+
+// noHost returns the addresses that an empty host stands for, in the order of getaddrinfo(3).
+func (h AddrInfoHints) noHost() []netip.Addr {
+	if h.Passive {
+		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
+	}
+	return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}
+}
+
+// GetAddrInfo looks up the addresses of host, a name or an address, for service, the name
+// or the number of a port. An empty service is port 0. An empty host is this host: see
+// AddrInfoHints.Passive. The addresses come in the order in which they should be tried. At
+// most one value of hints may be given.
+//
+// It works off the loop, as Go does, with LoopConfig.Resolver, and fails with its
+// *net.DNSError or *net.AddrError. The latter is also the error of a host that has no address
+// of the family, and of a name where the hints ask for a number. Hints that cannot be
+// meant, and neither host nor service, are ErrInvalidArgument at once.
 //
 // asyncio: getaddrinfo
-func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string) *Future[[]netip.AddrPort] {
+func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string, hints ...AddrInfoHints) *Future[[]netip.AddrPort] {
+	var h AddrInfoHints
+	if len(hints) > 0 {
+		h = hints[0]
+	}
+	network, err := h.network()
+	switch {
+	case len(hints) > 1:
+		err = invalid("%d values of hints, and at most one is allowed", len(hints))
+	case host == "" && service == "":
+		err = invalid("neither a host nor a service")
+	}
+	if err != nil {
+		f := NewFuture[[]netip.AddrPort](l)
+		_ = f.SetError(err) // a new one takes it
+		return f
+	}
 	return Go(ctx, l, func(ctx context.Context) ([]netip.AddrPort, error) {
-		return lookup(ctx, l.resolver, host, service)
+		return lookup(ctx, l.resolver, network, host, service, h)
 	})
 }
 
-func lookup(ctx context.Context, r *net.Resolver, host, service string) ([]netip.AddrPort, error) {
-	port, err := r.LookupPort(ctx, "tcp", service)
+// lookup does what GetAddrInfo does, for a network that package net knows.
+func lookup(ctx context.Context, r *net.Resolver, network, host, service string, h AddrInfoHints) ([]netip.AddrPort, error) {
+	if _, err := strconv.ParseUint(service, 10, 16); err != nil && h.NumericService && service != "" {
+		return nil, &net.AddrError{Err: "not the number of a port", Addr: service}
+	}
+	port, err := r.LookupPort(ctx, network, service)
 	if err != nil {
 		return nil, err
+	}
+	found, err := lookupHost(ctx, r, host, h)
+	if err != nil {
+		return nil, err
+	}
+	var addrs []netip.AddrPort
+	for _, addr := range found {
+		if h.has(addr) {
+			addrs = append(addrs, netip.AddrPortFrom(addr, uint16(port)))
+		}
+	}
+	if addrs == nil {
+		return nil, &net.AddrError{Err: "no address of the family", Addr: host}
+	}
+	return addrs, nil
+}
+
+// lookupHost returns the addresses of host, of both families.
+func lookupHost(ctx context.Context, r *net.Resolver, host string, h AddrInfoHints) ([]netip.Addr, error) {
+	if host == "" {
+		return h.noHost(), nil
+	}
+	if _, err := netip.ParseAddr(host); err != nil && h.NumericHost {
+		return nil, &net.AddrError{Err: "not an IP address", Addr: host}
 	}
 	found, err := r.LookupIPAddr(ctx, host) // LookupNetIP loses zones
 	if err != nil {
 		return nil, err
 	}
-	addrs := make([]netip.AddrPort, len(found))
+	addrs := make([]netip.Addr, len(found))
 	for i, ip := range found {
 		addr, _ := netip.AddrFromSlice(ip.IP)
-		addrs[i] = netip.AddrPortFrom(addr.Unmap().WithZone(ip.Zone), uint16(port))
+		addrs[i] = addr.Unmap().WithZone(ip.Zone)
 	}
 	return addrs, nil
 }
@@ -86,7 +197,7 @@ func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Futur
 		if !isName {
 			return []string{endpoint}, nil
 		}
-		addrs, err := lookup(ctx, l.resolver, host, port)
+		addrs, err := lookup(ctx, l.resolver, "tcp", host, port, AddrInfoHints{})
 		if err != nil {
 			return nil, &OpError{Op: "resolve", Endpoint: endpoint, Err: err}
 		}

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"testing"
 
 	"github.com/zmqio/zmq"
@@ -103,7 +104,7 @@ func TestGetAddrInfo(t *testing.T) {
 func TestGetAddrInfoErrors(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{Resolver: records{}.resolver()})
 	var dns *net.DNSError
-	for _, c := range [][2]string{{"peer.test", "80"}, {"", "80"}, {"127.0.0.1", "no-such-service"}} {
+	for _, c := range [][2]string{{"peer.test", "80"}, {"127.0.0.1", "no-such-service"}} {
 		if addrs, err := complete(t, l.GetAddrInfo(bounded(t), c[0], c[1])); !errors.As(err, &dns) || addrs != nil {
 			t.Errorf("%q: %v, %v", c, addrs, err)
 		}
@@ -111,9 +112,122 @@ func TestGetAddrInfoErrors(t *testing.T) {
 	if _, err := complete(t, l.GetAddrInfo(bounded(t), "127.0.0.1", "65536")); err == nil {
 		t.Error("no error for port 65536")
 	}
+	wants(t, refusedAtOnce(t, l.GetAddrInfo(bounded(t), "", "")), zmqio.ErrInvalidArgument)
 	must(t, l.Close())
 	_, err := l.GetAddrInfo(bounded(t), "127.0.0.1", "80").Result()
 	wants(t, err, zmqio.ErrLoopClosed)
+}
+
+// refusedAtOnce returns the error of a future that never has another result.
+func refusedAtOnce[T any](t *testing.T, f *zmqio.Future[T]) error {
+	t.Helper()
+	if !f.Done() {
+		t.Error("looked up")
+	}
+	_, err := f.Result()
+	return err
+}
+
+// families, types and protocols, as test_ipaddr_info has them: an address needs no resolver.
+func TestGetAddrInfoHints(t *testing.T) {
+	l := newLoop(t, &zmqio.LoopConfig{Resolver: peer.resolver()})
+	v4, v6 := zmqio.AddrInfoHints{Family: syscall.AF_INET}, zmqio.AddrInfoHints{Family: syscall.AF_INET6}
+	for _, c := range []struct {
+		host, service string
+		hints         zmqio.AddrInfoHints
+		want          []string
+	}{
+		{"peer.test", "80", v4, []string{"192.0.2.1:80", "192.0.2.2:80"}},
+		{"peer.test", "80", v6, []string{"[2001:db8::1]:80"}},
+		{"127.0.0.1", "80", v4, []string{"127.0.0.1:80"}},
+		{"::1", "80", v6, []string{"[::1]:80"}},
+		{"fe80::1%1", "", v6, []string{"[fe80::1%1]:0"}},
+		{"127.0.0.1", "domain", zmqio.AddrInfoHints{Type: syscall.SOCK_DGRAM}, []string{"127.0.0.1:53"}},
+		{"127.0.0.1", "domain", zmqio.AddrInfoHints{Type: syscall.SOCK_STREAM, Proto: syscall.IPPROTO_TCP}, []string{"127.0.0.1:53"}},
+		{"127.0.0.1", "domain", zmqio.AddrInfoHints{Proto: syscall.IPPROTO_UDP}, []string{"127.0.0.1:53"}},
+		{"127.0.0.1", "80", zmqio.AddrInfoHints{NumericHost: true, NumericService: true}, []string{"127.0.0.1:80"}},
+		{"::1", "", zmqio.AddrInfoHints{NumericHost: true, NumericService: true}, []string{"[::1]:0"}},
+	} {
+		addrs, err := complete(t, l.GetAddrInfo(bounded(t), c.host, c.service, c.hints))
+		if got := texts(addrs); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%s %s %+v: %v, %v", c.host, c.service, c.hints, got, err)
+		}
+	}
+	var addr *net.AddrError
+	for _, c := range []struct {
+		host, service string
+		hints         zmqio.AddrInfoHints
+	}{
+		{"127.0.0.1", "80", v6},
+		{"::1", "80", v4},
+		{"peer.test", "80", zmqio.AddrInfoHints{NumericHost: true}},
+		{"127.0.0.1", "http", zmqio.AddrInfoHints{NumericService: true}},
+	} {
+		if addrs, err := complete(t, l.GetAddrInfo(bounded(t), c.host, c.service, c.hints)); !errors.As(err, &addr) || addrs != nil {
+			t.Errorf("%s %s %+v: %v, %v", c.host, c.service, c.hints, addrs, err)
+		}
+	}
+	for _, hints := range [][]zmqio.AddrInfoHints{
+		{{Family: -1}},
+		{{Family: syscall.AF_UNIX}},
+		{{Type: syscall.SOCK_RAW}},
+		{{Proto: syscall.IPPROTO_ICMP}},
+		{{Type: syscall.SOCK_STREAM, Proto: syscall.IPPROTO_UDP}},
+		{{Type: syscall.SOCK_DGRAM, Proto: syscall.IPPROTO_TCP}},
+		{v4, v6},
+	} {
+		wants(t, refusedAtOnce(t, l.GetAddrInfo(bounded(t), "127.0.0.1", "80", hints...)), zmqio.ErrInvalidArgument)
+	}
+}
+
+// A service that UDP alone has is found without a hint, and not with one of TCP.
+func TestGetAddrInfoServiceOfUDP(t *testing.T) {
+	l := newLoop(t, nil)
+	const service, port = "tftp", 69
+	if _, err := net.DefaultResolver.LookupPort(bounded(t), "udp", service); err != nil {
+		t.Skip(err)
+	}
+	addrs, err := complete(t, l.GetAddrInfo(bounded(t), "127.0.0.1", service))
+	if err != nil || len(addrs) != 1 || addrs[0].Port() != port {
+		t.Errorf("%v, %v", addrs, err)
+	}
+	var dns *net.DNSError
+	if addrs, err := complete(t, l.GetAddrInfo(bounded(t), "127.0.0.1", service, zmqio.AddrInfoHints{Type: syscall.SOCK_STREAM})); !errors.As(err, &dns) {
+		t.Errorf("%v, %v", addrs, err)
+	}
+}
+
+// An empty host is this one, without a resolver, in the order of getaddrinfo(3).
+func TestGetAddrInfoEmptyHost(t *testing.T) {
+	l := newLoop(t, &zmqio.LoopConfig{Resolver: records{}.resolver()})
+	for _, c := range []struct {
+		hints zmqio.AddrInfoHints
+		want  []string
+	}{
+		{zmqio.AddrInfoHints{}, []string{"[::1]:80", "127.0.0.1:80"}},
+		{zmqio.AddrInfoHints{NumericHost: true}, []string{"[::1]:80", "127.0.0.1:80"}},
+		{zmqio.AddrInfoHints{Family: syscall.AF_INET}, []string{"127.0.0.1:80"}},
+		{zmqio.AddrInfoHints{Passive: true}, []string{"0.0.0.0:80", "[::]:80"}},
+		{zmqio.AddrInfoHints{Passive: true, Family: syscall.AF_INET6}, []string{"[::]:80"}},
+	} {
+		addrs, err := complete(t, l.GetAddrInfo(bounded(t), "", "80", c.hints))
+		if got := texts(addrs); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%+v: %v, %v", c.hints, got, err)
+		}
+	}
+}
+
+// texts returns addresses as text. Which of a name's IPv4 addresses is first is the
+// resolver's to say, so these are sorted.
+func texts(addrs []netip.AddrPort) []string {
+	var all []string
+	for _, a := range addrs {
+		all = append(all, a.String())
+	}
+	if len(addrs) > 0 && !addrs[0].Addr().IsLoopback() && !addrs[0].Addr().IsUnspecified() {
+		slices.Sort(all)
+	}
+	return all
 }
 
 func TestGetNameInfo(t *testing.T) {

@@ -69,6 +69,7 @@ func (l *EventLoop) letGo() {
 	for _, f := range followers {
 		f.forget(l)
 	}
+	l.refuseFunctions()
 }
 
 // terminate ends a context of the loop's own, for which it has had time since begin.

@@ -32,6 +32,9 @@ var (
 	ErrLoopRunning = reactor.ErrRunning
 	// ErrLoopStopped says that Stop came before what the loop was run for was done.
 	ErrLoopStopped = errors.New("zmqio: event loop was stopped before the work was done")
+	// ErrExecutorShutdown is the error of what is given to Go after the loop's executor was
+	// shut down.
+	ErrExecutorShutdown = errors.New("zmqio: executor has been shut down")
 	// ErrNoEventLoop says that the goroutine has no event loop.
 	ErrNoEventLoop = errors.New("zmqio: no event loop for this goroutine")
 	// ErrWouldDeadlock refuses to wait for the loop on the loop's own goroutine.

@@ -51,7 +51,7 @@ type LoopConfig struct {
 	// days.
 	Linger time.Duration
 	// ExecutorLimit is how many functions that were given to Go run at the same
-	// time; 0 is DefaultExecutorLimit.
+	// time; 0 is DefaultExecutorLimit. An executor of SetDefaultExecutor has its own limit.
 	ExecutorLimit int
 	// Resolver looks up names for GetAddrInfo, GetNameInfo and ResolveEndpoint; nil
 	// is net.DefaultResolver.
@@ -91,7 +91,6 @@ type EventLoop struct {
 	ownContext bool
 	linger     time.Duration
 	resolver   *net.Resolver
-	slots      chan struct{}   // one for each function of Go that runs
 	alive      context.Context // ends in Close
 	end        context.CancelFunc
 	id         uint64 // among all loops
@@ -99,6 +98,7 @@ type EventLoop struct {
 	// The order of locks stands at Transport.sockMu.
 	mu        sync.Mutex
 	handler   ExceptionHandler
+	executor  Executor
 	signals   map[syscall.Signal]*signalWatch
 	followers []follower // to be told when the loop is closed; nil then
 
@@ -130,7 +130,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		ownContext: c.Context == nil,
 		linger:     cmp.Or(c.Linger, DefaultLinger),
 		resolver:   cmp.Or(c.Resolver, net.DefaultResolver),
-		slots:      make(chan struct{}, cmp.Or(c.ExecutorLimit, DefaultExecutorLimit)),
+		executor:   &pool{limit: cmp.Or(c.ExecutorLimit, DefaultExecutorLimit)},
 		over:       make(chan struct{}),
 		signals:    make(map[syscall.Signal]*signalWatch),
 		copier:     sock.NewCopier(),

@@ -177,9 +177,8 @@ func TestRunInExecutorOnAClosedLoop(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// test_set_default_executor and test_set_default_executor_error: the executor is a
-// number of functions that run at the same time.
-func TestSetDefaultExecutor(t *testing.T) {
+// The executor that a loop begins with runs a number of functions at the same time.
+func TestExecutorLimit(t *testing.T) {
 	_, err := zmqio.NewEventLoop(&zmqio.LoopConfig{ExecutorLimit: -1})
 	wants(t, err, zmqio.ErrInvalidArgument)
 	for _, limit := range []int{0, 1, 3} {

@@ -150,6 +150,9 @@ func lookupHost(ctx context.Context, r *net.Resolver, host string, h AddrInfoHin
 	return addrs, nil
 }
 
+// Resolver returns what looks names up: LoopConfig.Resolver, or net.DefaultResolver.
+func (l *EventLoop) Resolver() *net.Resolver { return l.resolver }
+
 // NameInfo is what GetNameInfo finds.
 type NameInfo struct {
 	Host    string // without the dot at the end; the address if it has no name

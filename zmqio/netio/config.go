@@ -16,8 +16,9 @@ const (
 // A Config says what a transport is made of. The zero value is fine.
 type Config struct {
 	// TLS, if not nil, makes the transport speak TLS: ConnectionMade comes after the
-	// handshake. A client whose ServerName is empty takes the host of the address. The
-	// transport does not renegotiate.
+	// handshake. A client whose ServerName is empty takes the host of the address. Without
+	// either it is refused, unless InsecureSkipVerify is set, and so is a server without a
+	// certificate. The transport does not renegotiate.
 	TLS *tls.Config
 	// HandshakeTimeout is how long the handshake of TLS may take; 0 is
 	// DefaultHandshakeTimeout. It is for TLS alone.
@@ -30,7 +31,7 @@ type Config struct {
 	// asyncio: ssl_shutdown_timeout
 	ShutdownTimeout time.Duration
 	// Dialer is what CreateConnection connects with, and its LocalAddr, Timeout, Resolver,
-	// FallbackDelay and KeepAlive count. nil is the zero Dialer.
+	// FallbackDelay and KeepAlive count. nil is the zero Dialer. A nil Resolver is the loop's.
 	Dialer *net.Dialer
 	// MaxWriteBuffer is how many bytes the transport buffers at most; 0 is no limit. A Write
 	// that could exceed it is refused whole, with zmqio.ErrBufferFull, before any of it is

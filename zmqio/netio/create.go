@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"cmp"
 	"context"
 	"net"
 	"syscall"
@@ -35,11 +36,11 @@ func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, facto
 		if l.InLoop() {
 			return nil, zmqio.ErrWouldDeadlock
 		}
-		cfg, err := cfg.forHost(network, address)
-		if err != nil {
+		cfg := cfg.forHost(network, address)
+		if err := checkTLS(cfg.TLS, false); err != nil {
 			return nil, err
 		}
-		conn, err := dial(ctx, cfg.Dialer, network, address)
+		conn, err := dial(ctx, l.Resolver(), cfg.Dialer, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -61,7 +62,7 @@ func CreateTransport[P Protocol](ctx context.Context, l *zmqio.EventLoop, factor
 		if err := checkAll(ctx, l, factory, cfg); err != nil {
 			return nil, err
 		}
-		if err := checkConn(conn); err != nil {
+		if err := cmp.Or(checkConn(conn), checkTLS(cfg.TLS, serverSide)); err != nil {
 			return nil, err
 		}
 		if cfg.TLS != nil && l.InLoop() {
@@ -108,7 +109,7 @@ func checkAll(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, 
 // checkConn makes sure that conn is a stream socket.
 func checkConn(conn net.Conn) error {
 	sc, ok := conn.(syscall.Conn)
-	if !ok {
+	if !ok || isNil(conn) {
 		return invalid("%T has no descriptor", conn)
 	}
 	return checkStream(sc)

@@ -13,11 +13,15 @@ import (
 const fallbackDelay = 300 * time.Millisecond
 
 // dial connects to address. A net.Dialer does the same, and of several errors returns the
-// first.
-func dial(ctx context.Context, dialer *net.Dialer, network, address string) (net.Conn, error) {
+// first. resolver looks names up where dialer has none of its own.
+func dial(ctx context.Context, resolver *net.Resolver, dialer *net.Dialer, network, address string) (net.Conn, error) {
 	d := new(net.Dialer)
 	if dialer != nil {
 		*d = *dialer
+	}
+	d.Resolver = cmp.Or(d.Resolver, resolver)
+	if address == "" {
+		return nil, invalid("no address")
 	}
 	switch network {
 	case "unix":
@@ -35,8 +39,7 @@ func dial(ctx context.Context, dialer *net.Dialer, network, address string) (net
 	if _, literal := netip.ParseAddr(host); err != nil || host == "" || literal == nil {
 		return d.DialContext(ctx, network, address) // one address, or none
 	}
-	resolver := cmp.Or(d.Resolver, net.DefaultResolver)
-	ips, err := resolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host)
+	ips, err := d.Resolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

@@ -16,7 +16,7 @@ import (
 
 // listenAll listens on all addresses, or takes the listener of cfg. If one fails, none is left
 // open.
-func listenAll(ctx context.Context, inLoop bool, network string, addresses []string, cfg ServerConfig) (all []*listener, err error) {
+func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresses []string, cfg ServerConfig) (all []*listener, err error) {
 	if (cfg.Listener != nil) == (len(addresses) > 0) {
 		return nil, invalid("either addresses or a Listener must be given")
 	}
@@ -39,7 +39,7 @@ func listenAll(ctx context.Context, inLoop bool, network string, addresses []str
 		}
 		return []*listener{n}, nil
 	}
-	places, err := resolveAll(ctx, inLoop, network, addresses)
+	places, err := resolveAll(ctx, l, network, addresses)
 	if err != nil {
 		return nil, err
 	}
@@ -68,9 +68,9 @@ type place struct {
 }
 
 // resolveAll returns the places that addresses stand for, without repetitions.
-func resolveAll(ctx context.Context, inLoop bool, network string, addresses []string) (places []place, err error) {
+func resolveAll(ctx context.Context, l *zmqio.EventLoop, network string, addresses []string) (places []place, err error) {
 	for _, address := range addresses {
-		more, err := resolve(ctx, inLoop, network, address)
+		more, err := resolve(ctx, l, network, address)
 		if err != nil {
 			return nil, err
 		}
@@ -84,7 +84,7 @@ func resolveAll(ctx context.Context, inLoop bool, network string, addresses []st
 }
 
 // resolve returns the places that an address stands for.
-func resolve(ctx context.Context, inLoop bool, network, address string) ([]place, error) {
+func resolve(ctx context.Context, l *zmqio.EventLoop, network, address string) ([]place, error) {
 	switch network {
 	case "unix":
 		return []place{{network, address, false}}, nil
@@ -103,10 +103,10 @@ func resolve(ctx context.Context, inLoop bool, network, address string) ([]place
 		ips = []netip.Addr{ip}
 	case host == "":
 		ips = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
-	case inLoop:
+	case l.InLoop():
 		return nil, zmqio.ErrWouldDeadlock
 	default:
-		if ips, err = net.DefaultResolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host); err != nil {
+		if ips, err = l.Resolver().LookupNetIP(ctx, "ip"+network[len("tcp"):], host); err != nil {
 			return nil, &net.OpError{Op: "listen", Net: network, Err: err}
 		}
 	}

@@ -66,7 +66,7 @@ type BufferedProtocol interface {
 
 	// Buffer returns where the transport reads the next bytes to. hint is how many bytes are
 	// there, or -1 where that is not known, as it never is today. An empty buffer ends the
-	// transport with zmqio.ErrInvalidArgument.
+	// transport as a panic does, with zmqio.ErrInvalidArgument.
 	//
 	// asyncio: get_buffer
 	Buffer(hint int) []byte
@@ -110,11 +110,8 @@ func newCallee(p Protocol) *callee {
 	return &callee{p, buffered}
 }
 
-// isNil reports whether p is nil, or holds a nil pointer.
-func isNil(p Protocol) bool {
-	if p == nil {
-		return true
-	}
-	v := reflect.ValueOf(p)
-	return v.Kind() == reflect.Pointer && v.IsNil()
+// isNil reports whether v is nil, or holds a nil pointer.
+func isNil(v any) bool {
+	r := reflect.ValueOf(v)
+	return !r.IsValid() || r.Kind() == reflect.Pointer && r.IsNil()
 }

@@ -1,6 +1,7 @@
 package netio
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -65,8 +66,8 @@ type Server struct {
 // those of IPv4 and IPv6 are apart. Where one fails, all are closed. On "unix" the file of a
 // socket on which no process listens is replaced; any other file is EADDRINUSE.
 //
-// A host name is looked up, and ctx bounds that; on the loop's own goroutine it is
-// zmqio.ErrWouldDeadlock. The other errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed
+// The loop's resolver looks a host name up, and ctx bounds that; on the loop's own goroutine
+// it is zmqio.ErrWouldDeadlock. The other errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed
 // and the *net.OpError of package net, which names the address.
 //
 // A TLS handshake that fails goes to the exception handler, unless the peer has just gone. So
@@ -83,10 +84,10 @@ func CreateServer[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory f
 }
 
 func createServer(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, network string, addresses []string, cfg ServerConfig) (*Server, error) {
-	if err := checkAll(ctx, l, factory, cfg.Config); err != nil {
+	if err := cmp.Or(checkAll(ctx, l, factory, cfg.Config), checkTLS(cfg.TLS, true)); err != nil {
 		return nil, err
 	}
-	listeners, err := listenAll(ctx, l.InLoop(), network, addresses, cfg)
+	listeners, err := listenAll(ctx, l, network, addresses, cfg)
 	if err != nil {
 		return nil, err
 	}

@@ -35,6 +35,11 @@ func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bo
 		return invalid("nil context")
 	case cfg == nil:
 		return invalid("nil tls.Config")
+	}
+	if err := checkTLS(cfg, serverSide); err != nil {
+		return err
+	}
+	switch {
 	case t.loop.InLoop():
 		return zmqio.ErrWouldDeadlock
 	case ctx.Err() != nil:
@@ -168,17 +173,31 @@ func withoutRenegotiation(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// forHost returns c for a connection to address: TLS verifies the host's name unless it is
-// told another.
-func (c Config) forHost(network, address string) (Config, error) {
-	if c.TLS == nil || c.TLS.ServerName != "" || c.TLS.InsecureSkipVerify {
-		return c, nil
+// forHost returns c for a connection to address: TLS asks for the host's name, and verifies
+// it, unless it is told another.
+func (c Config) forHost(network, address string) Config {
+	if c.TLS == nil || c.TLS.ServerName != "" || network == "unix" {
+		return c
 	}
-	host, _, err := net.SplitHostPort(address)
-	if network == "unix" || err != nil || host == "" {
-		return c, invalid("TLS needs a ServerName for %s %q", network, address)
+	if host, _, err := net.SplitHostPort(address); err == nil && host != "" {
+		c.TLS = c.TLS.Clone()
+		c.TLS.ServerName = host
 	}
-	c.TLS = c.TLS.Clone()
-	c.TLS.ServerName = host
-	return c, nil
+	return c
+}
+
+// checkTLS makes sure that a client knows which name to verify, and that a server has a
+// certificate.
+func checkTLS(cfg *tls.Config, serverSide bool) error {
+	switch {
+	case cfg == nil:
+		return nil
+	case serverSide:
+		if len(cfg.Certificates) == 0 && cfg.GetCertificate == nil && cfg.GetConfigForClient == nil {
+			return invalid("TLS of a server needs a certificate")
+		}
+	case cfg.ServerName == "" && !cfg.InsecureSkipVerify:
+		return invalid("TLS of a client needs a ServerName")
+	}
+	return nil
 }

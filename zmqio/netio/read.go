@@ -119,7 +119,9 @@ func (t *Transport) ownBuffer(c *callee) (buf []byte) {
 		return nil
 	}
 	if len(buf) == 0 {
-		t.end(invalid("the protocol returned an empty buffer"))
+		err := invalid("Buffer of the protocol returned an empty one")
+		t.residence.Report("Buffer failed", c.protocol, err)
+		t.end(err)
 	}
 	return buf
 }

@@ -488,7 +488,7 @@ func (b *buffered) BufferUpdated(n int) { b.recorder.DataReceived(b.memory[:n]) 
 func (b *buffered) DataReceived([]byte) { panic("not called") }
 
 func TestBufferedProtocol(t *testing.T) {
-	l, _ := newLoop(t)
+	l, exceptions := newLoop(t)
 	b := &buffered{recorder: newRecorder(), memory: make([]byte, 3)}
 	tr, peer := networks[0].connect(t, l, newRecorder(), Config{})
 	b.t = tr
@@ -501,6 +501,9 @@ func TestBufferedProtocol(t *testing.T) {
 	send(t, peer, "x")
 	if err := wait(t, b.lost); !errors.Is(err, zmqio.ErrInvalidArgument) {
 		t.Errorf("without a buffer: %v", err)
+	}
+	if e := wait(t, exceptions); !errors.Is(e.Err, zmqio.ErrInvalidArgument) || e.SourceProtocol != any(b) {
+		t.Errorf("the exception handler was told of %v", e.Err)
 	}
 }
 

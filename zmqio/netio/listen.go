@@ -33,6 +33,9 @@ func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresse
 		lc = *cfg.ListenConfig
 	}
 	if cfg.Listener != nil {
+		if is := cfg.Listener.Addr().Network(); network != is && network != is+"4" && network != is+"6" {
+			return nil, invalid("network %q, and a Listener of network %q", network, is)
+		}
 		n, err := takeListener(cfg.Listener, &lc, false)
 		if err != nil {
 			return nil, err
@@ -87,6 +90,9 @@ func resolveAll(ctx context.Context, l *zmqio.EventLoop, network string, address
 func resolve(ctx context.Context, l *zmqio.EventLoop, network, address string) ([]place, error) {
 	switch network {
 	case "unix":
+		if address == "" {
+			return nil, invalid("no path")
+		}
 		return []place{{network, address, false}}, nil
 	case "tcp", "tcp4", "tcp6":
 	default:

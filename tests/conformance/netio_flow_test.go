@@ -1,0 +1,196 @@
+package conformance
+
+import (
+	"context"
+	"errors"
+	"io"
+	"testing"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/netio"
+)
+
+// test_flowcontrol_mixin_set_write_limits, and the defaults.
+func TestNetSetWriteBufferLimits(t *testing.T) {
+	l := startLoop(t)
+	p := newParty(t, l)
+	tr, _ := connected(t, l, p)
+	limits := func(wantHigh, wantLow int) {
+		t.Helper()
+		if high, low := tr.WriteBufferLimits(); high != wantHigh || low != wantLow {
+			t.Errorf("high %d, low %d, want %d and %d", high, low, wantHigh, wantLow)
+		}
+	}
+	limits(64<<10, 16<<10)
+	for _, c := range []struct{ high, low, wantHigh, wantLow int }{
+		{1024, 128, 1024, 128},
+		{60, zmqio.DefaultLimit, 60, 15},
+		{zmqio.DefaultLimit, 10, 40, 10},
+		{0, zmqio.DefaultLimit, 0, 0},
+		{zmqio.DefaultLimit, 0, 0, 0},
+		{zmqio.DefaultLimit, zmqio.DefaultLimit, 64 << 10, 16 << 10},
+	} {
+		must(t, tr.SetWriteBufferLimits(c.high, c.low))
+		limits(c.wantHigh, c.wantLow)
+	}
+	for _, c := range [][2]int{{0, 1}, {-2, 0}, {10, -2}} {
+		wants(t, tr.SetWriteBufferLimits(c[0], c[1]), zmqio.ErrInvalidArgument)
+	}
+	limits(64<<10, 16<<10)
+
+	must(t, tr.SetWriteBufferLimits(1<<30, 1<<20))
+	stuff(t, tr)
+	if p.is(func() bool { return p.paused }) {
+		t.Error("paused below the mark")
+	}
+	must(t, tr.SetWriteBufferLimits(tr.WriteBufferSize(), 1))
+	if p.is(func() bool { return p.paused }) {
+		t.Error("paused at the mark, and not over it")
+	}
+	must(t, tr.SetWriteBufferLimits(tr.WriteBufferSize()-1, 1))
+	if !p.is(func() bool { return p.paused }) {
+		t.Error("not paused at once over the mark")
+	}
+	must(t, tr.SetWriteBufferLimits(1<<30, 1<<20))
+	onLoop(t, l, func() {})
+	if !p.is(func() bool { return p.paused }) {
+		t.Error("raised marks resume before anything has been sent")
+	}
+	must(t, tr.Abort())
+	must(t, p.awaitLost())
+	if p.pauses != 1 {
+		t.Errorf("%d pauses", p.pauses)
+	}
+}
+
+// PauseWriting comes inside the Write that goes over the mark, on its goroutine, once, and
+// ResumeWriting when the buffer is down at the low mark.
+func TestNetPauseAndResumeWriting(t *testing.T) {
+	for _, onTheLoop := range []bool{false, true} {
+		l := startLoop(t)
+		p := newParty(t, l)
+		inLoop := false
+		p.onPause = func() { inLoop = l.InLoop() }
+		tr, peer := connected(t, l, p)
+		must(t, tr.SetWriteBufferLimits(1000, 100))
+		sent := 0
+		fill := func() {
+			sent = len(stuff(t, tr))
+			for chunk := make([]byte, 300); !p.is(func() bool { return p.paused }); sent += len(chunk) {
+				must(t, tr.Write(chunk))
+			}
+			for range 3 {
+				must(t, tr.Write(make([]byte, 300)))
+				sent += 300
+			}
+		}
+		if onTheLoop {
+			onLoop(t, l, fill)
+		} else {
+			fill()
+		}
+		if n := tr.WriteBufferSize(); n <= 1000 || p.pauses != 1 || inLoop != onTheLoop {
+			t.Errorf("%d bytes are buffered, %d pauses, on the loop %t", n, p.pauses, inLoop)
+		}
+		readString(t, peer, sent)
+		p.await(func() bool { return !p.paused })
+		if n := tr.WriteBufferSize(); n > 100 {
+			t.Errorf("%d bytes are buffered", n)
+		}
+	}
+}
+
+// A pause that the end of the transport ends has no ResumeWriting.
+func TestNetPausedAtTheEnd(t *testing.T) {
+	l := startLoop(t)
+	p := newParty(t, l)
+	tr, peer := connected(t, l, p)
+	must(t, tr.SetWriteBufferLimits(0, 0))
+	stuff(t, tr)
+	must(t, tr.Abort())
+	must(t, p.awaitLost())
+	must(t, peer.Close())
+	if !p.paused || p.pauses != 1 {
+		t.Errorf("paused %t, %d times", p.paused, p.pauses)
+	}
+}
+
+// drain: WriteContext waits for room.
+func TestNetWriteContext(t *testing.T) {
+	l := startLoop(t)
+	p := newParty(t, l)
+	tr, peer := connected(t, l, p)
+	const chunks, size = 200, 64 << 10
+	done := make(chan error, 1)
+	go func() {
+		for range chunks {
+			if err := tr.WriteContext(bounded(t), make([]byte, size)); err != nil {
+				done <- err
+				return
+			}
+			if n := tr.WriteBufferSize(); n > 2*size {
+				done <- errors.New("more is buffered than the mark and a chunk")
+				return
+			}
+		}
+		done <- tr.Close()
+	}()
+	n, err := io.Copy(io.Discard, peer)
+	if must(t, <-done); err != nil || n != chunks*size {
+		t.Errorf("the peer got %d bytes of %d: %v", n, chunks*size, err)
+	}
+	must(t, p.awaitLost())
+}
+
+// A writer that waits is told when its context ends, and when the transport does.
+func TestNetWriteContextEnds(t *testing.T) {
+	l := startLoop(t)
+	p := newParty(t, l)
+	tr, _ := connected(t, l, p)
+	must(t, tr.SetWriteBufferLimits(0, 0))
+	stuff(t, tr)
+	cause := errors.New("cause")
+	ctx, cancel := context.WithCancelCause(bounded(t))
+	done := make(chan error, 2)
+	go func() { done <- tr.WriteContext(ctx, []byte("x")) }()
+	cancel(cause)
+	wants(t, <-done, cause)
+	var on error
+	onLoop(t, l, func() { on = tr.WriteContext(bounded(t), []byte("x")) })
+	wants(t, on, zmqio.ErrWouldDeadlock)
+	var none context.Context
+	wants(t, tr.WriteContext(none, nil), zmqio.ErrInvalidArgument)
+	go func() { done <- tr.WriteContext(bounded(t), []byte("x")) }()
+	must(t, tr.Abort())
+	wants(t, <-done, zmqio.ErrTransportClosed)
+	must(t, p.awaitLost())
+}
+
+// MaxWriteBuffer bounds what Write buffers, and a refused Write sends nothing.
+func TestNetMaxWriteBuffer(t *testing.T) {
+	const limit = 100 << 10
+	l, ln := startLoop(t), listen(t, "tcp4")
+	p := newParty(t, l)
+	tr := connect(t, l, p, ln.Addr(), netio.Config{MaxWriteBuffer: limit})
+	peer := accept(t, ln)
+	sent, chunk := 0, make([]byte, 1000)
+	var err error
+	for err == nil {
+		if err = tr.Write(chunk); err == nil {
+			sent += len(chunk)
+		}
+	}
+	wants(t, err, zmqio.ErrBufferFull)
+	if n := tr.WriteBufferSize(); n > limit || n <= limit-2*len(chunk) {
+		t.Errorf("%d bytes are buffered", n)
+	}
+	if tr.IsClosing() {
+		t.Error("it was closed")
+	}
+	must(t, tr.Close())
+	n, err := io.Copy(io.Discard, peer)
+	if err != nil || int(n) != sent {
+		t.Errorf("the peer got %d bytes of %d: %v", n, sent, err)
+	}
+	must(t, p.awaitLost())
+}

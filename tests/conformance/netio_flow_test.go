@@ -38,24 +38,25 @@ func TestNetSetWriteBufferLimits(t *testing.T) {
 	}
 	limits(64<<10, 16<<10)
 
-	must(t, tr.SetWriteBufferLimits(1<<30, 1<<20))
-	stuff(t, tr)
-	if p.is(func() bool { return p.paused }) {
-		t.Error("paused below the mark")
-	}
-	must(t, tr.SetWriteBufferLimits(tr.WriteBufferSize(), 1))
-	if p.is(func() bool { return p.paused }) {
-		t.Error("paused at the mark, and not over it")
-	}
-	must(t, tr.SetWriteBufferLimits(tr.WriteBufferSize()-1, 1))
-	if !p.is(func() bool { return p.paused }) {
-		t.Error("not paused at once over the mark")
+	paused := func(want bool) {
+		t.Helper()
+		if p.is(func() bool { return p.paused != want }) {
+			t.Errorf("paused: %t", !want)
+		}
 	}
 	must(t, tr.SetWriteBufferLimits(1<<30, 1<<20))
-	onLoop(t, l, func() {})
-	if !p.is(func() bool { return p.paused }) {
-		t.Error("raised marks resume before anything has been sent")
+	onLoop(t, l, func() { // where nothing else is sent meanwhile
+		stuff(t, tr)
+		must(t, tr.SetWriteBufferLimits(tr.WriteBufferSize(), 1))
+		paused(false) // at the mark, and not over it
+		must(t, tr.SetWriteBufferLimits(64<<10, 1))
+		paused(true) // at once
+	})
+	must(t, tr.SetWriteBufferLimits(1<<30, 1))
+	for range 3 {
+		onLoop(t, l, func() {})
 	}
+	paused(true) // higher marks resume nothing
 	must(t, tr.Abort())
 	must(t, p.awaitLost())
 	if p.pauses != 1 {
@@ -67,34 +68,31 @@ func TestNetSetWriteBufferLimits(t *testing.T) {
 // ResumeWriting when the buffer is down at the low mark.
 func TestNetPauseAndResumeWriting(t *testing.T) {
 	for _, onTheLoop := range []bool{false, true} {
+		const high, low = 100_000, 1000
 		l := startLoop(t)
 		p := newParty(t, l)
-		inLoop := false
-		p.onPause = func() { inLoop = l.InLoop() }
+		inLoop, atPause := false, 0
+		p.onPause = func() { inLoop, atPause = l.InLoop(), p.tr.WriteBufferSize() }
 		tr, peer := connected(t, l, p)
-		must(t, tr.SetWriteBufferLimits(1000, 100))
+		must(t, tr.SetWriteBufferLimits(high, low))
 		sent := 0
 		fill := func() {
-			sent = len(stuff(t, tr))
-			for chunk := make([]byte, 300); !p.is(func() bool { return p.paused }); sent += len(chunk) {
+			for chunk := make([]byte, 1000); !p.is(func() bool { return p.paused }); sent += len(chunk) {
 				must(t, tr.Write(chunk))
 			}
-			for range 3 {
-				must(t, tr.Write(make([]byte, 300)))
-				sent += 300
+			if inLoop != onTheLoop {
+				t.Errorf("PauseWriting on the loop: %t", inLoop)
 			}
+			sent += len(stuff(t, tr))
 		}
-		if onTheLoop {
-			onLoop(t, l, fill)
-		} else {
+		if !onTheLoop {
 			fill()
-		}
-		if n := tr.WriteBufferSize(); n <= 1000 || p.pauses != 1 || inLoop != onTheLoop {
-			t.Errorf("%d bytes are buffered, %d pauses, on the loop %t", n, p.pauses, inLoop)
+		} else if onLoop(t, l, fill); atPause <= high || atPause > high+1000 || p.pauses != 1 {
+			t.Errorf("%d bytes were buffered; %d pauses", atPause, p.pauses)
 		}
 		readString(t, peer, sent)
 		p.await(func() bool { return !p.paused })
-		if n := tr.WriteBufferSize(); n > 100 {
+		if n := tr.WriteBufferSize(); n > low {
 			t.Errorf("%d bytes are buffered", n)
 		}
 	}
@@ -174,16 +172,18 @@ func TestNetMaxWriteBuffer(t *testing.T) {
 	tr := connect(t, l, p, ln.Addr(), netio.Config{MaxWriteBuffer: limit})
 	peer := accept(t, ln)
 	sent, chunk := 0, make([]byte, 1000)
-	var err error
-	for err == nil {
-		if err = tr.Write(chunk); err == nil {
-			sent += len(chunk)
+	onLoop(t, l, func() { // where nothing else is sent meanwhile
+		var err error
+		for err == nil {
+			if err = tr.Write(chunk); err == nil {
+				sent += len(chunk)
+			}
 		}
-	}
-	wants(t, err, zmqio.ErrBufferFull)
-	if n := tr.WriteBufferSize(); n > limit || n <= limit-2*len(chunk) {
-		t.Errorf("%d bytes are buffered", n)
-	}
+		wants(t, err, zmqio.ErrBufferFull)
+		if n := tr.WriteBufferSize(); n > limit || n <= limit-len(chunk) {
+			t.Errorf("%d bytes are buffered", n)
+		}
+	})
 	if tr.IsClosing() {
 		t.Error("it was closed")
 	}

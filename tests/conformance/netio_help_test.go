@@ -1,12 +1,14 @@
 package conformance
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"net"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -197,7 +199,7 @@ func anyAddress(t testing.TB, network string) string {
 // a test of that.
 func listen(t testing.TB, network string) net.Listener {
 	t.Helper()
-	ln, err := net.Listen(network, anyAddress(t, network))
+	ln, err := tightListener.Listen(bounded(t), network, anyAddress(t, network))
 	if err != nil && network == "tcp6" {
 		t.Skip(err)
 	}
@@ -205,6 +207,22 @@ func listen(t testing.TB, network string) net.Listener {
 	t.Cleanup(func() { ln.Close() })
 	return ln
 }
+
+// tight gives a socket small buffers of a fixed size: a peer that does not read fills them soon,
+// and they do not grow.
+func tight(_, _ string, c syscall.RawConn) error {
+	var err error
+	failed := c.Control(func(fd uintptr) {
+		err = errors.Join(syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_SNDBUF, 64<<10),
+			syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, 64<<10))
+	})
+	return errors.Join(failed, err)
+}
+
+var (
+	tightListener = &net.ListenConfig{Control: tight}
+	tightDialer   = &net.Dialer{Control: tight}
+)
 
 // patient gives c a deadline that ends a test that would hang, and closes it in the end.
 func patient[C net.Conn](t testing.TB, c C) C {
@@ -225,7 +243,7 @@ func accept(t testing.TB, ln net.Listener) net.Conn {
 // dialNet returns a connection of package net to addr.
 func dialNet(t testing.TB, addr net.Addr) net.Conn {
 	t.Helper()
-	c, err := net.Dial(addr.Network(), addr.String())
+	c, err := tightDialer.DialContext(bounded(t), addr.Network(), addr.String())
 	must(t, err)
 	return patient(t, c)
 }
@@ -233,6 +251,7 @@ func dialNet(t testing.TB, addr net.Addr) net.Conn {
 // connect connects p to addr.
 func connect(t testing.TB, l *zmqio.EventLoop, p netio.Protocol, addr net.Addr, cfg netio.Config) *netio.Transport {
 	t.Helper()
+	cfg.Dialer = cmp.Or(cfg.Dialer, tightDialer)
 	tr, got, err := netio.CreateConnection(bounded(t), l, func() netio.Protocol { return p }, addr.Network(), addr.String(), cfg)
 	must(t, err)
 	if got != p {
@@ -266,6 +285,9 @@ func serve(t testing.TB, l *zmqio.EventLoop, network string, cfg netio.ServerCon
 	t.Helper()
 	if addresses == nil && cfg.Listener == nil {
 		addresses = []string{anyAddress(t, network)}
+	}
+	if cfg.Listener == nil {
+		cfg.ListenConfig = cmp.Or(cfg.ListenConfig, tightListener)
 	}
 	made := make(chan *party, 1000)
 	s, err := netio.CreateServer(bounded(t), l, func() *party {
@@ -303,12 +325,12 @@ func onLoop(t testing.TB, l *zmqio.EventLoop, fn func()) {
 	must(t, l.Do(bounded(t), func() error { fn(); return nil }))
 }
 
-// stuff writes to tr, whose peer does not read, until something is buffered. It returns what
-// was written.
+// stuff writes to tr, whose peer does not read, until half a megabyte is buffered that the
+// system has no room for. It returns what was written.
 func stuff(t testing.TB, tr *netio.Transport) []byte {
 	t.Helper()
 	var all []byte
-	for chunk := strings.Repeat("0123456789abcdef", 4<<10); tr.WriteBufferSize() == 0; {
+	for chunk := strings.Repeat("0123456789abcdef", 4<<10); tr.WriteBufferSize() < 512<<10; {
 		must(t, tr.Write([]byte(chunk)))
 		all = append(all, chunk...)
 	}

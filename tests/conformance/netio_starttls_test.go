@@ -68,6 +68,7 @@ func TestNetStartTLSServer(t *testing.T) {
 		s, made := serve(t, l, "tcp4", netio.ServerConfig{})
 		conn := dialNet(t, s.Addrs()[0])
 		p := next(t, made)
+		must(t, p.tr.PauseReading()) // before the client begins with TLS
 		must(t, p.tr.Write([]byte(hello)))
 		peer := make(chan secured, 1)
 		go func() {
@@ -79,6 +80,7 @@ func TestNetStartTLSServer(t *testing.T) {
 			peer <- secured{c, c.Handshake()}
 		}()
 		must(t, p.tr.StartTLS(bounded(t), server, true))
+		must(t, p.tr.ResumeReading())
 		if p.is(func() bool { return p.data != nil }) {
 			t.Errorf("got %d bytes before TLS", len(p.data))
 		}

@@ -30,10 +30,13 @@ type Name struct {
 	Mark   bool   // it has no value that could be told
 	Draft  bool   // only a program that asks for drafts sees it
 	Own    bool   // counted from ZMQ_HAUSNUMERO
+	Call   bool   // it is a function
 }
 
 func (n Name) String() string {
 	switch {
+	case n.Call:
+		return "a function"
 	case n.Mark:
 		return "no number"
 	case n.Text != "":
@@ -63,6 +66,9 @@ func Read(file string) (*Header, error) {
 		n.Draft, n.Own = !isStable, own
 		h.Names[name] = n
 	}
+	if err := h.functions(); err != nil {
+		return nil, err
+	}
 	for i, part := range []*int{&h.Version.Major, &h.Version.Minor, &h.Version.Patch} {
 		name := "ZMQ_VERSION_" + []string{"MAJOR", "MINOR", "PATCH"}[i]
 		n, ok := h.Names[name]
@@ -78,16 +84,46 @@ var errnoName = regexp.MustCompile(`^E[A-Z0-9]+$`)
 
 func isErrno(name string) bool { return errnoName.MatchString(name) }
 
-// preprocess returns the macros without parameters that are defined at the end of a file.
-func preprocess(file string, flags ...string) (map[string]string, error) {
+var function = regexp.MustCompile(`\b(zmq_\w+)\s*\(`)
+
+// functions adds the functions that the header declares.
+func (h *Header) functions() error {
+	stable, err := preprocessor(h.File)
+	if err != nil {
+		return err
+	}
+	all, err := preprocessor(h.File, "-DZMQ_BUILD_DRAFT_API=1")
+	if err != nil {
+		return err
+	}
+	for _, m := range function.FindAllSubmatch(all, -1) {
+		h.Names[string(m[1])] = Name{Call: true, Draft: true}
+	}
+	for _, m := range function.FindAllSubmatch(stable, -1) {
+		h.Names[string(m[1])] = Name{Call: true}
+	}
+	return nil
+}
+
+// preprocessor returns what the C preprocessor makes of a file.
+func preprocessor(file string, flags ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
-	cmd := exec.Command("cc", append(flags, "-E", "-dM", "-x", "c", file)...)
+	cmd := exec.Command("cc", append(flags, "-E", "-x", "c", file)...)
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
 	if err := cmd.Run(); err != nil {
 		return nil, errors.Join(fmt.Errorf("cc -E %s: %w", file, err), errors.New(strings.TrimSpace(stderr.String())))
 	}
+	return stdout.Bytes(), nil
+}
+
+// preprocess returns the macros without parameters that are defined at the end of a file.
+func preprocess(file string, flags ...string) (map[string]string, error) {
+	text, err := preprocessor(file, append(flags, "-dM")...)
+	if err != nil {
+		return nil, err
+	}
 	macros := make(map[string]string)
-	lines := bufio.NewScanner(&stdout)
+	lines := bufio.NewScanner(bytes.NewReader(text))
 	for lines.Scan() {
 		rest, ok := strings.CutPrefix(lines.Text(), "#define ")
 		name, body, _ := strings.Cut(rest, " ")

@@ -59,10 +59,12 @@ func (h *Header) compare(name string, want spec.HeaderName) string {
 		return ""
 	case !due:
 		return fmt.Sprintf("is in %s, which is %v, but the spec has it since %v", h.File, h.Version, want.Origin.First())
+	case want.Call:
+		return h.compareDraft(want, have)
 	case want.Text != "" && want.Text != have.Text:
 		return fmt.Sprintf("is %q, but %s has %v", want.Text, h.File, have)
 	case want.Text != "":
-		return ""
+		return h.compareDraft(want, have)
 	case want.Errno && !have.Own:
 		return "" // the system's number
 	}
@@ -75,6 +77,11 @@ func (h *Header) compare(name string, want spec.HeaderName) string {
 	if have.Mark || have.Text != "" || have.Number != value {
 		return fmt.Sprintf("is %d, but %s has %v", value, h.File, have)
 	}
+	return h.compareDraft(want, have)
+}
+
+// compareDraft says whether the header and the spec differ about who may use a name.
+func (h *Header) compareDraft(want spec.HeaderName, have Name) string {
 	stable := !want.Origin.Since.IsZero() && want.Origin.Since.Compare(h.Version) <= 0
 	if stable == have.Draft {
 		return fmt.Sprintf("is %s in %s, but not so in the spec", map[bool]string{true: "a draft", false: "stable"}[have.Draft], h.File)

@@ -58,6 +58,14 @@ func (o Option) Can(access string) bool { return slices.Contains(o.Access, acces
 // Can reports whether libzmq serves the access, "get" or "set".
 func (c Context) Can(access string) bool { return slices.Contains(c.Access, access) }
 
+// AliasFirst is the first release that has an alias. Most were the name before.
+func (o Option) AliasFirst(alias string) Version {
+	if v, ok := o.AliasSince[alias]; ok {
+		return v
+	}
+	return o.FirstServed()
+}
+
 // FirstServed is the first release that knows the option's number.
 func (o Option) FirstServed() Version {
 	if o.Served.IsZero() {

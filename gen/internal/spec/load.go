@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -41,7 +42,25 @@ func Load(dir fs.FS, label string, taken ...string) (*Spec, error) {
 	if err := p.err(); err != nil {
 		return nil, err
 	}
+	s.sort()
 	return s, nil
+}
+
+// sort brings socket types, and lists of them, into the order of their numbers.
+func (s *Spec) sort() {
+	slices.SortFunc(s.SocketTypes, func(a, b SocketType) int { return cmp.Compare(a.Number, b.Number) })
+	place := make(map[string]int)
+	for i, t := range s.SocketTypes {
+		place[t.Name] = i
+	}
+	byNumber := func(a, b string) int { return cmp.Compare(place[a], place[b]) }
+	for _, t := range s.SocketTypes {
+		slices.SortFunc(t.Peers, byNumber)
+	}
+	for _, o := range s.Options {
+		slices.SortFunc(o.GetOn, byNumber)
+		slices.SortFunc(o.SetOn, byNumber)
+	}
 }
 
 // read adds what a file says to the spec.

@@ -39,6 +39,7 @@ type HeaderName struct {
 	Values []HeaderValue // more than one where releases differ
 	Text   string        // in place of Values, where it is a string
 	Errno  bool          // the system may have a number of its own
+	Call   bool          // a function, which has no value
 }
 
 // A HeaderValue is the number of a name from a release on.
@@ -64,8 +65,7 @@ func (s *Spec) Names() map[string]HeaderName {
 	for _, o := range s.Options {
 		number(o.Mark, o.Origin, o.Name, o.Number)
 		for _, alias := range o.Aliases {
-			// What is an alias now was the name before.
-			number(o.Mark, Origin{Since: o.FirstServed()}, alias, o.Number)
+			number(o.Mark, Origin{Since: o.AliasFirst(alias)}, alias, o.Number)
 		}
 	}
 	for _, c := range s.Contexts {
@@ -87,6 +87,9 @@ func (s *Spec) Names() map[string]HeaderName {
 		for _, v := range t.Values {
 			names["ZMQ_"+v.Name] = HeaderName{At: v.At("name"), Origin: v.Origin, Text: v.String}
 		}
+	}
+	for _, c := range s.Calls {
+		names[c.Name] = HeaderName{At: c.At("name"), Origin: c.Origin, Call: true}
 	}
 	for _, e := range s.Errnos {
 		offset, system := e.Native, e.Native == 0

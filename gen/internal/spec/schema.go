@@ -14,6 +14,7 @@ type Spec struct {
 	Capabilities []Capability `yaml:"capabilities"`
 	Classes      []Class      `yaml:"error_classes"`
 	Errnos       []Errno      `yaml:"errnos"`
+	Calls        []Call       `yaml:"calls"`
 	Ignore       []Ignored    `yaml:"ignore"`
 }
 
@@ -86,36 +87,38 @@ type Option struct {
 	Former
 	Mark
 	Origin
-	Name       string            `yaml:"name,required"`
-	Number     int64             `yaml:"number,required"`
-	Go         string            `yaml:"go,required"` // what its methods are named after
-	Aliases    []string          `yaml:"aliases"`
-	Status     string            `yaml:"status"` // "deprecated"; else stable or draft, by its origin
-	ReplacedBy string            `yaml:"replaced_by"`
-	Kind       string            `yaml:"kind,required"`
-	Type       string            `yaml:"type"` // the enumeration, for the kinds enum and flags
-	Unit       string            `yaml:"unit"`
-	Step       int64             `yaml:"step"`
-	Access     []string          `yaml:"access,required"`
-	GetOn      []string          `yaml:"get_on"`
-	SetOn      []string          `yaml:"set_on"`
-	Min        *int64            `yaml:"min"`
-	Max        *int64            `yaml:"max"`
-	MinLen     int64             `yaml:"min_len"`
-	MaxLen     int64             `yaml:"max_len"`
-	Clear      string            `yaml:"clear"`
-	Unchecked  bool              `yaml:"unchecked"`
-	Default    *string           `yaml:"default"`
-	Defaults   map[string]string `yaml:"defaults"`
-	MinusOne   string            `yaml:"minus_one"`
-	Example    string            `yaml:"example"`
-	Effect     string            `yaml:"effect"`
-	Applies    string            `yaml:"applies"`
-	Served     Version           `yaml:"served_since"`
-	Needs      []string          `yaml:"needs"`
-	Platform   string            `yaml:"platform"`
-	Doc        string            `yaml:"doc,required"`
-	Traps      []string          `yaml:"traps"`
+	Name       string             `yaml:"name,required"`
+	Number     int64              `yaml:"number,required"`
+	Go         string             `yaml:"go,required"` // what its methods are named after
+	Aliases    []string           `yaml:"aliases"`
+	AliasSince map[string]Version `yaml:"alias_since"` // where an alias is newer than the number
+	Status     string             `yaml:"status"`      // "deprecated"; else stable or draft, by its origin
+	ReplacedBy string             `yaml:"replaced_by"`
+	Kind       string             `yaml:"kind,required"`
+	Type       string             `yaml:"type"` // the enumeration, for the kinds enum and flags
+	Unit       string             `yaml:"unit"`
+	Step       int64              `yaml:"step"`
+	Access     []string           `yaml:"access,required"`
+	GetOn      []string           `yaml:"get_on"`
+	SetOn      []string           `yaml:"set_on"`
+	SetWith    map[string]string  `yaml:"set_with"` // a socket type and the option that must be set first
+	Min        *int64             `yaml:"min"`
+	Max        *int64             `yaml:"max"`
+	MinLen     int64              `yaml:"min_len"`
+	MaxLen     int64              `yaml:"max_len"`
+	Clear      string             `yaml:"clear"`
+	Unchecked  bool               `yaml:"unchecked"`
+	Default    *string            `yaml:"default"`
+	Defaults   map[string]string  `yaml:"defaults"`
+	MinusOne   string             `yaml:"minus_one"`
+	Example    string             `yaml:"example"`
+	Effect     string             `yaml:"effect"`
+	Applies    string             `yaml:"applies"`
+	Served     Version            `yaml:"served_since"`
+	Needs      []string           `yaml:"needs"`
+	Platform   string             `yaml:"platform"`
+	Doc        string             `yaml:"doc,required"`
+	Traps      []string           `yaml:"traps"`
 }
 
 // A Topic is a group of socket options that a reader looks for in one place.
@@ -224,6 +227,13 @@ type Errno struct {
 	Is       []string         `yaml:"is"`
 	Calls    []string         `yaml:"calls,required"`
 	Doc      string           `yaml:"doc,required"`
+}
+
+// A Call is a function of libzmq.
+type Call struct {
+	Mark
+	Origin
+	Name string `yaml:"name,required"`
 }
 
 // An Ignored is a name of the header that the spec leaves out.

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,34 +13,6 @@ func TestGeneratedCodeBehaves(t *testing.T) {
 	module := newModule(t)
 	module.copy("testdata/output/every-kind", "spec", "*.yaml")
 	module.copy("testdata/output/every-kind", ".", "behave_test.go")
-	module.generate()
-	module.test()
-}
-
-// TestImportedOption plays a new release of libzmq: its header goes through import and
-// what comes out into the spec as it is.
-func TestImportedOption(t *testing.T) {
-	const installed = "/usr/include/zmq.h"
-	text, err := os.ReadFile(installed)
-	if err != nil {
-		t.Skipf("no header to change: %v", err)
-	}
-	module := newModule(t)
-	module.copy("../spec", "spec", "*.yaml")
-	before := []byte("#define ZMQ_BINDTODEVICE 92\n")
-	header := bytes.Replace(text, before, append(before, "#define ZMQ_WARP_FACTOR 1234\n"...), 1)
-	module.write("zmq.h", header)
-
-	var stubs bytes.Buffer
-	if err := run([]string{"-root", module.dir, "import", filepath.Join(module.dir, "zmq.h")}, &stubs); err != nil {
-		t.Fatal(err)
-	}
-	module.write("spec/new.yaml", stubs.Bytes())
-	var out bytes.Buffer
-	if err := run([]string{"-root", module.dir, "verify", filepath.Join(module.dir, "zmq.h")}, &out); err != nil {
-		t.Errorf("%v\n%s", err, &out)
-	}
-	module.copy("testdata/imported", ".", "imported_test.go")
 	module.generate()
 	module.test()
 }

@@ -5,12 +5,14 @@
 //	go run ./gen docs              write spec/README.md and spec/OPTIONS.md
 //	go run ./gen verify HEADER...  compare zmq.h files with the spec, both ways
 //	go run ./gen import HEADER     print YAML for what a zmq.h has and the spec has not
+//	go run ./gen import HEADER FILE  write it to a file that is not there yet
 //
 // It exits 1 where something differs or is wrong, and 2 where it is called wrongly. All
 // that is wrong with a spec is told in one run, each with file, line and column.
 package main
 
 import (
+	"bytes"
 	"embed"
 	"errors"
 	"flag"
@@ -45,7 +47,7 @@ func main() {
 }
 
 var (
-	errUsage   = errors.New("usage: gen [-root DIR] [-write | docs | verify HEADER... | import HEADER]")
+	errUsage   = errors.New("usage: gen [-root DIR] [-write | docs | verify HEADER... | import HEADER [FILE]]")
 	errDiffers = errors.New("they differ")
 )
 
@@ -73,6 +75,8 @@ func run(args []string, stdout io.Writer) error {
 		do = func(p *project) error { return p.verify(stdout, args[1:]) }
 	case command == "import" && len(args) == 2:
 		do = func(p *project) error { return p.importHeader(stdout, args[1]) }
+	case command == "import" && len(args) == 3:
+		do = func(p *project) error { return p.importTo(args[2], args[1]) }
 	default:
 		return errUsage
 	}
@@ -166,6 +170,20 @@ func (p *project) verify(stdout io.Writer, files []string) error {
 		return fmt.Errorf("the spec and the header: %w", errDiffers)
 	}
 	return nil
+}
+
+// importTo writes what import prints to a file that must not exist yet.
+func (p *project) importTo(name, file string) error {
+	var text bytes.Buffer
+	if err := p.importHeader(&text, file); err != nil {
+		return err
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text.Bytes())
+	return errors.Join(err, f.Close())
 }
 
 func (p *project) importHeader(stdout io.Writer, file string) error {

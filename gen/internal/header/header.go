@@ -21,16 +21,22 @@ type Header struct {
 	File    string
 	Version spec.Version
 	Names   map[string]Name
+	// Capabilities are what zmq_has knows, where the header lies in libzmq's source tree.
+	Capabilities []string
 }
 
 // A Name is a macro that has a value.
 type Name struct {
-	Number int64
-	Text   string // in place of Number, where it is a string
-	Mark   bool   // it has no value that could be told
-	Draft  bool   // only a program that asks for drafts sees it
-	Own    bool   // counted from ZMQ_HAUSNUMERO
-	Call   bool   // it is a function
+	Number   int64
+	Text     string // in place of Number, where it is a string
+	Mark     bool   // it has no value that could be told
+	Draft    bool   // only a program that asks for drafts sees it
+	Own      bool   // counted from ZMQ_HAUSNUMERO
+	Call     bool   // it is a function
+	Alias    string // the name that it stands for
+	Section  string // the comment that it stands under
+	Offset   int64  // from ZMQ_HAUSNUMERO, for an error number
+	Fallback bool   // a system may have a number of its own
 }
 
 func (n Name) String() string {
@@ -66,7 +72,7 @@ func Read(file string) (*Header, error) {
 		n.Draft, n.Own = !isStable, own
 		h.Names[name] = n
 	}
-	if err := h.functions(); err != nil {
+	if err := errors.Join(h.functions(), h.sections(), h.capabilities()); err != nil {
 		return nil, err
 	}
 	for i, part := range []*int{&h.Version.Major, &h.Version.Minor, &h.Version.Patch} {

@@ -1,8 +1,13 @@
 package header
 
 import (
+	"cmp"
+	_ "embed"
 	"fmt"
 	"io"
+	"maps"
+	"math/bits"
+	"regexp"
 	"slices"
 	"strings"
 	"text/template"
@@ -18,74 +23,168 @@ type stub struct {
 	Value  Name
 	Since  string // the key
 	At     spec.Version
-	Draft  bool
-	Offset int64 // from ZMQ_HAUSNUMERO
-	Type   string
+	Of     string // the type that it is a value of
+	Event  bool   // a monitor event
+	Ask    string // why it is not known what it is
+}
+
+// A promotion is a name that was a draft and is stable.
+type promotion struct {
+	Name string
+	At   spec.Pos
+	In   spec.Version
 }
 
 type stubs struct {
-	Release                         *spec.Version
-	Options, Errnos, Strings, Other []stub
-	Enums                           []stub
+	Header                                                       *Header
+	NewRelease                                                   bool
+	Unreleased                                                   *spec.Release // what the spec expects to be the next release
+	Promoted                                                     []promotion
+	SocketTypes, Options, Contexts, Values, Texts, Errnos, Calls []stub
+	Aliases, Capabilities, Asked                                 []stub
 }
 
-// Import writes YAML for the names that the spec does not have. It can stand as a file of
-// the spec as it is; what it cannot know is said in comments.
+// Import writes YAML for the names that the spec does not have. It is a file of the spec
+// as soon as every TODO in it has been replaced; till then no spec with it loads.
 func (h *Header) Import(s *spec.Spec, w io.Writer) error {
-	var list stubs
-	missing := h.Missing(s)
-	if len(missing) == 0 {
+	list := stubs{Header: h, Promoted: h.promoted(s)}
+	for i, r := range s.Releases {
+		if r.Unreleased && r.Version != h.Version {
+			list.Unreleased = &s.Releases[i]
+		}
+	}
+	list.NewRelease = !slices.ContainsFunc(s.Releases, func(r spec.Release) bool { return r.Version == h.Version })
+	for _, name := range h.Missing(s) {
+		list.add(s, h, h.stub(name))
+	}
+	for _, name := range h.missingCapabilities(s) {
+		list.Capabilities = append(list.Capabilities, stub{Name: name, Go: strings.ToUpper(name), Since: "since", At: h.Version})
+	}
+	if list.empty() {
 		_, err := fmt.Fprintf(w, "# Every name of %s is in the spec.\n", h.File)
 		return err
 	}
-	if !slices.ContainsFunc(s.Releases, func(r spec.Release) bool { return r.Version == h.Version }) {
-		list.Release = &h.Version
-	}
-	for _, name := range missing {
-		list.add(s, h.stub(name))
+	byNumber := func(a, b stub) int { return cmp.Compare(a.Value.Number, b.Value.Number) }
+	for _, l := range [][]stub{list.SocketTypes, list.Options, list.Contexts, list.Values} {
+		slices.SortStableFunc(l, byNumber)
 	}
 	return stubTemplate.Execute(w, list)
+}
+
+func (l stubs) empty() bool {
+	n := len(l.Promoted)
+	for _, list := range [][]stub{
+		l.SocketTypes, l.Options, l.Contexts, l.Values, l.Texts, l.Errnos, l.Calls, l.Aliases, l.Capabilities, l.Asked,
+	} {
+		n += len(list)
+	}
+	return n == 0
+}
+
+// promoted lists what the spec has as a draft and the header as stable.
+func (h *Header) promoted(s *spec.Spec) []promotion {
+	var list []promotion
+	names := s.Names()
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		n, ok := h.Names[name]
+		if ok && !n.Draft && names[name].Origin.Draft() {
+			list = append(list, promotion{name, names[name].At, h.Version})
+		}
+	}
+	return list
+}
+
+// missingCapabilities are those that the spec does not have.
+func (h *Header) missingCapabilities(s *spec.Spec) []string {
+	var missing []string
+	for _, name := range h.Capabilities {
+		if !slices.ContainsFunc(s.Capabilities, func(c spec.Capability) bool { return c.Name == name }) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
 }
 
 func (h *Header) stub(name string) stub {
 	n := h.Names[name]
 	short := strings.TrimPrefix(name, "ZMQ_")
-	st := stub{Name: short, Header: name, Go: goName(short), Value: n, At: h.Version, Draft: n.Draft, Since: "since"}
+	st := stub{Name: short, Header: name, Go: goName(short), Value: n, At: h.Version, Since: "since"}
 	if n.Draft {
 		st.Since = "draft_since"
-	}
-	if n.Own {
-		st.Offset = n.Number - spec.Hausnumero
 	}
 	return st
 }
 
-// add guesses which list a name belongs to.
-func (list *stubs) add(s *spec.Spec, st stub) {
-	switch {
-	case st.Offset != 0:
-		list.Errnos = append(list.Errnos, st)
-	case st.Value.Text != "":
-		list.Strings = append(list.Strings, st)
-	case st.Value.Mark:
-		list.Other = append(list.Other, st)
-	case enumOf(s, st.Name) != "":
-		st.Type = enumOf(s, st.Name)
-		list.Enums = append(list.Enums, st)
-	case st.Value.Number > lastOption(s):
-		list.Options = append(list.Options, st)
-	default:
-		list.Other = append(list.Other, st)
+// add puts a name into the list that it belongs to. What follows neither from its form nor
+// from its section is asked about.
+func (l *stubs) add(s *spec.Spec, h *Header, st stub) {
+	kind := h.vote(s, st.Value.Section, st.Value.Text != "")
+	if e := enumOf(s, st.Name); e != "" {
+		kind = e
 	}
+	to := &l.Asked
+	switch {
+	case st.Value.Offset != 0:
+		to = &l.Errnos
+	case st.Value.Call:
+		to = &l.Calls
+	case st.Value.Mark:
+		st.Ask = "It has no number"
+	case st.Value.Alias != "":
+		to = &l.Aliases
+	case st.Value.Text != "":
+		if kind == "" {
+			st.Ask = "It is a text of no known type"
+			break
+		}
+		st.Of, to = kind, &l.Texts
+	case kind == aSocketType || kind == anOption || kind == aContext:
+		if next := lastOf(s, kind); st.Value.Number <= next {
+			st.Ask = fmt.Sprintf("It looks like a %s, but its number falls among those up to %d", kind, next)
+			break
+		}
+		to = map[string]*[]stub{aSocketType: &l.SocketTypes, anOption: &l.Options, aContext: &l.Contexts}[kind]
+	case limitName.MatchString(st.Name):
+		st.Ask = "It looks like a limit, a default or a bound"
+	case kind != "":
+		st.Of, to = kind, &l.Values
+		e := enum(s, kind)
+		monitored := slices.ContainsFunc(e.Values, func(v spec.Value) bool { return v.Carries != "" })
+		st.Event = monitored && bits.OnesCount64(uint64(st.Value.Number)) == 1
+	default:
+		st.Ask = "No name of its section is in the spec"
+	}
+	*to = append(*to, st)
 }
 
-// lastOption is the highest number of an option. A new option has a higher one.
-func lastOption(s *spec.Spec) int64 {
-	var last int64
-	for _, o := range s.Options {
-		last = max(last, o.Number)
+var limitName = regexp.MustCompile(`(^|_)(MAX|MIN|LIMIT|LENGTH|DFLT|DEFAULT|SIZE)(_|$)`)
+
+// lastOf is the highest number of a list. What is new has a higher one.
+func lastOf(s *spec.Spec, kind string) int64 {
+	last := int64(-1)
+	switch kind {
+	case aSocketType:
+		for _, t := range s.SocketTypes {
+			last = max(last, t.Number)
+		}
+	case anOption:
+		for _, o := range s.Options {
+			last = max(last, o.Number)
+		}
+	case aContext:
+		// Some context options have numbers of the socket options' row.
+		for _, c := range s.Contexts {
+			if next := last + 1; c.Number <= next+3 {
+				last = max(last, c.Number)
+			}
+		}
 	}
 	return last
+}
+
+func enum(s *spec.Spec, name string) *spec.Enum {
+	i := slices.IndexFunc(s.Enums, func(e spec.Enum) bool { return e.Type == name })
+	return &s.Enums[i]
 }
 
 // enumOf is the enumeration whose values all begin as a name does, unless options do too.
@@ -125,55 +224,7 @@ func goName(name string) string {
 	return b.String()
 }
 
-var stubTemplate = template.Must(template.New("stubs").Parse(`{{with .Release -}}
-releases:
-  - version: {{.}}
+//go:embed import.yaml.tmpl
+var stubText string
 
-{{end}}{{if .Options -}}
-options:
-{{- range .Options}}
-  - name: {{.Name}}
-    number: {{.Value.Number}}
-    go: {{.Go}} # check the capitals
-    {{.Since}}: {{.At}}
-    kind: int # or whatever it is
-    access: [get, set] # what libzmq serves
-    effect: next bind or connect # or at once
-{{- if .Draft}}
-    needs: [draft] # unless every build has it
-{{- end}}
-    doc: is not described yet.
-{{end}}
-{{end}}{{if .Errnos -}}
-errnos:
-{{- range .Errnos}}
-  - name: {{.Name}}
-    {{.Since}}: {{.At}}
-    native: {{.Offset}}
-    text: {{.Name}} # what zmq_strerror says
-    calls: [zmq_errno] # the calls that return it
-    doc: It is not described yet.
-{{end}}
-{{end}}{{range .Enums -}}
-# A value for the list of {{.Type}} in enums.yaml:
-#
-#      - name: {{.Name}}
-#        value: {{.Value}}
-#        {{.Since}}: {{.At}}
-#        doc: is not described yet.
-
-{{end}}{{range .Strings -}}
-# A value for a list in strings.yaml:
-#
-#      - name: {{.Name}}
-#        string: {{.Value.Text}}
-#        {{.Since}}: {{.At}}
-#        doc: is not described yet.
-
-{{end}}{{if .Other -}}
-ignore: # or the list that they belong to
-{{- range .Other}}
-  - name: {{.Header}}
-    reason: Nobody has looked at it yet. It is {{.Value}}.
-{{- end}}
-{{end}}`))
+var stubTemplate = template.Must(template.New("stubs").Parse(stubText))

@@ -17,9 +17,29 @@ func (h *Header) Verify(s *spec.Spec) []string {
 	for _, name := range h.Missing(s) {
 		lines = append(lines, fmt.Sprintf("%s: %s, %v, is not in the spec", h.File, name, h.Names[name]))
 	}
+	lines = append(lines, h.verifyCapabilities(s)...)
 	for _, name := range slices.Sorted(maps.Keys(names)) {
 		if text := h.compare(name, names[name]); text != "" {
 			lines = append(lines, fmt.Sprintf("%v: %s %s", names[name].At, name, text))
+		}
+	}
+	return lines
+}
+
+// verifyCapabilities compares what zmq_has knows, where the header tells.
+func (h *Header) verifyCapabilities(s *spec.Spec) []string {
+	if h.Capabilities == nil {
+		return nil
+	}
+	var lines []string
+	for _, name := range h.missingCapabilities(s) {
+		lines = append(lines, fmt.Sprintf("%s: capability %s is not in the spec", h.File, name))
+	}
+	for _, c := range s.Capabilities {
+		have, due := slices.Contains(h.Capabilities, c.Name), c.First().Compare(h.Version) <= 0
+		if have != due {
+			lines = append(lines, fmt.Sprintf("%v: capability %s is known to zmq_has of %v: %t, but the spec has it since %v",
+				c.At("name"), c.Name, h.Version, have, c.First()))
 		}
 	}
 	return lines
@@ -33,7 +53,7 @@ func (h *Header) Missing(s *spec.Spec) []string {
 		_, known := names[name]
 		// The system defines many error numbers. Only those that libzmq gives a number
 		// to are the header's.
-		foreign := isErrno(name) && !h.Names[name].Own
+		foreign := isErrno(name) && h.Names[name].Offset == 0
 		if !known && !foreign && !ignored(s, name) {
 			missing = append(missing, name)
 		}

@@ -12,12 +12,16 @@ import (
 // decoder turns YAML nodes into the types of schema.go. yaml.v3's own decoding gives no
 // columns and stops at what it cannot read, so only its parser is used.
 //
-// A field is named by its yaml tag, with ",required" where the key must be there. The
-// fields of an embedded struct are the mapping's own, as in Go.
+// A field is named by its yaml tag, with ",required" where the key must be there and
+// ",empty" where its text may be empty. The fields of an embedded struct are the mapping's
+// own, as in Go.
 type decoder struct {
 	file string
 	*problems
 }
+
+// ToDo stands where a maintainer has something to fill in. No spec with it loads.
+const ToDo = "TODO"
 
 func (d decoder) pos(n *yaml.Node) Pos { return Pos{d.file, n.Line, n.Column} }
 
@@ -25,6 +29,9 @@ func (d decoder) pos(n *yaml.Node) Pos { return Pos{d.file, n.Line, n.Column} }
 func (d decoder) decode(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind == yaml.AliasNode {
 		return d.refuse(n, "YAML aliases are not used in a spec")
+	}
+	if n.Kind == yaml.ScalarNode && n.Value == ToDo {
+		return d.refuse(n, "%s is still to be filled in", ToDo)
 	}
 	switch v.Kind() {
 	case reflect.Pointer:
@@ -54,8 +61,8 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value) bool {
 		return d.refuse(n, "want a mapping, got %s", describe(n))
 	}
 	fields := make(map[string]reflect.Value)
-	required := make(map[string]bool)
-	collect(v, fields, required)
+	required, empty := make(map[string]bool), make(map[string]bool)
+	collect(v, fields, required, empty)
 	mark := Mark{pos: d.pos(n), keys: make(map[string]Pos), broken: make(map[string]bool)}
 	for key, value := range pairs(n) {
 		field, known := fields[key.Value]
@@ -63,14 +70,14 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value) bool {
 		case !known:
 			d.add(d.pos(key), "unknown key %q", key.Value)
 		case mark.Has(key.Value):
-			d.add(d.pos(key), "key %q is there twice", key.Value)
+			d.add(d.pos(key), "key %q is there twice, first at %v", key.Value, mark.keys[key.Value])
 		default:
 			mark.keys[key.Value] = d.pos(value)
-			mark.broken[key.Value] = !d.decode(value, field)
+			mark.broken[key.Value] = !d.decode(value, field) || !empty[key.Value] && !d.text(value)
 		}
 	}
 	for _, key := range sorted(required) {
-		if !mark.Has(key) {
+		if required[key] && !mark.Has(key) {
 			d.add(mark.pos, "key %q is missing", key)
 		}
 	}
@@ -80,36 +87,46 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value) bool {
 	return true
 }
 
+// text checks that a text is not empty.
+func (d decoder) text(n *yaml.Node) bool {
+	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && strings.TrimSpace(n.Value) == "" {
+		return d.refuse(n, "the text is empty")
+	}
+	return true
+}
+
 // collect finds the fields that YAML keys stand for.
-func collect(v reflect.Value, fields map[string]reflect.Value, required map[string]bool) {
+func collect(v reflect.Value, fields map[string]reflect.Value, required, empty map[string]bool) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
 		key, option, _ := strings.Cut(f.Tag.Get("yaml"), ",")
 		switch {
 		case key != "":
 			fields[key] = v.Field(i)
-			if option == "required" {
-				required[key] = true
-			}
+			required[key] = option == "required"
+			empty[key] = option == "empty"
 		case f.Anonymous && f.Type != reflect.TypeFor[Mark]():
-			collect(v.Field(i), fields, required)
+			collect(v.Field(i), fields, required, empty)
 		}
 	}
 }
 
-// list reads a slice, without the elements that are no good.
+// list reads a slice, without the elements that are no good. It is good if all are.
 func (d decoder) list(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.SequenceNode {
 		return d.refuse(n, "want a list, got %s", describe(n))
 	}
 	v.Set(reflect.MakeSlice(v.Type(), 0, len(n.Content))) // an empty list is not no list
+	whole := true
 	for _, item := range n.Content {
 		element := reflect.New(v.Type().Elem()).Elem()
-		if d.decode(item, element) {
+		if d.decode(item, element) && d.text(item) {
 			v.Set(reflect.Append(v, element))
+		} else {
+			whole = false
 		}
 	}
-	return true
+	return whole
 }
 
 func (d decoder) dictionary(n *yaml.Node, v reflect.Value) bool {
@@ -117,12 +134,14 @@ func (d decoder) dictionary(n *yaml.Node, v reflect.Value) bool {
 		return d.refuse(n, "want a mapping, got %s", describe(n))
 	}
 	v.Set(reflect.MakeMap(v.Type()))
+	first := make(map[string]Pos)
 	for key, value := range pairs(n) {
 		k := reflect.ValueOf(key.Value)
-		if v.MapIndex(k).IsValid() {
-			d.add(d.pos(key), "key %q is there twice", key.Value)
+		if at, ok := first[key.Value]; ok {
+			d.add(d.pos(key), "key %q is there twice, first at %v", key.Value, at)
 			continue
 		}
+		first[key.Value] = d.pos(value)
 		element := reflect.New(v.Type().Elem()).Elem()
 		if d.decode(value, element) {
 			v.SetMapIndex(k, element)

@@ -13,7 +13,8 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
-	"strconv"
+	"testing/iotest"
+	"unicode/utf8"
 
 	"gopkg.in/yaml.v3"
 )
@@ -30,20 +31,45 @@ func Load(dir fs.FS, label string, taken ...string) (*Spec, error) {
 		return nil, fmt.Errorf("%s: no .yaml file", label)
 	}
 	var p problems
-	s := new(Spec)
+	s, whole := new(Spec), true
 	for _, name := range names {
 		text, err := fs.ReadFile(dir, name)
 		if err != nil {
 			return nil, err
 		}
-		s.read(path.Join(label, name), text, &p)
+		whole = s.read(path.Join(label, name), text, &p) && whole
 	}
-	s.validate(&p, taken)
+	s.gather(&p)
+	if whole { // else much would be missing that stands in a file that is no YAML
+		s.validate(&p, taken)
+	}
 	if err := p.err(); err != nil {
 		return nil, err
 	}
 	s.sort()
 	return s, nil
+}
+
+// gather puts values that stand alone into the lists of their types, and releases into
+// their order, so that a new release may stand in any file.
+func (s *Spec) gather(p *problems) {
+	slices.SortStableFunc(s.Releases, func(a, b Release) int { return a.Version.Compare(b.Version) })
+	for _, v := range s.EnumValues {
+		i := slices.IndexFunc(s.Enums, func(e Enum) bool { return e.Type == v.Of })
+		if i < 0 {
+			p.add(v.At("of"), "there is no enumeration %q", v.Of)
+			continue
+		}
+		s.Enums[i].Values = append(s.Enums[i].Values, v.Value)
+	}
+	for _, v := range s.StringValues {
+		i := slices.IndexFunc(s.Strings, func(t Strings) bool { return t.Type == v.Of })
+		if i < 0 {
+			p.add(v.At("of"), "there is no type of texts %q", v.Of)
+			continue
+		}
+		s.Strings[i].Values = append(s.Strings[i].Values, v.StringValue)
+	}
 }
 
 // sort brings socket types, and lists of them, into the order of their numbers.
@@ -63,24 +89,36 @@ func (s *Spec) sort() {
 	}
 }
 
-// read adds what a file says to the spec.
-func (s *Spec) read(file string, text []byte, p *problems) {
-	documents := yaml.NewDecoder(bytes.NewReader(text))
-	for {
-		var doc yaml.Node
-		err := documents.Decode(&doc)
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			p.list = append(p.list, syntaxError(file, err))
-			return
-		}
+// read adds what a file says to the spec, unless it is no YAML.
+func (s *Spec) read(file string, text []byte, p *problems) bool {
+	documents, err := parse(bytes.NewReader(text))
+	if err != nil {
+		p.list = append(p.list, syntaxError(file, text, err))
+		return false
+	}
+	for _, doc := range documents {
 		var part Spec
 		if len(doc.Content) > 0 && doc.Content[0].ShortTag() != "!!null" {
 			decoder{file, p}.decode(doc.Content[0], reflect.ValueOf(&part).Elem())
 		}
 		s.join(&part)
+	}
+	return true
+}
+
+// parse returns the documents of a file.
+func parse(text io.Reader) ([]*yaml.Node, error) {
+	var list []*yaml.Node
+	for decoder := yaml.NewDecoder(text); ; {
+		doc := new(yaml.Node)
+		err := decoder.Decode(doc)
+		if errors.Is(err, io.EOF) {
+			return list, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, doc)
 	}
 }
 
@@ -92,17 +130,34 @@ func (s *Spec) join(part *Spec) {
 	}
 }
 
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): (.*)`)
+var yamlLine = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
-// syntaxError gives a place to what yaml.v3 says of a file that is no YAML. It knows the
-// line at best.
-func syntaxError(file string, err error) Error {
-	at, message := Pos{file, 1, 1}, err.Error()
-	if m := yamlLine.FindStringSubmatch(message); m != nil {
-		at.Line, _ = strconv.Atoi(m[1])
-		message = m[2]
+// syntaxError gives a place to what yaml.v3 says of a file that is no YAML. yaml.v3 names
+// the line where the broken part begins, or the next one, and no column. The place here is
+// where the longest part ends, from the start of the file, that is YAML.
+func syntaxError(file string, text []byte, err error) Error {
+	// What the parser had not read when it gave up is not at fault.
+	unread := bytes.NewReader(text)
+	_, _ = parse(iotest.OneByteReader(unread))
+	lines := bytes.SplitAfter(text[:len(text)-unread.Len()], []byte("\n"))
+	good := func(n, col int) bool {
+		part := bytes.Join(lines[:n], nil)
+		if n < len(lines) {
+			part = append(part, lines[n][:col]...)
+		}
+		_, err := parse(bytes.NewReader(part))
+		return err == nil
 	}
-	return Error{at, "not YAML: " + message}
+	line := len(lines) - 1
+	for line > 0 && !good(line, 0) {
+		line--
+	}
+	col := len(lines[line])
+	for col > 0 && !good(line, col) {
+		col--
+	}
+	before := utf8.RuneCount(lines[line][:col])
+	return Error{Pos{file, line + 1, before + 1}, "not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
 }
 
 // pairs goes over the keys and values of a mapping.

@@ -8,6 +8,25 @@ func (v Value) GoName() string {
 	return v.Name
 }
 
+// Last is the number that the value has in the last release.
+func (v Value) Last() int64 {
+	switch {
+	case v.Value != nil:
+		return *v.Value
+	case len(v.History) > 0:
+		return v.History[len(v.History)-1].Value
+	}
+	return 0
+}
+
+// valueKey is the key that has the value's number.
+func (v Value) valueKey() string {
+	if v.Value == nil {
+		return "history"
+	}
+	return "value"
+}
+
 // MonitorEvents are the values of all enumerations that a monitor reports one by one.
 func (s *Spec) MonitorEvents() []Value {
 	var events []Value

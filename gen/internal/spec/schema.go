@@ -10,7 +10,9 @@ type Spec struct {
 	Topics       []Topic      `yaml:"topics"`
 	Contexts     []Context    `yaml:"context_options"`
 	Enums        []Enum       `yaml:"enums"`
+	EnumValues   []EnumValue  `yaml:"enum_values"`
 	Strings      []Strings    `yaml:"strings"`
+	StringValues []TextValue  `yaml:"string_values"`
 	Capabilities []Capability `yaml:"capabilities"`
 	Classes      []Class      `yaml:"error_classes"`
 	Errnos       []Errno      `yaml:"errnos"`
@@ -108,7 +110,7 @@ type Option struct {
 	MaxLen     int64              `yaml:"max_len"`
 	Clear      string             `yaml:"clear"`
 	Unchecked  bool               `yaml:"unchecked"`
-	Default    *string            `yaml:"default"`
+	Default    *string            `yaml:"default,empty"`
 	Defaults   map[string]string  `yaml:"defaults"`
 	MinusOne   string             `yaml:"minus_one"`
 	Example    string             `yaml:"example"`
@@ -170,6 +172,12 @@ type Value struct {
 	Doc     string   `yaml:"doc"`
 }
 
+// An EnumValue is a Value that does not stand in the list of its type. Load puts it there.
+type EnumValue struct {
+	Of string `yaml:"of,required"`
+	Value
+}
+
 // A Change is the value that a constant has from a release on.
 type Change struct {
 	Mark
@@ -192,6 +200,13 @@ type StringValue struct {
 	Name   string `yaml:"name,required"`
 	String string `yaml:"string,required"`
 	Doc    string `yaml:"doc,required"`
+}
+
+// A TextValue is a StringValue that does not stand in the list of its type. Load puts it
+// there.
+type TextValue struct {
+	Of string `yaml:"of,required"`
+	StringValue
 }
 
 // A Capability is a string that zmq_has knows.

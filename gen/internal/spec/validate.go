@@ -12,15 +12,28 @@ import (
 type validator struct {
 	*Spec
 	*problems
-	taken    map[string]string // top-level Go names and what has them
+	taken    map[string]holder // top-level Go names and what has them
 	releases map[Version]bool
+}
+
+// A holder has something that no two may have.
+type holder struct {
+	what string
+	at   Pos // none for what is written by hand
+}
+
+func (h holder) String() string {
+	if h.at == (Pos{}) {
+		return h.what
+	}
+	return h.what + " at " + h.at.String()
 }
 
 // validate checks a spec; taken are the Go names that are not free for it.
 func (s *Spec) validate(p *problems, taken []string) {
-	v := validator{s, p, make(map[string]string), make(map[Version]bool)}
+	v := validator{s, p, make(map[string]holder), make(map[Version]bool)}
 	for _, name := range taken {
-		v.taken[name] = "the hand-written part of the package"
+		v.taken[name] = holder{what: "the hand-written part of the package"}
 	}
 	v.checkReleases()
 	v.checkSocketTypes()
@@ -32,19 +45,25 @@ func (s *Spec) validate(p *problems, taken []string) {
 	v.checkStrings()
 	v.checkCapabilities()
 	v.checkClasses()
+	v.checkCalls()
 	v.checkErrnos()
 	v.checkIgnored()
 }
 
 func (v validator) checkReleases() {
+	var last Release
 	for _, r := range v.Releases {
 		if !r.Good("version") {
 			continue
 		}
+		if last.Unreleased {
+			v.add(r.pos, "release %v comes after %v at %v, which is unreleased: only the last one may be", r.Version, last.Version, last.pos)
+		}
 		if v.releases[r.Version] {
-			v.add(r.At("version"), "release %v is there twice", r.Version)
+			v.add(r.At("version"), "release %v is at %v already", r.Version, last.At("version"))
 		}
 		v.releases[r.Version] = true
+		last = r
 	}
 }
 
@@ -72,10 +91,10 @@ func (v validator) declare(at Pos, name, what string) {
 		return
 	}
 	if other, ok := v.taken[name]; ok {
-		v.add(at, "the Go name %s of %s is taken by %s", name, what, other)
+		v.add(at, "the Go name %s of %s is taken by %v", name, what, other)
 		return
 	}
-	v.taken[name] = what
+	v.taken[name] = holder{what, at}
 }
 
 // identifier checks that a name can be one in Go that other packages see. An empty name
@@ -97,6 +116,20 @@ func (v validator) identifier(at Pos, name string) bool {
 	return false
 }
 
+// named checks libzmq's name for something, which the spec has without ZMQ_.
+func (v validator) named(m Mark, key, name string) {
+	if rest, ok := strings.CutPrefix(name, "ZMQ_"); ok {
+		v.add(m.At(key), "%s is %q: write %q, without ZMQ_", key, name, rest)
+	}
+}
+
+// natural checks that a number is not negative.
+func (v validator) natural(m Mark, key string, n int64) {
+	if n < 0 {
+		v.add(m.At(key), "%s is %d, but libzmq has no negative ones", key, n)
+	}
+}
+
 // doc checks the prose: it follows a name, so it begins small, and ends a sentence.
 func (v validator) doc(m Mark, key, text string) {
 	if text != "" && !strings.HasSuffix(text, ".") {
@@ -115,11 +148,11 @@ func (v validator) oneOf(m Mark, key, word string, known ...string) {
 type unique[K comparable] struct {
 	v    validator
 	what string
-	seen map[K]string
+	seen map[K]holder
 }
 
 func newUnique[K comparable](v validator, what string) unique[K] {
-	return unique[K]{v, what, make(map[K]string)}
+	return unique[K]{v, what, make(map[K]holder)}
 }
 
 // add takes the key that m has under field, for what is called name.
@@ -128,14 +161,14 @@ func (u unique[K]) add(m Mark, field string, key K, name string) {
 		return
 	}
 	if other, ok := u.seen[key]; ok {
-		u.v.add(m.At(field), "%s %v of %s is that of %s too", u.what, key, name, other)
+		u.v.add(m.At(field), "%s %v of %s is that of %v too", u.what, key, name, other)
 		return
 	}
-	u.seen[key] = name
+	u.seen[key] = holder{name, m.At(field)}
 }
 
 func (v validator) access(m Mark, access []string) {
-	if m.Has("access") && len(access) == 0 {
+	if m.Good("access") && len(access) == 0 {
 		v.add(m.At("access"), "access is empty: leave out what libzmq does not serve")
 	}
 	for i, a := range access {
@@ -163,19 +196,25 @@ func (v validator) socketTypes(m Mark, key string, names []string) {
 
 func (v validator) checkSocketTypes() {
 	if len(v.SocketTypes) > 0 {
-		v.taken["SocketType"] = "the socket types"
+		v.taken["SocketType"] = holder{what: "the socket types"}
 	}
 	numbers := newUnique[int64](v, "number")
 	for _, t := range v.SocketTypes {
 		v.origin(t.Mark, t.Origin)
 		v.doc(t.Mark, "doc", t.Doc)
+		v.named(t.Mark, "name", t.Name)
 		v.declare(t.At("name"), t.Name, "socket type "+t.Name)
+		for _, alias := range t.Aliases {
+			v.named(t.Mark, "aliases", alias)
+			v.declare(t.At("aliases"), alias, "an alias of socket type "+t.Name)
+		}
+		v.natural(t.Mark, "number", t.Number)
 		numbers.add(t.Mark, "number", t.Number, t.Name)
 		v.socketTypes(t.Mark, "peers", t.Peers)
 		v.checkBehaviour(t)
 		for _, peer := range t.Peers {
 			if other := v.typeNamed(peer); other != nil && !slices.Contains(other.Peers, t.Name) {
-				v.add(t.At("peers"), "%s has the peer %s, but not the other way round", t.Name, peer)
+				v.add(t.At("peers"), "%s has the peer %s, but not the other way round at %v", t.Name, peer, other.At("peers"))
 			}
 		}
 	}

@@ -16,10 +16,11 @@ func (v validator) checkEnums() {
 		}
 		v.oneOf(e.Mark, "base", e.Base, "uint64")
 		v.doc(e.Mark, "doc", e.Doc)
-		names := newUnique[string](v, "name")
+		names, numbers := newUnique[string](v, "name"), newUnique[int64](v, "value")
 		for _, x := range e.Values {
 			v.origin(x.Mark, x.Origin)
 			v.doc(x.Mark, "doc", x.Doc)
+			v.named(x.Mark, "name", x.Name)
 			key := "name"
 			if x.Go != "" {
 				key = "go"
@@ -29,6 +30,10 @@ func (v validator) checkEnums() {
 				names.add(x.Mark, "name", x.Name, x.Name)
 			}
 			v.checkHistory(x)
+			// A set of several flags may have two names, and so does EVENT_ALL.
+			if n := x.Last(); !e.Flags || bits.OnesCount64(uint64(n)) == 1 {
+				numbers.add(x.Mark, x.valueKey(), n, x.Name)
+			}
 		}
 		v.checkCarried(e)
 	}
@@ -54,12 +59,16 @@ func (v validator) checkHistory(x Value) {
 	if x.Has("value") == x.Has("history") {
 		v.add(x.pos, "a value has either a value or a history")
 	}
+	if x.Value != nil {
+		v.natural(x.Mark, "value", *x.Value)
+	}
 	if x.Has("history") && len(x.History) < 2 {
 		v.add(x.At("history"), "a history has two entries or more")
 	}
 	var last Version
 	for _, c := range x.History {
 		v.release(c.Mark, "since", c.Since)
+		v.natural(c.Mark, "value", c.Value)
 		if c.Since.Compare(last) <= 0 {
 			v.add(c.At("since"), "%v does not come after %v", c.Since, last)
 		}
@@ -74,6 +83,7 @@ func (v validator) checkStrings() {
 		for _, x := range t.Values {
 			v.origin(x.Mark, x.Origin)
 			v.doc(x.Mark, "doc", x.Doc)
+			v.named(x.Mark, "name", x.Name)
 			v.declare(x.At("name"), x.Name, t.Type+" "+x.Name)
 		}
 	}
@@ -131,7 +141,7 @@ func (v validator) checkParents(c Class) {
 
 func (v validator) checkErrnos() {
 	if len(v.Errnos) > 0 {
-		v.taken["Errno"] = "the error numbers"
+		v.taken["Errno"] = holder{what: "the error numbers"}
 	}
 	offsets := newUnique[int64](v, "offset")
 	for _, e := range v.Errnos {
@@ -153,15 +163,35 @@ func (v validator) checkErrnos() {
 		for _, system := range sorted(e.Numbers) {
 			v.oneOf(e.Mark, "numbers", system, "linux", "darwin", "freebsd", "windows")
 		}
-		for _, name := range e.Is {
+		for i, name := range e.Is {
+			if slices.Contains(e.Is[:i], name) {
+				v.add(e.At("is"), "is has %s twice", name)
+			}
 			if !slices.ContainsFunc(v.Classes, func(c Class) bool { return c.Name == name }) {
 				v.add(e.At("is"), "there is no class %q", name)
 			}
 		}
-		for _, call := range e.Calls {
-			if !strings.HasPrefix(call, "zmq_") {
+		for i, call := range e.Calls {
+			if !slices.ContainsFunc(v.Calls, func(c Call) bool { return c.Name == call }) {
 				v.add(e.At("calls"), "%q is no call of libzmq", call)
 			}
+			if slices.Contains(e.Calls[:i], call) {
+				v.add(e.At("calls"), "calls has %s twice", call)
+			}
+		}
+		if e.Good("calls") && len(e.Calls) == 0 {
+			v.add(e.At("calls"), "calls is empty: what returns %s?", e.Name)
+		}
+	}
+}
+
+func (v validator) checkCalls() {
+	names := newUnique[string](v, "name")
+	for _, c := range v.Calls {
+		v.origin(c.Mark, c.Origin)
+		names.add(c.Mark, "name", c.Name, c.Name)
+		if c.Good("name") && !strings.HasPrefix(c.Name, "zmq_") {
+			v.add(c.At("name"), "%q is no call of libzmq: it does not begin with zmq_", c.Name)
 		}
 	}
 }
@@ -171,6 +201,9 @@ func (v validator) checkIgnored() {
 	defined := v.Names()
 	for _, i := range v.Ignore {
 		names.add(i.Mark, "name", i.Name, i.Name)
+		if upper := strings.ToUpper(i.Name); i.Good("name") && !strings.HasPrefix(upper, "ZMQ_") && !strings.HasPrefix(i.Name, "E") {
+			v.add(i.At("name"), "%q is no name of the header: it begins with ZMQ_, zmq_ or E", i.Name)
+		}
 		if _, ok := defined[i.Name]; ok {
 			v.add(i.At("name"), "%s is in the spec, so it cannot be left out", i.Name)
 		}

@@ -8,7 +8,7 @@ func (v validator) checkBehaviour(t SocketType) {
 	v.holdsSince(t, t.Mark, "eager", t.Eager)
 	v.holdsSince(t, t.Mark, "connects_once", t.ConnectsOnce)
 	switch {
-	case t.Send:
+	case t.Send, t.Has("send") && !t.Good("send"):
 	case t.Has("mute"):
 		v.add(t.At("mute"), "mute is for types that send")
 	case t.Has("eager"):

@@ -22,6 +22,10 @@
 #define ZMQ_PROPERTY_NAME "Name"
 #define ZMQ_MARK
 #define ZMQ_CALL(x) (x)
+int zmq_send (void *s_);
+int zmq_bind (void *s_);
+int zmq_grown (void *s_);
+int zmq_new (void *s_);
 #ifdef ZMQ_BUILD_DRAFT_API
 #define ZMQ_NEW_DRAFT 201
 #endif

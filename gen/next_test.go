@@ -1,0 +1,274 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq/gen/internal/header"
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// TestNextRelease plays libzmq 4.4.0: its header goes through import, a maintainer's edits
+// are made, and what was generated is used. The steps are those of spec/README.md.
+func TestNextRelease(t *testing.T) {
+	m := newModule(t)
+	m.copy("../spec", "spec", "*.yaml")
+	for _, dir := range []string{"libzmq", "libzmq/include", "libzmq/src"} {
+		if err := os.Mkdir(filepath.Join(m.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := load(m.dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	zmqH := filepath.Join(m.dir, "libzmq/include/zmq.h")
+	m.write("libzmq/include/zmq.h", nextHeader(p.spec))
+	m.write("libzmq/src/zmq.cpp", nextSource(p.spec))
+	begin := time.Now()
+
+	// Before: everything that is new is told of.
+	var out bytes.Buffer
+	if err := run([]string{"-root", m.dir, "verify", zmqH}, &out); err == nil {
+		t.Error("a new header is as the spec has it")
+	}
+	for _, want := range []string{
+		"ZMQ_WARP_FACTOR", "ZMQ_WARP_TEXT", "ZMQ_HERALD", "EWARP", "ZMQ_EVENT_WARPED", "ZMQ_MSG_PROPERTY_WARP",
+		"ZMQ_WARP_CPUS", "ZMQ_SNDWARP", "ZMQ_WARP_MAX_LENGTH", "ZMQ_IN_A_GAP", "zmq_warp", "capability warp",
+		"ZMQ_TOPICS_COUNT is stable", "ECANCELED", "ZMQ_OLD_LINGER",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("verify says nothing of %s:\n%s", want, &out)
+		}
+	}
+
+	m.mustRun("import", zmqH, filepath.Join(m.dir, "spec/new.yaml"))
+	imported, err := os.ReadFile(filepath.Join(m.dir, "spec/new.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "testdata/next/want.new.yaml.txt", strings.ReplaceAll(string(imported), m.dir+"/", ""))
+
+	// A file that is there is never written over, and nothing loads that is not filled in.
+	m.write("kept.yaml", []byte("kept"))
+	_, err = load(m.dir)
+	mustBeToDo(t, err)
+	if err := os.Remove(filepath.Join(m.dir, "spec/new.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	if err := run([]string{"-root", m.dir, "import", zmqH, filepath.Join(m.dir, "kept.yaml")}, &out); err == nil {
+		t.Error("import wrote over a file")
+	}
+	if text, err := os.ReadFile(filepath.Join(m.dir, "kept.yaml")); string(text) != "kept" || err != nil {
+		t.Errorf("a file that was there holds %q, %v", text, err)
+	}
+
+	m.write("spec/new.yaml", []byte(fillIn(string(imported))))
+	m.edit("spec/*.yaml", "4.3.6", "4.4.0")
+	m.edit("spec/releases.yaml", "\n    unreleased: true", "")
+	m.edit("spec/options_pubsub.yaml", "    draft_since: 4.3.5\n    kind: int\n    access: [get]\n    get_on: [PUB",
+		"    since: 4.4.0\n    draft_since: 4.3.5\n    kind: int\n    access: [get]\n    get_on: [PUB")
+	m.edit("spec/options_general.yaml", "    number: 17\n", "    number: 17\n    aliases: [OLD_LINGER]\n    alias_since: {OLD_LINGER: 4.4.0}\n")
+	out.Reset()
+	if err := run([]string{"-root", m.dir, "verify", zmqH}, &out); err != nil {
+		t.Errorf("%v\n%s", err, &out)
+	}
+	m.copy("testdata/next", ".", "next_test.go")
+	m.generate()
+	m.test()
+	t.Logf("all steps but typing took %v", time.Since(begin))
+}
+
+// mustBeToDo wants an error that tells what is to be filled in, and nothing else but that
+// the release is new.
+func mustBeToDo(t *testing.T, err error) {
+	t.Helper()
+	if err == nil {
+		t.Fatal("a spec with something to fill in is accepted")
+	}
+	for line := range strings.Lines(err.Error()) {
+		if !strings.Contains(line, spec.ToDo+" is still to be filled in") && !strings.Contains(line, "there is no release 4.4.0") {
+			t.Errorf("more is wrong than what is to be filled in: %s", line)
+		}
+	}
+}
+
+// edit replaces a text in the files of a pattern. It must be in one at least.
+func (m module) edit(pattern, from, to string) {
+	m.Helper()
+	files, err := filepath.Glob(filepath.Join(m.dir, pattern))
+	if err != nil {
+		m.Fatal(err)
+	}
+	found := false
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			m.Fatal(err)
+		}
+		if changed := strings.ReplaceAll(string(text), from, to); changed != string(text) {
+			found = true
+			m.write(strings.TrimPrefix(file, m.dir), []byte(changed))
+		}
+	}
+	if !found {
+		m.Fatalf("%s: no %q", pattern, from)
+	}
+}
+
+// facts are what a maintainer fills in, by the key.
+var facts = map[string]string{
+	"kind": "int", "effect": "at once", "default": "0", "carries": "fd", "mute": "block", "send": "true",
+	"receive": "true", "thread_safe": "false", "peers": "[HERALD]", "calls": "[zmq_send]", "text": "Warp failed",
+	"numbers": "{linux: 1, darwin: 1, freebsd: 1, windows: 1}",
+}
+
+var toFillIn = regexp.MustCompile(`(?m)^( *(?:- )?)(\w+): (?:\[TODO\]|\{.*TODO.*\}|TODO)`)
+
+// fillIn replaces what is to be filled in.
+func fillIn(text string) string {
+	return toFillIn.ReplaceAllStringFunc(text, func(line string) string {
+		m := toFillIn.FindStringSubmatch(line)
+		fact, ok := facts[m[2]]
+		if !ok {
+			fact = "is filled in."
+		}
+		return m[1] + m[2] + ": " + fact
+	})
+}
+
+// nextHeader makes a zmq.h of 4.4.0 from what the spec has, in sections as libzmq's, and
+// with new names.
+func nextHeader(s *spec.Spec) []byte {
+	var b strings.Builder
+	names := s.Names()
+	b.WriteString(`/* made for a test */
+#include <errno.h>
+#define ZMQ_VERSION_MAJOR 4
+#define ZMQ_VERSION_MINOR 4
+#define ZMQ_VERSION_PATCH 0
+#define ZMQ_HAUSNUMERO 156384712
+`)
+	section := func(title string, list []string, more ...string) {
+		fmt.Fprintf(&b, "\n/*  %-70s  */\n", title)
+		for _, name := range list {
+			n := names[name]
+			draft := n.Origin.Draft() && name != "ZMQ_TOPICS_COUNT"
+			if draft {
+				b.WriteString("#ifdef ZMQ_BUILD_DRAFT_API\n")
+			}
+			switch {
+			case n.Call:
+				fmt.Fprintf(&b, "int %s (void *s_);\n", name)
+			case n.Errno:
+				fmt.Fprintf(&b, "#ifndef %s\n#define %[1]s (ZMQ_HAUSNUMERO + %d)\n#endif\n", name, n.Values[0].Value-spec.Hausnumero)
+			case strings.HasPrefix(name, "E"):
+				fmt.Fprintf(&b, "#define %s (ZMQ_HAUSNUMERO + %d)\n", name, n.Values[0].Value-spec.Hausnumero)
+			case n.Text != "":
+				fmt.Fprintf(&b, "#define %s %q\n", name, n.Text)
+			default:
+				fmt.Fprintf(&b, "#define %s %d\n", name, n.Values[len(n.Values)-1].Value)
+			}
+			if draft {
+				b.WriteString("#endif\n")
+			}
+		}
+		b.WriteString(strings.Join(append(more, ""), "\n"))
+	}
+	of := func(prefix string, has func(spec.HeaderName) bool) []string {
+		var list []string
+		for _, name := range slices.Sorted(maps.Keys(names)) {
+			if strings.HasPrefix(name, prefix) && has(names[name]) {
+				list = append(list, name)
+			}
+		}
+		return list
+	}
+	section("0MQ errors.", of("E", func(n spec.HeaderName) bool { return n.Errno }),
+		"#ifndef ECANCELED", "#define ECANCELED (ZMQ_HAUSNUMERO + 19)", "#endif")
+	section("Native 0MQ error codes.", of("E", func(n spec.HeaderName) bool { return !n.Errno }),
+		"#define EWARP (ZMQ_HAUSNUMERO + 55)")
+	section("Functions.", of("zmq_", func(spec.HeaderName) bool { return true }), "int zmq_warp (void *s_);")
+	var types, options, contexts []string
+	for _, t := range s.SocketTypes {
+		types = append(append(types, "ZMQ_"+t.Name), prefixed(t.Aliases)...)
+	}
+	for _, o := range s.Options {
+		options = append(append(options, "ZMQ_"+o.Name), prefixed(o.Aliases)...)
+	}
+	for _, c := range s.Contexts {
+		if !slices.Contains(options, "ZMQ_"+c.Name) {
+			contexts = append(contexts, "ZMQ_"+c.Name)
+		}
+	}
+	section("Context options", contexts, "#define ZMQ_WARP_CPUS 11")
+	section("Socket types.", types, "#define ZMQ_HERALD 21")
+	section("Socket options.", options, "#define ZMQ_WARP_FACTOR 125", "#define ZMQ_IN_A_GAP 83",
+		"#define ZMQ_OLD_LINGER ZMQ_LINGER", "#ifdef ZMQ_BUILD_DRAFT_API", "#define ZMQ_WARP_TEXT 126", "#endif")
+	more := map[string][]string{
+		"Event":     {"#define ZMQ_EVENT_WARPED 0x8000"},
+		"SendFlags": {"#define ZMQ_SNDWARP 4"},
+		"Limit":     {"#define ZMQ_WARP_MAX_LENGTH 99"},
+	}
+	for _, e := range s.Enums {
+		var list []string
+		for _, v := range e.Values {
+			list = append(list, "ZMQ_"+v.Name)
+		}
+		section(e.Type+" values", list, more[e.Type]...)
+	}
+	for _, t := range s.Strings {
+		var list []string
+		for _, v := range t.Values {
+			list = append(list, "ZMQ_"+v.Name)
+		}
+		section(t.Type+" names", list, `#define ZMQ_MSG_PROPERTY_WARP "Warp"`)
+	}
+	section("Something else", nil, "#define ZMQ_STRANGE 7")
+	return []byte(b.String())
+}
+
+func prefixed(names []string) []string {
+	var list []string
+	for _, name := range names {
+		list = append(list, "ZMQ_"+name)
+	}
+	return list
+}
+
+// nextSource makes the part of src/zmq.cpp that tells the capabilities.
+func nextSource(s *spec.Spec) []byte {
+	var b strings.Builder
+	for _, c := range s.Capabilities {
+		fmt.Fprintf(&b, "    if (strcmp (capability_, %q) == 0)\n        return true;\n", c.Name)
+	}
+	b.WriteString("    if (strcmp (capability_, zmq::protocol_name::warp) == 0)\n        return true;\n")
+	return []byte(b.String())
+}
+
+// TestSourcesCapabilities reads capabilities as releases have written them.
+func TestSourcesCapabilities(t *testing.T) {
+	m := newModule(t)
+	for _, dir := range []string{"include", "src"} {
+		if err := os.Mkdir(filepath.Join(m.dir, dir), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m.write("include/zmq.h", []byte("#define ZMQ_VERSION_MAJOR 4\n#define ZMQ_VERSION_MINOR 1\n#define ZMQ_VERSION_PATCH 8\n"))
+	m.write("src/zmq.cpp", []byte(`if (strcmp (capability, "ipc") == 0) if (strcmp (capability_, zmq::protocol_name::tipc) == 0)`))
+	h, err := header.Read(filepath.Join(m.dir, "include/zmq.h"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"ipc", "tipc"}; !slices.Equal(h.Capabilities, want) {
+		t.Errorf("capabilities are %q, not %q", h.Capabilities, want)
+	}
+}

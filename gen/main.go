@@ -6,6 +6,7 @@
 //	go run ./gen verify HEADER...  compare zmq.h files with the spec, both ways
 //	go run ./gen import HEADER     print YAML for what a zmq.h has and the spec has not
 //	go run ./gen import HEADER FILE  write it to a file that is not there yet
+//	go run ./gen record HEADER     add a release to gen/headers.txt
 //
 // It exits 1 where something differs or is wrong, and 2 where it is called wrongly. All
 // that is wrong with a spec is told in one run, each with file, line and column.
@@ -47,7 +48,7 @@ func main() {
 }
 
 var (
-	errUsage   = errors.New("usage: gen [-root DIR] [-write | docs | verify HEADER... | import HEADER [FILE]]")
+	errUsage   = errors.New("usage: gen [-root DIR] [-write | docs | verify HEADER... | import HEADER [FILE] | record HEADER]")
 	errDiffers = errors.New("they differ")
 )
 
@@ -77,6 +78,8 @@ func run(args []string, stdout io.Writer) error {
 		do = func(p *project) error { return p.importHeader(stdout, args[1]) }
 	case command == "import" && len(args) == 3:
 		do = func(p *project) error { return p.importTo(args[2], args[1]) }
+	case command == "record" && len(args) == 2:
+		do = func(p *project) error { return p.record(args[1]) }
 	default:
 		return errUsage
 	}
@@ -192,4 +195,30 @@ func (p *project) importHeader(stdout io.Writer, file string) error {
 		return err
 	}
 	return h.Import(p.spec, stdout)
+}
+
+// record adds a release to what tests compare the spec with.
+func (p *project) record(file string) error {
+	h, err := header.Read(file)
+	if err != nil {
+		return err
+	}
+	name := filepath.Join(p.root, "gen/headers.txt")
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND, 0)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	history, err := header.History(f)
+	if err != nil {
+		return fmt.Errorf("%s: %w", name, err)
+	}
+	before := &header.Header{}
+	if len(history) > 0 {
+		before = history[len(history)-1]
+	}
+	if h.Version.Compare(before.Version) <= 0 {
+		return fmt.Errorf("%s ends with %v, after %v", name, before.Version, h.Version)
+	}
+	return h.Record(before, f)
 }

@@ -66,7 +66,7 @@ func (m module) mustDiffer(name, line string) {
 
 func TestUsage(t *testing.T) {
 	for _, args := range [][]string{
-		{"fly"}, {"verify"}, {"import"}, {"import", "a", "b", "c"}, {"docs", "twice"}, {"-colour"}, {"-write", "docs"},
+		{"fly"}, {"verify"}, {"import"}, {"import", "a", "b", "c"}, {"record"}, {"docs", "twice"}, {"-colour"}, {"-write", "docs"},
 	} {
 		if err := run(args, &bytes.Buffer{}); !errors.Is(err, errUsage) {
 			t.Errorf("gen %v: %v", args, err)

@@ -71,6 +71,9 @@ func ignored(s *spec.Spec, name string) bool {
 // compare says how the header differs from the spec about a name.
 func (h *Header) compare(name string, want spec.HeaderName) string {
 	have, ok := h.Names[name]
+	if isErrno(name) && have.Offset == 0 {
+		ok = false // the system's, not the header's
+	}
 	due := want.Origin.First().Compare(h.Version) <= 0
 	switch {
 	case !ok && due:
@@ -85,8 +88,6 @@ func (h *Header) compare(name string, want spec.HeaderName) string {
 		return fmt.Sprintf("is %q, but %s has %v", want.Text, h.File, have)
 	case want.Text != "":
 		return h.compareDraft(want, have)
-	case want.Errno && !have.Own:
-		return "" // the system's number
 	}
 	value := want.Values[0].Value
 	for _, v := range want.Values {
@@ -94,11 +95,26 @@ func (h *Header) compare(name string, want spec.HeaderName) string {
 			value = v.Value
 		}
 	}
+	if isErrno(name) {
+		return compareErrno(want, value-spec.Hausnumero, have)
+	}
 	if have.Mark || have.Text != "" || have.Number != value {
 		return fmt.Sprintf("is %d, but %s has %v", value, h.File, have)
 	}
 	return h.compareDraft(want, have)
 }
+
+// compareErrno says whether the header has another offset, or makes an error number up
+// where the spec says that it is libzmq's own.
+func compareErrno(want spec.HeaderName, offset int64, have Name) string {
+	if have.Offset != offset || have.Fallback != want.Errno {
+		return fmt.Sprintf("is %s %d, but the header has %s %d",
+			offsetKind[want.Errno], offset, offsetKind[have.Fallback], have.Offset)
+	}
+	return ""
+}
+
+var offsetKind = map[bool]string{true: "fallback", false: "native"}
 
 // compareDraft says whether the header and the spec differ about who may use a name.
 func (h *Header) compareDraft(want spec.HeaderName, have Name) string {

@@ -1,0 +1,69 @@
+package live
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/gen/internal/spec"
+)
+
+// oldest is the first release whose defaults and ranges are those of the spec.
+var oldest = spec.Version{Major: 4, Minor: 3}
+
+// TestLibrary measures the installed library and compares the spec with it: the lengths
+// and ranges that options take, to the last that is taken and the first that is not; their
+// defaults; which types of sockets send and receive, and which shake hands; what a send
+// does at the high-water mark; context options; texts of errors.
+func TestLibrary(t *testing.T) {
+	s := loadSpec(t)
+	l := measure(t, s)
+	if l.version.Compare(oldest) < 0 {
+		t.Skipf("the defaults and ranges of the spec are those of libzmq %v and later, this is %v", oldest, l.version)
+	}
+	for _, line := range l.contradictions(s) {
+		t.Error(line)
+	}
+	for _, c := range s.Capabilities {
+		if got := zmq.Has(zmq.Capability(c.Name)); got != l.has[c.Name] {
+			t.Errorf("Has(%s) is %t", c.Name, got)
+		}
+		if l.has[c.Name] && c.First().Compare(l.version) > 0 {
+			t.Errorf("%v: the library has %s, but the spec has it since %v", c.At("since"), c.Name, c.First())
+		}
+	}
+}
+
+// TestRecordedLibraries compares the spec with what was measured of libraries that few
+// have: with drafts and every transport, and without what most have.
+func TestRecordedLibraries(t *testing.T) {
+	s := loadSpec(t)
+	for _, l := range recorded(t) {
+		for _, line := range l.contradictions(s) {
+			t.Error(line)
+		}
+	}
+}
+
+func recorded(t *testing.T) []*library {
+	t.Helper()
+	files, err := filepath.Glob("testdata/libzmq-*.txt")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no libraries: %v", err)
+	}
+	var list []*library
+	for _, file := range files {
+		f, err := os.Open(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := readLibrary(filepath.Base(file), f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+		list = append(list, l)
+	}
+	return list
+}

@@ -21,7 +21,7 @@ BENCH ?= .
 COUNT ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help run test race test-asan test-fault bench bench-compare generate fmt ci fresh format tidy lint
+.PHONY: help run test test-spec race test-asan test-fault bench bench-compare generate fmt ci fresh format tidy lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +35,10 @@ test: ## install what is missing, then run all tests
 	$(GO) test -count=1 ./...
 	$(GO) -C tests/bench test -count=1 ./...
 	$(GO) -C zmqio/examples test -count=1 ./...
+
+test-spec: ## change the facts of spec/ one by one, 40 of each field, and want each to be noticed
+	@$(DEPS)
+	$(GO) test -count=1 -timeout 9m -v -run 'TestMutations|TestLibrary|TestRecorded|TestHistory' ./gen/live -args -mutations 40
 
 race: ## the same under the race detector
 	@$(DEPS) peers

@@ -81,10 +81,45 @@ func TestNextRelease(t *testing.T) {
 	if err := run([]string{"-root", m.dir, "verify", zmqH}, &out); err != nil {
 		t.Errorf("%v\n%s", err, &out)
 	}
+	m.recordsRelease(zmqH)
 	m.copy("testdata/next", ".", "next_test.go")
 	m.generate()
 	m.test()
 	t.Logf("all steps but typing took %v", time.Since(begin))
+}
+
+// recordsRelease adds the release to the history of headers, in place of the one that was
+// expected, and checks that the spec is as the history has it.
+func (m module) recordsRelease(zmqH string) {
+	m.Helper()
+	if err := os.Mkdir(filepath.Join(m.dir, "gen"), 0o755); err != nil {
+		m.Fatal(err)
+	}
+	m.copy(".", "gen", "headers.txt")
+	m.mustRun("record", zmqH)
+	f, err := os.Open(filepath.Join(m.dir, "gen/headers.txt"))
+	if err != nil {
+		m.Fatal(err)
+	}
+	defer f.Close()
+	history, err := header.History(f)
+	if err != nil {
+		m.Fatal(err)
+	}
+	p, err := load(m.dir)
+	if err != nil {
+		m.Fatal(err)
+	}
+	if len(history) != len(p.spec.Releases) {
+		m.Errorf("%d releases in the history, %d in the spec", len(history), len(p.spec.Releases))
+	}
+	for _, line := range history[len(history)-1].Verify(p.spec) {
+		m.Error(line)
+	}
+	var out bytes.Buffer
+	if err := run([]string{"-root", m.dir, "record", zmqH}, &out); err == nil {
+		m.Error("a release is recorded twice")
+	}
 }
 
 // mustBeToDo wants an error that tells what is to be filled in, and nothing else but that

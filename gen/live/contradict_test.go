@@ -31,6 +31,7 @@ func (l *library) contradictions(s *spec.Spec) []string {
 	}
 	j.socketTypes()
 	j.options()
+	j.behaviour()
 	j.contexts()
 	j.errnos()
 	return j.lines
@@ -424,12 +425,45 @@ func (j *judge) contexts() {
 	}
 }
 
+// observable are the facts of an option that say what it does. Where behaves.c does not try
+// one, the option's "documented" has to say that it was taken from libzmq's documentation
+// or sources.
+var observable = []string{"unit", "effect", "minus_one", "applies"}
+
+// behaviour looks at what options were seen to do.
+func (j *judge) behaviour() {
+	if len(j.behaves) == 0 {
+		return // of a recorded library
+	}
+	for _, o := range j.Options {
+		f, documented := j.behaves[o.Number], slices.Clone(o.Documented)
+		for _, key := range observable {
+			want := map[string]string{"unit": o.Unit, "effect": o.Effect, "minus_one": o.MinusOne, "applies": o.Applies}[key]
+			seen := strings.ReplaceAll(f.one(key), "_", " ")
+			says := slices.Contains(documented, key)
+			switch {
+			case seen == "" && want != "" && !says:
+				j.say(o.At(key), "%s of %s was not tried: write it under documented", key, o.Name)
+			case seen != "" && says:
+				j.say(o.At("documented"), "%s of %s was tried, and is %s", key, o.Name, seen)
+			case seen != "" && key == "minus_one" && !strings.HasPrefix(want, strings.ReplaceAll(seen, "the system", "what the system")):
+				j.say(o.At(key), "%s of %s is %s", key, o.Name, seen)
+			case seen != "" && key != "minus_one" && want != seen:
+				j.say(o.At(key), "%s of %s is %s", key, o.Name, seen)
+			}
+		}
+	}
+}
+
 // errnos looks at the texts, where they were measured.
 func (j *judge) errnos() {
 	if len(j.errors) == 0 {
 		return
 	}
 	for _, e := range j.Errnos {
+		if e.First().Compare(j.version) > 0 {
+			continue
+		}
 		n, ok := e.Numbers["linux"]
 		if e.Native != 0 {
 			n, ok = spec.Hausnumero+e.Native, true

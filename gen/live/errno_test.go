@@ -23,7 +23,14 @@ func TestErrnoTexts(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the spec has the texts of Linux")
 	}
-	for _, e := range append(zmq.Errnos(), 0, 99999, zmq.ETERM+1) {
+	newer := make(map[string]bool)
+	for _, e := range loadSpec(t).Errnos {
+		newer[e.Name] = e.First().Compare(spec.Version(running())) > 0
+	}
+	for _, e := range append(zmq.Errnos(), 0, 99999, zmq.ETERM+99) {
+		if newer[e.Name()] {
+			continue
+		}
 		if e == zmq.EHOSTUNREACH && running().Compare(zmq.Version{Major: 4, Minor: 2}) < 0 {
 			continue // the text is libzmq's own only since then
 		}
@@ -38,10 +45,7 @@ func TestErrnoNumbers(t *testing.T) {
 	if runtime.GOOS == "linux" && runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skip("some ports of Linux have numbers of their own")
 	}
-	s, err := spec.Load(os.DirFS("../../spec"), "spec")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := loadSpec(t)
 	for i, e := range zmq.Errnos() {
 		want, ok := s.Errnos[i].Numbers[runtime.GOOS]
 		if s.Errnos[i].Native != 0 {
@@ -53,34 +57,36 @@ func TestErrnoNumbers(t *testing.T) {
 	}
 }
 
-// TestClasses lists what errors.Is holds for, beyond the number itself. What has no entry
-// belongs to no class.
+// classes are what errors.Is holds for, beyond the number itself. What has no entry belongs
+// to no class.
+var classes = map[zmq.Errno][]error{
+	zmq.EAGAIN:          {zmq.ErrBlockingIO},
+	zmq.EALREADY:        {zmq.ErrBlockingIO},
+	zmq.EINPROGRESS:     {zmq.ErrBlockingIO},
+	zmq.EPIPE:           {zmq.ErrBrokenPipe, zmq.ErrConnection},
+	zmq.ESHUTDOWN:       {zmq.ErrBrokenPipe, zmq.ErrConnection},
+	zmq.ECONNABORTED:    {zmq.ErrConnectionAborted, zmq.ErrConnection},
+	zmq.ECONNREFUSED:    {zmq.ErrConnectionRefused, zmq.ErrConnection},
+	zmq.ECONNRESET:      {zmq.ErrConnectionReset, zmq.ErrConnection},
+	zmq.EINTR:           {zmq.ErrInterrupted},
+	zmq.EISDIR:          {zmq.ErrIsADirectory},
+	zmq.ENOTDIR:         {zmq.ErrNotADirectory},
+	zmq.EACCES:          {fs.ErrPermission},
+	zmq.EPERM:           {fs.ErrPermission},
+	zmq.EEXIST:          {fs.ErrExist},
+	zmq.ENOENT:          {fs.ErrNotExist},
+	zmq.ETIMEDOUT:       {os.ErrDeadlineExceeded},
+	zmq.ETERM:           {net.ErrClosed},
+	zmq.ENOTSOCK:        {net.ErrClosed},
+	zmq.ENOTSUP:         {errors.ErrUnsupported},
+	zmq.EPROTONOSUPPORT: {errors.ErrUnsupported},
+	zmq.ESOCKTNOSUPPORT: {errors.ErrUnsupported},
+	zmq.EAFNOSUPPORT:    {errors.ErrUnsupported},
+	zmq.ENOCOMPATPROTO:  {errors.ErrUnsupported},
+}
+
+// TestClasses tries every error with every class.
 func TestClasses(t *testing.T) {
-	classes := map[zmq.Errno][]error{
-		zmq.EAGAIN:          {zmq.ErrBlockingIO},
-		zmq.EALREADY:        {zmq.ErrBlockingIO},
-		zmq.EINPROGRESS:     {zmq.ErrBlockingIO},
-		zmq.EPIPE:           {zmq.ErrBrokenPipe, zmq.ErrConnection},
-		zmq.ESHUTDOWN:       {zmq.ErrBrokenPipe, zmq.ErrConnection},
-		zmq.ECONNABORTED:    {zmq.ErrConnectionAborted, zmq.ErrConnection},
-		zmq.ECONNREFUSED:    {zmq.ErrConnectionRefused, zmq.ErrConnection},
-		zmq.ECONNRESET:      {zmq.ErrConnectionReset, zmq.ErrConnection},
-		zmq.EINTR:           {zmq.ErrInterrupted},
-		zmq.EISDIR:          {zmq.ErrIsADirectory},
-		zmq.ENOTDIR:         {zmq.ErrNotADirectory},
-		zmq.EACCES:          {fs.ErrPermission},
-		zmq.EPERM:           {fs.ErrPermission},
-		zmq.EEXIST:          {fs.ErrExist},
-		zmq.ENOENT:          {fs.ErrNotExist},
-		zmq.ETIMEDOUT:       {os.ErrDeadlineExceeded},
-		zmq.ETERM:           {net.ErrClosed},
-		zmq.ENOTSOCK:        {net.ErrClosed},
-		zmq.ENOTSUP:         {errors.ErrUnsupported},
-		zmq.EPROTONOSUPPORT: {errors.ErrUnsupported},
-		zmq.ESOCKTNOSUPPORT: {errors.ErrUnsupported},
-		zmq.EAFNOSUPPORT:    {errors.ErrUnsupported},
-		zmq.ENOCOMPATPROTO:  {errors.ErrUnsupported},
-	}
 	every := []error{
 		zmq.ErrBlockingIO, zmq.ErrConnection, zmq.ErrBrokenPipe, zmq.ErrConnectionAborted,
 		zmq.ErrConnectionRefused, zmq.ErrConnectionReset, zmq.ErrInterrupted, zmq.ErrIsADirectory,

@@ -33,6 +33,7 @@ type library struct {
 	shakes   map[[2]int64]string
 	mutes    map[int64]string
 	errors   map[int64]string
+	behaves  map[int64]facts // what an option does, where it was tried
 }
 
 // A use is a number of an option on a type of socket.
@@ -58,7 +59,7 @@ func readLibrary(name string, r io.Reader) (*library, error) {
 	l := &library{
 		name: name, has: map[string]bool{}, types: map[int64]bool{}, options: map[use]facts{}, with: map[with]facts{},
 		contexts: map[int64]facts{}, traffic: map[int64]facts{}, shakes: map[[2]int64]string{},
-		mutes: map[int64]string{}, errors: map[int64]string{},
+		mutes: map[int64]string{}, errors: map[int64]string{}, behaves: map[int64]facts{},
 	}
 	lines := bufio.NewScanner(r)
 	for n := 1; lines.Scan(); n++ {
@@ -114,6 +115,8 @@ func (l *library) read(line string) error {
 		l.shakes[[2]int64{number(1), number(2)}] = words[3]
 	case "mute":
 		l.mutes[number(1)] = strings.Join(words[2:], " ")
+	case "behaves":
+		l.behaves[number(1)] = readFacts(words[2:])
 	case "error":
 		l.errors[number(1)] = strings.Join(words[2:], " ")
 	default:
@@ -131,21 +134,21 @@ func readFacts(words []string) facts {
 	return f
 }
 
-// A probe runs probe.c.
+// A probe runs a program of testdata.
 type probe struct {
 	t    *testing.T
 	file string
 }
 
-// buildProbe compiles probe.c against the libzmq that this test is linked with.
-func buildProbe(t *testing.T) probe {
+// buildProbe compiles a program against the libzmq that this test is linked with.
+func buildProbe(t *testing.T, name string) probe {
 	t.Helper()
 	flags, err := exec.Command("pkg-config", "--cflags", "--libs", "libzmq").Output()
 	if err != nil {
 		t.Fatalf("pkg-config: %v", err)
 	}
-	file := filepath.Join(t.TempDir(), "probe")
-	args := append(strings.Fields(os.Getenv("CGO_CFLAGS")), "-o", file, "testdata/probe.c")
+	file := filepath.Join(t.TempDir(), name)
+	args := append(strings.Fields(os.Getenv("CGO_CFLAGS")), "-o", file, "testdata/"+name+".c")
 	args = append(args, strings.Fields(string(flags))...)
 	if out, err := exec.Command("cc", args...).CombinedOutput(); err != nil {
 		t.Fatalf("cc: %v\n%s", err, out)
@@ -211,7 +214,7 @@ var talkers = [][2]int64{
 func measure(t *testing.T, s *spec.Spec) *library {
 	t.Helper()
 	var out lockedBuffer
-	p := buildProbe(t)
+	p, behaves := buildProbe(t, "probe"), buildProbe(t, "behaves")
 	capabilities := []any{"has"}
 	for _, c := range s.Capabilities {
 		capabilities = append(capabilities, c.Name)
@@ -225,7 +228,7 @@ func measure(t *testing.T, s *spec.Spec) *library {
 	}
 	types := slices.Sorted(maps.Keys(l.types))
 	safe := func(typ int64) bool { return typ <= 11 || l.has["draft"] && typ != 18 }
-	var jobs []func()
+	jobs := []func(){func() { fmt.Fprint(&out, behaves.must()) }}
 	for _, typ := range types {
 		jobs = append(jobs, func() {
 			p.options(&out, typ, "")
@@ -317,7 +320,7 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 var record = flag.String("record", "", "write what is measured of the library to this file of testdata")
 
 // write keeps what was measured, with one line for all types of sockets that are alike.
-// Error texts are the system's and are left out.
+// Error texts are the system's and are left out, and so is what depends on time.
 func (l *library) write(t *testing.T, file, text string) {
 	t.Helper()
 	var lines []string
@@ -332,7 +335,7 @@ func (l *library) write(t *testing.T, file, text string) {
 				t.Fatal(err)
 			}
 			types[words[0]+" %s "+words[2]] = append(types[words[0]+" %s "+words[2]], typ)
-		case words[0] == "error" || words[0] == "context" && len(words) < 3:
+		case words[0] == "error" || words[0] == "behaves" || words[0] == "context" && len(words) < 3:
 		default:
 			lines = append(lines, line)
 		}

@@ -43,7 +43,7 @@ func (n Name) record(name string) string {
 	var is string
 	switch {
 	case strings.HasPrefix(name, "ZMQ_VERSION"):
-		return ""
+		is = "mark" // its number is another in each release
 	case n.Offset != 0 && n.Fallback:
 		is = fmt.Sprintf("fallback %d", n.Offset)
 	case n.Offset != 0:
@@ -76,7 +76,7 @@ func History(r io.Reader) ([]*Header, error) {
 		}
 		name, is, _ := strings.Cut(line, " ")
 		if name == "release" {
-			h := &Header{File: "zmq.h of " + is, Names: make(map[string]Name)}
+			h := &Header{File: "zmq.h of " + is, Names: make(map[string]Name), Capabilities: []string{}}
 			if len(list) > 0 {
 				h.Names = maps.Clone(list[len(list)-1].Names)
 				h.Capabilities = slices.Clone(list[len(list)-1].Capabilities)

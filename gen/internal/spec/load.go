@@ -30,14 +30,49 @@ func Load(dir fs.FS, label string, taken ...string) (*Spec, error) {
 	if len(names) == 0 {
 		return nil, fmt.Errorf("%s: no .yaml file", label)
 	}
-	var p problems
-	s, whole := new(Spec), true
+	var files []*File
 	for _, name := range names {
 		text, err := fs.ReadFile(dir, name)
 		if err != nil {
 			return nil, err
 		}
-		whole = s.read(path.Join(label, name), text, &p) && whole
+		files = append(files, ReadFile(path.Join(label, name), text))
+	}
+	return Join(files, taken...)
+}
+
+// A File is what a YAML file says, before it was checked.
+type File struct {
+	part     Spec
+	problems problems
+	whole    bool // it is YAML
+}
+
+// ReadFile reads the text of a file. What is wrong with it Join tells.
+func ReadFile(name string, text []byte) *File {
+	f := &File{whole: true}
+	documents, err := parse(bytes.NewReader(text))
+	if err != nil {
+		f.problems.list, f.whole = []Error{syntaxError(name, text, err)}, false
+	}
+	for _, doc := range documents {
+		var part Spec
+		if len(doc.Content) > 0 && doc.Content[0].ShortTag() != "!!null" {
+			decoder{name, &f.problems}.decode(doc.Content[0], reflect.ValueOf(&part).Elem())
+		}
+		f.part.join(&part)
+	}
+	return f
+}
+
+// Join makes a spec of files and checks it, as Load does. The files stay as they are.
+func Join(files []*File, taken ...string) (*Spec, error) {
+	var p problems
+	s, whole := new(Spec), true
+	for _, f := range files {
+		s.join(&f.part)
+		p.list = append(p.list, f.problems.list...)
+		whole = whole && f.whole
 	}
 	s.gather(&p)
 	if whole { // else much would be missing that stands in a file that is no YAML
@@ -60,7 +95,7 @@ func (s *Spec) gather(p *problems) {
 			p.add(v.At("of"), "there is no enumeration %q", v.Of)
 			continue
 		}
-		s.Enums[i].Values = append(s.Enums[i].Values, v.Value)
+		s.Enums[i].Values = append(slices.Clip(s.Enums[i].Values), v.Value)
 	}
 	for _, v := range s.StringValues {
 		i := slices.IndexFunc(s.Strings, func(t Strings) bool { return t.Type == v.Of })
@@ -68,7 +103,7 @@ func (s *Spec) gather(p *problems) {
 			p.add(v.At("of"), "there is no type of texts %q", v.Of)
 			continue
 		}
-		s.Strings[i].Values = append(s.Strings[i].Values, v.StringValue)
+		s.Strings[i].Values = append(slices.Clip(s.Strings[i].Values), v.StringValue)
 	}
 }
 
@@ -80,30 +115,13 @@ func (s *Spec) sort() {
 		place[t.Name] = i
 	}
 	byNumber := func(a, b string) int { return cmp.Compare(place[a], place[b]) }
-	for _, t := range s.SocketTypes {
-		slices.SortFunc(t.Peers, byNumber)
+	for i := range s.SocketTypes {
+		sortCopy(&s.SocketTypes[i].Peers, byNumber)
 	}
-	for _, o := range s.Options {
-		slices.SortFunc(o.GetOn, byNumber)
-		slices.SortFunc(o.SetOn, byNumber)
+	for i := range s.Options {
+		sortCopy(&s.Options[i].GetOn, byNumber)
+		sortCopy(&s.Options[i].SetOn, byNumber)
 	}
-}
-
-// read adds what a file says to the spec, unless it is no YAML.
-func (s *Spec) read(file string, text []byte, p *problems) bool {
-	documents, err := parse(bytes.NewReader(text))
-	if err != nil {
-		p.list = append(p.list, syntaxError(file, text, err))
-		return false
-	}
-	for _, doc := range documents {
-		var part Spec
-		if len(doc.Content) > 0 && doc.Content[0].ShortTag() != "!!null" {
-			decoder{file, p}.decode(doc.Content[0], reflect.ValueOf(&part).Elem())
-		}
-		s.join(&part)
-	}
-	return true
 }
 
 // parse returns the documents of a file.
@@ -120,6 +138,12 @@ func parse(text io.Reader) ([]*yaml.Node, error) {
 		}
 		list = append(list, doc)
 	}
+}
+
+// sortCopy sorts a list without a change to the file that it came from.
+func sortCopy(list *[]string, by func(a, b string) int) {
+	*list = slices.Clone(*list)
+	slices.SortFunc(*list, by)
 }
 
 // join appends every list of a part.

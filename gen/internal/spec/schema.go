@@ -120,6 +120,7 @@ type Option struct {
 	Needs      []string           `yaml:"needs"`
 	Platform   string             `yaml:"platform"`
 	Doc        string             `yaml:"doc,required"`
+	Documented []string           `yaml:"documented"` // the keys whose facts no test can see
 	Traps      []string           `yaml:"traps"`
 }
 

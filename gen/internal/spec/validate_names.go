@@ -65,6 +65,9 @@ func (v validator) checkHistory(x Value) {
 	if x.Has("history") && len(x.History) < 2 {
 		v.add(x.At("history"), "a history has two entries or more")
 	}
+	if len(x.History) > 0 && x.History[0].Since != x.First() {
+		v.add(x.History[0].At("since"), "the history of %s begins with %v, but the name with %v", x.Name, x.History[0].Since, x.First())
+	}
 	var last Version
 	for _, c := range x.History {
 		v.release(c.Mark, "since", c.Since)
@@ -96,8 +99,11 @@ func (v validator) checkCapabilities() {
 		v.doc(c.Mark, "doc", c.Doc)
 		names.add(c.Mark, "name", c.Name, c.Name)
 		v.declare(c.At("go"), c.Const(), "capability "+c.Name)
-		if c.Pebbe != "" {
-			v.identifier(c.At("pebbe"), c.Pebbe)
+		if c.Good("go") && !strings.EqualFold(c.Go, c.Name) {
+			v.add(c.At("go"), "go is %q: write %s with other capitals", c.Go, c.Name)
+		}
+		if c.Pebbe != "" && !strings.EqualFold(c.Pebbe, "Has"+c.Name) {
+			v.add(c.At("pebbe"), "pebbe is %q: write Has%s with other capitals", c.Pebbe, c.Name)
 		}
 	}
 }
@@ -162,6 +168,7 @@ func (v validator) checkErrnos() {
 		}
 		for _, system := range sorted(e.Numbers) {
 			v.oneOf(e.Mark, "numbers", system, "linux", "darwin", "freebsd", "windows")
+			v.natural(e.Mark, "numbers", e.Numbers[system])
 		}
 		for i, name := range e.Is {
 			if slices.Contains(e.Is[:i], name) {

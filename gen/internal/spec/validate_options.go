@@ -48,6 +48,7 @@ func (v validator) checkOptions() {
 			}
 		}
 		v.checkStatus(o)
+		v.checkDocumented(o)
 		v.checkAccess(o)
 		v.checkKind(o)
 	}
@@ -66,6 +67,19 @@ func (o Option) methods(name string) []string {
 		names = append(names, "Clear"+name)
 	}
 	return names
+}
+
+// checkDocumented checks that what is taken from the documentation is there.
+func (v validator) checkDocumented(o Option) {
+	for i, key := range o.Documented {
+		v.oneOf(o.Mark, "documented", key, "unit", "effect", "minus_one", "applies")
+		if slices.Contains(o.Documented[:i], key) {
+			v.add(o.At("documented"), "documented has %s twice", key)
+		}
+		if !o.Has(key) {
+			v.add(o.At("documented"), "documented has %s, but %s has none", key, o.Name)
+		}
+	}
 }
 
 func (v validator) checkStatus(o Option) {
@@ -204,6 +218,8 @@ func (v validator) checkUnit(o Option, kind Kind) {
 		v.add(o.At("unit"), "a value of kind %s has no unit", o.Kind)
 	case o.Kind == "duration" && !slices.Contains([]string{"us", "ms", "s"}, o.Unit):
 		v.add(o.At("unit"), "the unit of a duration is us, ms or s, not %q", o.Unit)
+	case o.Kind != "duration" && (o.Unit == "ms" || o.Unit == "s"):
+		v.add(o.At("unit"), "unit is %s, so the kind is duration and not %s", o.Unit, o.Kind)
 	default:
 		v.oneOf(o.Mark, "unit", o.Unit, Units...)
 	}
@@ -353,6 +369,9 @@ func (v validator) checkContexts() {
 			key = "go"
 		}
 		v.declare(c.At(key), c.GoName(), "context option "+c.Name)
+		if c.Good("go") && c.Go != "CONTEXT_"+c.Name {
+			v.add(c.At("go"), "go is %q, not CONTEXT_%s", c.Go, c.Name)
+		}
 		v.named(c.Mark, "name", c.Name)
 		v.natural(c.Mark, "number", c.Number)
 		v.access(c.Mark, c.Access)

@@ -72,9 +72,5 @@ func history(t *testing.T) headers {
 
 // contradictions tells where a spec is wrong about a release.
 func (list headers) contradictions(s *spec.Spec) []string {
-	var lines []string
-	for _, h := range list {
-		lines = append(lines, h.Verify(s)...)
-	}
-	return lines
+	return header.VerifyAll(list, s)
 }

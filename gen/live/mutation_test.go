@@ -144,7 +144,7 @@ func readSources(t *testing.T) *sources {
 	for i, doc := range s.nodes {
 		for key, value := range yamlPairs(doc.Content[0]) {
 			for _, entry := range value.Content {
-				s.collect(key.Value, "", i, entry)
+				s.collect(apart.Replace(key.Value), "", i, entry)
 			}
 		}
 	}
@@ -162,6 +162,9 @@ type site struct {
 	owner *yaml.Node // the mapping that has it, with the key before it
 	index int        // of the value in the owner
 }
+
+// apart are the lists whose entries belong to another.
+var apart = strings.NewReplacer("enum_values", "enums.values", "string_values", "strings.values")
 
 var dictionary = regexp.MustCompile(`\.(defaults|numbers|alias_since|set_with)$`)
 

@@ -11,14 +11,26 @@ import (
 
 // Verify compares a header with the spec, both ways, and returns a line for each thing
 // that differs.
-func (h *Header) Verify(s *spec.Spec) []string {
+func (h *Header) Verify(s *spec.Spec) []string { return VerifyAll([]*Header{h}, s) }
+
+// VerifyAll is Verify for several headers.
+func VerifyAll(headers []*Header, s *spec.Spec) []string {
 	names := s.Names()
+	sorted := slices.Sorted(maps.Keys(names))
 	var lines []string
-	for _, name := range h.Missing(s) {
+	for _, h := range headers {
+		lines = append(lines, h.verify(s, names, sorted)...)
+	}
+	return lines
+}
+
+func (h *Header) verify(s *spec.Spec, names map[string]spec.HeaderName, sorted []string) []string {
+	var lines []string
+	for _, name := range h.missing(s, names) {
 		lines = append(lines, fmt.Sprintf("%s: %s, %v, is not in the spec", h.File, name, h.Names[name]))
 	}
 	lines = append(lines, h.verifyCapabilities(s)...)
-	for _, name := range slices.Sorted(maps.Keys(names)) {
+	for _, name := range sorted {
 		if text := h.compare(name, names[name]); text != "" {
 			lines = append(lines, fmt.Sprintf("%v: %s %s", names[name].At, name, text))
 		}
@@ -46,10 +58,11 @@ func (h *Header) verifyCapabilities(s *spec.Spec) []string {
 }
 
 // Missing returns the names of the header that the spec neither has nor leaves out.
-func (h *Header) Missing(s *spec.Spec) []string {
-	names := s.Names()
+func (h *Header) Missing(s *spec.Spec) []string { return h.missing(s, s.Names()) }
+
+func (h *Header) missing(s *spec.Spec, names map[string]spec.HeaderName) []string {
 	var missing []string
-	for _, name := range slices.Sorted(maps.Keys(h.Names)) {
+	for name := range h.Names {
 		_, known := names[name]
 		// The system defines many error numbers. Only those that libzmq gives a number
 		// to are the header's.
@@ -58,6 +71,7 @@ func (h *Header) Missing(s *spec.Spec) []string {
 			missing = append(missing, name)
 		}
 	}
+	slices.Sort(missing)
 	return missing
 }
 

@@ -382,6 +382,9 @@ func (j *judge) clear(o spec.Option, t spec.SocketType, f facts) {
 	}
 }
 
+// anyPrefix is the first release that takes a negative THREAD_NAME_PREFIX.
+var anyPrefix = spec.Version{Major: 4, Minor: 3, Patch: 3}
+
 func (j *judge) contexts() {
 	known := make(map[int64]bool)
 	access := make(map[int64]string)
@@ -405,6 +408,8 @@ func (j *judge) contexts() {
 		lo := int64(math.MinInt32)
 		if c.Min != nil {
 			lo = *c.Min
+		} else if c.Name == "THREAD_NAME_PREFIX" && j.version.Compare(anyPrefix) < 0 {
+			lo = 0
 		}
 		if want := fmt.Sprintf("%d..%d", lo, math.MaxInt32); set && f.any("int") && f.one("int") != want {
 			j.say(c.At("min"), "context option %s takes %s", c.Name, f.one("int"))

@@ -23,11 +23,17 @@ var (
 	seed  = flag.Uint64("seed", 1, "what the mutations are chosen by")
 )
 
+// raceDetector reports that the test runs under the race detector.
+var raceDetector bool
+
 // TestMutations changes one fact of the spec at a time, and wants the change to be noticed:
 // by the checks that every spec goes through, by the header of a release, or by a library.
 // What no test can notice is among the exempt, with the reason. make test-spec tries 40
 // mutations of each field.
 func TestMutations(t *testing.T) {
+	if raceDetector {
+		t.Skip("it takes minutes under the race detector, and the other tests try all that it calls")
+	}
 	s := loadSpec(t)
 	l := measure(t, s)
 	if l.version.Compare(oldest) < 0 {

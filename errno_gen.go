@@ -59,15 +59,17 @@ const (
 	// ETERM is "Context was terminated". The context was terminated or shut down while the socket was
 	// open. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
 	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_connect, zmq_connect_peer, zmq_disconnect, zmq_getsockopt,
-	// zmq_setsockopt, zmq_poll, zmq_socket, zmq_socket_monitor and zmq_socket_monitor_versioned.
+	// zmq_setsockopt, zmq_poll, zmq_socket, zmq_socket_monitor, zmq_socket_monitor_versioned,
+	// zmq_ppoll, zmq_poller_wait and zmq_poller_wait_all.
 	ETERM Errno = 156384765
 	// EMTHREAD is "No thread available". The context has no I/O thread to do the work, or none that the
 	// socket's AFFINITY allows. From zmq_bind, zmq_connect and zmq_connect_peer.
 	EMTHREAD Errno = 156384766
 	// ENOTSUP is "Operation not supported". The socket's type cannot do this, as a PUB cannot receive;
 	// or the library was built without it. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
-	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_connect_peer, zmq_curve_keypair, zmq_curve_public and
-	// zmq_socket_get_peer_state.
+	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_connect_peer, zmq_curve_keypair, zmq_curve_public,
+	// zmq_socket_get_peer_state, zmq_disconnect_peer, zmq_poll, zmq_ppoll, zmq_poller_wait,
+	// zmq_poller_wait_all, zmq_join and zmq_leave.
 	ENOTSUP Errno = Errno(syscall.ENOTSUP)
 	// EPROTONOSUPPORT is "Protocol not supported". The endpoint's transport is unknown, or this build
 	// of the library lacks it. From zmq_bind, zmq_connect, zmq_connect_peer, zmq_socket_monitor and
@@ -84,7 +86,7 @@ const (
 	// EADDRNOTAVAIL is "Cannot assign requested address". The endpoint's address is not one of this
 	// machine. From zmq_bind.
 	EADDRNOTAVAIL Errno = Errno(syscall.EADDRNOTAVAIL)
-	// ECONNREFUSED is "Connection refused". Nobody is bound to the endpoint. Most transports connect
+	// ECONNREFUSED is "Connection refused". No socket is bound to the endpoint. Most transports connect
 	// later and try again; libzmq shows this in the monitor. From zmq_connect.
 	ECONNREFUSED Errno = Errno(syscall.ECONNREFUSED)
 	// EINPROGRESS is "Operation now in progress". The connection is being made. libzmq shows this in
@@ -93,7 +95,9 @@ const (
 	// ENOTSOCK is "Socket operation on non-socket". The socket is closed, or was none in the first
 	// place. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
 	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_close, zmq_connect, zmq_connect_peer, zmq_disconnect,
-	// zmq_getsockopt, zmq_setsockopt, zmq_poll, zmq_socket_monitor and zmq_socket_monitor_versioned.
+	// zmq_getsockopt, zmq_setsockopt, zmq_poll, zmq_socket_monitor, zmq_socket_monitor_versioned,
+	// zmq_disconnect_peer, zmq_ppoll, zmq_poller_add, zmq_poller_modify, zmq_poller_remove, zmq_join,
+	// zmq_leave, zmq_socket_get_peer_state and zmq_socket_monitor_pipes_stats.
 	ENOTSOCK Errno = Errno(syscall.ENOTSOCK)
 	// EMSGSIZE is "Message too long". A frame is longer than MAXMSGSIZE or than the transport can
 	// carry. From zmq_send, zmq_msg_send and zmq_sendmsg.
@@ -118,30 +122,40 @@ const (
 	ETIMEDOUT Errno = Errno(syscall.ETIMEDOUT)
 	// EHOSTUNREACH is "Host unreachable". The message has nowhere to go: a ROUTER with
 	// ROUTER_MANDATORY, a SERVER or a PEER knows no such peer. From zmq_msg_send, zmq_send,
-	// zmq_send_const and zmq_sendmsg.
+	// zmq_send_const, zmq_sendmsg, zmq_disconnect_peer and zmq_socket_get_peer_state.
 	EHOSTUNREACH Errno = Errno(syscall.EHOSTUNREACH)
 	// ENETRESET is "Network dropped connection on reset". The network dropped the connection. From
 	// zmq_connect.
 	ENETRESET Errno = Errno(syscall.ENETRESET)
 	// EAGAIN is "Resource temporarily unavailable". The call would have to wait, and was told not to or
 	// for no longer than SNDTIMEO or RCVTIMEO. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
-	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_poller_wait and zmq_poller_wait_all.
+	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_poller_wait, zmq_poller_wait_all and
+	// zmq_socket_monitor_pipes_stats.
 	EAGAIN Errno = Errno(syscall.EAGAIN)
 	// EINVAL is "Invalid argument". An argument is wrong: an endpoint that cannot be read, an option
 	// that is unknown or does not take the value, an unknown socket type. From zmq_bind, zmq_unbind,
 	// zmq_connect, zmq_connect_peer, zmq_disconnect, zmq_ctx_get, zmq_ctx_set, zmq_getsockopt,
 	// zmq_setsockopt, zmq_join, zmq_leave, zmq_msg_get, zmq_msg_gets, zmq_msg_set,
-	// zmq_msg_set_routing_id, zmq_msg_send, zmq_send, zmq_sendmsg, zmq_socket, zmq_socket_monitor and
-	// zmq_socket_monitor_versioned.
+	// zmq_msg_set_routing_id, zmq_msg_send, zmq_send, zmq_sendmsg, zmq_socket, zmq_socket_monitor,
+	// zmq_socket_monitor_versioned, zmq_ctx_get_ext, zmq_ctx_set_ext, zmq_poll, zmq_ppoll,
+	// zmq_poller_add, zmq_poller_add_fd, zmq_poller_modify, zmq_poller_modify_fd, zmq_poller_remove,
+	// zmq_poller_remove_fd, zmq_poller_wait_all, zmq_poller_fd, zmq_timers_cancel,
+	// zmq_timers_set_interval, zmq_timers_reset, zmq_msg_set_group and zmq_socket_monitor_pipes_stats.
 	EINVAL Errno = Errno(syscall.EINVAL)
 	// EFAULT is "Bad address". A pointer is not what it should be: the context is terminated, or the
 	// message was never made. From zmq_connect_peer, zmq_ctx_get, zmq_ctx_shutdown, zmq_ctx_term,
 	// zmq_msg_close, zmq_msg_copy, zmq_msg_move, zmq_msg_recv, zmq_msg_send, zmq_poll, zmq_recvmsg,
-	// zmq_sendmsg and zmq_socket.
+	// zmq_sendmsg, zmq_socket, zmq_ctx_set, zmq_ctx_get_ext, zmq_ctx_set_ext, zmq_ppoll,
+	// zmq_poller_destroy, zmq_poller_size, zmq_poller_add, zmq_poller_add_fd, zmq_poller_modify,
+	// zmq_poller_modify_fd, zmq_poller_remove, zmq_poller_remove_fd, zmq_poller_wait,
+	// zmq_poller_wait_all, zmq_poller_fd, zmq_proxy, zmq_proxy_steerable, zmq_timers_destroy,
+	// zmq_timers_add, zmq_timers_cancel, zmq_timers_set_interval, zmq_timers_reset, zmq_timers_timeout
+	// and zmq_timers_execute.
 	EFAULT Errno = Errno(syscall.EFAULT)
 	// EINTR is "Interrupted system call". A signal interrupted the call. This module makes it again and
 	// never returns this. From zmq_ctx_term, zmq_getsockopt, zmq_setsockopt, zmq_msg_recv,
-	// zmq_msg_send, zmq_poll, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const and zmq_sendmsg.
+	// zmq_msg_send, zmq_poll, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const, zmq_sendmsg, zmq_ppoll,
+	// zmq_poller_wait and zmq_poller_wait_all.
 	EINTR Errno = Errno(syscall.EINTR)
 	// ENODEV is "No such device". The endpoint names a network interface that this machine does not
 	// have. From zmq_bind.
@@ -150,10 +164,11 @@ const (
 	// the directory of an ipc endpoint does not exist. From zmq_disconnect, zmq_unbind and zmq_bind.
 	ENOENT Errno = Errno(syscall.ENOENT)
 	// ENOMEM is "Cannot allocate memory". Memory ran out. From zmq_ctx_new, zmq_socket,
-	// zmq_msg_init_size, zmq_msg_init_data, zmq_msg_init_buffer, zmq_bind, zmq_connect and zmq_send.
+	// zmq_msg_init_size, zmq_msg_init_data, zmq_msg_init_buffer, zmq_bind, zmq_connect, zmq_send,
+	// zmq_poller_new, zmq_poller_add, zmq_poller_add_fd, zmq_poller_wait and zmq_poller_wait_all.
 	ENOMEM Errno = Errno(syscall.ENOMEM)
 	// EMFILE is "Too many open files". The process has no file descriptor left, or the context has
-	// MAX_SOCKETS open. From zmq_ctx_new, zmq_socket, zmq_bind and zmq_connect.
+	// MAX_SOCKETS open. From zmq_ctx_new, zmq_socket, zmq_bind, zmq_connect and zmq_poller_add.
 	EMFILE Errno = Errno(syscall.EMFILE)
 	// ENFILE is "Too many open files in system". The system has no file descriptor left. From
 	// zmq_ctx_new, zmq_socket and zmq_bind.
@@ -191,7 +206,8 @@ const (
 	// zmq_unbind.
 	EBUSY Errno = Errno(syscall.EBUSY)
 	// EBADF is "Bad file descriptor". A file descriptor given to the library, as by USE_FD, is not
-	// open. From zmq_bind and zmq_poll.
+	// open. From zmq_bind, zmq_poll, zmq_ppoll, zmq_poller_add_fd, zmq_poller_modify_fd and
+	// zmq_poller_remove_fd.
 	EBADF Errno = Errno(syscall.EBADF)
 	// ENOPROTOOPT is "Protocol not available". The system does not know a socket option that one of
 	// libzmq's stands for. From zmq_bind and zmq_connect.

@@ -88,7 +88,7 @@ const (
 	// sockets. At the high-water mark a send blocks. Since libzmq 3.1.0.
 	REQ SocketType = 3
 	// REP receives a request, then sends its reply, strictly in turn. It talks to REQ and DEALER
-	// sockets. At the high-water mark a send blocks. Since libzmq 3.1.0.
+	// sockets. At the high-water mark a send drops the message. Since libzmq 3.1.0.
 	REP SocketType = 4
 	// DEALER sends to its peers in turn and receives from all of them, as a REQ that need not wait. It
 	// talks to REP, DEALER and ROUTER sockets. At the high-water mark a send blocks. Since libzmq
@@ -112,12 +112,11 @@ const (
 	// and XPUB sockets. At the high-water mark a send drops the message. Since libzmq 3.1.0.
 	XSUB SocketType = 10
 	// STREAM talks to raw TCP peers instead of ZeroMQ ones; a routing id stands before the bytes of
-	// each, and empty bytes tell that a peer came or went. At the high-water mark a send fails with
-	// EAGAIN. Since libzmq 4.0.0.
+	// each, and empty bytes tell that a peer came or went. At the high-water mark a send blocks. Since
+	// libzmq 4.0.0.
 	STREAM SocketType = 11
 	// SERVER talks to many CLIENTs and picks the one to send to by the routing id of a message. It
-	// talks to CLIENT sockets. At the high-water mark a send fails with EAGAIN. A draft since libzmq
-	// 4.2.0.
+	// talks to CLIENT sockets. At the high-water mark a send blocks. A draft since libzmq 4.2.0.
 	SERVER SocketType = 12
 	// CLIENT talks to a SERVER in both directions, one frame a message. It talks to SERVER sockets. At
 	// the high-water mark a send blocks. A draft since libzmq 4.2.0.
@@ -138,7 +137,7 @@ const (
 	// sockets. A draft since libzmq 4.2.0.
 	DGRAM SocketType = 18
 	// PEER talks to other PEERs and picks the one to send to by the routing id of a message. It talks
-	// to PEER sockets. At the high-water mark a send fails with EAGAIN. A draft since libzmq 4.3.3.
+	// to PEER sockets. At the high-water mark a send blocks. A draft since libzmq 4.3.3.
 	PEER SocketType = 19
 	// CHANNEL is a PAIR that several threads may use, one frame a message. It talks to CHANNEL sockets.
 	// At the high-water mark a send blocks. A draft since libzmq 4.3.3.
@@ -158,22 +157,22 @@ var socketTypeTable = []socketTypeEntry{
 	{info: SocketTypeInfo{Type: PUB, Since: Version{3, 1, 0}, Peers: []SocketType{SUB, XSUB}, CanSend: true, Mute: "drop", Doc: "sends each message to every subscriber that asked for its prefix."}, connectsOnce: Version{4, 2, 4}},
 	{info: SocketTypeInfo{Type: SUB, Since: Version{3, 1, 0}, Peers: []SocketType{PUB, XPUB}, CanReceive: true, Doc: "receives the messages that begin with a prefix it subscribed to, and none at first."}, subscribes: []rule[Subscription]{{Version{3, 1, 0}, "option"}}, eager: Version{3, 1, 0}, connectsOnce: Version{4, 1, 0}},
 	{info: SocketTypeInfo{Type: REQ, Since: Version{3, 1, 0}, Peers: []SocketType{REP, ROUTER}, CanSend: true, CanReceive: true, Mute: "block", Doc: "sends a request, then receives its reply, strictly in turn."}, refusal: []rule[Refusal]{{Version{4, 2, 0}, "headless"}, {Version{4, 3, 1}, "requests"}}, eager: Version{3, 1, 0}, connectsOnce: Version{4, 1, 0}},
-	{info: SocketTypeInfo{Type: REP, Since: Version{3, 1, 0}, Peers: []SocketType{REQ, DEALER}, CanSend: true, CanReceive: true, Mute: "block", Doc: "receives a request, then sends its reply, strictly in turn."}, eager: Version{3, 1, 0}},
+	{info: SocketTypeInfo{Type: REP, Since: Version{3, 1, 0}, Peers: []SocketType{REQ, DEALER}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "receives a request, then sends its reply, strictly in turn."}, eager: Version{3, 1, 0}},
 	{info: SocketTypeInfo{Type: DEALER, Aliases: []string{"XREQ"}, Since: Version{3, 1, 0}, Peers: []SocketType{REP, DEALER, ROUTER}, CanSend: true, CanReceive: true, Mute: "block", Doc: "sends to its peers in turn and receives from all of them, as a REQ that need not wait."}, refusal: []rule[Refusal]{{Version{4, 2, 0}, "forgets"}, {Version{4, 3, 1}, "discards"}}, connectsOnce: Version{4, 1, 0}},
 	{info: SocketTypeInfo{Type: ROUTER, Aliases: []string{"XREP"}, Since: Version{3, 1, 0}, Peers: []SocketType{REQ, DEALER, ROUTER}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "puts the sender's routing id before each message it receives, and takes the first frame of each message it sends as the id of the peer to send the rest to."}},
 	{info: SocketTypeInfo{Type: PULL, Since: Version{3, 1, 0}, Peers: []SocketType{PUSH}, CanReceive: true, Doc: "receives from all its peers in turn, as the end of a pipeline."}, eager: Version{3, 1, 0}},
 	{info: SocketTypeInfo{Type: PUSH, Since: Version{3, 1, 0}, Peers: []SocketType{PULL}, CanSend: true, Mute: "block", Doc: "sends to its peers in turn, as the head of a pipeline."}, refusal: []rule[Refusal]{{Version{4, 2, 0}, "forgets"}, {Version{4, 3, 1}, "discards"}}},
 	{info: SocketTypeInfo{Type: XPUB, Since: Version{3, 1, 0}, Peers: []SocketType{SUB, XSUB}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "is a PUB that receives its peers' subscriptions as messages, a byte 1 or 0 and the prefix."}},
 	{info: SocketTypeInfo{Type: XSUB, Since: Version{3, 1, 0}, Peers: []SocketType{PUB, XPUB}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "is a SUB that subscribes by sending messages, a byte 1 or 0 and the prefix."}, subscribes: []rule[Subscription]{{Version{3, 1, 0}, "message"}}},
-	{info: SocketTypeInfo{Type: STREAM, Since: Version{4, 0, 0}, CanSend: true, CanReceive: true, Mute: "fail with EAGAIN", Doc: "talks to raw TCP peers instead of ZeroMQ ones; a routing id stands before the bytes of each, and empty bytes tell that a peer came or went."}},
-	{info: SocketTypeInfo{Type: SERVER, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{CLIENT}, CanSend: true, CanReceive: true, ThreadSafe: true, Mute: "fail with EAGAIN", Doc: "talks to many CLIENTs and picks the one to send to by the routing id of a message."}},
+	{info: SocketTypeInfo{Type: STREAM, Since: Version{4, 0, 0}, CanSend: true, CanReceive: true, Mute: "block", Doc: "talks to raw TCP peers instead of ZeroMQ ones; a routing id stands before the bytes of each, and empty bytes tell that a peer came or went."}},
+	{info: SocketTypeInfo{Type: SERVER, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{CLIENT}, CanSend: true, CanReceive: true, ThreadSafe: true, Mute: "block", Doc: "talks to many CLIENTs and picks the one to send to by the routing id of a message."}},
 	{info: SocketTypeInfo{Type: CLIENT, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{SERVER}, CanSend: true, CanReceive: true, ThreadSafe: true, Mute: "block", Doc: "talks to a SERVER in both directions, one frame a message."}},
 	{info: SocketTypeInfo{Type: RADIO, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{DISH}, CanSend: true, ThreadSafe: true, Mute: "drop", Doc: "sends each message to every DISH that joined the message's group."}},
 	{info: SocketTypeInfo{Type: DISH, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{RADIO}, CanReceive: true, ThreadSafe: true, Doc: "receives the messages of the groups it joined."}, subscribes: []rule[Subscription]{{Version{4, 2, 0}, "group"}}, eager: Version{4, 2, 0}},
 	{info: SocketTypeInfo{Type: GATHER, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{SCATTER}, CanReceive: true, ThreadSafe: true, Doc: "is a PULL that several threads may use, one frame a message."}, eager: Version{4, 2, 0}},
 	{info: SocketTypeInfo{Type: SCATTER, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{GATHER}, CanSend: true, ThreadSafe: true, Mute: "block", Doc: "is a PUSH that several threads may use, one frame a message."}},
 	{info: SocketTypeInfo{Type: DGRAM, Draft: true, DraftSince: Version{4, 2, 0}, Peers: []SocketType{DGRAM}, CanSend: true, CanReceive: true, Doc: "sends and receives UDP datagrams, an address frame and then a body frame."}},
-	{info: SocketTypeInfo{Type: PEER, Draft: true, DraftSince: Version{4, 3, 3}, Peers: []SocketType{PEER}, CanSend: true, CanReceive: true, ThreadSafe: true, Mute: "fail with EAGAIN", Doc: "talks to other PEERs and picks the one to send to by the routing id of a message."}},
+	{info: SocketTypeInfo{Type: PEER, Draft: true, DraftSince: Version{4, 3, 3}, Peers: []SocketType{PEER}, CanSend: true, CanReceive: true, ThreadSafe: true, Mute: "block", Doc: "talks to other PEERs and picks the one to send to by the routing id of a message."}},
 	{info: SocketTypeInfo{Type: CHANNEL, Draft: true, DraftSince: Version{4, 3, 3}, Peers: []SocketType{CHANNEL}, CanSend: true, CanReceive: true, ThreadSafe: true, Mute: "block", Doc: "is a PAIR that several threads may use, one frame a message."}},
 }
 
@@ -436,6 +435,7 @@ func (s Sockopts) Conflate() (bool, error) { return get[bool](s, CONFLATE) }
 //
 // libzmq: ZMQ_CONFLATE (54), since 4.0.0. Default: false. Takes effect: next bind or connect.
 // Matters to: DEALER, PUB, PULL, PUSH and SUB sockets.
+//   - SNDHWM and RCVHWM count for nothing then.
 //   - Messages of several frames are not supported: libzmq tears them, and ends the process at
 //     the next receive or when the connection goes. Package zmqio refuses to write one, and ends a
 //     transport that receives one.
@@ -629,11 +629,15 @@ func (s Sockopts) SetUseFD(v int) error { return s.Set(USE_FD, v) }
 //
 // libzmq: ZMQ_SUBSCRIBE (6), since 3.1.0. Takes effect: at once. Sockets: SUB.
 //   - The same prefix counts as often as it was subscribed to.
+//   - A PUB or XPUB takes it too while XPUB_MANUAL is set, for the peer whose message was
+//     received last.
 func (s Sockopts) SetSubscribe(v []byte) error { return s.Set(SUBSCRIBE, v) }
 
 // SetUnsubscribe sets UNSUBSCRIBE, which takes back one SUBSCRIBE with the same prefix.
 //
 // libzmq: ZMQ_UNSUBSCRIBE (7), since 3.1.0. Takes effect: at once. Sockets: SUB.
+//   - A PUB or XPUB takes it too while XPUB_MANUAL is set, for the peer whose message was
+//     received last.
 func (s Sockopts) SetUnsubscribe(v []byte) error { return s.Set(UNSUBSCRIBE, v) }
 
 // InvertMatching reads INVERT_MATCHING; see [Sockopts.SetInvertMatching].
@@ -937,6 +941,7 @@ func (s Sockopts) GSSAPIPrincipal() (string, error) { return get[string](s, GSSA
 //
 // libzmq: ZMQ_GSSAPI_PRINCIPAL (63), since 4.1.0, in a library built with gssapi. Default: empty.
 // Length: 1 to 255 bytes. Takes effect: next bind or connect.
+//   - Setting it makes the mechanism GSSAPI.
 func (s Sockopts) SetGSSAPIPrincipal(v string) error { return s.Set(GSSAPI_PRINCIPAL, v) }
 
 // GSSAPIPrincipalNameType reads GSSAPI_PRINCIPAL_NAMETYPE; see
@@ -964,6 +969,7 @@ func (s Sockopts) GSSAPIServicePrincipal() (string, error) {
 //
 // libzmq: ZMQ_GSSAPI_SERVICE_PRINCIPAL (64), since 4.1.0, in a library built with gssapi. Default:
 // empty. Length: 1 to 255 bytes. Takes effect: next bind or connect.
+//   - Setting it makes the mechanism GSSAPI and the socket a client.
 func (s Sockopts) SetGSSAPIServicePrincipal(v string) error {
 	return s.Set(GSSAPI_SERVICE_PRINCIPAL, v)
 }
@@ -1124,11 +1130,12 @@ func (s Sockopts) TCPMaxRetransmit() (time.Duration, error) { return get[time.Du
 func (s Sockopts) SetTCPMaxRetransmit(v time.Duration) error { return s.Set(TCP_MAXRT, v) }
 
 // SetTCPAcceptFilter sets TCP_ACCEPT_FILTER, which adds an address or a network such as
-// 192.168.0.0/16 to those that may connect; with none anybody may.
+// 192.168.0.0/16 to those that may connect; with none every peer may.
 //
 // libzmq: ZMQ_TCP_ACCEPT_FILTER (38), since 3.2.1. Length: 1 to 255 bytes. Takes effect: next bind
 // or connect. Matters to: endpoints bound over TCP.
-//   - It cannot be read back. Setting NULL removes all filters.
+//   - It cannot be read back. Setting NULL removes the filters of TCP alone.
+//   - libzmq advises against it. A ZAP handler judges peers in its place.
 //
 // Deprecated: libzmq advises against it.
 func (s Sockopts) SetTCPAcceptFilter(v string) error { return s.Set(TCP_ACCEPT_FILTER, v) }
@@ -1168,6 +1175,8 @@ func (s Sockopts) SOCKSUsername() (string, error) { return get[string](s, SOCKS_
 //
 // libzmq: ZMQ_SOCKS_USERNAME (99), a draft since 4.3.2. Default: empty. Length: 0 to 255 bytes.
 // Takes effect: next bind or connect. Matters to: connections over TCP.
+//   - A name that is not empty makes libzmq offer the proxy basic authentication and nothing
+//     else. Without one it offers none, also where SOCKS_PASSWORD is set.
 func (s Sockopts) SetSOCKSUsername(v string) error { return s.Set(SOCKS_USERNAME, v) }
 
 // ClearSOCKSUsername sets SOCKS_USERNAME to libzmq's NULL. It is then as if it had never been set.
@@ -1232,11 +1241,12 @@ func (s Sockopts) SetWSSHostname(v string) error { return s.Set(WSS_HOSTNAME, v)
 func (s Sockopts) ClearWSSHostname() error { return s.clear(WSS_HOSTNAME) }
 
 // SetIPCFilterPID sets IPC_FILTER_PID, which adds a process to those that may connect; with no
-// filter anybody may.
+// filter of any kind every peer may.
 //
 // libzmq: ZMQ_IPC_FILTER_PID (58), since 4.1.0. Takes effect: next bind or connect. Matters to:
 // endpoints bound over ipc. Systems: SO_PEERCRED, as on Linux.
-//   - It cannot be read back. Setting NULL removes all filters.
+//   - It cannot be read back. Setting NULL removes the filters of processes alone.
+//   - libzmq advises against it. A ZAP handler judges peers in its place.
 //
 // Deprecated: libzmq advises against it.
 func (s Sockopts) SetIPCFilterPID(v int) error { return s.Set(IPC_FILTER_PID, v) }
@@ -1245,11 +1255,12 @@ func (s Sockopts) SetIPCFilterPID(v int) error { return s.Set(IPC_FILTER_PID, v)
 func (s Sockopts) ClearIPCFilterPID() error { return s.clear(IPC_FILTER_PID) }
 
 // SetIPCFilterUID sets IPC_FILTER_UID, which adds a user to those that may connect; with no filter
-// anybody may.
+// of any kind every peer may.
 //
 // libzmq: ZMQ_IPC_FILTER_UID (59), since 4.1.0. Takes effect: next bind or connect. Matters to:
 // endpoints bound over ipc. Systems: SO_PEERCRED or LOCAL_PEERCRED, as on Linux and the BSDs.
-//   - It cannot be read back. Setting NULL removes all filters.
+//   - It cannot be read back. Setting NULL removes the filters of users alone.
+//   - libzmq advises against it. A ZAP handler judges peers in its place.
 //
 // Deprecated: libzmq advises against it.
 func (s Sockopts) SetIPCFilterUID(v uint32) error { return s.Set(IPC_FILTER_UID, v) }
@@ -1258,11 +1269,12 @@ func (s Sockopts) SetIPCFilterUID(v uint32) error { return s.Set(IPC_FILTER_UID,
 func (s Sockopts) ClearIPCFilterUID() error { return s.clear(IPC_FILTER_UID) }
 
 // SetIPCFilterGID sets IPC_FILTER_GID, which adds a group to those that may connect; with no filter
-// anybody may.
+// of any kind every peer may.
 //
 // libzmq: ZMQ_IPC_FILTER_GID (60), since 4.1.0. Takes effect: next bind or connect. Matters to:
 // endpoints bound over ipc. Systems: SO_PEERCRED or LOCAL_PEERCRED, as on Linux and the BSDs.
-//   - It cannot be read back. Setting NULL removes all filters.
+//   - It cannot be read back. Setting NULL removes the filters of groups alone.
+//   - libzmq advises against it. A ZAP handler judges peers in its place.
 //
 // Deprecated: libzmq advises against it.
 func (s Sockopts) SetIPCFilterGID(v uint32) error { return s.Set(IPC_FILTER_GID, v) }
@@ -1270,32 +1282,39 @@ func (s Sockopts) SetIPCFilterGID(v uint32) error { return s.Set(IPC_FILTER_GID,
 // ClearIPCFilterGID sets IPC_FILTER_GID to libzmq's NULL. It is then as if it had never been set.
 func (s Sockopts) ClearIPCFilterGID() error { return s.clear(IPC_FILTER_GID) }
 
-// SetVMCIBufferSize sets VMCI_BUFFER_SIZE, which is the size of the buffers of a VMCI connection.
+// SetVMCIBufferSize sets VMCI_BUFFER_SIZE, which is the size of the buffers of a VMCI connection. 0
+// leaves it to the system.
 //
 // libzmq: ZMQ_VMCI_BUFFER_SIZE (85), since 4.2.0, in a library built with vmci. Unit: bytes.
-// Default: 65546. Takes effect: next bind or connect. Matters to: connections over vmci.
+// Default: 0. Takes effect: next bind or connect. Matters to: connections over vmci.
+//   - libzmq's manual gives another default, 65546.
 func (s Sockopts) SetVMCIBufferSize(v uint64) error { return s.Set(VMCI_BUFFER_SIZE, v) }
 
 // SetVMCIBufferMinSize sets VMCI_BUFFER_MIN_SIZE, which is the smallest size that a peer may ask
-// those buffers to be.
+// those buffers to be. 0 leaves it to the system.
 //
 // libzmq: ZMQ_VMCI_BUFFER_MIN_SIZE (86), since 4.2.0, in a library built with vmci. Unit: bytes.
-// Default: 128. Takes effect: next bind or connect. Matters to: connections over vmci.
+// Default: 0. Takes effect: next bind or connect. Matters to: connections over vmci.
+//   - libzmq's manual gives another default, 128.
+//   - libzmq sets it as the size itself, as it does VMCI_BUFFER_SIZE.
 func (s Sockopts) SetVMCIBufferMinSize(v uint64) error { return s.Set(VMCI_BUFFER_MIN_SIZE, v) }
 
 // SetVMCIBufferMaxSize sets VMCI_BUFFER_MAX_SIZE, which is the largest size that a peer may ask
-// those buffers to be.
+// those buffers to be. 0 leaves it to the system.
 //
 // libzmq: ZMQ_VMCI_BUFFER_MAX_SIZE (87), since 4.2.0, in a library built with vmci. Unit: bytes.
-// Default: 262144. Takes effect: next bind or connect. Matters to: connections over vmci.
+// Default: 0. Takes effect: next bind or connect. Matters to: connections over vmci.
+//   - libzmq's manual gives another default, 262144.
+//   - libzmq sets it as the size itself, as it does VMCI_BUFFER_SIZE.
 func (s Sockopts) SetVMCIBufferMaxSize(v uint64) error { return s.Set(VMCI_BUFFER_MAX_SIZE, v) }
 
 // SetVMCIConnectTimeout sets VMCI_CONNECT_TIMEOUT, which is how long making a VMCI connection may
 // take.
 //
 // libzmq: ZMQ_VMCI_CONNECT_TIMEOUT (88), since 4.2.0, in a library built with vmci. Unit: ms.
-// Default: -1. -1, here Forever: what the system has. Range: -1 or more. Takes effect: next bind or
-// connect. Matters to: connections over vmci.
+// Default: -1. -1, here Forever: what the system has. Range: -2147483648 or more. Takes effect:
+// next bind or connect. Matters to: connections over vmci.
+//   - libzmq checks no range. 0 and every negative number leave it to the system.
 func (s Sockopts) SetVMCIConnectTimeout(v time.Duration) error { return s.Set(VMCI_CONNECT_TIMEOUT, v) }
 
 // Socket options: Multicast.
@@ -1372,11 +1391,13 @@ func (s Sockopts) SetNORMUnicastNACK(v bool) error { return s.Set(NORM_UNICAST_N
 // NORMBufferSize reads NORM_BUFFER_SIZE; see [Sockopts.SetNORMBufferSize].
 func (s Sockopts) NORMBufferSize() (int, error) { return get[int](s, NORM_BUFFER_SIZE) }
 
-// SetNORMBufferSize sets NORM_BUFFER_SIZE, which is the size of the buffer of each stream.
+// SetNORMBufferSize sets NORM_BUFFER_SIZE, which is the size of the buffer of the sender, of the
+// receiver and of each stream.
 //
 // libzmq: ZMQ_NORM_BUFFER_SIZE (119), a draft since 4.3.5, in a library built with draft and norm.
 // Unit: kB. Default: 2048. Range: 1 or more. Takes effect: next bind or connect. Matters to:
 // connections over norm.
+//   - A receiver takes that much for each sender that it hears.
 func (s Sockopts) SetNORMBufferSize(v int) error { return s.Set(NORM_BUFFER_SIZE, v) }
 
 // NORMSegmentSize reads NORM_SEGMENT_SIZE; see [Sockopts.SetNORMSegmentSize].
@@ -1475,6 +1496,8 @@ func (s Sockopts) InBatchSize() (int, error) { return get[int](s, IN_BATCH_SIZE)
 // Default: 8192. Range: 1 or more. Takes effect: next bind or connect. Matters to: connections over
 // a network or ipc.
 //   - libzmq's manual speaks of messages, but it is the size of a buffer in bytes.
+//   - libzmq's manual warns that it should almost never be changed: another size is slower, or
+//     breaks outright.
 func (s Sockopts) SetInBatchSize(v int) error { return s.Set(IN_BATCH_SIZE, v) }
 
 // OutBatchSize reads OUT_BATCH_SIZE; see [Sockopts.SetOutBatchSize].
@@ -1487,6 +1510,8 @@ func (s Sockopts) OutBatchSize() (int, error) { return get[int](s, OUT_BATCH_SIZ
 // bytes. Default: 8192. Range: 1 or more. Takes effect: next bind or connect. Matters to:
 // connections over a network or ipc.
 //   - libzmq's manual speaks of messages, but it is the size of a buffer in bytes.
+//   - libzmq's manual warns that it should almost never be changed: another size is slower, or
+//     breaks outright.
 func (s Sockopts) SetOutBatchSize(v int) error { return s.Set(OUT_BATCH_SIZE, v) }
 
 // Deprecated: use [Sockopts.SOCKSProxy].
@@ -1633,8 +1658,8 @@ func (c Contextopts) SetThreadSchedPolicy(v int) error { return c.set(THREAD_SCH
 // MaxMsgSize reads MAX_MSGSZ; see [Contextopts.SetMaxMsgSize].
 func (c Contextopts) MaxMsgSize() (int, error) { return c.get(MAX_MSGSZ) }
 
-// SetMaxMsgSize sets MAX_MSGSZ, which is the longest frame that may be sent, in bytes, which libzmq
-// keeps and does not apply. The default is 2147483647. Since libzmq 4.2.0.
+// SetMaxMsgSize sets MAX_MSGSZ, which is a number of bytes that libzmq stores and never enforces.
+// Its manual calls it the longest message. The default is 2147483647. Since libzmq 4.2.0.
 func (c Contextopts) SetMaxMsgSize(v int) error { return c.set(MAX_MSGSZ, v) }
 
 // MsgTSize reads MSG_T_SIZE, which is the size of the C structure of a message, in bytes. The
@@ -1658,8 +1683,8 @@ func (c Contextopts) ThreadNamePrefix() (int, error) { return c.get(THREAD_NAME_
 
 // SetThreadNamePrefix sets THREAD_NAME_PREFIX, which is a number that the names of the I/O threads
 // begin with. As a text it goes through zmq_ctx_set_ext, which is a draft and takes four bytes for
-// a number. The default is 0. A set counts only before the first socket. Since libzmq 4.3.0, a
-// draft since 4.2.3.
+// a number. Releases before 4.3.3 refuse a negative number. The default is 0. A set counts only
+// before the first socket. Since libzmq 4.3.0, a draft since 4.2.3.
 func (c Contextopts) SetThreadNamePrefix(v int) error { return c.set(THREAD_NAME_PREFIX, v) }
 
 // ZeroCopyRecv reads ZERO_COPY_RECV; see [Contextopts.SetZeroCopyRecv].
@@ -2277,10 +2302,10 @@ var optionTable = []OptionInfo{
 	{Option: TCP_MAXRT, Name: "TCP_MAXRT", Method: "TCPMaxRetransmit", Kind: KindDuration, Type: "time.Duration", Unit: "ms", Get: true, Set: true, HasDefault: true, Default: "0", Max: 2147483647, Served: Version{4, 2, 0}},
 	{Option: THREAD_SAFE, Name: "THREAD_SAFE", Method: "ThreadSafe", Kind: KindBool, Type: "bool", Get: true, HasDefault: true, Default: "false", defaults: []typeDefault{{CHANNEL, "true"}, {CLIENT, "true"}, {DISH, "true"}, {GATHER, "true"}, {PEER, "true"}, {RADIO, "true"}, {SCATTER, "true"}, {SERVER, "true"}}, Served: Version{4, 2, 0}},
 	{Option: MULTICAST_MAXTPDU, Name: "MULTICAST_MAXTPDU", Method: "MulticastMaxTPDU", Kind: KindInt, Type: "int", Unit: "bytes", Get: true, Set: true, HasDefault: true, Default: "1500", Min: 1, Max: 2147483647, Served: Version{4, 2, 0}},
-	{Option: VMCI_BUFFER_SIZE, Name: "VMCI_BUFFER_SIZE", Method: "VMCIBufferSize", Kind: KindUint64, Type: "uint64", Unit: "bytes", Set: true, HasDefault: true, Default: "65546", Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
-	{Option: VMCI_BUFFER_MIN_SIZE, Name: "VMCI_BUFFER_MIN_SIZE", Method: "VMCIBufferMinSize", Kind: KindUint64, Type: "uint64", Unit: "bytes", Set: true, HasDefault: true, Default: "128", Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
-	{Option: VMCI_BUFFER_MAX_SIZE, Name: "VMCI_BUFFER_MAX_SIZE", Method: "VMCIBufferMaxSize", Kind: KindUint64, Type: "uint64", Unit: "bytes", Set: true, HasDefault: true, Default: "262144", Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
-	{Option: VMCI_CONNECT_TIMEOUT, Name: "VMCI_CONNECT_TIMEOUT", Method: "VMCIConnectTimeout", Kind: KindDuration, Type: "time.Duration", Unit: "ms", Set: true, HasDefault: true, Default: "-1", Min: -1, Max: 2147483647, Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
+	{Option: VMCI_BUFFER_SIZE, Name: "VMCI_BUFFER_SIZE", Method: "VMCIBufferSize", Kind: KindUint64, Type: "uint64", Unit: "bytes", Set: true, HasDefault: true, Default: "0", Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
+	{Option: VMCI_BUFFER_MIN_SIZE, Name: "VMCI_BUFFER_MIN_SIZE", Method: "VMCIBufferMinSize", Kind: KindUint64, Type: "uint64", Unit: "bytes", Set: true, HasDefault: true, Default: "0", Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
+	{Option: VMCI_BUFFER_MAX_SIZE, Name: "VMCI_BUFFER_MAX_SIZE", Method: "VMCIBufferMaxSize", Kind: KindUint64, Type: "uint64", Unit: "bytes", Set: true, HasDefault: true, Default: "0", Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
+	{Option: VMCI_CONNECT_TIMEOUT, Name: "VMCI_CONNECT_TIMEOUT", Method: "VMCIConnectTimeout", Kind: KindDuration, Type: "time.Duration", Unit: "ms", Set: true, HasDefault: true, Default: "-1", Min: -2147483648, Max: 2147483647, Served: Version{4, 2, 0}, Needs: []Capability{CapabilityVMCI}},
 	{Option: USE_FD, Name: "USE_FD", Method: "UseFD", Kind: KindInt, Type: "int", Get: true, Set: true, HasDefault: true, Default: "-1", Min: -1, Max: 2147483647, Served: Version{4, 2, 0}},
 	{Option: GSSAPI_PRINCIPAL_NAMETYPE, Name: "GSSAPI_PRINCIPAL_NAMETYPE", Method: "GSSAPIPrincipalNameType", Kind: KindEnum, Type: "GSSAPINameType", enum: &enumGSSAPINameType, Get: true, Set: true, HasDefault: true, Default: "GSSAPI_NT_HOSTBASED", Max: 2, Served: Version{4, 2, 3}, Needs: []Capability{CapabilityGSSAPI}},
 	{Option: GSSAPI_SERVICE_PRINCIPAL_NAMETYPE, Name: "GSSAPI_SERVICE_PRINCIPAL_NAMETYPE", Method: "GSSAPIServicePrincipalNameType", Kind: KindEnum, Type: "GSSAPINameType", enum: &enumGSSAPINameType, Get: true, Set: true, HasDefault: true, Default: "GSSAPI_NT_HOSTBASED", Max: 2, Served: Version{4, 2, 3}, Needs: []Capability{CapabilityGSSAPI}},

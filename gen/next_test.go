@@ -249,9 +249,9 @@ func nextHeader(s *spec.Spec) []byte {
 	section("Socket options.", options, "#define ZMQ_WARP_FACTOR 125", "#define ZMQ_IN_A_GAP 83",
 		"#define ZMQ_OLD_LINGER ZMQ_LINGER", "#ifdef ZMQ_BUILD_DRAFT_API", "#define ZMQ_WARP_TEXT 126", "#endif")
 	more := map[string][]string{
-		"Event":     {"#define ZMQ_EVENT_WARPED 0x8000"},
-		"SendFlags": {"#define ZMQ_SNDWARP 4"},
-		"Limit":     {"#define ZMQ_WARP_MAX_LENGTH 99"},
+		"Event":    {"#define ZMQ_EVENT_WARPED 0x8000"},
+		"SendFlag": {"#define ZMQ_SNDWARP 4"},
+		"Limit":    {"#define ZMQ_WARP_MAX_LENGTH 99"},
 	}
 	for _, e := range s.Enums {
 		var list []string

@@ -67,6 +67,7 @@ type Control struct {
 	resumer int64   // the goroutine in ResumeWriting, or 0
 	posted  bool    // the loop has been asked to call ResumeDue
 	stopped bool    // nothing more is accepted
+	held    bool    // Hold was called, and Release was not
 	lost    bool    // Lose was called
 
 	queue []*Waiter // oldest first
@@ -123,7 +124,9 @@ func (c *Control) under(pending Size) bool {
 }
 
 // mustPause reports whether the protocol is to be paused.
-func (c *Control) mustPause(pending Size) bool { return !c.stopped && !c.paused && c.over(pending) }
+func (c *Control) mustPause(pending Size) bool {
+	return !c.stopped && !c.paused && !c.held && c.over(pending)
+}
 
 // Grew is told that something has been buffered.
 func (c *Control) Grew(pending Size) Effects {
@@ -188,7 +191,7 @@ func (c *Control) Shrank(pending Size) Effects {
 }
 
 func (c *Control) resumeIfUnder(pending Size) Effects {
-	if !c.paused || c.posted || c.pausing.returned != nil || c.lost || !c.under(pending) {
+	if !c.paused || c.posted || c.pausing.returned != nil || c.lost || c.held || !c.under(pending) {
 		return 0
 	}
 	c.posted = true
@@ -199,7 +202,7 @@ func (c *Control) resumeIfUnder(pending Size) Effects {
 // Then ResumeReturned follows. Otherwise Resume is asked for again when it is time.
 func (c *Control) ResumeDue(pending Size, self int64) bool {
 	c.posted = false
-	if c.lost || !c.under(pending) {
+	if c.lost || c.held || !c.under(pending) {
 		return false
 	}
 	c.paused = false
@@ -213,6 +216,16 @@ func (c *Control) ResumeDue(pending Size, self int64) bool {
 func (c *Control) ResumeReturned(pending Size, self int64) Effects {
 	c.resumer = 0
 	return c.Offered(pending, self)
+}
+
+// Hold admits nothing from here on, and neither pauses nor resumes the protocol, until
+// Release. What the transport itself sends meanwhile concerns neither writers nor protocol.
+func (c *Control) Hold() { c.held = true }
+
+// Release ends what Hold began.
+func (c *Control) Release(pending Size) Effects {
+	c.held = false
+	return c.Grew(pending) | c.resumeIfUnder(pending)
 }
 
 // Stop is told that nothing more is accepted. Writers that wait get err.

@@ -42,7 +42,7 @@ func (c *Control) Admit(pending, msg Size, canWait bool) Verdict {
 	switch {
 	case c.stopped:
 		return Stopped
-	case !canWait && c.fits(pending, msg), canWait && !c.MustQueue() && c.room(pending, msg):
+	case !canWait && !c.held && c.fits(pending, msg), canWait && !c.MustQueue() && c.room(pending, msg):
 		return Admitted
 	case !canWait || c.max > 0 && msg.Bytes > c.max:
 		return Full
@@ -57,7 +57,7 @@ func (c *Control) fits(pending, msg Size) bool {
 
 // room reports whether the marks let a message in.
 func (c *Control) room(pending, msg Size) bool {
-	return !c.paused && c.fits(pending, msg) && (pending.Items == 0 || pending.Bytes+msg.Bytes <= c.high)
+	return !c.paused && !c.held && c.fits(pending, msg) && (pending.Items == 0 || pending.Bytes+msg.Bytes <= c.high)
 }
 
 // MustQueue reports whether a new writer must queue: another one waits, or is being woken
@@ -86,10 +86,10 @@ func (c *Control) Claim(w *Waiter, pending Size) Verdict {
 	switch {
 	case c.stopped:
 		return Stopped
-	case c.room(pending, w.size), w.passed && c.fits(pending, w.size):
+	case c.room(pending, w.size), w.passed && !c.held && c.fits(pending, w.size):
 		return Admitted
 	}
-	w.passed = true
+	w.passed = w.passed || !c.held
 	c.queue = slices.Insert(c.queue, 0, w)
 	return Wait
 }

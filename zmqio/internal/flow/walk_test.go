@@ -31,6 +31,7 @@ type world struct {
 	woken   map[*Waiter]bool
 	passed  map[*Waiter]bool // woken, and the room was gone
 	stopped bool
+	held    bool
 	ended   bool
 	lost    int // how often ConnectionLost was asked for
 	pauses  int // PauseWriting minus ResumeWriting
@@ -63,7 +64,7 @@ func (w *world) under() bool {
 
 func (w *world) hasRoom(n int) bool {
 	p := w.pending()
-	return w.pauses == 0 && w.withinLimit(n) && (p.Items == 0 || p.Bytes+n <= w.c.high)
+	return w.pauses == 0 && !w.held && w.withinLimit(n) && (p.Items == 0 || p.Bytes+n <= w.c.high)
 }
 
 func (w *world) withinLimit(n int) bool {
@@ -82,13 +83,13 @@ func (w *world) carry(fx Effects, self int64) error {
 			return errors.New("paused twice")
 		case w.resumes && self != loop:
 			return errors.New("paused while another goroutine is in ResumeWriting")
-		case w.stopped || !w.over():
+		case w.stopped || w.held || !w.over():
 			return errors.New("paused without need")
 		}
 		w.pauses, w.pausing = 1, self
 	}
 	if fx.Has(Resume) {
-		if w.posted || w.ended || w.pausing != 0 {
+		if w.posted || w.ended || w.held || w.pausing != 0 {
 			return errors.New("Resume is asked for out of turn")
 		}
 		w.posted = true
@@ -112,7 +113,7 @@ func (w *world) write(n int, canWait bool, self int64) error {
 	case v == Stopped:
 		return nil
 	case v == Full:
-		if canWait && n <= w.limit || !canWait && w.withinLimit(n) {
+		if canWait && n <= w.limit || !canWait && !w.held && w.withinLimit(n) {
 			return errors.New("refused without reason")
 		}
 		return nil
@@ -122,7 +123,7 @@ func (w *world) write(n int, canWait bool, self int64) error {
 		}
 		w.waiting = append(w.waiting, w.c.Enqueue(Size{n, 1}))
 		return nil
-	case !canWait && !w.withinLimit(n), canWait && !room:
+	case w.held, !canWait && !w.withinLimit(n), canWait && !room:
 		return errors.New("admitted without room")
 	case canWait && head != nil && (!w.woken[head] || w.passed[head]):
 		return errors.New("passed a writer that was passed before, or is not being woken")
@@ -148,7 +149,7 @@ func (w *world) claim() error {
 	if err := <-h.Turn(); err != nil {
 		return fmt.Errorf("a turn with %w", err)
 	}
-	room, second := w.hasRoom(h.size.Bytes), w.passed[h]
+	room, second := w.hasRoom(h.size.Bytes), w.passed[h] && !w.held
 	w.woken[h] = false
 	switch v := w.c.Claim(h, w.pending()); {
 	case w.stopped != (v == Stopped):
@@ -157,7 +158,7 @@ func (w *world) claim() error {
 		if room || second && w.withinLimit(h.size.Bytes) {
 			return errors.New("its turn came and was not taken")
 		}
-		w.passed[h] = true
+		w.passed[h] = w.passed[h] || !w.held
 		return nil
 	case v == Admitted && !room && !(second && w.withinLimit(h.size.Bytes)):
 		return errors.New("its turn was taken without room")
@@ -218,7 +219,7 @@ func (w *world) lose() error {
 
 // resumesSoon is what must hold once something was sent, or a PauseWriting returned.
 func (w *world) resumesSoon() error {
-	if w.pauses != 0 && w.pausing == 0 && !w.ended && w.under() && !w.posted {
+	if w.pauses != 0 && w.pausing == 0 && !w.ended && !w.held && w.under() && !w.posted {
 		return errors.New("paused for ever")
 	}
 	return nil
@@ -246,7 +247,7 @@ var operations = []operation{
 		self := w.offers[0]
 		w.offers = w.offers[1:]
 		err := w.carry(w.c.Offered(w.pending(), self), self)
-		if err == nil && !w.stopped && w.over() && w.pauses == 0 && (!w.resumes || self == loop) {
+		if err == nil && !w.stopped && !w.held && w.over() && w.pauses == 0 && (!w.resumes || self == loop) {
 			return errors.New("over the mark, offered, and not paused")
 		}
 		return err
@@ -263,12 +264,12 @@ var operations = []operation{
 	{"resume due", func(w *world) bool { return w.posted && !w.resumes && w.pausing != loop }, func(w *world) error {
 		w.posted = false
 		if !w.c.ResumeDue(w.pending(), loop) {
-			if !w.ended && w.under() {
+			if !w.ended && !w.held && w.under() {
 				return errors.New("not resumed")
 			}
 			return nil
 		}
-		if w.pauses != 1 || w.pausing != 0 || w.ended || !w.under() {
+		if w.pauses != 1 || w.pausing != 0 || w.ended || w.held || !w.under() {
 			return errors.New("resumed out of turn")
 		}
 		w.pauses, w.resumes = 0, true
@@ -283,6 +284,18 @@ var operations = []operation{
 	{"give up last", func(w *world) bool { return len(w.waiting) > 1 }, func(w *world) error { return w.giveUp(len(w.waiting) - 1) }},
 	{"marks 0 0", always, func(w *world) error { return w.carry(w.c.SetMarks(0, 0, w.pending()), writer) }},
 	{"marks 9 1", always, func(w *world) error { return w.carry(w.c.SetMarks(9, 1, w.pending()), writer) }},
+	{"hold", func(w *world) bool { return !w.held }, func(w *world) error {
+		w.held = true
+		w.c.Hold()
+		return nil
+	}},
+	{"grown while held", func(w *world) bool { return w.held && !w.stopped && w.withinLimit(3) }, func(w *world) error {
+		return w.buffered(3, writer)
+	}},
+	{"release", func(w *world) bool { return w.held }, func(w *world) error {
+		w.held = false
+		return errors.Join(w.carry(w.c.Release(w.pending()), writer), w.resumesSoon())
+	}},
 	{"stop", func(w *world) bool { return !w.stopped }, (*world).stop},
 	{"lose", func(w *world) bool { return !w.ended }, (*world).lose},
 }
@@ -313,7 +326,7 @@ func (w *world) check() error {
 	}
 	quiet := len(w.offers) == 0 && !w.posted && !w.resumes && w.pausing == 0
 	switch {
-	case quiet && !w.stopped && w.over() && w.pauses == 0:
+	case quiet && !w.stopped && !w.held && w.over() && w.pauses == 0:
 		return errors.New("over the mark and not paused")
 	case quiet && w.ended && w.lost != 1:
 		return errors.New("never lost")

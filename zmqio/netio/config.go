@@ -37,6 +37,11 @@ type Config struct {
 	// that could exceed it is refused whole, with zmqio.ErrBufferFull, before any of it is
 	// sent: it also bounds a single Write.
 	MaxWriteBuffer int
+	// NoCopying has Transport.SendFile fail with errors.ErrUnsupported where sendfile(2) does
+	// not serve, instead of copying.
+	//
+	// asyncio: fallback=False of sendfile
+	NoCopying bool
 }
 
 func (c Config) check() error {

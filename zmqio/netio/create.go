@@ -201,44 +201,33 @@ func (m *material) setStream(secured *tlsStream) {
 
 // create makes a transport, calls ConnectionMade and begins to read. If it fails, the
 // descriptor is closed, or about to be. server may be nil. Loop goroutine only.
-func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Config, server *Server) (made *Transport, err error) {
+func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Config, server *Server) (*Transport, error) {
 	t := &Transport{
-		loop: l, server: server, local: m.local, remote: m.remote, fd: m.fd, stream: m.stream,
-		shutdownTimeout: cfg.shutdownTimeout(), state: unmade, flow: flow.New(cfg.MaxWriteBuffer),
+		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer)},
+		server: server, stream: m.stream, shutdownTimeout: cfg.shutdownTimeout(), noCopying: cfg.NoCopying,
 	}
-	settled := false
-	err = zmqio.ErrGoexit // unless this returns
-	defer func() {
-		switch {
-		case err == nil:
-		case settled:
-			t.end(err)
-		default:
-			m.fd.close()
+	t.kind = t
+	err := t.live(func() error {
+		p, err := produce(l, factory)
+		if err == nil {
+			t.protocol.Store(newCallee(p))
 		}
-	}()
-	p, err := produce(l, factory)
+		return err
+	}, func() {
+		if server != nil {
+			server.attach(t)
+		}
+		p := t.Protocol()
+		t.callback("ConnectionMade", p, func() { p.ConnectionMade(t) })
+	})
 	if err != nil {
-		return nil, err
-	}
-	t.protocol.Store(newCallee(p))
-	if err := t.settleIn(); err != nil {
-		return nil, err
-	}
-	settled = true
-	err = zmqio.ErrGoexit
-	if server != nil {
-		server.attach(t)
-	}
-	t.callback("ConnectionMade", p, func() { p.ConnectionMade(t) })
-	if err := t.begin(); err != nil {
 		return nil, err
 	}
 	return t, nil
 }
 
 // produce calls factory. A panic goes to the exception handler, and is the error.
-func produce(l *zmqio.EventLoop, factory func() Protocol) (p Protocol, err error) {
+func produce[P any](l *zmqio.EventLoop, factory func() P) (p P, err error) {
 	defer func() {
 		if v := recover(); v != nil {
 			p := zmqio.NewPanicError(v)
@@ -247,34 +236,7 @@ func produce(l *zmqio.EventLoop, factory func() Protocol) (p Protocol, err error
 		}
 	}()
 	if p = factory(); isNil(p) {
-		return nil, invalid("the protocol factory returned a nil %T", p)
+		return p, invalid("the protocol factory returned a nil %T", p)
 	}
 	return p, nil
-}
-
-// settleIn makes t a resident of its loop, with a watch for the descriptor.
-func (t *Transport) settleIn() (err error) {
-	t.mu.Lock() // it can be ended from here on
-	defer t.mu.Unlock()
-	if t.residence, err = t.loop.Adopt(t); err != nil {
-		return err
-	}
-	if t.watch, err = t.residence.Watch(int(t.fd), t.readReady, t.writeReady); err != nil {
-		t.residence.Leave()
-	}
-	return err
-}
-
-// begin begins to read, after ConnectionMade.
-func (t *Transport) begin() (err error) {
-	t.mu.Lock()
-	t.state &^= unmade
-	before := t.state
-	fx := t.readAgainLocked()
-	if t.state.is(closed) && !before.is(closed) {
-		err = t.lostErr
-	}
-	t.mu.Unlock()
-	t.carry(fx)
-	return err
 }

@@ -50,7 +50,7 @@ func (t *Transport) endOverdue() { t.end(t.opError("close", os.ErrDeadlineExceed
 // repeated, also after Close, and returns nil.
 //
 // asyncio: abort
-func (t *Transport) Abort() error {
+func (t *socket) Abort() error {
 	t.end(nil)
 	return nil
 }
@@ -58,7 +58,7 @@ func (t *Transport) Abort() error {
 // IsClosing reports whether the transport is closed or about to be.
 //
 // asyncio: is_closing
-func (t *Transport) IsClosing() bool {
+func (t *socket) IsClosing() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.state.is(closing)
@@ -66,7 +66,7 @@ func (t *Transport) IsClosing() bool {
 
 // Closed returns a channel that is closed when ConnectionLost has returned, the descriptor is
 // closed and the transport has left its loop.
-func (t *Transport) Closed() <-chan struct{} {
+func (t *socket) Closed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.gone == nil {
@@ -81,16 +81,21 @@ func (t *Transport) Closed() <-chan struct{} {
 // Undelivered returns how many bytes were accepted and the system has not taken, or after
 // the end what was dropped then. A stream has no items.
 func (t *Transport) Undelivered() (items, bytes int) {
+	return 0, t.undelivered().Bytes
+}
+
+// undelivered returns what Undelivered does.
+func (t *socket) undelivered() flow.Size {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.state.is(closed) {
-		return 0, t.dropped
+		return t.dropped
 	}
-	return 0, t.pendingLocked().Bytes
+	return t.kind.pendingLocked()
 }
 
 // end ends the transport. ConnectionLost gets err.
-func (t *Transport) end(err error) {
+func (t *socket) end(err error) {
 	t.mu.Lock()
 	fx := t.endLocked(err)
 	t.mu.Unlock()
@@ -98,41 +103,51 @@ func (t *Transport) end(err error) {
 }
 
 // endLocked is end. The first call counts. Caller holds t.mu.
-func (t *Transport) endLocked(err error) flow.Effects {
+func (t *socket) endLocked(err error) flow.Effects {
 	if t.state.is(closed) {
 		return 0
 	}
 	t.state |= closing | closed
-	t.lostErr, t.dropped = err, t.pendingLocked().Bytes
-	t.out = backlog{}
+	t.lostErr, t.dropped = err, t.kind.pendingLocked()
+	t.kind.dropLocked()
 	t.flow.Stop(t.errClosed("write"))
 	t.loop.Share() // for writers that wait
 	t.watch.Stop()
+	return t.flow.Lose()
+}
+
+// dropLocked implements kind.
+func (t *Transport) dropLocked() {
+	t.out = backlog{}
 	if t.overdue != nil {
 		t.overdue.Cancel()
 	}
 	if t.secure != nil {
 		t.secure.cancel(t.errClosed("handshake"))
 	}
-	return t.flow.Lose()
+	switch {
+	case t.file == nil:
+	case t.lostErr != nil:
+		t.file.cancel(t.lostErr)
+	default:
+		t.file.cancel(t.errClosed("sendfile"))
+	}
 }
 
 // lose calls ConnectionLost, once, closes the descriptor and leaves the loop. Loop goroutine
 // only.
-func (t *Transport) lose() {
+func (t *socket) lose() {
 	defer t.leave() // also after runtime.Goexit
-	p := t.Protocol()
+	p := t.kind.writer()
 	t.callback("ConnectionLost", p, func() { p.ConnectionLost(t.lostErr) })
 }
 
 // leave closes the descriptor and leaves the loop. Loop goroutine only.
-func (t *Transport) leave() {
+func (t *socket) leave() {
 	t.mu.Lock()
 	t.fd.close()
 	t.mu.Unlock()
-	if t.server != nil {
-		t.server.detach(t)
-	}
+	t.kind.left()
 	t.residence.Leave()
 	t.mu.Lock() // last, so that all is over when Closed says so
 	t.state |= lost
@@ -141,4 +156,11 @@ func (t *Transport) leave() {
 	}
 	t.mu.Unlock()
 	t.loop.Share() // for goroutines that wait for the end
+}
+
+// left implements kind.
+func (t *Transport) left() {
+	if t.server != nil {
+		t.server.detach(t)
+	}
 }

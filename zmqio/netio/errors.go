@@ -14,6 +14,8 @@ import (
 var (
 	// ErrWriteEOF refuses to write after WriteEOF.
 	ErrWriteEOF = errors.New("netio: write after WriteEOF")
+	// ErrSendFile refuses to write while SendFile is in progress.
+	ErrSendFile = errors.New("netio: SendFile is in progress")
 	// ErrServerClosed is returned by a server after Close. It is also net.ErrClosed.
 	ErrServerClosed error = &sentinel{"netio: server is closed", net.ErrClosed}
 )
@@ -32,11 +34,11 @@ func invalid(format string, args ...any) error {
 }
 
 // opError returns the error of an operation of t as package net makes it.
-func (t *Transport) opError(op string, err error) error {
+func (t *socket) opError(op string, err error) error {
 	return &net.OpError{Op: op, Net: t.local.Network(), Source: t.local, Addr: t.remote, Err: err}
 }
 
-func (t *Transport) errClosed(op string) error { return t.opError(op, zmqio.ErrTransportClosed) }
+func (t *socket) errClosed(op string) error { return t.opError(op, zmqio.ErrTransportClosed) }
 
 // syscallError returns the *os.SyscallError of a call, or nil for a nil err.
 func syscallError(call string, err error) error { return os.NewSyscallError(call, err) }

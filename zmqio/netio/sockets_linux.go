@@ -38,3 +38,13 @@ func keepAlive(fd int, keep net.KeepAliveConfig) {
 		_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_KEEPCNT, keep.Count)
 	}
 }
+
+// sendfileOnce calls sendfile(2).
+func sendfileOnce(to, from int, offset int64, n int) (int, error) {
+	for {
+		sent, err := unix.Sendfile(to, from, &offset, n)
+		if err != unix.EINTR {
+			return sent, err
+		}
+	}
+}

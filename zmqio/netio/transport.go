@@ -2,9 +2,6 @@ package netio
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -19,69 +16,20 @@ import (
 //
 // asyncio: Transport
 type Transport struct {
-	loop            *zmqio.EventLoop
+	socket
 	server          *Server // nil, or what accepted it
-	local, remote   net.Addr
 	shutdownTimeout time.Duration
+	noCopying       bool // SendFile must not copy
 
 	protocol atomic.Pointer[callee]
 
-	// mu is the only lock of a transport. It is held during system calls, which do not
-	// block, and taken before those of the loop. No callback is called with it held.
-	mu        sync.Mutex
-	residence *zmqio.Residence
-	watch     *zmqio.Watch
-	wanted    interest // what watch looks for
-	fd        descriptor
-	stream    stream // fd, or TLS over it
-	state     state
-	out       backlog
-	flow      flow.Control
-	secure    *securing          // StartTLS is in progress
-	overdue   *zmqio.TimerHandle // ends a shutdown of TLS that takes too long; nil without one
-	lostErr   error
-	dropped   int           // bytes in the buffer at the end
-	gone      chan struct{} // what Closed returns; nil before
+	// Guarded by mu of socket.
+	stream  stream // fd, or TLS over it
+	out     backlog
+	secure  *securing          // StartTLS is in progress
+	file    *sending           // SendFile is in progress
+	overdue *zmqio.TimerHandle // ends a shutdown of TLS that takes too long; nil without one
 }
-
-// A state is a set of facts about a transport.
-type state uint16
-
-// The transport reads while none of the first six holds.
-const (
-	unmade     state = 1 << iota // ConnectionMade has not returned
-	userPaused                   // PauseReading was called, and ResumeReading was not
-	peerEnded                    // the peer has ended its side
-	starting                     // StartTLS is in progress
-	closing                      // Close was called, or the end has come
-	closed                       // the end has come, and ConnectionLost comes next
-	lost                         // ConnectionLost was called, and all is over
-	eofWanted                    // WriteEOF was called
-	eofSent                      // and the stream has ended in this direction
-	draining                     // what is read is dropped, until the peer ends TLS
-
-	silent = unmade | userPaused | peerEnded | starting | closing | closed
-)
-
-// is reports whether any fact of f holds.
-func (s state) is(f state) bool { return s&f != 0 }
-
-// An interest is what the loop is to look for.
-type interest uint8
-
-const (
-	toRead interest = 1 << iota
-	toWrite
-)
-
-// Loop returns the loop that the transport is on.
-func (t *Transport) Loop() *zmqio.EventLoop { return t.loop }
-
-// LocalAddr returns the address of this end. It stays known after the end.
-func (t *Transport) LocalAddr() net.Addr { return t.local }
-
-// RemoteAddr returns the address of the peer. It stays known after the end.
-func (t *Transport) RemoteAddr() net.Addr { return t.remote }
 
 // ExtraInfo returns what is known about the transport under name, or def.
 //
@@ -92,12 +40,7 @@ func (t *Transport) RemoteAddr() net.Addr { return t.remote }
 //
 // asyncio: get_extra_info
 func (t *Transport) ExtraInfo(name string, def any) any {
-	switch name {
-	case "sockname":
-		return t.local
-	case "peername":
-		return t.remote
-	case "tls_connection_state":
+	if name == "tls_connection_state" {
 		t.mu.Lock()
 		s := t.stream
 		t.mu.Unlock()
@@ -105,7 +48,7 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 			return s.conn.ConnectionState()
 		}
 	}
-	return def
+	return t.socket.ExtraInfo(name, def)
 }
 
 // Protocol returns the transport's protocol.
@@ -126,19 +69,12 @@ func (t *Transport) SetProtocol(p Protocol) {
 // String returns the addresses and the state, for messages.
 func (t *Transport) String() string {
 	t.mu.Lock()
-	s, stream := t.state, t.stream
+	stream := t.stream
 	t.mu.Unlock()
-	text := fmt.Sprintf("<Transport %s %v->%v", t.local.Network(), t.local, t.remote)
 	if _, ok := stream.(*tlsStream); ok {
-		text += " TLS"
+		return t.text("Transport", " TLS")
 	}
-	switch {
-	case s.is(closed):
-		text += " closed"
-	case s.is(closing):
-		text += " closing"
-	}
-	return text + ">"
+	return t.text("Transport", "")
 }
 
 // stateNow returns the state.
@@ -162,14 +98,7 @@ func (t *Transport) lookLocked() error {
 	if t.sendableLocked() > 0 {
 		want |= toWrite
 	}
-	if want == t.wanted {
-		return nil
-	}
-	err := t.watch.Want(want&toRead != 0, want&toWrite != 0)
-	if err == nil {
-		t.wanted = want
-	}
-	return err
+	return t.wantLocked(want)
 }
 
 // settleLocked does what waits for an empty buffer, and tells the loop what to look for.
@@ -181,6 +110,8 @@ func (t *Transport) settleLocked() flow.Effects {
 	var err error
 	switch empty := t.out.len()+t.stream.buffered() == 0; {
 	case !empty || t.state.is(starting):
+	case t.state.is(filing):
+		t.file.tell()
 	case t.state.is(closing):
 		var done bool
 		if done, err = t.stream.shutdown(); done {
@@ -201,41 +132,6 @@ func (t *Transport) settleLocked() flow.Effects {
 		return t.endLocked(t.opError("watch", err))
 	}
 	return 0
-}
-
-// callback calls fn, which calls the method of p with the name given. A panic goes to the
-// exception handler.
-func (t *Transport) callback(name string, p Protocol, fn func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			_ = t.panicked(name, p, v)
-		}
-	}()
-	fn()
-}
-
-// critical is callback, and reports whether fn has returned. If not, the transport ends.
-func (t *Transport) critical(name string, p Protocol, fn func()) (ok bool) {
-	err := zmqio.ErrGoexit // unless fn returns
-	defer func() {
-		if v := recover(); v != nil {
-			err = t.panicked(name, p, v)
-		}
-		if err != nil {
-			t.end(err)
-		}
-	}()
-	fn()
-	err = nil
-	return true
-}
-
-// panicked tells the exception handler of a panic with v, which has just been recovered. It
-// returns the panic.
-func (t *Transport) panicked(name string, p Protocol, v any) error {
-	err := zmqio.NewPanicError(v)
-	t.residence.Report(name+" panicked", p, err)
-	return err
 }
 
 // A securing is a StartTLS in progress.

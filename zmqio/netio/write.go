@@ -14,8 +14,8 @@ import (
 // SetWriteBufferLimits and WriteContext.
 //
 // The errors are zmqio.ErrTransportClosed after Close, ErrWriteEOF after WriteEOF,
-// zmqio.ErrBufferFull, for which nothing of b is sent, and those of the system. These end
-// the transport, and ConnectionLost gets them too.
+// ErrSendFile while SendFile is in progress, zmqio.ErrBufferFull, for which nothing of b is
+// sent, and those of the system. These end the transport, and ConnectionLost gets them too.
 //
 // asyncio: write
 func (t *Transport) Write(b []byte) error {
@@ -110,7 +110,7 @@ func (t *Transport) admitLocked(b []byte, canWait, inLoop bool) (w *flow.Waiter,
 		verdict = t.flow.Admit(t.pendingLocked(), size, canWait)
 	}
 	switch {
-	case verdict == flow.Stopped:
+	case verdict == flow.Stopped, !canWait && t.state.is(filing):
 		return nil, fx, t.refusalLocked()
 	case len(b) == 0:
 		return nil, fx, nil
@@ -155,10 +155,13 @@ func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 
 // refusalLocked returns why nothing more is accepted. Caller holds t.mu.
 func (t *Transport) refusalLocked() error {
-	if t.state.is(closing) {
+	switch {
+	case t.state.is(closing):
 		return t.errClosed("write")
+	case t.state.is(eofWanted):
+		return t.opError("write", ErrWriteEOF)
 	}
-	return t.opError("write", ErrWriteEOF)
+	return t.opError("write", ErrSendFile)
 }
 
 // sizeOf returns the size of n bytes: each is an item.
@@ -237,7 +240,7 @@ func (t *Transport) writeReady() {
 
 // carry carries effects out. Caller holds no lock. Only a PauseWriting among them is a
 // callback; what it causes is carried out before it returns.
-func (t *Transport) carry(fx flow.Effects) {
+func (t *socket) carry(fx flow.Effects) {
 	if fx.Has(flow.Resume) {
 		_, _ = t.loop.CallSoon(t.resume) // fails only on a loop that is closed
 	}
@@ -250,33 +253,33 @@ func (t *Transport) carry(fx flow.Effects) {
 }
 
 // pause calls PauseWriting, on the goroutine that filled the buffer.
-func (t *Transport) pause() {
+func (t *socket) pause() {
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()
-		fx := t.flow.PauseReturned(t.pendingLocked())
+		fx := t.flow.PauseReturned(t.kind.pendingLocked())
 		t.mu.Unlock()
 		t.carry(fx)
 	}()
-	p := t.Protocol()
+	p := t.kind.writer()
 	t.callback("PauseWriting", p, p.PauseWriting)
 }
 
 // resume calls ResumeWriting. Loop goroutine only.
-func (t *Transport) resume() {
+func (t *socket) resume() {
 	self := flow.Self()
 	t.mu.Lock()
-	due := t.flow.ResumeDue(t.pendingLocked(), self)
+	due := t.flow.ResumeDue(t.kind.pendingLocked(), self)
 	t.mu.Unlock()
 	if !due {
 		return
 	}
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()
-		fx := t.flow.ResumeReturned(t.pendingLocked(), self)
+		fx := t.flow.ResumeReturned(t.kind.pendingLocked(), self)
 		t.mu.Unlock()
 		t.carry(fx)
 	}()
-	p := t.Protocol()
+	p := t.kind.writer()
 	t.callback("ResumeWriting", p, p.ResumeWriting)
 }
 
@@ -329,15 +332,15 @@ func (t *Transport) canWriteEOFLocked() bool {
 // 0 <= low <= high.
 //
 // asyncio: set_write_buffer_limits
-func (t *Transport) SetWriteBufferLimits(high, low int) error {
+func (t *socket) SetWriteBufferLimits(high, low int) error {
 	h, l, ok := flow.ResolveMarks(high, low)
 	if !ok {
 		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
-	fx := t.flow.SetMarks(h, l, t.pendingLocked())
+	fx := t.flow.SetMarks(h, l, t.kind.pendingLocked())
 	if fx.Has(flow.Offer) {
-		fx = t.flushLocked() | t.flow.Offered(t.pendingLocked(), flow.Self())
+		fx = t.kind.flushLocked() | t.flow.Offered(t.kind.pendingLocked(), flow.Self())
 	}
 	t.mu.Unlock()
 	t.carry(fx)
@@ -347,18 +350,21 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 // WriteBufferLimits returns the marks that SetWriteBufferLimits sets, in bytes.
 //
 // asyncio: get_write_buffer_limits
-func (t *Transport) WriteBufferLimits() (high, low int) {
+func (t *socket) WriteBufferLimits() (high, low int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.flow.Marks()
 }
 
+// writer implements kind.
+func (t *Transport) writer() writer { return t.Protocol() }
+
 // WriteBufferSize returns the bytes that were accepted and that the system has not taken.
 // With TLS some of them are encrypted already.
 //
 // asyncio: get_write_buffer_size
-func (t *Transport) WriteBufferSize() int {
+func (t *socket) WriteBufferSize() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.pendingLocked().Bytes
+	return t.kind.pendingLocked().Bytes
 }

@@ -98,13 +98,7 @@ func (n *listener) closeLocked() {
 	}
 	n.fd.close()
 	n.closed = true
-	if n.made == nil {
-		return
-	}
-	path := n.addr.String()
-	if now, err := os.Lstat(path); err == nil && os.SameFile(n.made, now) {
-		_ = os.Remove(path)
-	}
+	removeMade(n.made, n.addr)
 }
 
 // welcome makes a client of a connection. Loop goroutine only.

@@ -141,7 +141,7 @@ func isAbsent(err error, at place) bool {
 // listenOn listens on one place.
 func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, error) {
 	if at.network == "unix" {
-		removeStale(at.address)
+		removeStale(at.network, at.address)
 	}
 	from, err := lc.Listen(ctx, at.network, at.address)
 	if err != nil {
@@ -150,15 +150,28 @@ func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, e
 	return takeListener(from, lc, true)
 }
 
-// removeStale removes the file of a Unix socket on which no process listens.
-func removeStale(path string) {
+// removeMade removes the file of a Unix socket, unless another has taken its place. made is
+// nil where there is none.
+func removeMade(made os.FileInfo, addr net.Addr) {
+	if made == nil {
+		return
+	}
+	path := addr.String()
+	if now, err := os.Lstat(path); err == nil && os.SameFile(made, now) {
+		_ = os.Remove(path)
+	}
+}
+
+// removeStale removes the file of a Unix socket on which no process listens. The network is
+// "unix" or "unixgram".
+func removeStale(network, path string) {
 	if isAbstract(path) {
 		return
 	}
 	if info, err := os.Lstat(path); err != nil || info.Mode().Type() != os.ModeSocket {
 		return
 	}
-	conn, err := net.Dial("unix", path)
+	conn, err := net.Dial(network, path)
 	switch {
 	case err == nil:
 		conn.Close()

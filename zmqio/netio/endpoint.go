@@ -1,0 +1,360 @@
+package netio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+)
+
+// A DatagramConfig says what a DatagramTransport is made of. Local, Remote, both, or Conn
+// alone must be given; the networks that name a family, udp4, udp6 and unixgram, do without.
+type DatagramConfig struct {
+	// Local is the address to bind to: host:port, with an empty host for all and port 0 for
+	// any, or a path. A Unix socket at that path on which no process listens is removed, and
+	// so is the transport's own at its end. Without Local the system chooses an address; a
+	// Unix socket that has a peer then has none, and its peer cannot answer.
+	Local string
+	// Remote is the address of the only peer. The system delivers from that alone, and tells
+	// when it is not there.
+	Remote string
+	// Conn is a socket that was made elsewhere: a *net.UDPConn, a *net.UnixConn of datagrams,
+	// or what gives access to such a descriptor as syscall.Conn does. The transport takes a
+	// duplicate of the descriptor, and Conn is closed, also when CreateDatagramEndpoint fails
+	// later than at its arguments. What was set on the socket stays, and the peer too. The
+	// network and all but MaxWriteBuffer must then be zero.
+	//
+	// asyncio: sock
+	Conn net.PacketConn
+	// ListenConfig, if not nil, has a Control function that sets options before the socket is
+	// bound, as SO_REUSEPORT. The rest of it is ignored.
+	//
+	// asyncio: reuse_port
+	ListenConfig *net.ListenConfig
+	// Broadcast allows to send to addresses of broadcast. Then the transport sends to Remote
+	// alone, and receives from everywhere. It is for UDP alone.
+	//
+	// asyncio: allow_broadcast
+	Broadcast bool
+	// MaxWriteBuffer is how many bytes, and how many datagrams, the transport buffers at most;
+	// 0 is no limit.
+	MaxWriteBuffer int
+}
+
+// CreateDatagramEndpoint makes a transport of datagrams, with the protocol that factory
+// returns. The networks are "udp", "udp4", "udp6" and "unixgram".
+//
+// It looks names up, and takes the first address with which it succeeds. factory and
+// ConnectionMade are called on the loop, and CreateDatagramEndpoint returns. If it fails
+// before, no protocol is made.
+//
+// ctx bounds the wait for names and for the loop. While no goroutine runs the loop, factory and
+// ConnectionMade are called on the calling goroutine. On the loop's own goroutine names are
+// zmqio.ErrWouldDeadlock; addresses are fine. Other errors are zmqio.ErrInvalidArgument, also
+// where Local and Remote have no address of one family, zmqio.ErrLoopClosed, those of the
+// system, and a *zmqio.PanicError of factory.
+//
+// asyncio: create_datagram_endpoint
+func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network string, cfg DatagramConfig) (*DatagramTransport, P, error) {
+	var p, zero P
+	t, err := createEndpoint(ctx, l, factory == nil, network, cfg, func() (DatagramProtocol, error) {
+		var err error
+		p, err = produce(l, factory)
+		return p, err
+	})
+	if err != nil {
+		return nil, zero, err // and p may be in use still
+	}
+	return t, p, nil
+}
+
+func createEndpoint(ctx context.Context, l *zmqio.EventLoop, noFactory bool, network string, cfg DatagramConfig, produce func() (DatagramProtocol, error)) (*DatagramTransport, error) {
+	switch {
+	case ctx == nil:
+		return nil, invalid("nil context")
+	case l == nil:
+		return nil, invalid("nil event loop")
+	case noFactory:
+		return nil, invalid("nil protocol factory")
+	}
+	if err := cfg.check(network); err != nil {
+		return nil, err
+	}
+	if l.InLoop() && (needsLookup(cfg.Local) || needsLookup(cfg.Remote)) && network != "unixgram" {
+		return nil, zmqio.ErrWouldDeadlock
+	}
+	m, err := cfg.open(ctx, network)
+	if err != nil {
+		return nil, err
+	}
+	var t *DatagramTransport
+	taken := false
+	err = l.Do(ctx, func() error {
+		taken = true
+		t = m.create(l, cfg)
+		return t.live(func() error {
+			p, err := produce()
+			if err == nil {
+				t.protocol.Store(&p)
+			}
+			return err
+		}, func() {
+			p := t.Protocol()
+			t.callback("ConnectionMade", p, func() { p.ConnectionMade(t) })
+		})
+	})
+	if !taken {
+		m.fd.close()
+	}
+	if err != nil {
+		removeMade(m.file, m.local)
+		return nil, err
+	}
+	return t, nil
+}
+
+// check checks what does not take a system call.
+func (c DatagramConfig) check(network string) error {
+	given := c.Local != "" || c.Remote != ""
+	switch {
+	case c.MaxWriteBuffer < 0:
+		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
+	case c.Conn != nil && (given || c.Broadcast || c.ListenConfig != nil || network != ""):
+		return invalid("network, Local, Remote, ListenConfig and Broadcast cannot be combined with Conn")
+	case c.Conn != nil:
+		return checkDatagram(c.Conn)
+	}
+	switch network {
+	case "udp":
+		if !given {
+			return invalid("neither Local nor Remote, nor a family")
+		}
+	case "udp4", "udp6":
+	case "unixgram":
+		if c.Broadcast {
+			return invalid("Broadcast is for UDP")
+		}
+	default:
+		return invalid("network %q is not udp, udp4, udp6 or unixgram", network)
+	}
+	return nil
+}
+
+// checkDatagram makes sure that conn is a socket of datagrams.
+func checkDatagram(conn net.PacketConn) error {
+	sc, ok := conn.(syscall.Conn)
+	if !ok || isNil(conn) {
+		return invalid("%T has no descriptor", conn)
+	}
+	typ := 0
+	family := unix.AF_UNSPEC
+	err := control(sc, func(fd int) (err error) {
+		if typ, err = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE); err == nil {
+			family, err = familyOf(fd)
+		}
+		return err
+	})
+	if err != nil || typ != unix.SOCK_DGRAM || family == unix.AF_UNSPEC {
+		return invalid("%T is no socket of datagrams", conn)
+	}
+	return nil
+}
+
+// familyOf returns the family of a socket, or AF_UNSPEC for one that is none of ours.
+func familyOf(fd int) (int, error) {
+	sa, err := unix.Getsockname(fd)
+	switch sa.(type) {
+	case *unix.SockaddrInet4:
+		return unix.AF_INET, err
+	case *unix.SockaddrInet6:
+		return unix.AF_INET6, err
+	case *unix.SockaddrUnix:
+		return unix.AF_UNIX, err
+	}
+	return unix.AF_UNSPEC, err
+}
+
+// needsLookup reports whether address has a name in it.
+func needsLookup(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil || host == "" {
+		return false
+	}
+	_, err = netip.ParseAddr(host)
+	return err != nil
+}
+
+// datagramMaterial is what a DatagramTransport is made of, beside its configuration.
+type datagramMaterial struct {
+	fd            descriptor
+	family        int
+	local, remote net.Addr
+	peer          destination
+	connected     bool
+	file          os.FileInfo
+}
+
+func (m datagramMaterial) create(l *zmqio.EventLoop, cfg DatagramConfig) *DatagramTransport {
+	t := &DatagramTransport{
+		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer)},
+		family: m.family, peer: m.peer, connected: m.connected, file: m.file,
+	}
+	t.kind = t
+	return t
+}
+
+// open makes the socket, or takes Conn.
+func (c DatagramConfig) open(ctx context.Context, network string) (m datagramMaterial, err error) {
+	if c.Conn != nil {
+		return takeConn(c.Conn, nil)
+	}
+	if network == "unixgram" && c.Local != "" {
+		removeStale(network, c.Local)
+	}
+	var conn net.PacketConn
+	var remote net.Addr
+	switch {
+	case c.Remote == "":
+		lc := net.ListenConfig{Control: c.setOptions}
+		conn, err = lc.ListenPacket(ctx, network, c.Local)
+	case c.Broadcast:
+		conn, remote, err = c.listenFor(ctx, network)
+	default:
+		conn, err = c.dial(ctx, network)
+	}
+	var wrong *net.AddrError
+	if errors.As(err, &wrong) {
+		err = fmt.Errorf("%w: %w", zmqio.ErrInvalidArgument, err)
+	}
+	if err != nil {
+		return m, err
+	}
+	if m, err = takeConn(conn, remote); err != nil {
+		return m, err
+	}
+	if network == "unixgram" && c.Local != "" && !isAbstract(c.Local) {
+		m.file, _ = os.Lstat(c.Local)
+	}
+	return m, nil
+}
+
+// setOptions sets options of a socket that package net has made and is about to bind.
+func (c DatagramConfig) setOptions(network, address string, raw syscall.RawConn) error {
+	if !c.Broadcast && network != "unixgram" { // package net has allowed it
+		err := raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0) })
+		if err != nil {
+			return err
+		}
+	}
+	if c.ListenConfig == nil || c.ListenConfig.Control == nil {
+		return nil
+	}
+	return c.ListenConfig.Control(network, address, raw)
+}
+
+// listenFor returns a socket that is not connected, and an address of Remote's for it.
+func (c DatagramConfig) listenFor(ctx context.Context, network string) (conn net.PacketConn, remote net.Addr, err error) {
+	remotes, err := resolveUDP(ctx, network, c.Remote)
+	if err != nil {
+		return nil, nil, err
+	}
+	lc := net.ListenConfig{Control: c.setOptions}
+	var errs []error
+	for _, a := range remotes {
+		family := "udp6"
+		if a.IP.To4() != nil {
+			family = "udp4"
+		}
+		conn, err := lc.ListenPacket(ctx, family, c.Local)
+		if err == nil {
+			return conn, a, nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, nil, joined(errs)
+}
+
+// dial returns a socket that is connected to Remote.
+func (c DatagramConfig) dial(ctx context.Context, network string) (net.PacketConn, error) {
+	d := net.Dialer{Control: c.setOptions}
+	locals := []net.Addr{nil}
+	switch {
+	case c.Local == "":
+	case network == "unixgram":
+		locals[0] = &net.UnixAddr{Name: c.Local, Net: network}
+	default:
+		found, err := resolveUDP(ctx, network, c.Local)
+		if err != nil {
+			return nil, err
+		}
+		locals = locals[:0]
+		for _, a := range found {
+			locals = append(locals, a)
+		}
+	}
+	var errs []error
+	for _, a := range locals {
+		d.LocalAddr = a
+		conn, err := d.DialContext(ctx, network, c.Remote)
+		if err == nil {
+			return conn.(net.PacketConn), nil
+		}
+		errs = append(errs, err)
+	}
+	return nil, joined(errs)
+}
+
+// resolveUDP returns the addresses that an address stands for: at least one.
+func resolveUDP(ctx context.Context, network, address string) ([]*net.UDPAddr, error) {
+	host, service, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "udp", service)
+	if err != nil {
+		return nil, err
+	}
+	if host == "" {
+		return []*net.UDPAddr{{Port: port}}, nil
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+network[len("udp"):], host)
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
+	}
+	var all []*net.UDPAddr
+	for _, ip := range ips {
+		all = append(all, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip.Unmap(), uint16(port))))
+	}
+	return all, nil
+}
+
+// takeConn takes a duplicate of the descriptor of conn, and closes conn. remote is where to
+// send, or nil for the peer of conn, if it has one.
+func takeConn(conn net.PacketConn, remote net.Addr) (m datagramMaterial, err error) {
+	defer conn.Close()
+	m.local = conn.LocalAddr()
+	if m.fd, err = duplicate(conn.(syscall.Conn)); err != nil {
+		return m, err
+	}
+	if m.family, err = familyOf(int(m.fd)); err == nil {
+		if sa, failed := unix.Getpeername(int(m.fd)); failed == nil {
+			m.peer, m.connected = fromSockaddr(sa), true
+			m.remote = m.peer.addr()
+		} else if remote != nil {
+			m.remote = remote
+			m.peer, err = toDestination(remote, m.family)
+		}
+	}
+	if err != nil {
+		m.fd.close()
+	}
+	return m, err
+}

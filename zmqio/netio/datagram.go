@@ -130,7 +130,8 @@ func (t *DatagramTransport) sendLocked(data []byte, to destination) (taken bool,
 	for err = unix.EINTR; err == unix.EINTR; {
 		if t.connected {
 			err = unix.Send(int(t.fd), data, 0)
-		} else {
+		}
+		if !t.connected || err == unix.ENOTCONN { // Linux forgets the peer of a Unix socket that has gone
 			err = unix.Sendto(int(t.fd), data, 0, t.scratch.set(to, t.family))
 		}
 	}

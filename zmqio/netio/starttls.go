@@ -25,8 +25,8 @@ import (
 //
 // StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it
 // fails, the transport ends with that error. The others are zmqio.ErrInvalidArgument, also for
-// a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF, and
-// zmqio.ErrWouldDeadlock on the loop's own goroutine: there, call it in zmqio.Go.
+// a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF,
+// ErrSendFile, and zmqio.ErrWouldDeadlock on the loop's own goroutine: there, call it in zmqio.Go.
 //
 // asyncio: start_tls
 func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) error {
@@ -75,6 +75,8 @@ func (t *Transport) startSecuringLocked(cancel context.CancelCauseFunc) (*securi
 		return nil, 0, t.errClosed("handshake")
 	case t.state.is(eofWanted):
 		return nil, 0, t.opError("handshake", ErrWriteEOF)
+	case t.state.is(filing):
+		return nil, 0, t.opError("handshake", ErrSendFile)
 	case secure || t.state.is(starting):
 		return nil, 0, invalid("%v has TLS, or is about to", t.remote)
 	}

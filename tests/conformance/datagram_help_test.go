@@ -100,6 +100,13 @@ func (m *mailbox) await(fn func() bool) {
 	}
 }
 
+// is returns what fn, which is called with the mailbox's lock, returns.
+func (m *mailbox) is(fn func() bool) bool {
+	m.Lock()
+	defer m.Unlock()
+	return fn()
+}
+
 // wants waits for as many datagrams, and fails the test unless they are these.
 func (m *mailbox) wants(want ...string) {
 	m.t.Helper()

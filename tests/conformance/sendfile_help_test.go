@@ -73,6 +73,13 @@ func (s *sender) PauseWriting()                      { s.Change(func() { s.pause
 func (s *sender) ResumeWriting()                     { s.Change(func() { s.paused = false }) }
 func (s *sender) ConnectionLost(err error)           { s.Change(func() { s.lost, s.lostErr = true, err }) }
 
+// is returns what fn, which is called with the sender's lock, returns.
+func (s *sender) is(fn func() bool) bool {
+	s.Lock()
+	defer s.Unlock()
+	return fn()
+}
+
 // fileLinks are the connections that files are sent over.
 var fileLinks = []string{"tcp", "unix", "tls"}
 

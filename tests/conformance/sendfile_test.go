@@ -201,8 +201,8 @@ func TestSendfilePreventsBareWrite(t *testing.T) {
 			t.Errorf("WriteContext returned %v", err)
 		default:
 		}
-		if len(s.data) > 0 || s.paused {
-			t.Errorf("received %q, paused %t", s.data, s.paused)
+		if s.is(func() bool { return len(s.data) > 0 || s.paused }) {
+			t.Error("received something, or paused")
 		}
 		wantsBytes(t, far, fileData, []byte("after the file"))
 		wantsSent(t, done, int64(len(fileData)))
@@ -217,7 +217,7 @@ func TestSendfileWhilePaused(t *testing.T) {
 		s, far := fileLink(t, link, netio.Config{})
 		before := bytes.Repeat([]byte("before"), 150_000)
 		must(t, s.tr.Write(before))
-		if !s.paused {
+		if !s.is(func() bool { return s.paused }) {
 			t.Fatal("not paused")
 		}
 		queued := make(chan error, 1)
@@ -227,10 +227,9 @@ func TestSendfileWhilePaused(t *testing.T) {
 		must(t, s.tr.SetWriteBufferLimits(1<<20, 1<<19)) // resumes nothing now
 		wantsBytes(t, far, before)
 		must(t, s.tr.Loop().Do(bounded(t), func() error { return nil }))
-		if s.Lock(); !s.paused {
+		if !s.is(func() bool { return s.paused }) {
 			t.Error("resumed before the file")
 		}
-		s.Unlock()
 		wantsBytes(t, far, fileData, []byte("queued"))
 		wantsSent(t, done, int64(len(fileData)))
 		must(t, <-queued)

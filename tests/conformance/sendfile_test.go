@@ -392,6 +392,17 @@ func TestSendfileArguments(t *testing.T) {
 	wantsPosition(t, f, 0)
 }
 
+// A transport of datagrams sends no files.
+func TestSendfileNotSupported(t *testing.T) {
+	l := endpointLoop(t)
+	m := endpoint(t, l, "udp4", netio.DatagramConfig{})
+	if _, ok := any(m.tr).(interface {
+		SendFile(context.Context, *os.File, int64, int64) (int64, error)
+	}); ok {
+		t.Error("a DatagramTransport has SendFile")
+	}
+}
+
 func second(_ int64, err error) error { return err }
 
 // On the loop, SendFile goes through Go, as sendfile's future would.

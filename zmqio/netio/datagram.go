@@ -142,8 +142,13 @@ func (t *DatagramTransport) sendLocked(data []byte, to destination) (taken bool,
 		return false, nil
 	}
 	err = t.sendError(to, syscallError("sendto", err))
-	_, _ = t.loop.CallSoon(func() { t.tell(err) }) // fails only on a loop that is closed
+	t.tellLater(err)
 	return true, err
+}
+
+// tellLater has the loop call tell.
+func (t *DatagramTransport) tellLater(err error) {
+	_, _ = t.loop.CallSoon(func() { t.tell(err) }) // fails only on a loop that is closed
 }
 
 // sendError is opError for a datagram to a destination.

@@ -1,6 +1,6 @@
-// Package netio puts TCP and Unix sockets, plain or with TLS, on the event loop of package
-// zmqio, as asyncio's transports and protocols. They live beside ZeroMQ's, on one loop and on
-// one goroutine.
+// Package netio puts TCP and Unix sockets, plain or with TLS, and sockets of datagrams on the
+// event loop of package zmqio, as asyncio's transports and protocols. They live beside
+// ZeroMQ's, on one loop and on one goroutine.
 //
 // [CreateConnection] connects, [CreateServer] listens, and [CreateTransport] takes a
 // connection that was made elsewhere. Each makes a [Transport], which calls the methods of a
@@ -30,6 +30,15 @@
 // the protocol, as on zmqio's transports. [Transport.WriteContext] waits for room instead.
 // [Transport.WriteEOF] ends one direction; [Transport.Close] flushes, [Transport.Abort] drops.
 //
+// [Transport.SendFile] sends a file with sendfile(2), or by copying.
+//
+// # Datagrams
+//
+// [CreateDatagramEndpoint] makes a [DatagramTransport], of UDP or of Unix sockets, which calls
+// a [DatagramProtocol]. Each datagram stands for itself: errors of the system go to
+// ErrorReceived, and the transport lives on. [DatagramTransport.SendTo] never blocks, and
+// buffers what the system does not take, up to a bound; the marks work as for streams.
+//
 // # TLS
 //
 // With Config.TLS the handshake comes before ConnectionMade, on the goroutine of the creator,
@@ -42,7 +51,27 @@
 // Every method may be called from every goroutine and from every callback. Callbacks run on
 // the loop's goroutine, one at a time and with no lock held, except PauseWriting. What would
 // wait on the loop's goroutine returns zmqio.ErrWouldDeadlock: there, call it in [zmqio.Go].
-// asyncio's sock_recv and its siblings are zmqio.Go with the methods of net.Conn.
+//
+// # Sockets without a protocol
+//
+// asyncio's methods for bare sockets are [zmqio.Go] with a method of package net, on a
+// goroutine that may block:
+//
+//	sock_recv, sock_recv_into            conn.Read(buf)
+//	sock_sendall                         conn.Write(data)
+//	sock_recvfrom, sock_recvfrom_into    packetConn.ReadFrom(buf)
+//	sock_sendto                          packetConn.WriteTo(data, addr)
+//	sock_connect                         dialer.DialContext(ctx, network, address)
+//	sock_accept                          listener.Accept()
+//	sock_sendfile                        io.Copy(conn, file)
+//
+// All but DialContext take a context by deadline:
+//
+//	future := zmqio.Go(ctx, loop, func(ctx context.Context) (int, error) {
+//		stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
+//		defer stop()
+//		return conn.Read(buf)
+//	})
 //
 // # Errors
 //

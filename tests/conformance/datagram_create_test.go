@@ -178,7 +178,9 @@ func TestCreateDatagramEndpointArguments(t *testing.T) {
 func TestCreateDatagramEndpointNoAddrinfo(t *testing.T) {
 	l := endpointLoop(t)
 	for _, cfg := range []netio.DatagramConfig{
-		{Local: "nowhere.invalid:0"}, {Remote: "nowhere.invalid:9"}, {Local: "nowhere.invalid:0", Remote: "127.0.0.1:9"},
+		{Local: "nowhere.invalid:0"},
+		{Remote: "nowhere.invalid:9"},
+		{Local: "nowhere.invalid:0", Remote: "127.0.0.1:9"},
 		{Remote: "nowhere.invalid:9", Broadcast: true},
 	} {
 		_, _, err := netio.CreateDatagramEndpoint(bounded(t), l, noMailbox(t), "udp", cfg)

@@ -238,20 +238,19 @@ func (t *DatagramTransport) receiveLocked(buf []byte) (n int, from net.Addr, fx 
 	if t.state.is(silent) {
 		return 0, nil, 0, nil
 	}
-	var flags int
 	var sa unix.Sockaddr
 	for err = unix.EINTR; err == unix.EINTR; {
-		n, _, flags, sa, err = unix.Recvmsg(int(t.fd), buf, nil, 0)
+		n, sa, err = unix.Recvfrom(int(t.fd), buf, tellLength)
 	}
 	switch {
 	case err == unix.EAGAIN:
 		return 0, nil, 0, nil
 	case err == unix.EBADF, err == unix.ENOTSOCK: // the descriptor is another file's
-		return 0, nil, t.endLocked(t.opError("read", syscallError("recvmsg", err))), nil
+		return 0, nil, t.endLocked(t.opError("read", syscallError("recvfrom", err))), nil
 	case err != nil:
-		return 0, nil, 0, t.opError("read", syscallError("recvmsg", err))
-	case flags&unix.MSG_TRUNC != 0:
-		return 0, nil, 0, t.opError("read", syscallError("recvmsg", unix.EMSGSIZE))
+		return 0, nil, 0, t.opError("read", syscallError("recvfrom", err))
+	case n > len(buf):
+		return 0, nil, 0, t.opError("read", syscallError("recvfrom", unix.EMSGSIZE))
 	}
 	if sender := fromSockaddr(sa); t.from == nil || sender != t.sender {
 		t.sender, t.from = sender, sender.addr()

@@ -48,3 +48,6 @@ func sendfileOnce(to, from int, offset int64, n int) (int, error) {
 		}
 	}
 }
+
+// tellLength has recvfrom(2) return the length of a datagram that does not fit, too.
+const tellLength = unix.MSG_TRUNC

@@ -30,3 +30,6 @@ func keepAlive(int, net.KeepAliveConfig) {}
 
 // sendfileOnce returns ENOSYS: bytes are copied.
 func sendfileOnce(to, from int, offset int64, n int) (int, error) { return 0, unix.ENOSYS }
+
+// tellLength is for Linux: elsewhere a datagram that does not fit is cut.
+const tellLength = 0

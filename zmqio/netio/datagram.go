@@ -30,7 +30,8 @@ type DatagramTransport struct {
 
 	// Guarded by mu of socket.
 	out     letters
-	scratch sockaddr           // for sending
+	scratch sockaddr // for sending, and raw for receiving
+	raw     unix.RawSockaddrAny
 	sender  destination        // of the last datagram received
 	from    net.Addr           // which is the same
 	resting *zmqio.TimerHandle // ends a rest of writing; nil without one
@@ -238,9 +239,9 @@ func (t *DatagramTransport) receiveLocked(buf []byte) (n int, from net.Addr, fx 
 	if t.state.is(silent) {
 		return 0, nil, 0, nil
 	}
-	var sa unix.Sockaddr
+	var sender destination
 	for err = unix.EINTR; err == unix.EINTR; {
-		n, sa, err = unix.Recvfrom(int(t.fd), buf, tellLength)
+		n, sender, err = t.fd.receive(buf, t.family, &t.raw)
 	}
 	switch {
 	case err == unix.EAGAIN:
@@ -252,7 +253,7 @@ func (t *DatagramTransport) receiveLocked(buf []byte) (n int, from net.Addr, fx 
 	case n > len(buf):
 		return 0, nil, 0, t.opError("read", syscallError("recvfrom", unix.EMSGSIZE))
 	}
-	if sender := fromSockaddr(sa); t.from == nil || sender != t.sender {
+	if t.from == nil || sender != t.sender {
 		t.sender, t.from = sender, sender.addr()
 	}
 	return n, t.from, 0, nil

@@ -281,3 +281,27 @@ func BenchmarkSendTo(b *testing.B) {
 		must(b, tr.SendTo(data, to))
 	}
 }
+
+// Receiving over UDP allocates nothing while the sender is the same.
+func TestReceivingAllocates(t *testing.T) {
+	l, _ := newLoop(t)
+	got := 0
+	tr, _, err := CreateDatagramEndpoint(bounded(t), l, func() *counter { return &counter{n: &got} }, "udp4", DatagramConfig{Local: "127.0.0.1:0"})
+	must(t, err)
+	from, err := net.Dial("udp4", tr.LocalAddr().String())
+	must(t, err)
+	defer from.Close()
+	b := make([]byte, 100)
+	do(t, l, func() {
+		if n := testing.AllocsPerRun(1000, func() {
+			if _, err := from.Write(b); err != nil {
+				t.Error(err)
+			}
+			if n, _, err := tr.receive(b); n != len(b) || err != nil {
+				t.Errorf("received %d, %v", n, err)
+			}
+		}); n > 0 {
+			t.Errorf("%.1f allocations a datagram", n)
+		}
+	})
+}

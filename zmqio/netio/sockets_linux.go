@@ -1,8 +1,11 @@
 package netio
 
 import (
+	"encoding/binary"
 	"net"
+	"net/netip"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -49,5 +52,35 @@ func sendfileOnce(to, from int, offset int64, n int) (int, error) {
 	}
 }
 
-// tellLength has recvfrom(2) return the length of a datagram that does not fit, too.
-const tellLength = unix.MSG_TRUNC
+// receive receives a datagram of a socket of the family given. It returns the length, also
+// where that does not fit into buf. raw is memory for the sender: over UDP receive allocates
+// nothing, and takes half the time of unix.Recvfrom.
+func (d descriptor) receive(buf []byte, family int, raw *unix.RawSockaddrAny) (n int, from destination, err error) {
+	if family == unix.AF_UNIX {
+		n, sa, err := unix.Recvfrom(int(d), buf, unix.MSG_TRUNC)
+		return n, fromSockaddr(sa), err
+	}
+	size := uint32(unix.SizeofSockaddrAny)
+	r, _, errno := unix.Syscall6(unix.SYS_RECVFROM, uintptr(d), uintptr(unsafe.Pointer(unsafe.SliceData(buf))), uintptr(len(buf)),
+		unix.MSG_TRUNC, uintptr(unsafe.Pointer(raw)), uintptr(unsafe.Pointer(&size)))
+	if errno != 0 {
+		return 0, from, errno
+	}
+	return int(r), fromRaw(raw), nil
+}
+
+// fromRaw returns the destination that the system has written into raw.
+func fromRaw(raw *unix.RawSockaddrAny) destination {
+	if raw.Addr.Family == unix.AF_INET {
+		in4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw))
+		return destination{ip: netip.AddrPortFrom(netip.AddrFrom4(in4.Addr), bigEndian(in4.Port))}
+	}
+	in6 := (*unix.RawSockaddrInet6)(unsafe.Pointer(raw))
+	ip := netip.AddrFrom16(in6.Addr).Unmap()
+	return destination{ip: netip.AddrPortFrom(ip, bigEndian(in6.Port)), zone: in6.Scope_id}
+}
+
+// bigEndian returns the number whose bytes in memory are those of port, highest first.
+func bigEndian(port uint16) uint16 {
+	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&port))[:])
+}

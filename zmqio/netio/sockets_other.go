@@ -31,5 +31,8 @@ func keepAlive(int, net.KeepAliveConfig) {}
 // sendfileOnce returns ENOSYS: bytes are copied.
 func sendfileOnce(to, from int, offset int64, n int) (int, error) { return 0, unix.ENOSYS }
 
-// tellLength is for Linux: elsewhere a datagram that does not fit is cut.
-const tellLength = 0
+// receive receives a datagram. One that does not fit into buf is cut.
+func (d descriptor) receive(buf []byte, family int, raw *unix.RawSockaddrAny) (n int, from destination, err error) {
+	n, sa, err := unix.Recvfrom(int(d), buf, 0)
+	return n, fromSockaddr(sa), err
+}

@@ -219,17 +219,11 @@ func (c DatagramConfig) open(ctx context.Context, network string) (m datagramMat
 	if network == "unixgram" && c.Local != "" {
 		removeStale(network, c.Local)
 	}
-	var conn net.PacketConn
-	var remote net.Addr
-	switch {
-	case c.Remote == "":
-		lc := net.ListenConfig{Control: c.setOptions}
-		conn, err = lc.ListenPacket(ctx, network, c.Local)
-	case c.Broadcast:
-		conn, remote, err = c.listenFor(ctx, network)
-	default:
-		conn, err = c.dial(ctx, network)
+	open := c.openUDP
+	if network == "unixgram" {
+		open = c.openUnix
 	}
+	conn, remote, err := open(ctx, network)
 	var wrong *net.AddrError
 	if errors.As(err, &wrong) {
 		err = fmt.Errorf("%w: %w", zmqio.ErrInvalidArgument, err)
@@ -260,52 +254,74 @@ func (c DatagramConfig) setOptions(network, address string, raw syscall.RawConn)
 	return c.ListenConfig.Control(network, address, raw)
 }
 
-// listenFor returns a socket that is not connected, and an address of Remote's for it.
-func (c DatagramConfig) listenFor(ctx context.Context, network string) (conn net.PacketConn, remote net.Addr, err error) {
-	remotes, err := resolveUDP(ctx, network, c.Remote)
+// openUnix makes a Unix socket.
+func (c DatagramConfig) openUnix(ctx context.Context, network string) (conn net.PacketConn, remote net.Addr, err error) {
+	if c.Remote == "" {
+		lc := net.ListenConfig{Control: c.setOptions}
+		conn, err = lc.ListenPacket(ctx, network, c.Local)
+		return conn, nil, err
+	}
+	d := net.Dialer{Control: c.setOptions}
+	if c.Local != "" {
+		d.LocalAddr = &net.UnixAddr{Name: c.Local, Net: network}
+	}
+	dialed, err := d.DialContext(ctx, network, c.Remote)
 	if err != nil {
 		return nil, nil, err
 	}
-	lc := net.ListenConfig{Control: c.setOptions}
-	var errs []error
-	for _, a := range remotes {
-		family := "udp6"
-		if a.IP.To4() != nil {
-			family = "udp4"
-		}
-		conn, err := lc.ListenPacket(ctx, family, c.Local)
-		if err == nil {
-			return conn, a, nil
-		}
-		errs = append(errs, err)
-	}
-	return nil, nil, joined(errs)
+	return dialed.(net.PacketConn), nil, nil
 }
 
-// dial returns a socket that is connected to Remote.
-func (c DatagramConfig) dial(ctx context.Context, network string) (net.PacketConn, error) {
-	d := net.Dialer{Control: c.setOptions}
-	locals := []net.Addr{nil}
-	switch {
-	case c.Local == "":
-	case network == "unixgram":
-		locals[0] = &net.UnixAddr{Name: c.Local, Net: network}
-	default:
-		found, err := resolveUDP(ctx, network, c.Local)
-		if err != nil {
-			return nil, err
-		}
-		locals = locals[:0]
-		for _, a := range found {
-			locals = append(locals, a)
+// openUDP makes a UDP socket. remote is for one that is not connected and has a peer.
+func (c DatagramConfig) openUDP(ctx context.Context, network string) (conn net.PacketConn, remote net.Addr, err error) {
+	locals := []*net.UDPAddr{{}}
+	if c.Local != "" {
+		if locals, err = resolveUDP(ctx, network, c.Local); err != nil {
+			return nil, nil, err
 		}
 	}
+	listen := func(network string) (net.PacketConn, error) {
+		lc := net.ListenConfig{Control: c.setOptions}
+		return first(locals, func(a *net.UDPAddr) (net.PacketConn, error) { return lc.ListenPacket(ctx, network, a.String()) })
+	}
+	switch {
+	case c.Remote == "":
+		conn, err = listen(network)
+	case c.Broadcast:
+		var remotes []*net.UDPAddr
+		if remotes, err = resolveUDP(ctx, network, c.Remote); err != nil {
+			return nil, nil, err
+		}
+		conn, err = first(remotes, func(a *net.UDPAddr) (net.PacketConn, error) {
+			remote = a
+			if a.IP.To4() != nil {
+				return listen("udp4")
+			}
+			return listen("udp6")
+		})
+	default:
+		conn, err = first(locals, func(a *net.UDPAddr) (net.PacketConn, error) {
+			d := net.Dialer{Control: c.setOptions}
+			if c.Local != "" {
+				d.LocalAddr = a
+			}
+			dialed, err := d.DialContext(ctx, network, c.Remote)
+			if err != nil {
+				return nil, err
+			}
+			return dialed.(net.PacketConn), nil
+		})
+	}
+	return conn, remote, err
+}
+
+// first returns what open does for the first address with which it succeeds.
+func first(addrs []*net.UDPAddr, open func(*net.UDPAddr) (net.PacketConn, error)) (net.PacketConn, error) {
 	var errs []error
-	for _, a := range locals {
-		d.LocalAddr = a
-		conn, err := d.DialContext(ctx, network, c.Remote)
+	for _, a := range addrs {
+		conn, err := open(a)
 		if err == nil {
-			return conn.(net.PacketConn), nil
+			return conn, nil
 		}
 		errs = append(errs, err)
 	}

@@ -65,7 +65,10 @@ type DatagramConfig struct {
 // asyncio: create_datagram_endpoint
 func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network string, cfg DatagramConfig) (*DatagramTransport, P, error) {
 	var p, zero P
-	t, err := createEndpoint(ctx, l, factory == nil, network, cfg, func() (DatagramProtocol, error) {
+	if factory == nil {
+		return nil, zero, invalid("nil protocol factory")
+	}
+	t, err := createEndpoint(ctx, l, network, cfg, func() (DatagramProtocol, error) {
 		var err error
 		p, err = produce(l, factory)
 		return p, err
@@ -76,14 +79,13 @@ func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.Ev
 	return t, p, nil
 }
 
-func createEndpoint(ctx context.Context, l *zmqio.EventLoop, noFactory bool, network string, cfg DatagramConfig, produce func() (DatagramProtocol, error)) (*DatagramTransport, error) {
+// createEndpoint is CreateDatagramEndpoint. produce makes the protocol.
+func createEndpoint(ctx context.Context, l *zmqio.EventLoop, network string, cfg DatagramConfig, produce func() (DatagramProtocol, error)) (*DatagramTransport, error) {
 	switch {
 	case ctx == nil:
 		return nil, invalid("nil context")
 	case l == nil:
 		return nil, invalid("nil event loop")
-	case noFactory:
-		return nil, invalid("nil protocol factory")
 	}
 	if err := cfg.check(network); err != nil {
 		return nil, err
@@ -202,6 +204,7 @@ type datagramMaterial struct {
 	file          os.FileInfo
 }
 
+// create makes a transport that does not live yet.
 func (m datagramMaterial) create(l *zmqio.EventLoop, cfg DatagramConfig) *DatagramTransport {
 	t := &DatagramTransport{
 		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer)},

@@ -304,7 +304,8 @@ func TestNetServerIsRefusedByAsyncio(t *testing.T) {
 		"another name":      {[]string{certs.trust(), "name=other.example"}, certs.serverConfig(), []string{"SSLCertVerificationError"}},
 		// With TLS 1.3 the client learns of it when it reads.
 		"no certificate": {
-			[]string{certs.trust(), "name=" + serverName}, certs.demandingConfig(),
+			[]string{certs.trust(), "name=" + serverName},
+			certs.demandingConfig(),
 			[]string{"SSLError", "ConnectionResetError", "IncompleteReadError", "BrokenPipeError"},
 		},
 	} {

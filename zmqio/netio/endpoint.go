@@ -93,7 +93,7 @@ func createEndpoint(ctx context.Context, l *zmqio.EventLoop, network string, cfg
 	if l.InLoop() && (needsLookup(cfg.Local) || needsLookup(cfg.Remote)) && network != "unixgram" {
 		return nil, zmqio.ErrWouldDeadlock
 	}
-	m, err := cfg.open(ctx, network)
+	m, err := cfg.open(ctx, l.Resolver(), network)
 	if err != nil {
 		return nil, err
 	}
@@ -214,19 +214,21 @@ func (m datagramMaterial) create(l *zmqio.EventLoop, cfg DatagramConfig) *Datagr
 	return t
 }
 
-// open makes the socket, or takes Conn.
-func (c DatagramConfig) open(ctx context.Context, network string) (m datagramMaterial, err error) {
+// open makes the socket, or takes Conn. resolver looks names up.
+func (c DatagramConfig) open(ctx context.Context, resolver *net.Resolver, network string) (m datagramMaterial, err error) {
 	if c.Conn != nil {
 		return takeConn(c.Conn, nil)
 	}
 	if network == "unixgram" && c.Local != "" {
 		removeStale(network, c.Local)
 	}
-	open := c.openUDP
+	var conn net.PacketConn
+	var remote net.Addr
 	if network == "unixgram" {
-		open = c.openUnix
+		conn, err = c.openUnix(ctx, network)
+	} else {
+		conn, remote, err = c.openUDP(ctx, resolver, network)
 	}
-	conn, remote, err := open(ctx, network)
 	var wrong *net.AddrError
 	if errors.As(err, &wrong) {
 		err = fmt.Errorf("%w: %w", zmqio.ErrInvalidArgument, err)
@@ -258,11 +260,10 @@ func (c DatagramConfig) setOptions(network, address string, raw syscall.RawConn)
 }
 
 // openUnix makes a Unix socket.
-func (c DatagramConfig) openUnix(ctx context.Context, network string) (conn net.PacketConn, remote net.Addr, err error) {
+func (c DatagramConfig) openUnix(ctx context.Context, network string) (net.PacketConn, error) {
 	if c.Remote == "" {
 		lc := net.ListenConfig{Control: c.setOptions}
-		conn, err = lc.ListenPacket(ctx, network, c.Local)
-		return conn, nil, err
+		return lc.ListenPacket(ctx, network, c.Local)
 	}
 	d := net.Dialer{Control: c.setOptions}
 	if c.Local != "" {
@@ -270,16 +271,16 @@ func (c DatagramConfig) openUnix(ctx context.Context, network string) (conn net.
 	}
 	dialed, err := d.DialContext(ctx, network, c.Remote)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return dialed.(net.PacketConn), nil, nil
+	return dialed.(net.PacketConn), nil
 }
 
 // openUDP makes a UDP socket. remote is for one that is not connected and has a peer.
-func (c DatagramConfig) openUDP(ctx context.Context, network string) (conn net.PacketConn, remote net.Addr, err error) {
+func (c DatagramConfig) openUDP(ctx context.Context, resolver *net.Resolver, network string) (conn net.PacketConn, remote net.Addr, err error) {
 	locals := []*net.UDPAddr{{}}
 	if c.Local != "" {
-		if locals, err = resolveUDP(ctx, network, c.Local); err != nil {
+		if locals, err = resolveUDP(ctx, resolver, network, c.Local); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -292,7 +293,7 @@ func (c DatagramConfig) openUDP(ctx context.Context, network string) (conn net.P
 		conn, err = listen(network)
 	case c.Broadcast:
 		var remotes []*net.UDPAddr
-		if remotes, err = resolveUDP(ctx, network, c.Remote); err != nil {
+		if remotes, err = resolveUDP(ctx, resolver, network, c.Remote); err != nil {
 			return nil, nil, err
 		}
 		conn, err = first(remotes, func(a *net.UDPAddr) (net.PacketConn, error) {
@@ -304,7 +305,7 @@ func (c DatagramConfig) openUDP(ctx context.Context, network string) (conn net.P
 		})
 	default:
 		conn, err = first(locals, func(a *net.UDPAddr) (net.PacketConn, error) {
-			d := net.Dialer{Control: c.setOptions}
+			d := net.Dialer{Control: c.setOptions, Resolver: resolver}
 			if c.Local != "" {
 				d.LocalAddr = a
 			}
@@ -332,19 +333,19 @@ func first(addrs []*net.UDPAddr, open func(*net.UDPAddr) (net.PacketConn, error)
 }
 
 // resolveUDP returns the addresses that an address stands for: at least one.
-func resolveUDP(ctx context.Context, network, address string) ([]*net.UDPAddr, error) {
+func resolveUDP(ctx context.Context, resolver *net.Resolver, network, address string) ([]*net.UDPAddr, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
 		return nil, err
 	}
-	port, err := net.DefaultResolver.LookupPort(ctx, "udp", service)
+	port, err := resolver.LookupPort(ctx, "udp", service)
 	if err != nil {
 		return nil, err
 	}
 	if host == "" {
 		return []*net.UDPAddr{{Port: port}}, nil
 	}
-	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip"+network[len("udp"):], host)
+	ips, err := resolver.LookupNetIP(ctx, "ip"+network[len("udp"):], host)
 	if err != nil {
 		return nil, &net.OpError{Op: "dial", Net: network, Err: err}
 	}

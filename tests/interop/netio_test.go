@@ -118,8 +118,13 @@ func (e *echoer) DataReceived(data []byte) {
 	}
 	cfg := e.upgrade
 	e.upgrade = nil
+	_ = e.t.PauseReading() // or the peer's handshake would be taken for data
 	_ = e.t.Write([]byte("go on\n"))
-	go func() { _ = e.t.StartTLS(context.Background(), cfg, true) }() // if it fails the peer says why
+	go func() {
+		if e.t.StartTLS(context.Background(), cfg, true) == nil { // else the peer says why
+			_ = e.t.ResumeReading()
+		}
+	}()
 }
 
 func (e *echoer) EOFReceived() (keepOpen bool) {

@@ -169,7 +169,11 @@ func adopt(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, con
 		return nil, err
 	}
 	m.setStream(secured)
-	var t *Transport
+	return m.launch(ctx, l, factory, cfg)
+}
+
+// launch makes a transport, on the loop. If it fails, the descriptor is closed, or about to be.
+func (m *material) launch(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg Config) (t *Transport, err error) {
 	var taken bool
 	err = l.Do(ctx, func() error {
 		taken = true
@@ -178,7 +182,7 @@ func adopt(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, con
 		return err
 	})
 	if !taken {
-		m.fd.close()
+		m.close()
 	}
 	return t, err
 }
@@ -188,6 +192,12 @@ type material struct {
 	fd            descriptor
 	stream        stream
 	local, remote net.Addr
+	pipe          *pipe // nil without one
+}
+
+func (m *material) close() {
+	m.pipe.giveBack(m.fd)
+	m.fd.close()
 }
 
 // setStream makes secured the stream; nil is the descriptor.
@@ -203,10 +213,13 @@ func (m *material) setStream(secured *tlsStream) {
 // descriptor is closed, or about to be. server may be nil. Loop goroutine only.
 func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Config, server *Server) (*Transport, error) {
 	t := &Transport{
-		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer)},
+		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer), pipe: m.pipe},
 		server: server, stream: m.stream, shutdownTimeout: cfg.shutdownTimeout(), noCopying: cfg.NoCopying,
 	}
 	t.kind = t
+	if t.pipe.is(toRead) {
+		t.flow.Stop(t.refusalLocked())
+	}
 	err := t.live(func() error {
 		p, err := produce(l, factory)
 		if err == nil {

@@ -1,6 +1,6 @@
-// Package netio puts TCP and Unix sockets, plain or with TLS, and sockets of datagrams on the
-// event loop of package zmqio, as asyncio's transports and protocols. They live beside
-// ZeroMQ's, on one loop and on one goroutine.
+// Package netio puts TCP and Unix sockets, plain or with TLS, sockets of datagrams, pipes and
+// terminals on the event loop of package zmqio, as asyncio's transports and protocols. They live
+// beside ZeroMQ's, on one loop and on one goroutine.
 //
 // [CreateConnection] connects, [CreateServer] listens, and [CreateTransport] takes a
 // connection that was made elsewhere. Each makes a [Transport], which calls the methods of a
@@ -46,6 +46,12 @@
 // the handshake TLS takes no goroutine. Close sends close_notify and waits for that of the
 // peer, for Config.ShutdownTimeout.
 //
+// # Pipes
+//
+// [ConnectReadPipe] and [ConnectWritePipe] make a Transport of one direction: of a FIFO, a
+// stream socket or a character device. A terminal takes one for each direction. Package
+// subprocess makes them for the standard streams of children.
+//
 // # Goroutines
 //
 // Every method may be called from every goroutine and from every callback. Callbacks run on
@@ -75,8 +81,9 @@
 //
 // # Errors
 //
-// Errors of the system are *net.OpError, as package net makes them: errors.Is finds the
-// syscall.Errno and the sentinels of package net, and those of package zmqio and this one.
+// Errors of the system are *net.OpError, as package net makes them, and of a pipe
+// *os.PathError: errors.Is finds the syscall.Errno and the sentinels of packages net and os, and
+// those of package zmqio and this one.
 //
 // # What it costs
 //

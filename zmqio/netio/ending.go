@@ -145,6 +145,7 @@ func (t *socket) lose() {
 // leave closes the descriptor and leaves the loop. Loop goroutine only.
 func (t *socket) leave() {
 	t.mu.Lock()
+	t.pipe.giveBack(t.fd)
 	t.fd.close()
 	t.mu.Unlock()
 	t.kind.left()

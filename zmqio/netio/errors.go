@@ -9,8 +9,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Errors that are netio's own. They come inside a *net.OpError; use errors.Is. The others are
-// those of package zmqio and of package net.
+// Errors that are netio's own. They come inside a *net.OpError, or of a pipe an *os.PathError;
+// use errors.Is. The others are those of package zmqio and of package net.
 var (
 	// ErrWriteEOF refuses to write after WriteEOF.
 	ErrWriteEOF = errors.New("netio: write after WriteEOF")
@@ -33,8 +33,12 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
 }
 
-// opError returns the error of an operation of t as package net makes it.
+// opError returns the error of an operation of t as package net makes it, or of a pipe as
+// package os does.
 func (t *socket) opError(op string, err error) error {
+	if t.pipe != nil {
+		return &os.PathError{Op: op, Path: t.pipe.name, Err: err}
+	}
 	return &net.OpError{Op: op, Net: t.local.Network(), Source: t.local, Addr: t.remote, Err: err}
 }
 

@@ -9,8 +9,8 @@ import (
 
 // PauseReading stops calls of DataReceived, until ResumeReading. What has been read already
 // is held. Off the loop, a call that is just starting there may still come. Bytes wait in the
-// system, and once its buffers are full with the peer. The errors are zmqio.ErrAlreadyPaused
-// and zmqio.ErrTransportClosed.
+// system, and once its buffers are full with the peer. The errors are zmqio.ErrAlreadyPaused,
+// zmqio.ErrTransportClosed, and errors.ErrUnsupported for a pipe that is written.
 //
 // asyncio: pause_reading
 func (t *Transport) PauseReading() error {
@@ -23,6 +23,8 @@ func (t *Transport) PauseReading() error {
 
 func (t *Transport) pauseReadingLocked() (flow.Effects, error) {
 	switch {
+	case t.pipe.is(toWrite):
+		return 0, t.opError("read", errWriteOnly)
 	case t.state.is(closing):
 		return 0, zmqio.ErrTransportClosed
 	case t.state.is(userPaused):
@@ -33,7 +35,8 @@ func (t *Transport) pauseReadingLocked() (flow.Effects, error) {
 }
 
 // ResumeReading ends what PauseReading began. It does nothing on a closed transport, and
-// returns zmqio.ErrNotPaused on one that is not paused.
+// returns zmqio.ErrNotPaused on one that is not paused, and errors.ErrUnsupported for a pipe
+// that is written.
 //
 // asyncio: resume_reading
 func (t *Transport) ResumeReading() error {
@@ -46,6 +49,8 @@ func (t *Transport) ResumeReading() error {
 
 func (t *Transport) resumeReadingLocked() (flow.Effects, error) {
 	switch {
+	case t.pipe.is(toWrite):
+		return 0, t.opError("read", errWriteOnly)
 	case t.state.is(closing):
 		return 0, nil
 	case !t.state.is(userPaused):
@@ -69,17 +74,22 @@ func (t *Transport) readHeldLocked() {
 	}
 }
 
-// IsReading reports whether the transport is neither closing nor paused by PauseReading.
+// IsReading reports whether the transport is neither closing nor paused by PauseReading. A
+// pipe that is written is not reading.
 //
 // asyncio: is_reading
 func (t *Transport) IsReading() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return !t.state.is(closing | userPaused)
+	return !t.state.is(closing|userPaused) && !t.pipe.is(toWrite)
 }
 
 // readReady reads once, and delivers what came. Loop goroutine only.
 func (t *Transport) readReady() {
+	if t.pipe.is(toWrite) {
+		t.readerReady()
+		return
+	}
 	b := takeBlock()
 	defer blocks.Put(b) // also after runtime.Goexit
 	for t.readInto(b[:]) {

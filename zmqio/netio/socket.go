@@ -15,6 +15,7 @@ type socket struct {
 	kind          kind // the transport
 	loop          *zmqio.EventLoop
 	local, remote net.Addr
+	pipe          *pipe // nil of what goes in both directions
 
 	// mu is the only lock of a transport. It is held during system calls, which do not
 	// block, and taken before those of the loop. No callback is called with it held.
@@ -104,10 +105,14 @@ func (t *socket) RemoteAddr() net.Addr { return t.remote }
 //
 //   - "sockname" is LocalAddr.
 //   - "peername" is RemoteAddr, where there is one.
+//   - "pipe" is the name of a pipe's file. A pipe has no other of these.
 //
 // asyncio: get_extra_info
 func (t *socket) ExtraInfo(name string, def any) any {
 	switch {
+	case t.pipe != nil && name == "pipe":
+		return t.pipe.name
+	case t.pipe != nil:
 	case name == "sockname":
 		return t.local
 	case name == "peername" && t.remote != nil:
@@ -122,7 +127,12 @@ func (t *socket) text(name, more string) string {
 	s := t.state
 	t.mu.Unlock()
 	text := fmt.Sprintf("<%s %s %v", name, t.local.Network(), t.local)
-	if t.remote != nil {
+	switch {
+	case t.pipe.is(toRead):
+		text = fmt.Sprintf("<%s pipe from %s", name, t.pipe.name)
+	case t.pipe != nil:
+		text = fmt.Sprintf("<%s pipe to %s", name, t.pipe.name)
+	case t.remote != nil:
 		text += fmt.Sprintf("->%v", t.remote)
 	}
 	text += more
@@ -159,6 +169,7 @@ func (t *socket) live(produce func() error, made func()) (err error) {
 		case settled:
 			t.end(err)
 		default:
+			t.pipe.giveBack(t.fd)
 			t.fd.close()
 		}
 	}()

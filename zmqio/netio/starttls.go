@@ -25,7 +25,7 @@ import (
 //
 // StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it
 // fails, the transport ends with that error. The others are zmqio.ErrInvalidArgument, also for
-// a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF,
+// a pipe and for a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF,
 // ErrSendFile, and zmqio.ErrWouldDeadlock on the loop's own goroutine: there, call it in zmqio.Go.
 //
 // asyncio: start_tls
@@ -77,6 +77,8 @@ func (t *Transport) startSecuringLocked(cancel context.CancelCauseFunc) (*securi
 		return nil, 0, t.opError("handshake", ErrWriteEOF)
 	case t.state.is(filing):
 		return nil, 0, t.opError("handshake", ErrSendFile)
+	case t.pipe != nil:
+		return nil, 0, invalid("%v is a pipe", t.remote)
 	case secure || t.state.is(starting):
 		return nil, 0, invalid("%v has TLS, or is about to", t.remote)
 	}

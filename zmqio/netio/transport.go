@@ -9,10 +9,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// A Transport is a stream socket on an event loop, plain or with TLS. It is made by
-// CreateConnection, CreateTransport or a Server, and calls the methods of its Protocol. Its
-// own methods may be called from every goroutine and from every callback. Those of a zero
-// Transport panic.
+// A Transport is a stream socket on an event loop, plain or with TLS, or one direction of a
+// pipe or a terminal. It is made by CreateConnection, CreateTransport, ConnectReadPipe,
+// ConnectWritePipe or a Server, and calls the methods of its Protocol. Its own methods may be
+// called from every goroutine and from every callback. Those of a zero Transport panic.
 //
 // asyncio: Transport
 type Transport struct {
@@ -35,6 +35,7 @@ type Transport struct {
 //
 //   - "sockname" is LocalAddr.
 //   - "peername" is RemoteAddr.
+//   - "pipe" is the name of a pipe's file. A pipe has no other of these.
 //   - "tls_connection_state" is the tls.ConnectionState of a transport with TLS. It has what
 //     asyncio tells under "ssl_object", "peercert" and "cipher".
 //
@@ -84,8 +85,12 @@ func (t *Transport) stateNow() state {
 	return t.state
 }
 
-// wantsReadLocked reports whether to read what comes. Caller holds t.mu.
+// wantsReadLocked reports whether to read what comes, or to notice that it can be read. Caller
+// holds t.mu.
 func (t *Transport) wantsReadLocked() bool {
+	if t.pipe.is(toWrite) {
+		return t.pipe.notices && !t.state.is(unmade|closed)
+	}
 	return !t.state.is(silent) || t.state&(draining|peerEnded|closed) == draining
 }
 

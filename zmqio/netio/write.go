@@ -15,7 +15,8 @@ import (
 //
 // The errors are zmqio.ErrTransportClosed after Close, ErrWriteEOF after WriteEOF,
 // ErrSendFile while SendFile is in progress, zmqio.ErrBufferFull, for which nothing of b is
-// sent, and those of the system. These end the transport, and ConnectionLost gets them too.
+// sent, errors.ErrUnsupported for a pipe that is read, and those of the system. These end the
+// transport, and ConnectionLost gets them too.
 //
 // asyncio: write
 func (t *Transport) Write(b []byte) error {
@@ -156,6 +157,8 @@ func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 // refusalLocked returns why nothing more is accepted. Caller holds t.mu.
 func (t *Transport) refusalLocked() error {
 	switch {
+	case t.pipe.is(toRead):
+		return t.opError("write", errReadOnly)
 	case t.state.is(closing):
 		return t.errClosed("write")
 	case t.state.is(eofWanted):
@@ -285,7 +288,8 @@ func (t *socket) resume() {
 
 // WriteEOF ends the stream in the direction to the peer, after what is buffered. Reading
 // goes on. It may be repeated. The errors are zmqio.ErrTransportClosed after Close, and
-// errors.ErrUnsupported with TLS, where neither side can go on without the other.
+// errors.ErrUnsupported for a pipe that is read and with TLS, where neither side can go on
+// without the other. A pipe that is written has no other direction, so that WriteEOF is Close.
 //
 // asyncio: write_eof
 func (t *Transport) WriteEOF() error {
@@ -298,6 +302,10 @@ func (t *Transport) WriteEOF() error {
 
 func (t *Transport) writeEOFLocked() (flow.Effects, error) {
 	switch {
+	case t.pipe.is(toRead):
+		return 0, t.opError("close", errReadOnly)
+	case t.pipe.is(toWrite):
+		return t.closeLocked(), nil
 	case t.state.is(closing):
 		return 0, t.errClosed("close")
 	case !t.canWriteEOFLocked():
@@ -308,7 +316,8 @@ func (t *Transport) writeEOFLocked() (flow.Effects, error) {
 	return t.settleLocked(), nil
 }
 
-// CanWriteEOF reports whether WriteEOF is supported: not with TLS.
+// CanWriteEOF reports whether WriteEOF is supported: not with TLS, and not for a pipe that is
+// read.
 //
 // asyncio: can_write_eof
 func (t *Transport) CanWriteEOF() bool {
@@ -319,7 +328,7 @@ func (t *Transport) CanWriteEOF() bool {
 
 func (t *Transport) canWriteEOFLocked() bool {
 	_, secure := t.stream.(*tlsStream)
-	return !secure && !t.state.is(starting)
+	return !secure && !t.state.is(starting) && !t.pipe.is(toRead)
 }
 
 // SetWriteBufferLimits sets the marks, in bytes, at which the protocol is paused and resumed.

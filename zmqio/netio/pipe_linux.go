@@ -1,0 +1,27 @@
+package netio
+
+import (
+	"strconv"
+
+	"golang.org/x/sys/unix"
+)
+
+// isTerminal reports whether fd is a terminal, or the master of a pseudo-terminal.
+func isTerminal(fd int) bool {
+	_, err := unix.IoctlGetTermios(fd, unix.TCGETS)
+	return err == nil
+}
+
+// isMaster reports whether fd is the master of a pseudo-terminal.
+func isMaster(fd int) bool {
+	_, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	return err == nil
+}
+
+// reopen opens the file of fd once more.
+func reopen(fd, flags int) (int, error) {
+	return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags, 0)
+}
+
+// replace makes to the file of from.
+func replace(from, to int) error { return unix.Dup3(from, to, 0) }

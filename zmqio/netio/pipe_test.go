@@ -1,0 +1,78 @@
+package netio
+
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func isBlocking(t testing.TB, fd int) bool {
+	t.Helper()
+	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
+	must(t, err)
+	return flags&unix.O_NONBLOCK == 0
+}
+
+// An open file that cannot be opened again is made not to block. The last transport on it
+// makes it block again.
+func TestBorrowedDeviceIsGivenBack(t *testing.T) {
+	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0) // opening it again may be more
+	must(t, err)
+	defer unix.Close(fd)
+	r := &pipe{way: toRead, device: 1}
+	w := &pipe{way: toWrite, device: 1}
+	in, err := r.open(fd)
+	must(t, err)
+	defer in.close()
+	out, err := w.open(fd)
+	must(t, err)
+	defer out.close()
+	if isBlocking(t, fd) {
+		t.Error("the open file blocks while transports use it")
+	}
+	r.giveBack(in)
+	if isBlocking(t, fd) {
+		t.Error("the open file blocks while another transport uses it")
+	}
+	w.giveBack(out)
+	if !isBlocking(t, fd) {
+		t.Error("the open file was not given back")
+	}
+	if len(borrowed.users) != 0 {
+		t.Errorf("still counted: %v", borrowed.users)
+	}
+}
+
+// What did not block before is left so.
+func TestOpenFileThatDoesNotBlock(t *testing.T) {
+	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	must(t, err)
+	defer unix.Close(fd)
+	p := &pipe{way: toRead, device: 1}
+	own, err := p.open(fd)
+	must(t, err)
+	defer own.close()
+	p.giveBack(own)
+	if isBlocking(t, fd) {
+		t.Error("the open file blocks")
+	}
+}
+
+// A standard stream becomes /dev/null, so that its number is no other file's.
+func TestStandardStreamBecomesNull(t *testing.T) {
+	r, w, err := os.Pipe()
+	must(t, err)
+	defer r.Close()
+	defer w.Close()
+	must(t, control(r, func(fd int) error {
+		replaceByNull(fd)
+		return nil
+	}))
+	if n, err := r.Read(make([]byte, 1)); n != 0 || err == nil {
+		t.Errorf("read %d, %v", n, err)
+	}
+	if _, err := w.Write([]byte("x")); err == nil {
+		t.Error("the pipe still has a reader")
+	}
+}

@@ -27,7 +27,8 @@ import (
 //   - Process.Signal and Process.Kill may be used until the handler is called, and
 //     Process.Release when the Process is no longer needed.
 //
-// Where Wait is wanted all the same, call it in [Go] and use no watcher.
+// Where Wait is wanted all the same, call it in [Go] and use no watcher. Children of package
+// subprocess need no watcher, and must not be given to one.
 //
 // All methods may be called from every goroutine, and from handlers.
 //

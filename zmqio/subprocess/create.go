@@ -1,0 +1,148 @@
+package subprocess
+
+import (
+	"context"
+	"os/exec"
+
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/netio"
+)
+
+// Exec starts the program name with args, as exec.Command does, and makes a transport of the
+// child, with the protocol that factory returns.
+//
+// The program is started on the calling goroutine, which waits for that. Then factory and
+// ConnectionMade are called on the loop, and Exec returns. If it fails before, no protocol is
+// made. Exec waits for the loop, and ctx bounds that alone: the end of ctx does not end a
+// child that Exec has returned. While no goroutine runs the loop, factory and ConnectionMade
+// are called on the calling goroutine. On the loop's own goroutine Exec holds the loop up while
+// the program is started.
+//
+// The errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, those of Setup, of os.Pipe and
+// of exec.Cmd.Start, and a *zmqio.PanicError of factory. A child that was started is then
+// killed.
+//
+// asyncio: subprocess_exec
+func Exec[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, cfg Config, name string, args ...string) (*Transport, P, error) {
+	return typed(factory, func(factory func() Protocol) (*Transport, error) {
+		return run(ctx, l, factory, cfg, exec.Command(name, args...))
+	})
+}
+
+// Shell is Exec for a command that /bin/sh interprets. There $1 is the first of args, and so
+// on, which need no quoting.
+//
+// asyncio: subprocess_shell
+func Shell[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, cfg Config, command string, args ...string) (*Transport, P, error) {
+	return Exec(ctx, l, factory, cfg, "/bin/sh", append([]string{"-c", command, "sh"}, args...)...)
+}
+
+// typed calls create with a factory of the interface's type, and returns the protocol in its
+// own type.
+func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transport, error)) (*Transport, P, error) {
+	var zero P
+	var general func() Protocol
+	p := new(P)
+	if factory != nil {
+		general = func() Protocol {
+			*p = factory()
+			return *p
+		}
+	}
+	t, err := create(general)
+	if err != nil {
+		return nil, zero, err // and p may be in use still
+	}
+	return t, *p, nil
+}
+
+func run(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg Config, cmd *exec.Cmd) (t *Transport, err error) {
+	switch {
+	case ctx == nil:
+		return nil, invalid("nil context")
+	case l == nil:
+		return nil, invalid("nil event loop")
+	case factory == nil:
+		return nil, invalid("nil protocol factory")
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
+	case l.IsClosed():
+		return nil, zmqio.ErrLoopClosed
+	}
+	c, err := start(cmd, cfg)
+	if err != nil {
+		return nil, err
+	}
+	taken := false
+	err = l.Do(ctx, func() error {
+		taken = true
+		var err error
+		t, err = c.create(l, factory)
+		return err
+	})
+	if !taken {
+		c.abandon()
+	}
+	return t, err
+}
+
+// create makes a transport of the child and calls ConnectionMade. If it fails, the child is
+// killed. Loop goroutine only.
+func (c *child) create(l *zmqio.EventLoop, factory func() Protocol) (*Transport, error) {
+	t := &Transport{loop: l, child: c, pid: c.cmd.Process.Pid, exited: make(chan struct{})}
+	made := false
+	defer func() { // also after runtime.Goexit
+		if !made {
+			t.eachPipe((*netio.Transport).Abort)
+			c.abandon()
+		}
+	}()
+	p, err := produce(l, factory)
+	if err != nil {
+		return nil, err
+	}
+	t.SetProtocol(p)
+	for fd, f := range c.ours {
+		if f == nil {
+			continue
+		}
+		connect := netio.ConnectReadPipe[*pipe]
+		if fd == 0 {
+			connect = netio.ConnectWritePipe[*pipe]
+		}
+		factory := func() *pipe { return &pipe{t: t, fd: fd} }
+		if t.pipes[fd], _, err = connect(context.Background(), l, factory, f); err != nil {
+			return nil, err
+		}
+		t.open++
+	}
+	if t.residence, err = l.Adopt(t); err != nil { // it can be ended from here on
+		return nil, err
+	}
+	made = true
+	returned := false
+	defer func() {
+		t.await()
+		if !returned { // but called runtime.Goexit
+			_ = t.Abort()
+		}
+	}()
+	t.callback("ConnectionMade", p, func() { p.ConnectionMade(t) })
+	returned = true
+	return t, nil
+}
+
+// produce calls factory. A panic goes to the exception handler, and is the error.
+func produce(l *zmqio.EventLoop, factory func() Protocol) (p Protocol, err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			p := zmqio.NewPanicError(v)
+			err = p
+			l.CallExceptionHandler(zmqio.ExceptionContext{Message: "protocol factory panicked", Err: p, Stack: p.Stack})
+		}
+	}()
+	if p = factory(); isNil(p) {
+		return nil, invalid("the protocol factory returned a nil %T", p)
+	}
+	return p, nil
+}

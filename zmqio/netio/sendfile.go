@@ -101,6 +101,8 @@ func (t *Transport) startSending(s *sending) error {
 func (t *Transport) startSendingLocked(s *sending) (flow.Effects, error) {
 	_, secure := t.stream.(*tlsStream)
 	switch {
+	case t.pipe.is(toRead):
+		return 0, t.opError("sendfile", errReadOnly)
 	case t.state.is(closing):
 		return 0, t.errClosed("sendfile")
 	case t.state.is(eofWanted):

@@ -91,7 +91,7 @@ func declaredTests(t *testing.T) map[string]bool {
 	t.Helper()
 	tests := make(map[string]bool)
 	declaration := regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
-	for _, dir := range []string{"", "zmqio", "zmqio/netio", "zmqio/internal/reactor", "zmqio/internal/poll", "zmqio/internal/sock"} {
+	for _, dir := range []string{"", "zmqio", "zmqio/netio", "zmqio/subprocess", "tests/fault", "zmqio/internal/reactor", "zmqio/internal/poll", "zmqio/internal/sock"} {
 		pkg, pattern := "", "*_test.go"
 		if dir != "" {
 			pkg, pattern = filepath.Base(dir), filepath.Join("../..", dir, "*_test.go")

@@ -5,7 +5,7 @@
 //	pubsub       a publisher that waits for slow subscribers instead of dropping
 //	broker       requests go to the worker that was idle for longest; SIGTERM drains
 //	httpgateway  HTTP requests become requests to ZeroMQ servers
-//	gateway      the lines of TCP clients are published, on one loop; SIGTERM loses none
+//	gateway      lines of TCP clients, a child and a file are published, on one loop; SIGTERM loses none
 //	service      a server, and its test with package zmqiotest
 //	curve        a service for the clients of an allow-list, which may change while it runs
 //	kvevents     the KV-cache events of a vLLM server, with those missed replayed

@@ -124,11 +124,18 @@ func (s *Server) admit(m *material, secured *tlsStream) {
 
 // shake shakes hands with a client, on a goroutine of its own.
 func (s *Server) shake(m *material) {
-	secured, err := s.shakeHands(m)
-	if _, failed := s.loop.CallSoon(func() { s.shaken(m, secured, err) }); failed != nil { // the loop is closed
-		m.fd.close()
-		s.arrived()
-	}
+	var secured *tlsStream
+	err := zmqio.ErrGoexit // unless shakeHands returns: it calls functions of the tls.Config
+	defer func() {
+		if v := recover(); v != nil {
+			err = zmqio.NewPanicError(v)
+		}
+		if _, failed := s.loop.CallSoon(func() { s.shaken(m, secured, err) }); failed != nil { // the loop is closed
+			m.fd.close()
+			s.arrived()
+		}
+	}()
+	secured, err = s.shakeHands(m)
 }
 
 func (s *Server) shakeHands(m *material) (*tlsStream, error) {

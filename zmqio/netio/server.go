@@ -71,6 +71,7 @@ type Server struct {
 // and the *net.OpError of package net, which names the address.
 //
 // A TLS handshake that fails goes to the exception handler, unless the peer has just gone. So
+// does a panic of a function of Config.TLS, as a *zmqio.PanicError, and runtime.Goexit. So
 // does accepting without a descriptor or memory to spare: the listener then pauses for a
 // second.
 //

@@ -24,12 +24,13 @@ import (
 // handshake is not taken for data. It calls StartTLS off the loop, and ResumeReading then.
 //
 // StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it
-// fails, the transport ends with that error. The others are zmqio.ErrInvalidArgument, also for
-// a pipe and for a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF,
+// fails, the transport ends with that error, and with zmqio.ErrGoexit where a function of cfg
+// panics or calls runtime.Goexit. The others are zmqio.ErrInvalidArgument, also for a pipe and
+// for a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF,
 // ErrSendFile, and zmqio.ErrWouldDeadlock on the loop's own goroutine: there, call it in zmqio.Go.
 //
 // asyncio: start_tls
-func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) error {
+func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) (err error) {
 	switch {
 	case ctx == nil:
 		return invalid("nil context")
@@ -51,12 +52,17 @@ func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bo
 	if err != nil {
 		return err
 	}
-	secured, err := t.secureBy(ctx, s, Config{TLS: cfg}, serverSide)
-	t.mu.Lock()
-	fx, err := t.securedLocked(secured, err)
-	t.mu.Unlock()
-	t.carry(fx)
-	return err
+	var secured *tlsStream
+	failed := zmqio.ErrGoexit // unless secureBy returns: it calls functions of cfg
+	defer func() {
+		t.mu.Lock()
+		fx, failed := t.securedLocked(secured, failed)
+		t.mu.Unlock()
+		t.carry(fx)
+		err = failed
+	}()
+	secured, failed = t.secureBy(ctx, s, Config{TLS: cfg}, serverSide)
+	return failed
 }
 
 // startSecuring stops reading, and marks the end of what goes out in the clear.

@@ -93,12 +93,12 @@ func (n *listener) closeLocked() {
 	if n.pause != nil {
 		n.pause.Cancel()
 	}
+	removeMade(n.made, n.addr) // before the end of the socket, because another may take the path then
 	if n.own { // poll(2) keeps a socket open that it waits for
 		_ = unix.Shutdown(int(n.fd), unix.SHUT_RDWR)
 	}
 	n.fd.close()
 	n.closed = true
-	removeMade(n.made, n.addr)
 }
 
 // welcome makes a client of a connection. Loop goroutine only.
@@ -117,7 +117,7 @@ func (s *Server) admit(m *material, secured *tlsStream) {
 	m.setStream(secured)
 	_, err := m.create(s.loop, s.factory, s.cfg, s)
 	var panicked *zmqio.PanicError
-	if err != nil && !errors.As(err, &panicked) { // else the handler has been told
+	if err != nil && !errors.As(err, &panicked) && !errors.Is(err, ErrServerClosed) { // else the handler has been told
 		s.residence.Report("a connection was refused", nil, err)
 	}
 }

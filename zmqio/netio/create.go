@@ -209,6 +209,14 @@ func (m *material) setStream(secured *tlsStream) {
 	}
 }
 
+// came implements kind. A server that is closed refuses a client.
+func (t *Transport) came() error {
+	if t.server != nil && !t.server.attach(t) {
+		return t.server.errClosed()
+	}
+	return nil
+}
+
 // create makes a transport, calls ConnectionMade and begins to read. If it fails, the
 // descriptor is closed, or about to be. server may be nil. Loop goroutine only.
 func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Config, server *Server) (*Transport, error) {
@@ -227,9 +235,6 @@ func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Confi
 		}
 		return err
 	}, func() {
-		if server != nil {
-			server.attach(t)
-		}
 		p := t.Protocol()
 		t.callback("ConnectionMade", p, func() { p.ConnectionMade(t) })
 	})

@@ -318,6 +318,9 @@ func (t *DatagramTransport) dropLocked() {
 	}
 }
 
+// came implements kind.
+func (t *DatagramTransport) came() error { return nil }
+
 // left implements kind. The file of a Unix socket goes with it.
 func (t *DatagramTransport) left() { removeMade(t.file, t.local) }
 

@@ -220,7 +220,8 @@ func (s *Server) endForever() {
 }
 
 // Close stops accepting and closes the listeners: new clients are refused, and so are those
-// whose TLS handshake is in progress. Transports go on. The file of a Unix socket that the
+// whose TLS handshake is in progress, and one for which factory has just been called.
+// Transports go on. The file of a Unix socket that the
 // server made is removed, unless another has taken its place. Close may be repeated, and
 // returns nil.
 //
@@ -315,11 +316,15 @@ func (s *Server) String() string {
 
 func (s *Server) errClosed() error { return &net.OpError{Op: "accept", Err: ErrServerClosed} }
 
-// attach notes a client.
-func (s *Server) attach(t *Transport) {
+// attach notes a client, and reports whether it is welcome. After Close it is not:
+// CloseClients and AbortClients may have been there already.
+func (s *Server) attach(t *Transport) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.clients[t] = struct{}{}
+	if !s.closed {
+		s.clients[t] = struct{}{}
+	}
+	return !s.closed
 }
 
 // detach notes that a client has gone.

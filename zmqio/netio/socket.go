@@ -39,6 +39,9 @@ type kind interface {
 	// readReady and writeReady are called when the descriptor is ready. Loop goroutine only.
 	readReady()
 	writeReady()
+	// came is called before ConnectionMade, which does not come if it fails. Loop goroutine
+	// only.
+	came() error
 	// left is called when the descriptor is closed. Loop goroutine only.
 	left()
 
@@ -177,6 +180,11 @@ func (t *socket) live(produce func() error, made func()) (err error) {
 		return err
 	}
 	if err := t.settleIn(); err != nil {
+		return err
+	}
+	if err := t.kind.came(); err != nil {
+		t.watch.Stop()
+		t.residence.Leave()
 		return err
 	}
 	settled = true

@@ -130,10 +130,14 @@ func (s *Server) shake(m *material) {
 		if v := recover(); v != nil {
 			err = zmqio.NewPanicError(v)
 		}
-		if _, failed := s.loop.CallSoon(func() { s.shaken(m, secured, err) }); failed != nil { // the loop is closed
-			m.fd.close()
-			s.arrived()
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if !s.closed { // Close of the loop closes s first, and then calls what is posted
+			s.residence.Post(func() { s.shaken(m, secured, err) })
+			return
 		}
+		m.fd.close()
+		s.arrivedLocked()
 	}()
 	secured, err = s.shakeHands(m)
 }
@@ -161,10 +165,14 @@ func (s *Server) shaken(m *material, secured *tlsStream, err error) {
 	}
 }
 
-// arrived notes that a connection has become a client, or never will.
 func (s *Server) arrived() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.arrivedLocked()
+}
+
+// arrivedLocked notes that a connection has become a client, or never will. Caller holds s.mu.
+func (s *Server) arrivedLocked() {
 	s.arriving--
 	s.checkOverLocked()
 }

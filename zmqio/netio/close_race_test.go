@@ -1,6 +1,8 @@
 package netio
 
 import (
+	"context"
+	"crypto/tls"
 	"net"
 	"path/filepath"
 	"sync"
@@ -52,5 +54,47 @@ func TestUnixPathChangesHands(t *testing.T) {
 		must(t, err)
 		c.Close()
 		s = next
+	}
+}
+
+// Close of the loop refuses clients whose handshake has just ended, and forgets none.
+func TestCloseLoopAfterHandshakes(t *testing.T) {
+	testkit.CheckLeaks(t)
+	for range 30 {
+		l, _ := newLoop(t)
+		s, address := networks[0].serve(t, l, newRecorder, ServerConfig{Config: Config{TLS: serverTLS()}})
+		var clients sync.WaitGroup
+		shaken := make(chan struct{}, 10)
+		for range 10 {
+			conn := networks[0].dialTo(t, address)
+			clients.Go(func() {
+				_ = tls.Client(conn, clientTLS()).Handshake()
+				shaken <- struct{}{}
+				_ = conn.Close()
+			})
+		}
+		wait(t, shaken)
+		must(t, l.Close())
+		must(t, s.Wait(bounded(t)))
+		clients.Wait()
+	}
+}
+
+// A handshake that fails leaves its wire to the goroutine that closes it, when ctx ends then.
+func TestHandshakeEnds(t *testing.T) {
+	testkit.CheckLeaks(t)
+	for range 300 {
+		ctx, cancel := context.WithCancel(context.Background())
+		conn, peer := net.Pipe()
+		go func() {
+			_, _ = peer.Read(make([]byte, 1))
+			go cancel()
+			_ = peer.Close()
+		}()
+		if _, err := handshake(ctx, conn, Config{TLS: clientTLS()}, false); err == nil {
+			t.Fatal("the handshake succeeded")
+		}
+		<-ctx.Done()
+		conn.Close()
 	}
 }

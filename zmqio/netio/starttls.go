@@ -158,8 +158,8 @@ func handshake(ctx context.Context, conn net.Conn, cfg Config, serverSide bool) 
 	}
 	s.conn = end(&s.wire, withoutRenegotiation(cfg.TLS))
 	err := s.conn.HandshakeContext(ctx)
-	s.wire.blocking = nil
-	if err == nil {
+	if err == nil { // else ctx may be closing the wire still
+		s.wire.blocking = nil
 		return s, nil
 	}
 	if ctx.Err() != nil {

@@ -26,6 +26,14 @@ type tlsStream struct {
 // chunk is how much is encrypted before the descriptor is offered it.
 const chunk = 64 << 10
 
+// mostAnswers is how much waits for a peer at most when TLS answers it by itself. What is
+// written waits in a chunk, and is less.
+const mostAnswers = 4 * chunk
+
+// errAnswers ends a peer that makes TLS answer, by asking for new keys again and again, and
+// does not read. A tls.Conn that blocks would stop reading in turn.
+var errAnswers = errors.New("netio: the peer takes no answers of TLS")
+
 // read decrypts all that one read of the descriptor brings, as far as it fits into buf.
 func (s *tlsStream) read(buf []byte) (n int, more bool, err error) {
 	s.fresh = false
@@ -49,6 +57,9 @@ func (s *tlsStream) read(buf []byte) (n int, more bool, err error) {
 	s.undone = s.undone && s.readErr == nil
 	if err := s.wire.flush(); err != nil && s.readErr == nil { // of an alert, or of a new key
 		s.readErr = err
+	}
+	if len(s.wire.out) > mostAnswers && s.readErr == nil {
+		s.readErr = errAnswers
 	}
 	if n > 0 || s.readErr == nil {
 		return n, s.holds(), nil

@@ -186,6 +186,32 @@ func TestKeyUpdate(t *testing.T) {
 	}
 }
 
+// A peer that asks for new keys without end and reads nothing is ended: its answers would take
+// all memory.
+func TestKeyUpdatesWithoutEnd(t *testing.T) {
+	x := newBench(t, tls.VersionTLS13)
+	w := x.takeOver(0)
+	buf := make([]byte, 100)
+	most := 0
+	for {
+		request := w.seal(22, []byte{24, 0, 0, 1, 1})
+		w.update(t)
+		_, err := x.raw.Write(append(request, w.seal(23, []byte("x"))...)) // without data crypto/tls has enough soon
+		must(t, err)
+		_, more, err := x.stream.read(buf)
+		for more && err == nil {
+			_, more, err = x.stream.read(buf)
+		}
+		if err == errAnswers {
+			return
+		}
+		must(t, err)
+		if most = max(most, x.stream.buffered()); most > 1<<20 {
+			t.Fatalf("%d bytes of answers wait", most)
+		}
+	}
+}
+
 // A recordWriter writes records of TLS 1.3 as a server does: crypto/tls does not ask for new
 // keys.
 type recordWriter struct {

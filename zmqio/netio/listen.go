@@ -147,7 +147,11 @@ func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, e
 	if err != nil {
 		return nil, err
 	}
-	return takeListener(from, lc, true)
+	n, err := takeListener(from, lc, true)
+	if err != nil {
+		_ = from.Close() // with the file of a Unix socket
+	}
+	return n, err
 }
 
 // removeMade removes the file of a Unix socket, unless another has taken its place. made is

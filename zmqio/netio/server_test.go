@@ -269,6 +269,26 @@ func TestUnixFiles(t *testing.T) {
 	}
 }
 
+// A listener for which there is no other descriptor is closed, and its file is removed.
+func TestListenWithoutDescriptors(t *testing.T) {
+	testkit.CheckLeaks(t)
+	l, _ := newLoop(t)
+	path := filepath.Join(t.TempDir(), "socket")
+	var limit unix.Rlimit
+	must(t, unix.Getrlimit(unix.RLIMIT_NOFILE, &limit))
+	lc := &net.ListenConfig{Control: func(string, string, syscall.RawConn) error {
+		return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 0, Max: limit.Max})
+	}}
+	_, err := CreateServer(bounded(t), l, newRecorder, "unix", []string{path}, ServerConfig{ListenConfig: lc})
+	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
+	if err == nil {
+		t.Error("it listens")
+	}
+	if _, err := os.Lstat(path); !os.IsNotExist(err) {
+		t.Errorf("the file stays: %v", err)
+	}
+}
+
 // A listener that was made elsewhere is taken over, with its file.
 func TestListener(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {

@@ -19,6 +19,7 @@ type Config struct {
 	// handshake. A client whose ServerName is empty takes the host of the address. Without
 	// either it is refused, unless InsecureSkipVerify is set, and so is a server without a
 	// certificate. The transport does not renegotiate.
+	// Its ClientSessionCache is called with a lock held, and must not call the transport.
 	TLS *tls.Config
 	// HandshakeTimeout is how long the handshake of TLS may take; 0 is
 	// DefaultHandshakeTimeout. It is for TLS alone.

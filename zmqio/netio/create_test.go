@@ -182,6 +182,27 @@ func TestCreateTransport(t *testing.T) {
 	}
 }
 
+// A connection whose descriptor has been made to block does not block the transport.
+func TestCreateTransportOfBlocking(t *testing.T) {
+	onEach(t, func(t *testing.T, n network) {
+		l, _ := newLoop(t)
+		conn := n.dialTo(t, n.listen(t).Addr().String())
+		f, err := conn.(interface{ File() (*os.File, error) }).File()
+		must(t, err)
+		defer f.Close()
+		f.Fd() // which makes it block
+		tr, _, err := CreateTransport(bounded(t), l, newRecorder, conn, Config{}, false)
+		must(t, err)
+		written := make(chan error, 1)
+		go func() { written <- tr.Write(make([]byte, 16<<20)) }()
+		must(t, wait(t, written))
+		if tr.WriteBufferSize() == 0 {
+			t.Error("nothing waits")
+		}
+		must(t, tr.Abort())
+	})
+}
+
 // Several attempts that fail are joined, and equal errors are one.
 func TestDialErrors(t *testing.T) {
 	port := closedPort(t)

@@ -82,6 +82,20 @@ func TestEndOfTLSPeer(t *testing.T) {
 	wantEvents(t, r, "made", "eof", "lost <nil>")
 }
 
+// A peer that has ended TLS and is gone needs no end of ours.
+func TestEndOfTLSPeerThatIsGone(t *testing.T) {
+	l, _ := newLoop(t)
+	r := newRecorder()
+	_, peer := networks[0].connectTLS(t, l, r, Config{})
+	r.onEOF = func() bool {
+		must(t, peer.NetConn().(*net.TCPConn).SetLinger(0))
+		must(t, peer.NetConn().Close())
+		return false
+	}
+	must(t, peer.CloseWrite())
+	must(t, wait(t, r.lost))
+}
+
 // Close tells the peer and waits for its end, and drops what comes until then.
 func TestCloseTLS(t *testing.T) {
 	l, _ := newLoop(t)

@@ -354,6 +354,24 @@ func TestMaxWriteBuffer(t *testing.T) {
 	}
 }
 
+// A buffer that the peer has made room for takes no Write back, though the loop has not run.
+func TestWriteFindsRoom(t *testing.T) {
+	l, _ := newIdleLoop(t)
+	const most = 1 << 20
+	tr, peer := networks[0].connect(t, l, newRecorder(), Config{MaxWriteBuffer: most})
+	for b := make([]byte, most/2); tr.WriteBufferSize() <= most/2; {
+		must(t, tr.Write(b))
+	}
+	readN(t, peer, most)
+	must(t, tr.Write(make([]byte, most/2)))
+	for tr.Write(make([]byte, most/2)) == nil {
+	}
+	must(t, tr.Abort())
+	if tr.out.buf != nil {
+		t.Error("the buffer stays")
+	}
+}
+
 // A panic in DataReceived or EOFReceived ends the transport.
 func TestPanics(t *testing.T) {
 	for name, c := range map[string]struct {

@@ -93,7 +93,8 @@ func (n *listener) closeLocked() {
 	if n.pause != nil {
 		n.pause.Cancel()
 	}
-	removeMade(n.made, n.addr) // before the end of the socket, because another may take the path then
+	// The file goes before the socket ends: another may take its path then.
+	removeMade(n.made, n.addr)
 	if n.own { // poll(2) keeps a socket open that it waits for
 		_ = unix.Shutdown(int(n.fd), unix.SHUT_RDWR)
 	}

@@ -87,11 +87,13 @@ func TestEndOfTLSPeerThatIsGone(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
 	_, peer := networks[0].connectTLS(t, l, r, Config{})
-	r.onEOF = func() bool {
-		must(t, peer.NetConn().(*net.TCPConn).SetLinger(0))
-		must(t, peer.NetConn().Close())
-		return false
-	}
+	do(t, l, func() {
+		r.onEOF = func() bool {
+			must(t, peer.NetConn().(*net.TCPConn).SetLinger(0))
+			must(t, peer.NetConn().Close())
+			return false
+		}
+	})
 	must(t, peer.CloseWrite())
 	must(t, wait(t, r.lost))
 }

@@ -135,6 +135,7 @@ func TestServeForever(t *testing.T) {
 	result := make(chan error)
 	go func() { result <- s.ServeForever(ctx) }()
 	r := wait(t, clients)
+	wait(t, r.made) // else Close refuses it
 	if err := s.ServeForever(ctx); !errors.Is(err, zmqio.ErrInvalidState) {
 		t.Errorf("twice: %v", err)
 	}

@@ -2604,7 +2604,15 @@ type OptionInfo struct {
 	Example   string // a legal value in text; empty where Min, Max or Kind show one
 
 	Served Version      // the first release that knows the number
-	Needs  []Capability // without them libzmq does not know the option
+	Needs  []Capability // without them libzmq does not know the option; see NeedsIn
+	stable Version      // the first release that needs no drafts to know it
+}
+
+// NeedsIn returns what of Needs a release must be built with to know the option. One that
+// has become stable needs no drafts any more.
+func (info OptionInfo) NeedsIn(release Version) []Capability {
+	stable := info.stable != Version{} && info.stable.Compare(release) <= 0
+	return slices.DeleteFunc(slices.Clone(info.Needs), func(c Capability) bool { return c == "draft" && stable })
 }
 
 // A typeDefault is the default of an option on one type of socket.
@@ -2722,7 +2730,7 @@ func (s Sockopts) explain(verb string, info *OptionInfo, err error) error {
 	if verb == "set" {
 		served, types = info.Set, info.SetTypes
 	}
-	need := requirement{since: info.Served, capabilities: info.Needs}
+	need := requirement{since: info.Served, capabilities: info.NeedsIn(runningVersion())}
 	if why := need.unmet(); why != "" {
 		return fmt.Errorf("%w (%w: %s)", failed, errors.ErrUnsupported, why)
 	}

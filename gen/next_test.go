@@ -43,7 +43,7 @@ func TestNextRelease(t *testing.T) {
 	for _, want := range []string{
 		"ZMQ_WARP_FACTOR", "ZMQ_WARP_TEXT", "ZMQ_HERALD", "EWARP", "ZMQ_EVENT_WARPED", "ZMQ_MSG_PROPERTY_WARP",
 		"ZMQ_WARP_CPUS", "ZMQ_SNDWARP", "ZMQ_WARP_MAX_LENGTH", "ZMQ_IN_A_GAP", "zmq_warp", "capability warp",
-		"ZMQ_TOPICS_COUNT is stable", "ECANCELED", "ZMQ_OLD_LINGER",
+		"ZMQ_TOPICS_COUNT is stable", "ZMQ_HELLO_MSG is stable", "ECANCELED", "ZMQ_OLD_LINGER",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("verify says nothing of %s:\n%s", want, &out)
@@ -76,6 +76,7 @@ func TestNextRelease(t *testing.T) {
 	m.edit("spec/releases.yaml", "\n    unreleased: true", "")
 	m.edit("spec/options_pubsub.yaml", "    draft_since: 4.3.5\n    kind: int\n    access: [get]\n    get_on: [PUB",
 		"    since: 4.4.0\n    draft_since: 4.3.5\n    kind: int\n    access: [get]\n    get_on: [PUB")
+	m.edit("spec/options_general.yaml", "    go: HelloMsg\n", "    go: HelloMsg\n    since: 4.4.0\n")
 	m.edit("spec/options_general.yaml", "    number: 17\n", "    number: 17\n    aliases: [OLD_LINGER]\n    alias_since: {OLD_LINGER: 4.4.0}\n")
 	out.Reset()
 	if err := run([]string{"-root", m.dir, "verify", zmqH}, &out); err != nil {
@@ -196,7 +197,7 @@ func nextHeader(s *spec.Spec) []byte {
 		fmt.Fprintf(&b, "\n/*  %-70s  */\n", title)
 		for _, name := range list {
 			n := names[name]
-			draft := n.Origin.Draft() && name != "ZMQ_TOPICS_COUNT"
+			draft := n.Origin.Draft() && name != "ZMQ_TOPICS_COUNT" && name != "ZMQ_HELLO_MSG"
 			if draft {
 				b.WriteString("#ifdef ZMQ_BUILD_DRAFT_API\n")
 			}
@@ -244,7 +245,7 @@ func nextHeader(s *spec.Spec) []byte {
 			contexts = append(contexts, "ZMQ_"+c.Name)
 		}
 	}
-	section("Context options", contexts, "#define ZMQ_WARP_CPUS 11")
+	section("Context options", contexts, "#define ZMQ_WARP_CPUS 11", "#define ZMQ_WARP_CPUS_DFLT 4096")
 	section("Socket types.", types, "#define ZMQ_HERALD 21")
 	section("Socket options.", options, "#define ZMQ_WARP_FACTOR 125", "#define ZMQ_IN_A_GAP 83",
 		"#define ZMQ_OLD_LINGER ZMQ_LINGER", "#ifdef ZMQ_BUILD_DRAFT_API", "#define ZMQ_WARP_TEXT 126", "#endif")

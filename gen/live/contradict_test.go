@@ -102,7 +102,7 @@ func (j *judge) socketType(t spec.SocketType) {
 
 // available reports whether the library should know an option.
 func (j *judge) available(o spec.Option) bool {
-	return o.FirstServed().Compare(j.version) <= 0 && !slices.ContainsFunc(o.Needs, func(c string) bool { return !j.has[c] })
+	return o.FirstServed().Compare(j.version) <= 0 && !slices.ContainsFunc(o.NeedsIn(j.version), func(c string) bool { return !j.has[c] })
 }
 
 func (j *judge) options() {
@@ -413,6 +413,10 @@ func (j *judge) contexts() {
 		}
 		if want := fmt.Sprintf("%d..%d", lo, math.MaxInt32); set && f.any("int") && f.one("int") != want {
 			j.say(c.At("min"), "context option %s takes %s", c.Name, f.one("int"))
+		}
+		// A bool that is set to 199 is read back as 1. Recorded libraries were not asked.
+		if get && set && f.any("back") && (f.one("back") == "1") != (c.Kind == "bool") {
+			j.say(c.At("kind"), "context option %s is read back as %s", c.Name, f.one("back"))
 		}
 		if set && f.any("new") != (c.Effect == "for new sockets") {
 			j.say(c.At("effect"), "context option %s tells in new sockets: %t", c.Name, f.any("new"))

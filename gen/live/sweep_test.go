@@ -125,7 +125,7 @@ func available(info zmq.OptionInfo) bool {
 	if running().Compare(info.Served) < 0 {
 		return false
 	}
-	return !slices.ContainsFunc(info.Needs, func(c zmq.Capability) bool { return !zmq.Has(c) })
+	return !slices.ContainsFunc(info.NeedsIn(running()), func(c zmq.Capability) bool { return !zmq.Has(c) })
 }
 
 func serves(types []zmq.SocketType, t zmq.SocketType) bool {

@@ -156,8 +156,11 @@ func lowerSince(o spec.Option) string {
 	if !o.Served.IsZero() {
 		text += "; the number since " + o.Served.String()
 	}
-	if len(o.Needs) > 0 {
-		text += ", in a library built with " + list(o.Needs)
+	if always := o.NeedsIn(o.Since); len(always) > 0 {
+		text += ", in a library built with " + list(always)
+	}
+	if len(o.NeedsIn(o.Since)) < len(o.Needs) {
+		text += "; before that, in a library built with drafts"
 	}
 	return text
 }

@@ -30,9 +30,6 @@ func (g *generator) contexts(f *jen.File) {
 // contextAccessors makes the methods of Contextopts.
 func (g *generator) contextAccessors(f *jen.File) {
 	for _, c := range g.Contexts {
-		if c.Method == "" {
-			continue
-		}
 		typ, suffix := jen.Int(), ""
 		if c.Kind == "bool" {
 			typ, suffix = jen.Bool(), "Bool"

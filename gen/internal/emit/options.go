@@ -67,6 +67,7 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		text("Example", o.Example),
 		set("Served", version(o.FirstServed())),
 		unless(o.Needs == nil, "Needs", g.capabilitySlice(o.Needs)),
+		unless(len(o.NeedsIn(o.Since)) == len(o.Needs), "stable", version(o.Since)),
 	)
 }
 

@@ -139,13 +139,19 @@ func (l *stubs) add(s *spec.Spec, h *Header, st stub) {
 		}
 		st.Of, to = kind, &l.Texts
 	case kind == aSocketType || kind == anOption || kind == aContext:
-		if next := lastOf(s, kind); st.Value.Number <= next {
-			st.Ask = fmt.Sprintf("It looks like a %s, but its number falls among those up to %d", kind, next)
+		last, more := lastOf(s, kind), int64(len(h.Missing(s)))
+		if st.Value.Number <= last {
+			st.Ask = fmt.Sprintf("It looks like a %s, but its number falls among those up to %d", kind, last)
+			break
+		}
+		// Some options are called as limits are. Those count on from the last one.
+		if limitName.MatchString(st.Name) && st.Value.Number > last+more {
+			st.Ask = looksLikeLimit
 			break
 		}
 		to = map[string]*[]stub{aSocketType: &l.SocketTypes, anOption: &l.Options, aContext: &l.Contexts}[kind]
 	case limitName.MatchString(st.Name):
-		st.Ask = "It looks like a limit, a default or a bound"
+		st.Ask = looksLikeLimit
 	case kind != "":
 		st.Of, to = kind, &l.Values
 		e := enum(s, kind)
@@ -156,6 +162,8 @@ func (l *stubs) add(s *spec.Spec, h *Header, st stub) {
 	}
 	*to = append(*to, st)
 }
+
+const looksLikeLimit = "It looks like a limit, a default or a bound"
 
 var limitName = regexp.MustCompile(`(^|_)(MAX|MIN|LIMIT|LENGTH|DFLT|DEFAULT|SIZE)(_|$)`)
 

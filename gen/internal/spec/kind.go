@@ -66,6 +66,13 @@ func (o Option) AliasFirst(alias string) Version {
 	return o.FirstServed()
 }
 
+// NeedsIn are the capabilities that a release must be built with to know the option. One
+// that has become stable needs no drafts any more.
+func (o Option) NeedsIn(release Version) []string {
+	stable := !o.Since.IsZero() && o.Since.Compare(release) <= 0
+	return slices.DeleteFunc(slices.Clone(o.Needs), func(c string) bool { return c == "draft" && stable })
+}
+
 // FirstServed is the first release that knows the option's number.
 func (o Option) FirstServed() Version {
 	if o.Served.IsZero() {

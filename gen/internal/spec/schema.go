@@ -138,9 +138,9 @@ type Context struct {
 	Origin
 	Name     string   `yaml:"name,required"`
 	Number   int64    `yaml:"number,required"`
-	Go       string   `yaml:"go"`     // the constant, where the name is taken
-	Method   string   `yaml:"method"` // what its methods are named after
-	Kind     string   `yaml:"kind"`   // "bool"; else int
+	Go       string   `yaml:"go"`              // the constant, where the name is taken
+	Method   string   `yaml:"method,required"` // what its methods are named after
+	Kind     string   `yaml:"kind"`            // "bool"; else int
 	Access   []string `yaml:"access,required"`
 	Default  string   `yaml:"default"`
 	Min      *int64   `yaml:"min"`

@@ -10,7 +10,7 @@ func (v validator) checkContextopts() {
 	methods := newUnique[string](v, "method")
 	for _, c := range v.Contexts {
 		v.oneOf(c.Mark, "kind", c.Kind, "bool", "int")
-		if !c.Has("method") || !v.identifier(c.At("method"), c.Method) {
+		if !v.identifier(c.At("method"), c.Method) {
 			continue
 		}
 		for _, method := range c.methods() {

@@ -112,7 +112,7 @@ func (v validator) checkStatus(o Option) {
 		if !slices.ContainsFunc(v.Capabilities, func(c Capability) bool { return c.Name == need }) {
 			v.add(o.At("needs"), "there is no capability %q", need)
 		}
-		if need == "draft" && !o.Since.IsZero() {
+		if need == "draft" && !o.Since.IsZero() && o.DraftSince.IsZero() {
 			v.add(o.At("needs"), "needs has draft, but every build has %s since %v, %v", o.Name, o.Since, o.At("since"))
 		}
 	}

@@ -31,6 +31,24 @@ func TestWarpFactor(t *testing.T) {
 	}
 }
 
+// TestPromoted asks a release before and one after HELLO_MSG became stable.
+func TestPromoted(t *testing.T) {
+	info := zmq.HELLO_MSG.Info()
+	if before := info.NeedsIn(zmq.Version{Major: 4, Minor: 3, Patch: 5}); len(before) != 1 || before[0] != zmq.CapabilityDraft {
+		t.Errorf("4.3.5 needs %v", before)
+	}
+	if after := info.NeedsIn(zmq.Version{Major: 4, Minor: 4}); len(after) > 0 {
+		t.Errorf("4.4.0 needs %v", after)
+	}
+}
+
+func TestContextAccessor(t *testing.T) {
+	var opts zmq.Contextopts
+	if err := opts.SetWarpCpus(1); err == nil {
+		t.Error("an option is set on no context")
+	}
+}
+
 func TestNewNames(t *testing.T) {
 	for got, want := range map[string]string{
 		zmq.HERALD.String():              "HERALD",

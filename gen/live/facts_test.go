@@ -1,8 +1,10 @@
 package live
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/zmqio/zmq"
@@ -44,6 +46,25 @@ func TestRecordedLibraries(t *testing.T) {
 			t.Error(line)
 		}
 	}
+}
+
+// TestTopics checks that each option is where the reference has a place for it.
+func TestTopics(t *testing.T) {
+	for _, line := range contradictTopics(loadSpec(t)) {
+		t.Error(line)
+	}
+}
+
+// contradictTopics tells which options have no topic.
+func contradictTopics(s *spec.Spec) []string {
+	var lines []string
+	for _, o := range s.Options {
+		has := func(topic spec.Topic) bool { return slices.Contains(topic.Options, o.Name) }
+		if !slices.ContainsFunc(s.Topics, has) {
+			lines = append(lines, fmt.Sprintf("%v: %s has no topic in topics.yaml", o.At("name"), o.Name))
+		}
+	}
+	return lines
 }
 
 func recorded(t *testing.T) []*library {

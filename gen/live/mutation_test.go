@@ -109,6 +109,7 @@ func (c court) notices(files []*spec.File) string {
 		func() []string { return c.headers.contradictions(s) },
 		func() []string { return c.systems.contradictions(s) },
 		func() []string { return contradictClasses(s) },
+		func() []string { return contradictTopics(s) },
 		func() []string { return contradictPebbe(s, c.pebbe) },
 	} {
 		if l := lines(); len(l) > 0 {

@@ -240,6 +240,10 @@ static void contexts (void)
             printf (" get=%d", v);
         if (range (set_context, NULL, opt, &lo, &hi)) {
             printf (" int=%d..%d", lo, hi);
+            void *other = zmq_ctx_new ();
+            if (zmq_ctx_set (other, opt, 199) == 0)
+                printf (" back=%d", zmq_ctx_get (other, opt));
+            zmq_ctx_term (other);
             void *before = zmq_socket (c, DEALER);
             zmq_ctx_set (c, opt, v == 0 ? 1 : 0);
             void *after = zmq_socket (c, DEALER);

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"go/token"
+	"math"
 	"slices"
 	"strings"
 	"unicode"
@@ -123,10 +124,13 @@ func (v validator) named(m Mark, key, name string) {
 	}
 }
 
-// natural checks that a number is not negative.
+// natural checks that a number is not negative, and that C has room for it.
 func (v validator) natural(m Mark, key string, n int64) {
-	if n < 0 {
+	switch {
+	case n < 0:
 		v.add(m.At(key), "%s is %d, but libzmq has no negative ones", key, n)
+	case n > math.MaxInt32:
+		v.add(m.At(key), "%s is %d, more than an int of C holds", key, n)
 	}
 }
 

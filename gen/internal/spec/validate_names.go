@@ -169,6 +169,9 @@ func (v validator) checkErrnos() {
 		for _, system := range sorted(e.Numbers) {
 			v.oneOf(e.Mark, "numbers", system, "linux", "darwin", "freebsd", "windows")
 			v.natural(e.Mark, "numbers", e.Numbers[system])
+			if e.Good("numbers") && e.Numbers[system] == 0 {
+				v.add(e.At("numbers"), "%s is 0 on %s, which is no error", e.Name, system)
+			}
 		}
 		for i, name := range e.Is {
 			if slices.Contains(e.Is[:i], name) {

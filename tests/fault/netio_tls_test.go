@@ -72,7 +72,7 @@ func TestNetGarbageInsteadOfHandshake(t *testing.T) {
 	} {
 		c := dial(t, addr)
 		_, _ = c.Write([]byte(garbage)) // the server may have had enough
-		_ = c.CloseWrite() // likewise
+		_ = c.CloseWrite()              // likewise
 		if _, err := io.Copy(io.Discard, c); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: the server keeps the connection: %v", name, err)
 		}

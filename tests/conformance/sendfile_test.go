@@ -342,7 +342,10 @@ func TestSendfileReadError(t *testing.T) {
 		must(t, err)
 		defer r.Close()
 		defer w.Close()
-		for _, f := range []*os.File{closed, directory, r, w} {
+		writeOnly, err := os.OpenFile(openFile(t).Name(), os.O_WRONLY, 0)
+		must(t, err)
+		defer writeOnly.Close()
+		for _, f := range []*os.File{closed, directory, r, w, writeOnly} {
 			n, err := s.tr.SendFile(bounded(t), f, 0, 10)
 			var of *fs.PathError
 			if n != 0 || !errors.As(err, &of) {

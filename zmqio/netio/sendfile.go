@@ -303,7 +303,7 @@ func sendfile(to, from *os.File, offset int64, n int) (sent int, err error) {
 		return max(sent, 0), errors.Join(err, waited)
 	case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP:
 		return 0, errNoSendfile
-	case unix.EIO, unix.EOVERFLOW:
+	case unix.EIO, unix.EOVERFLOW, unix.EBADF: // to has been checked: from is not open for reading
 		return 0, &fs.PathError{Op: "sendfile", Path: from.Name(), Err: failed}
 	}
 	return 0, &descriptorError{syscallError("sendfile", failed)}

@@ -436,3 +436,20 @@ func TestConnectPipeFails(t *testing.T) {
 	must(t, tr.Abort())
 	must(t, p.ends())
 }
+
+// A reader that goes while a file is sent has not had all of it.
+func TestWritePipeReaderGoesAmidSendFile(t *testing.T) {
+	withPipes(t, func(t *testing.T, l *zmqio.EventLoop, r, w *os.File) {
+		tr, p := writePipe(t, l, w)
+		f := openFile(t)
+		failed := make(chan error, 1)
+		go func() {
+			_, err := tr.SendFile(bounded(t), f, 0, -1)
+			failed <- err
+		}()
+		takes(t, r, string(fileData[:1]))
+		must(t, r.Close())
+		wants(t, <-failed, syscall.EPIPE)
+		wants(t, p.ends(), syscall.EPIPE)
+	})
+}

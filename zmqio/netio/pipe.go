@@ -45,7 +45,7 @@ func ConnectReadPipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factor
 // Methods that pause and resume reading return errors.ErrUnsupported.
 //
 // The transport ends when the reader of a FIFO or of a socket goes: with EPIPE if bytes are
-// buffered, else with nil. Where the peer of a socket has sent something, and with a character
+// buffered or SendFile is in progress, else with nil. Where the peer of a socket has sent something, and with a character
 // device, the next Write finds out instead. Nothing that f receives is read.
 //
 // asyncio: connect_write_pipe
@@ -262,7 +262,7 @@ func (t *Transport) readerReadyLocked() flow.Effects {
 		return 0
 	}
 	switch gone, certain := t.fd.readerGone(); {
-	case gone && t.pendingLocked().Bytes > 0:
+	case gone && (t.pendingLocked().Bytes > 0 || t.state.is(filing)):
 		return t.endLocked(t.opError("write", syscallError("write", unix.EPIPE)))
 	case gone:
 		return t.endLocked(nil)

@@ -204,3 +204,34 @@ func TestSubprocessInvalidArgs(t *testing.T) {
 	_, err = o.tr.Wait(none)
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
+
+// A child that Setup has started, against the rules, is not left behind, however Setup ends.
+func TestSubprocessStartedBySetup(t *testing.T) {
+	l := childLoop(t)
+	refused := errors.New("refused")
+	for name, end := range map[string]func() error{
+		"returns": func() error { return nil },
+		"refuses": func() error { return refused },
+		"panics":  func() error { panic(refused) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			pid := 0
+			cfg := subprocess.Config{Setup: func(cmd *exec.Cmd) error {
+				must(t, cmd.Start())
+				pid = cmd.Process.Pid
+				return end()
+			}}
+			func() {
+				defer func() { _ = recover() }()
+				_, _, err := subprocess.Exec(bounded(t), l, func() *offspring { t.Error("factory called"); return nil }, cfg, "sleep", "1000")
+				if err == nil {
+					t.Error("no error")
+				}
+			}()
+			for ctx := bounded(t); syscall.Kill(pid, 0) == nil; { // a zombie counts
+				must(t, ctx.Err())
+				onPipeLoop(t, l, func() {})
+			}
+		})
+	}
+}

@@ -16,13 +16,17 @@ type child struct {
 	lent   []*os.File  // those of theirs that this process closes once the child has them
 }
 
-// start starts cmd. If it fails, no descriptor is left.
+// start starts cmd. If it fails, no descriptor and no child is left.
 func start(cmd *exec.Cmd, cfg Config) (*child, error) {
 	c := &child{cmd: cmd, pidfd: -1}
 	started := false
 	defer func() { // also after a panic of Setup
 		closeAll(c.lent)
-		if !started {
+		switch {
+		case started:
+		case cmd.Process != nil: // Setup has started it
+			c.abandon()
+		default:
 			closeAll(c.ours[:])
 		}
 	}()

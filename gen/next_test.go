@@ -16,8 +16,75 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// TestNextRelease plays libzmq 4.4.0: its header goes through import, a maintainer's edits
-// are made, and what was generated is used. The steps are those of spec/README.md.
+// A nextRelease is what a release after those of the spec could bring: numbers that follow,
+// and drafts that become stable.
+type nextRelease struct {
+	version                                             spec.Version
+	option, socketType, context, errno, event, sendFlag int64       // the numbers that are free
+	stable, needed                                      spec.Option // drafts, of which a build without drafts has the first
+}
+
+func newNextRelease(t *testing.T, s *spec.Spec) nextRelease {
+	last := s.Releases[len(s.Releases)-1].Version
+	n := nextRelease{version: spec.Version{Major: last.Major, Minor: last.Minor + 1}}
+	for _, o := range s.Options {
+		n.option = max(n.option, o.Number+1)
+		if o.Origin.Draft() {
+			switch {
+			case len(o.Needs) == 0:
+				n.stable = o
+			case slices.Equal(o.Needs, []string{"draft"}):
+				n.needed = o
+			}
+		}
+	}
+	for _, typ := range s.SocketTypes {
+		n.socketType = max(n.socketType, typ.Number+1)
+	}
+	for _, c := range s.Contexts {
+		n.context = max(n.context, c.Number+1)
+	}
+	for _, e := range s.Errnos {
+		n.errno = max(n.errno, e.Native+1)
+	}
+	for _, e := range s.Enums {
+		for _, v := range e.Values {
+			if v.Value == nil || *v.Value&(*v.Value-1) != 0 {
+				continue
+			}
+			switch e.Type {
+			case "Event":
+				n.event = max(n.event, 2**v.Value)
+			case "SendFlag":
+				n.sendFlag = max(n.sendFlag, 2**v.Value)
+			}
+		}
+	}
+	if n.stable.Name == "" || n.needed.Name == "" {
+		t.Fatal("the spec has no draft that could become stable")
+	}
+	return n
+}
+
+// values are constants of the numbers, for the test of what is generated.
+func (n nextRelease) values(s *spec.Spec) []byte {
+	before := n.needed.DraftSince
+	literal := func(v spec.Version) string {
+		return fmt.Sprintf("zmq.Version{Major: %d, Minor: %d, Patch: %d}", v.Major, v.Minor, v.Patch)
+	}
+	return fmt.Appendf(nil, `package zmq_test
+
+import "github.com/zmqio/zmq"
+
+const warpFactor, warpCPUs, eventWarped, release = %d, %d, %#x, %q
+
+var before, after, stable, needed = %s, %s, zmq.%s, zmq.%s
+`, n.option, n.context, n.event, n.version, literal(before), literal(n.version), n.stable.Name, n.needed.Name)
+}
+
+// TestNextRelease plays the next minor release of libzmq: its header goes through import, a
+// maintainer's edits are made, and what was generated is used. The steps are those of
+// spec/README.md.
 func TestNextRelease(t *testing.T) {
 	m := newModule(t)
 	m.copy("../spec", "spec", "*.yaml")
@@ -30,8 +97,9 @@ func TestNextRelease(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	next, release := newNextRelease(t, p.spec), p.spec.Releases[len(p.spec.Releases)-1]
 	zmqH := filepath.Join(m.dir, "libzmq/include/zmq.h")
-	m.write("libzmq/include/zmq.h", nextHeader(p.spec))
+	m.write("libzmq/include/zmq.h", nextHeader(p.spec, next))
 	m.write("libzmq/src/zmq.cpp", nextSource(p.spec))
 	begin := time.Now()
 
@@ -43,7 +111,7 @@ func TestNextRelease(t *testing.T) {
 	for _, want := range []string{
 		"ZMQ_WARP_FACTOR", "ZMQ_WARP_TEXT", "ZMQ_HERALD", "EWARP", "ZMQ_EVENT_WARPED", "ZMQ_MSG_PROPERTY_WARP",
 		"ZMQ_WARP_CPUS", "ZMQ_SNDWARP", "ZMQ_WARP_MAX_LENGTH", "ZMQ_IN_A_GAP", "zmq_warp", "capability warp",
-		"ZMQ_TOPICS_COUNT is stable", "ZMQ_HELLO_MSG is stable", "ECANCELED", "ZMQ_OLD_LINGER",
+		"ZMQ_" + next.stable.Name + " is stable", "ZMQ_" + next.needed.Name + " is stable", "ECANCELED", "ZMQ_OLD_LINGER",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("verify says nothing of %s:\n%s", want, &out)
@@ -60,7 +128,7 @@ func TestNextRelease(t *testing.T) {
 	// A file that is there is never written over, and nothing loads that is not filled in.
 	m.write("kept.yaml", []byte("kept"))
 	_, err = load(m.dir)
-	mustBeToDo(t, err)
+	mustBeToDo(t, err, next.version)
 	if err := os.Remove(filepath.Join(m.dir, "spec/new.yaml")); err != nil {
 		t.Fatal(err)
 	}
@@ -72,18 +140,23 @@ func TestNextRelease(t *testing.T) {
 	}
 
 	m.write("spec/new.yaml", []byte(fillIn(string(imported))))
-	m.edit("spec/*.yaml", "4.3.6", "4.4.0")
-	m.edit("spec/releases.yaml", "\n    unreleased: true", "")
-	m.edit("spec/options_pubsub.yaml", "    draft_since: 4.3.5\n    kind: int\n    access: [get]\n    get_on: [PUB",
-		"    since: 4.4.0\n    draft_since: 4.3.5\n    kind: int\n    access: [get]\n    get_on: [PUB")
-	m.edit("spec/options_general.yaml", "    go: HelloMsg\n", "    go: HelloMsg\n    since: 4.4.0\n")
-	m.edit("spec/options_general.yaml", "    number: 17\n", "    number: 17\n    aliases: [OLD_LINGER]\n    alias_since: {OLD_LINGER: 4.4.0}\n")
+	since := next.version.String()
+	if release.Unreleased {
+		m.edit("spec/*.yaml", release.Version.String(), since)
+		m.edit("spec/releases.yaml", "\n    unreleased: true", "")
+	} // else import has written the release
+	for _, o := range []spec.Option{next.stable, next.needed} {
+		number := fmt.Sprintf("    number: %d\n", o.Number)
+		m.edit("spec/options_*.yaml", number, number+"    since: "+since+"\n")
+	}
+	m.edit("spec/options_general.yaml", "    number: 17\n", "    number: 17\n    aliases: [OLD_LINGER]\n    alias_since: {OLD_LINGER: "+since+"}\n")
 	out.Reset()
 	if err := run([]string{"-root", m.dir, "verify", zmqH}, &out); err != nil {
 		t.Errorf("%v\n%s", err, &out)
 	}
 	m.recordsRelease(zmqH)
 	m.copy("testdata/next", ".", "next_test.go")
+	m.write("next_values_test.go", next.values(p.spec))
 	m.generate()
 	m.test()
 	t.Logf("all steps but typing took %v", time.Since(begin))
@@ -125,13 +198,13 @@ func (m module) recordsRelease(zmqH string) {
 
 // mustBeToDo wants an error that tells what is to be filled in, and nothing else but that
 // the release is new.
-func mustBeToDo(t *testing.T, err error) {
+func mustBeToDo(t *testing.T, err error, release spec.Version) {
 	t.Helper()
 	if err == nil {
 		t.Fatal("a spec with something to fill in is accepted")
 	}
 	for line := range strings.Lines(err.Error()) {
-		if !strings.Contains(line, spec.ToDo+" is still to be filled in") && !strings.Contains(line, "there is no release 4.4.0") {
+		if !strings.Contains(line, spec.ToDo+" is still to be filled in") && !strings.Contains(line, fmt.Sprint("there is no release ", release)) {
 			t.Errorf("more is wrong than what is to be filled in: %s", line)
 		}
 	}
@@ -181,23 +254,24 @@ func fillIn(text string) string {
 	})
 }
 
-// nextHeader makes a zmq.h of 4.4.0 from what the spec has, in sections as libzmq's, and
-// with new names.
-func nextHeader(s *spec.Spec) []byte {
+// nextHeader makes the zmq.h of the next release from what the spec has, in sections as
+// libzmq's, and with new names.
+func nextHeader(s *spec.Spec, next nextRelease) []byte {
 	var b strings.Builder
 	names := s.Names()
-	b.WriteString(`/* made for a test */
+	fmt.Fprintf(&b, `/* made for a test */
 #include <errno.h>
-#define ZMQ_VERSION_MAJOR 4
-#define ZMQ_VERSION_MINOR 4
-#define ZMQ_VERSION_PATCH 0
-#define ZMQ_HAUSNUMERO 156384712
-`)
+#define ZMQ_VERSION_MAJOR %d
+#define ZMQ_VERSION_MINOR %d
+#define ZMQ_VERSION_PATCH %d
+#define ZMQ_HAUSNUMERO %d
+`, next.version.Major, next.version.Minor, next.version.Patch, spec.Hausnumero)
+	define := func(name string, number int64) string { return fmt.Sprintf("#define %s %d", name, number) }
 	section := func(title string, list []string, more ...string) {
 		fmt.Fprintf(&b, "\n/*  %-70s  */\n", title)
 		for _, name := range list {
 			n := names[name]
-			draft := n.Origin.Draft() && name != "ZMQ_TOPICS_COUNT" && name != "ZMQ_HELLO_MSG"
+			draft := n.Origin.Draft() && name != "ZMQ_"+next.stable.Name && name != "ZMQ_"+next.needed.Name
 			if draft {
 				b.WriteString("#ifdef ZMQ_BUILD_DRAFT_API\n")
 			}
@@ -231,7 +305,7 @@ func nextHeader(s *spec.Spec) []byte {
 	section("0MQ errors.", of("E", func(n spec.HeaderName) bool { return n.Errno }),
 		"#ifndef ECANCELED", "#define ECANCELED (ZMQ_HAUSNUMERO + 19)", "#endif")
 	section("Native 0MQ error codes.", of("E", func(n spec.HeaderName) bool { return !n.Errno }),
-		"#define EWARP (ZMQ_HAUSNUMERO + 55)")
+		fmt.Sprintf("#define EWARP (ZMQ_HAUSNUMERO + %d)", next.errno))
 	section("Functions.", of("zmq_", func(spec.HeaderName) bool { return true }), "int zmq_warp (void *s_);")
 	var types, options, contexts []string
 	for _, t := range s.SocketTypes {
@@ -245,13 +319,13 @@ func nextHeader(s *spec.Spec) []byte {
 			contexts = append(contexts, "ZMQ_"+c.Name)
 		}
 	}
-	section("Context options", contexts, "#define ZMQ_WARP_CPUS 11", "#define ZMQ_WARP_CPUS_DFLT 4096")
-	section("Socket types.", types, "#define ZMQ_HERALD 21")
-	section("Socket options.", options, "#define ZMQ_WARP_FACTOR 125", "#define ZMQ_IN_A_GAP 83",
-		"#define ZMQ_OLD_LINGER ZMQ_LINGER", "#ifdef ZMQ_BUILD_DRAFT_API", "#define ZMQ_WARP_TEXT 126", "#endif")
+	section("Context options", contexts, define("ZMQ_WARP_CPUS", next.context), "#define ZMQ_WARP_CPUS_DFLT 4096")
+	section("Socket types.", types, define("ZMQ_HERALD", next.socketType))
+	section("Socket options.", options, define("ZMQ_WARP_FACTOR", next.option), "#define ZMQ_IN_A_GAP 83",
+		"#define ZMQ_OLD_LINGER ZMQ_LINGER", "#ifdef ZMQ_BUILD_DRAFT_API", define("ZMQ_WARP_TEXT", next.option+1), "#endif")
 	more := map[string][]string{
-		"Event":    {"#define ZMQ_EVENT_WARPED 0x8000"},
-		"SendFlag": {"#define ZMQ_SNDWARP 4"},
+		"Event":    {fmt.Sprintf("#define ZMQ_EVENT_WARPED %#x", next.event)},
+		"SendFlag": {define("ZMQ_SNDWARP", next.sendFlag)},
 		"Limit":    {"#define ZMQ_WARP_MAX_LENGTH 99"},
 	}
 	for _, e := range s.Enums {

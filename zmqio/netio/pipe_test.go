@@ -2,6 +2,7 @@ package netio
 
 import (
 	"os"
+	"runtime"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -75,4 +76,30 @@ func TestStandardStreamBecomesNull(t *testing.T) {
 	if _, err := w.Write([]byte("x")); err == nil {
 		t.Error("the pipe still has a reader")
 	}
+}
+
+// A written socket whose peer has sent something can be read for ever. The loop then no longer
+// looks whether it can, or it would never wait.
+func TestWrittenSocketThatCanBeRead(t *testing.T) {
+	l, _ := newLoop(t)
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	must(t, err)
+	defer unix.Close(fds[1])
+	tr, _, err := ConnectWritePipe(bounded(t), l, newRecorder, os.NewFile(uintptr(fds[0]), "socket"))
+	must(t, err)
+	looks := func() bool {
+		tr.mu.Lock()
+		defer tr.mu.Unlock()
+		return tr.wanted&toRead != 0
+	}
+	if !looks() {
+		t.Error("the loop would not see that the peer has gone")
+	}
+	_, err = unix.Write(fds[1], []byte("x"))
+	must(t, err)
+	for ctx := bounded(t); looks(); runtime.Gosched() {
+		must(t, ctx.Err())
+	}
+	must(t, tr.Write([]byte("y")))
+	must(t, tr.Close())
 }

@@ -64,7 +64,7 @@ print(sum(n for source, n in next.items() if source.isdigit()), next[b"file"])
 
 	var sent atomic.Int64
 	var clients sync.WaitGroup
-	waits := make(chan struct{}, 4) // a client that could not send at once
+	waits := make(chan struct{}, 1) // a client that could not send at once
 	for i := range 4 {
 		clients.Go(func() {
 			if err := sendLines(address, i, &sent, waits); err != nil {
@@ -144,15 +144,16 @@ func sendLines(address string, name int, sent *atomic.Int64, waits chan<- struct
 		default:
 		}
 		fmt.Fprintf(out, "line %d %d\n", name, n)
-		before := time.Now()
-		if err := out.Flush(); err != nil {
-			return err
-		}
-		if time.Since(before) > 50*time.Millisecond || n == 1_000_000 {
+		waiting := time.AfterFunc(50*time.Millisecond, func() { // while it waits
 			select {
 			case waits <- struct{}{}:
 			default:
 			}
+		})
+		err := out.Flush()
+		waiting.Stop()
+		if err != nil {
+			return err
 		}
 	}
 }

@@ -237,7 +237,7 @@ func TestNetCreateServerArguments(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// The socket of a server that has gone is in nobody's way.
+// The file of a server that has gone does not keep the next server from its path.
 func TestNetUnixServerStaleSocket(t *testing.T) {
 	l := startLoop(t)
 	path := anyAddress(t, "unix")

@@ -119,9 +119,7 @@ func (t *DatagramTransport) admitLocked(data []byte, to destination) (fx flow.Ef
 		}
 	}
 	t.out.add(data, to)
-	if grew := t.flow.Grew(t.out.size()); grew.Has(flow.Offer) {
-		fx |= t.flushLocked() | t.flow.Offered(t.out.size(), flow.Self())
-	}
+	fx |= t.offerLocked(t.flow.Grew(t.out.size()))
 	return fx | t.settleLocked(), nil
 }
 

@@ -67,10 +67,10 @@ func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresse
 // A place is where to listen.
 type place struct {
 	network, address string
-	optional         bool // it stands for one family of an empty host
+	optional         bool // one family of an empty host
 }
 
-// resolveAll returns the places that addresses stand for, without repetitions.
+// resolveAll returns the places of all addresses, without repetitions.
 func resolveAll(ctx context.Context, l *zmqio.EventLoop, network string, addresses []string) (places []place, err error) {
 	for _, address := range addresses {
 		more, err := resolve(ctx, l, network, address)
@@ -86,7 +86,7 @@ func resolveAll(ctx context.Context, l *zmqio.EventLoop, network string, address
 	return places, nil
 }
 
-// resolve returns the places that an address stands for.
+// resolve returns the places of an address.
 func resolve(ctx context.Context, l *zmqio.EventLoop, network, address string) ([]place, error) {
 	switch network {
 	case "unix":

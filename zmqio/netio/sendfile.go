@@ -140,9 +140,7 @@ func (t *Transport) endSending(ctx context.Context, err error) error {
 	case bad != nil && ctx.Err() == nil:
 		fx = t.endLocked(err)
 	default:
-		if fx = t.flow.Release(t.pendingLocked()); fx.Has(flow.Offer) {
-			fx = t.flushLocked() | t.flow.Offered(t.pendingLocked(), flow.Self())
-		}
+		fx = t.offerLocked(t.flow.Release(t.pendingLocked()))
 		t.loop.Share() // for writers that wait
 		fx |= t.readAgainLocked()
 	}

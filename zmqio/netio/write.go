@@ -194,11 +194,7 @@ func (t *Transport) acceptLocked(b []byte) (flow.Effects, error) {
 		}
 	}
 	t.out.add(b)
-	fx := t.flow.Grew(t.pendingLocked())
-	if fx.Has(flow.Offer) {
-		fx = t.flushLocked() | t.flow.Offered(t.pendingLocked(), flow.Self())
-	}
-	return fx | t.settleLocked(), nil
+	return t.offerLocked(t.flow.Grew(t.pendingLocked())) | t.settleLocked(), nil
 }
 
 // flushLocked sends what waits, as far as it goes. Caller holds t.mu.
@@ -239,6 +235,15 @@ func (t *Transport) writeReady() {
 	fx := t.flushLocked()
 	t.mu.Unlock()
 	t.carry(fx)
+}
+
+// offerLocked offers what waits to the system if fx asks for that, and returns the effects that
+// follow. Caller holds t.mu.
+func (t *socket) offerLocked(fx flow.Effects) flow.Effects {
+	if !fx.Has(flow.Offer) {
+		return fx
+	}
+	return t.kind.flushLocked() | t.flow.Offered(t.kind.pendingLocked(), flow.Self())
 }
 
 // carry carries effects out. Caller holds no lock. Only a PauseWriting among them is a
@@ -347,10 +352,7 @@ func (t *socket) SetWriteBufferLimits(high, low int) error {
 		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
-	fx := t.flow.SetMarks(h, l, t.kind.pendingLocked())
-	if fx.Has(flow.Offer) {
-		fx = t.kind.flushLocked() | t.flow.Offered(t.kind.pendingLocked(), flow.Self())
-	}
+	fx := t.offerLocked(t.flow.SetMarks(h, l, t.kind.pendingLocked()))
 	t.mu.Unlock()
 	t.carry(fx)
 	return nil

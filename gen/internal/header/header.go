@@ -33,8 +33,8 @@ type Name struct {
 	Draft    bool   // only a program that asks for drafts sees it
 	Own      bool   // counted from ZMQ_HAUSNUMERO
 	Call     bool   // it is a function
-	Alias    string // the name that it stands for
-	Section  string // the comment that it stands under
+	Alias    string // the name whose value it takes
+	Section  string // the comment above it
 	Offset   int64  // from ZMQ_HAUSNUMERO, for an error number
 	Fallback bool   // a system may have a number of its own
 }

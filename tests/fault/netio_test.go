@@ -159,6 +159,23 @@ func serveStarved(j job, in io.Reader, out io.Writer) error {
 	return errors.Join(loop.RunForever(context.Background()), s.Close(), loop.Close())
 }
 
+// serveOne serves one client, and returns its connection, the server's transport and what
+// ConnectionLost of that gets.
+func serveOne(t *testing.T) (c *net.TCPConn, tr *netio.Transport, lost <-chan error) {
+	t.Helper()
+	made, ended := make(chan *netio.Transport, 1), make(chan error, 1)
+	_, addr := serve(t, newLoop(t, nil), func() *netPeer {
+		return &netPeer{
+			received: func(tr *netio.Transport, _ []byte) { made <- tr },
+			lost:     func(err error) { ended <- err },
+		}
+	}, netio.ServerConfig{})
+	c = dial(t, addr)
+	_, err := c.Write([]byte{0})
+	must(t, err)
+	return c, <-made, ended
+}
+
 // A peer resets its connection: while nothing happens, while it has not read what was sent,
 // and while a writer waits for room.
 func TestNetPeerResets(t *testing.T) {
@@ -166,17 +183,7 @@ func TestNetPeerResets(t *testing.T) {
 		t.Run(situation, func(t *testing.T) {
 			checkLeaks(t)
 			ctx := bounded(t, time.Minute)
-			made, lost := make(chan *netio.Transport, 1), make(chan error, 1)
-			_, addr := serve(t, newLoop(t, nil), func() *netPeer {
-				return &netPeer{
-					received: func(tr *netio.Transport, _ []byte) { made <- tr },
-					lost:     func(err error) { lost <- err },
-				}
-			}, netio.ServerConfig{})
-			c := dial(t, addr)
-			_, err := c.Write([]byte{0})
-			must(t, err)
-			tr := <-made
+			c, tr, lost := serveOne(t)
 			waited := make(chan error, 1)
 			switch situation {
 			case "sending":
@@ -187,7 +194,7 @@ func TestNetPeerResets(t *testing.T) {
 			}
 			must(t, c.SetLinger(0))
 			must(t, c.Close())
-			err = <-lost
+			err := <-lost
 			if !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 				t.Errorf("ConnectionLost got %v", err)
 			}
@@ -339,17 +346,7 @@ func TestNetPeerReadsNothing(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(2*time.Minute, 5*time.Minute))
 	const writers, each, size = 16, 1024, 64 * kib
-	made, lost := make(chan *netio.Transport, 1), make(chan error, 1)
-	_, addr := serve(t, newLoop(t, nil), func() *netPeer {
-		return &netPeer{
-			received: func(tr *netio.Transport, _ []byte) { made <- tr },
-			lost:     func(err error) { lost <- err },
-		}
-	}, netio.ServerConfig{})
-	c := dial(t, addr)
-	_, err := c.Write([]byte{0})
-	must(t, err)
-	tr := <-made
+	c, tr, lost := serveOne(t)
 
 	before := rss()
 	var done atomic.Int64

@@ -1,13 +1,10 @@
 package interop
 
 import (
-	"bufio"
 	"bytes"
 	"context"
 	"io"
 	"net"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,62 +13,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A datagramPeer is a foreign program that prints lines, to its standard error as well.
-type datagramPeer struct {
-	t     *testing.T
-	in    io.WriteCloser
-	lines *bufio.Scanner
-}
-
-// startDatagramPeer starts a program, whose standard input ends with the test; it must end,
-// too. Without the program the test is skipped, but in CI it fails.
-func startDatagramPeer(t *testing.T, name string, args ...string) *datagramPeer {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil && os.Getenv("CI") != "" {
-		t.Fatal(err)
-	} else if err != nil {
-		t.Skip(err)
-	}
-	ctx, kill := context.WithTimeout(context.Background(), deadline)
-	cmd := exec.CommandContext(ctx, path, args...)
-	in, err := cmd.StdinPipe()
-	must(t, err)
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	cmd.Stderr = cmd.Stdout
-	if err := cmd.Start(); err != nil {
-		kill()
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		defer kill()
-		if t.Failed() {
-			kill()
-		}
-		in.Close()
-		rest, _ := io.ReadAll(out)
-		_ = cmd.Wait() // what matters it has printed
-		if t.Failed() {
-			t.Logf("%s: %s", name, rest)
-		}
-	})
-	return &datagramPeer{t, in, bufio.NewScanner(out)}
-}
-
-// line returns the next line that the program prints.
-func (p *datagramPeer) line() string {
-	p.t.Helper()
-	if !p.lines.Scan() {
-		p.t.Fatalf("the program ended: %v", p.lines.Err())
-	}
-	return p.lines.Text()
-}
-
 // asyncioDatagrams starts testdata/datagram_peer.py.
-func asyncioDatagrams(t *testing.T, args ...string) *datagramPeer {
+func asyncioDatagrams(t *testing.T, args ...string) *program {
 	t.Helper()
-	return startDatagramPeer(t, pythonWith(t, "asyncio"), append([]string{"-B", "testdata/datagram_peer.py"}, args...)...)
+	return runProgram(t, pythonWith(t, "asyncio"), append([]string{"-B", "testdata/datagram_peer.py"}, args...)...)
 }
 
 // payloads are what goes both ways; datagram_peer.py has the same.
@@ -240,7 +185,7 @@ func TestDatagramServerForSocat(t *testing.T) {
 			if network == "unixgram" {
 				to += ",bind=" + freeEndpoint(t, network)
 			}
-			p := startDatagramPeer(t, "socat", "-t", "0", "STDIO", to)
+			p := runProgram(t, "socat", "-t", "0", "STDIO", to)
 			for _, line := range []string{"one", "two", strings.Repeat("three ", 1000)} {
 				_, err := io.WriteString(p.in, line+"\n")
 				must(t, err)
@@ -266,7 +211,7 @@ func TestDatagramClientOfSocat(t *testing.T) {
 				must(t, c.Close())
 				address = "UDP4-RECVFROM:" + at[strings.LastIndex(at, ":")+1:] + ",bind=127.0.0.1"
 			}
-			p := startDatagramPeer(t, "socat", "-d", "-d", address, "PIPE")
+			p := runProgramWithErrors(t, "socat", "-d", "-d", address, "PIPE")
 			for !strings.Contains(p.line(), "receiving on") {
 			}
 			tr, c := newDatagramClient(t, network, netio.DatagramConfig{Local: freeEndpoint(t, network), Remote: at})

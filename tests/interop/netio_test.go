@@ -58,6 +58,15 @@ func runProgram(t *testing.T, name string, args ...string) *program {
 	return p
 }
 
+// runProgramWithErrors is runProgram for one whose standard error has lines that matter.
+func runProgramWithErrors(t *testing.T, name string, args ...string) *program {
+	t.Helper()
+	if _, err := exec.LookPath(name); err != nil {
+		missing(t, err)
+	}
+	return runProgram(t, "sh", append([]string{"-c", `exec "$0" "$@" 2>&1`, name}, args...)...)
+}
+
 // line returns the next line that the program prints.
 func (p *program) line() string {
 	p.t.Helper()

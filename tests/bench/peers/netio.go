@@ -234,9 +234,20 @@ func (j job) whenAllCame() (came func(), all chan struct{}) {
 	}, all
 }
 
-// measureIdle measures what all connections add to the process's memory, or with
-// how=idle the CPU time that they cost.
-func (j job) measureIdle(before int, all chan struct{}) error {
+// measureIdle has serve call came at the first byte of each connection, and measures what all
+// connections add to the process's memory, or with how=idle the CPU time that they cost.
+func (j job) measureIdle(serve func(came func()) error) error {
+	if err := allowDescriptors(); err != nil {
+		return err
+	}
+	came, all := j.whenAllCame()
+	before, err := resident()
+	if err != nil {
+		return err
+	}
+	if err := serve(came); err != nil {
+		return err
+	}
 	select {
 	case <-all:
 	case <-time.After(time.Minute):
@@ -261,41 +272,25 @@ type quiet struct {
 func (q *quiet) DataReceived([]byte) { q.came() }
 
 func netioIdle(j job) error {
-	if err := allowDescriptors(); err != nil {
-		return err
-	}
-	came, all := j.whenAllCame()
-	before, err := resident()
-	if err != nil {
-		return err
-	}
-	l, err := netioServe(j, func() *quiet { return &quiet{came: came} })
-	if err != nil {
-		return err
-	}
-	go func() { must(l.RunForever(context.Background())) }()
-	return j.measureIdle(before, all)
+	return j.measureIdle(func(came func()) error {
+		l, err := netioServe(j, func() *quiet { return &quiet{came: came} })
+		if err != nil {
+			return err
+		}
+		go func() { must(l.RunForever(context.Background())) }()
+		return nil
+	})
 }
 
 func goIdle(j job) error {
-	if err := allowDescriptors(); err != nil {
-		return err
-	}
-	came, all := j.whenAllCame()
-	before, err := resident()
-	if err != nil {
-		return err
-	}
-	err = goListen(j, func(c net.Conn) {
-		buf := make([]byte, 4<<10)
-		if _, err := c.Read(buf); err != nil {
-			return
-		}
-		came()
-		_, _ = c.Read(buf) // until the load ends
+	return j.measureIdle(func(came func()) error {
+		return goListen(j, func(c net.Conn) {
+			buf := make([]byte, 4<<10)
+			if _, err := c.Read(buf); err != nil {
+				return
+			}
+			came()
+			_, _ = c.Read(buf) // until the load ends
+		})
 	})
-	if err != nil {
-		return err
-	}
-	return j.measureIdle(before, all)
 }

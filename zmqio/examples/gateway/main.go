@@ -135,20 +135,20 @@ func (g *gateway) fileEnded(f *zmqio.Future[string]) {
 }
 
 // PauseWriting is called when the publisher's buffer is full.
-func (g *gateway) PauseWriting() {
-	_, _ = g.loop.CallSoon(func() { // a writer of the file may have filled it, off the loop
-		g.paused = true
-		for s := range g.sources {
-			_ = s.t.PauseReading() // fails on one that has ended, or is paused
-		}
-	})
-}
+func (g *gateway) PauseWriting()  { g.setPaused(true) }
+func (g *gateway) ResumeWriting() { g.setPaused(false) }
 
-func (g *gateway) ResumeWriting() {
-	_, _ = g.loop.CallSoon(func() { // after the pause that it ends
-		g.paused = false
+// setPaused has the loop pause the sources, or resume them: a writer of the file may have filled
+// the buffer, off the loop.
+func (g *gateway) setPaused(paused bool) {
+	_, _ = g.loop.CallSoon(func() {
+		g.paused = paused
 		for s := range g.sources {
-			_ = s.t.ResumeReading()
+			if paused {
+				_ = s.t.PauseReading() // fails on one that has ended, or is paused
+			} else {
+				_ = s.t.ResumeReading()
+			}
 		}
 	})
 }

@@ -26,7 +26,7 @@ var common struct {
 }
 
 // DefaultLoop returns a loop that runs in the background, for programs that need no loop of
-// their own. The first call makes it, with a zero LoopConfig, and so does the first one after
+// their own. The first call makes it, with the Name default, and so does the first one after
 // the loop was closed; one that was stopped is started again. The loop keeps no process
 // alive: see ShutdownDefault.
 func DefaultLoop() (*EventLoop, error) {
@@ -40,7 +40,7 @@ func DefaultLoop() (*EventLoop, error) {
 			return l, nil // it runs, or will: another goroutine works in its place
 		}
 	}
-	l, err := NewEventLoop(nil)
+	l, err := NewEventLoop(&LoopConfig{Name: "default"})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,11 @@ import (
 // ConnectionConfig says what a transport is made of. Exactly one of Bind, Connect
 // and Socket must be given.
 type ConnectionConfig struct {
+	// Name tells the transport apart in TransportTotals, and so in the figures of package
+	// zmqprom, and in messages. Transports may share a name. The names of a program should be few
+	// and fixed: OtherName takes the place of the 101st. It is valid UTF-8 of up to 64 bytes
+	// without control characters.
+	Name string
 	// Bind and Connect are endpoints, bound or connected in order. A non-nil
 	// empty slice counts as given, and does nothing.
 	Bind, Connect []string
@@ -83,7 +89,7 @@ func (c ConnectionConfig) check() error {
 	if c.MaxWriteBuffer < 0 {
 		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
 	}
-	return checkMetadata(c.Metadata)
+	return cmp.Or(checkName(c.Name), checkMetadata(c.Metadata))
 }
 
 // CreateZmqConnection makes a socket of type typ and a transport for it, with the
@@ -184,7 +190,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 		return nil, invalid("the socket has a transport already")
 	}
 	made = &Transport{
-		loop: l, typ: typ, zsock: z, guard: newGuard(), created: created,
+		label: cfg.Name, loop: l, typ: typ, zsock: z, guard: newGuard(), created: created,
 		sender: sender{flow: flow.New(cfg.MaxWriteBuffer)}, unroutable: unroutable{call: cfg.Unroutable},
 		receiver: l.receiver(cfg.BorrowFrames), metadata: newMetadata(cfg.Metadata),
 		names: cfg.AllowHostnames,

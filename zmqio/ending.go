@@ -183,6 +183,9 @@ func (t *Transport) letGoLocked(f fate) {
 		_ = t.endMonitorLocked() // fails only if the socket is gone
 		t.stay()
 	}
+	if t.sock != nil { // it is, unless the creation failed early
+		t.dropUnread(t.sock.Inbox())
+	}
 	t.sock = nil
 	sock.Disclaim(t.zsock) // closed, or the user's again: until here another transport could not take it
 }
@@ -221,7 +224,9 @@ func (t *Transport) lost() {
 	if t.status.Or(phaseLost)&phaseLost != 0 {
 		return
 	}
+	t.endStats()
 	defer t.residence.Leave()
+	defer t.delist()
 	defer func() { // also when Unroutable calls runtime.Goexit
 		p := t.Protocol()
 		defer t.recovered("ConnectionLost panicked", p)

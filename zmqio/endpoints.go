@@ -255,6 +255,7 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	var err error
 	if t.traits.receives {
 		err = t.sock.Detach(end)
+		t.noteTakenLocked()
 	} else {
 		err = end()
 	}

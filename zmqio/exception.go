@@ -70,6 +70,7 @@ func (l *EventLoop) ExceptionHandler() ExceptionHandler {
 // CallExceptionHandler calls the loop's exception handler, on the calling
 // goroutine. A handler that panics is reported to the default one.
 func (l *EventLoop) CallExceptionHandler(ctx ExceptionContext) {
+	l.exceptions.Add(1)
 	h := l.ExceptionHandler()
 	defer func() {
 		if v := recover(); v != nil {

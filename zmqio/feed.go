@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"sync/atomic"
 )
 
 // feedSize is how many items a feed keeps for a reader that is slow.
@@ -18,9 +19,12 @@ type feed[T any] struct {
 	mu      sync.Mutex // its place among the locks: Transport.sockMu
 	dropped int
 	ended   bool
+	drops   *atomic.Uint64 // all that were dropped, of this feed and of others
 }
 
-func newFeed[T any]() *feed[T] { return &feed[T]{items: make(chan T, feedSize)} }
+func newFeed[T any](drops *atomic.Uint64) *feed[T] {
+	return &feed[T]{items: make(chan T, feedSize), drops: drops}
+}
 
 // put adds an item, or counts it.
 func (f *feed[T]) put(item T) {
@@ -37,6 +41,7 @@ func (f *feed[T]) put(item T) {
 		}
 	}
 	f.dropped++
+	f.drops.Add(1)
 }
 
 // end makes the reader see the end behind what there is.

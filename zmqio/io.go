@@ -155,7 +155,7 @@ func (t *Transport) flushLocked() (f flushed) {
 		}
 		sent := t.sendBatchLocked(batch)
 		t.mu.Lock()
-		t.out.Advance(sent.Frames, sent.Bytes)
+		t.out.Advance(sent.Messages, sent.Frames, sent.Bytes)
 		if sent.Errno == ehostunreach {
 			t.dropUnroutableLocked()
 		}
@@ -198,6 +198,7 @@ func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
 	t.offers++
 	t.handed = t.handed || sent.Frames > 0
 	t.onWire += sent.Bytes + sent.Frames*maxFrameHeader
+	t.counts.sent.add(sent.Messages, sent.Bytes)
 	t.refused = waits(sent.Errno)
 	t.retryIfUnsureLocked(sent)
 	if sent.Known && sent.Events.Readable() && t.wantsMessages() {

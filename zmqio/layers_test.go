@@ -19,11 +19,11 @@ import (
 // layers are the files of the package, from the bottom to the top. A file uses what files
 // of its own layer and of those below declare.
 var layers = []struct{ name, files string }{
-	{"loop", `background close contextopts debug doc errors exception executor fd future handle library loop loops nil operror
+	{"loop", `background close contextopts debug doc errors exception executor fd future handle library loop loops loopstats nil operror
 		resident run shutdown signal spare timer`},
 	{"options", `guard priority_linux priority_other topics`},
 	{"transport", `callback closed curve departure departures ending endpointcheck endpoints inproc io ipc metadata monitor protocol read
-		rep resolve sender sockopts transport transportresident unroutable`},
+		rep resolve sender sockopts stats totals transport transportresident unroutable`},
 	{"creating", `connection`},
 	{"stream", `feed liveness mailbox stream stream_events stream_peers`},
 	{"policy", `childwatcher pidfd_linux policy safechild`},

@@ -32,6 +32,10 @@ const maxLinger = math.MaxInt32 * time.Millisecond
 
 // LoopConfig says what an event loop is made of. The zero value is fine.
 type LoopConfig struct {
+	// Name tells the loop apart in LoopTotals, and so in the figures of package zmqprom. Loops may
+	// share a name. The names of a program should be few and fixed: OtherName takes the place of
+	// the 101st. It is valid UTF-8 of up to 64 bytes without control characters.
+	Name string
 	// IOThreads is the number of libzmq I/O threads of the loop's own context; 0
 	// means 1.
 	//
@@ -62,6 +66,9 @@ type LoopConfig struct {
 }
 
 func (c LoopConfig) check() error {
+	if err := checkName(c.Name); err != nil {
+		return err
+	}
 	switch {
 	case c.IOThreads < 0:
 		return invalid("IOThreads is negative: %d", c.IOThreads)
@@ -94,6 +101,7 @@ type EventLoop struct {
 	alive      context.Context // ends in Close
 	end        context.CancelFunc
 	id         uint64 // among all loops
+	label      string // LoopConfig.Name
 
 	// The order of locks stands at Transport.sockMu.
 	mu        sync.Mutex
@@ -106,6 +114,9 @@ type EventLoop struct {
 	late []error       // what transports' sockets lost after they were closed; under departing.mu
 
 	hurried atomic.Bool // a socket that had sent was given less time than its ZMQ_LINGER
+
+	exceptions atomic.Uint64 // calls of the exception handler
+	transports atomic.Int64  // that are open
 
 	// What follows is for the loop goroutine alone.
 	copier     *sock.Copier
@@ -126,6 +137,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		return nil, err
 	}
 	l := &EventLoop{
+		label:      c.Name,
 		context:    c.Context,
 		ownContext: c.Context == nil,
 		linger:     cmp.Or(c.Linger, DefaultLinger),

@@ -17,7 +17,14 @@ var loops = struct {
 	mu   sync.Mutex
 	open map[weak.Pointer[EventLoop]]runtime.Cleanup
 	last uint64 // id of a loop
-}{open: make(map[weak.Pointer[EventLoop]]runtime.Cleanup)}
+
+	names names
+	ended map[string]LoopStats // by name
+}{
+	open:  make(map[weak.Pointer[EventLoop]]runtime.Cleanup),
+	names: make(names),
+	ended: make(map[string]LoopStats),
+}
 
 // list puts l among the open loops.
 func (l *EventLoop) list() {
@@ -29,12 +36,19 @@ func (l *EventLoop) list() {
 	loops.open[w] = runtime.AddCleanup(l, unlist, w)
 }
 
-// unlist takes a loop that is closed, or has been collected, from the open loops.
+// unlist takes a loop that is closed, or has been collected, from the open loops. Of one that is
+// closed it keeps what it has counted.
 func unlist(w weak.Pointer[EventLoop]) {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
 	loops.open[w].Stop()
 	delete(loops.open, w)
+	if l := w.Value(); l != nil {
+		name := loops.names.of(l.label)
+		ended := loops.ended[name]
+		ended.count(l.Stats())
+		loops.ended[name] = ended
+	}
 }
 
 // Loops returns all loops that have not been closed, oldest first. A loop that the program

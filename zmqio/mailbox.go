@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
 // A mailbox holds what a Stream has received and its receivers have not read. The loop puts
@@ -26,6 +27,7 @@ type mailbox struct {
 	waiting []*parked // oldest first
 	end     error     // why nothing more comes; nil while something may
 	dropped bool      // what was received cannot be read any more
+	lost    Traffic   // what was dropped
 }
 
 // A parked receiver waits for one message. Its channel has room for it, and is closed without
@@ -40,6 +42,7 @@ func (m *mailbox) put(msgs [][][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.end != nil {
+		m.lost.add(sock.Tally(msgs))
 		return
 	}
 	n := min(len(msgs), len(m.waiting))
@@ -83,6 +86,7 @@ func (m *mailbox) unget(msg [][]byte) {
 	defer m.mu.Unlock()
 	switch {
 	case m.dropped:
+		m.lost.add(1, sock.Size(msg))
 		return
 	case len(m.waiting) > 0:
 		m.waiting[0].handed <- msg
@@ -177,7 +181,18 @@ func (m *mailbox) clear() {
 }
 
 // clearLocked drops what was received. Caller holds m.mu.
-func (m *mailbox) clearLocked() { m.queue, m.head, m.size = nil, 0, flow.Size{} }
+func (m *mailbox) clearLocked() {
+	m.lost.add(len(m.queue)-m.head, m.size.Bytes)
+	m.queue, m.head, m.size = nil, 0, flow.Size{}
+}
+
+// addStats adds what is to be read, and what was dropped.
+func (m *mailbox) addStats(s *Stats) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s.Unread.add(len(m.queue)-m.head, m.size.Bytes)
+	s.Dropped.Unread.sum(m.lost)
+}
 
 // finish ends the mailbox with err, which is not nil. The first call counts, but a later one
 // replaces io.EOF. With io.EOF, and an error of the socket, what was received can still be

@@ -206,6 +206,7 @@ func (t *Transport) subscribeLocked(mask zmq.Event, fn func(zmq.MonitorEvent)) (
 			return nil, err
 		}
 		t.monitor = m
+		t.heard.CompareAndSwap(nil, new(heard))
 	} else if err := t.monitor.catchUpLocked(); err != nil {
 		return nil, err
 	}
@@ -376,6 +377,7 @@ func (m *monitor) heardLocked(msg [][]byte) {
 		return
 	}
 	m.stopped = m.stopped || ev.Event == zmq.EVENT_MONITOR_STOPPED
+	m.of.heard.Load().event(ev)
 	if m.of.owner != nil {
 		m.of.owner.happenedLocked(ev)
 	}

@@ -45,6 +45,7 @@ func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errn
 		return foundEmpty, 0, 0
 	}
 	msgs, errno := t.receiver.Recv(t.sock)
+	t.noteTakenLocked()
 	if t.owner != nil {
 		t.owner.receivedLocked(errno == syscall.EAGAIN)
 	}
@@ -83,6 +84,7 @@ func (t *Transport) deliver(msgs [][][]byte) (large int) {
 	defer func() {
 		t.loop.delivering = nil
 		if t.IsClosing() { // then no more data is received
+			t.dropUnread(sock.Tally(left))
 			left = nil
 		}
 		var kept [][][]byte

@@ -233,13 +233,16 @@ func (t *Transport) attempt(msg [][]byte, size flow.Size, how manner, offered bo
 		fx = t.bufferLocked(msg, size)
 	case waitInTurn:
 		if how == ifRoom {
+			t.counts.refused++
 			verdict, err = isFull, errBufferFull(size)
 		} else if t.loop.InLoop() || t.flow.Pausing().By(goroutine.ID()) {
 			verdict, err = isFull, &OpError{Op: "write", Err: ErrWouldDeadlock}
 		} else {
+			t.counts.waits++
 			waiter = t.flow.Enqueue(size)
 		}
 	case isFull:
+		t.counts.refused++
 		err = errBufferFull(size)
 	}
 	t.mu.Unlock()
@@ -322,6 +325,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	case stays:
 		return fx | t.flow.Grew(t.pendingLocked()), nil
 	case sent.Errno == syscall.EAGAIN:
+		t.counts.refused++
 		return fx, errBufferFull(size)
 	case sent.Errno == 0:
 		return fx, nil
@@ -378,6 +382,9 @@ func (t *Transport) carry(fx flow.Effects) {
 
 // pause calls PauseWriting, on the goroutine that filled the buffer.
 func (t *Transport) pause() {
+	t.mu.Lock()
+	t.counts.pauseBegan(t.loop.Time())
+	t.mu.Unlock()
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()
 		fx := t.flow.PauseReturned(t.pendingLocked())
@@ -394,6 +401,9 @@ func (t *Transport) resume() {
 	self := goroutine.ID()
 	t.mu.Lock()
 	due := t.flow.ResumeDue(t.pendingLocked(), self)
+	if due {
+		t.counts.pauseOver(t.loop.Time())
+	}
 	t.mu.Unlock()
 	if !due {
 		return

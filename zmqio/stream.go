@@ -21,6 +21,8 @@ const DefaultReadBuffer = 1 << 20
 
 // StreamConfig says what a Stream is made of. Endpoints or a Socket must be given.
 type StreamConfig struct {
+	// Name tells the stream's transport apart, as in ConnectionConfig.
+	Name string
 	// Bind and Connect are endpoints, bound and then connected in order. Both may be
 	// given.
 	Bind, Connect []string
@@ -62,7 +64,7 @@ func (c StreamConfig) check() error {
 	case c.MaxReadBuffer < 0:
 		return invalid("MaxReadBuffer is negative: %d", c.MaxReadBuffer)
 	}
-	if err := checkMetadata(c.Metadata); err != nil {
+	if err := cmp.Or(checkName(c.Name), checkMetadata(c.Metadata)); err != nil {
 		return err
 	}
 	return c.Liveness.check()
@@ -136,7 +138,7 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 	s.alive, s.end = context.WithCancel(context.Background())
 	s.mailbox.max = cmp.Or(cfg.MaxReadBuffer, DefaultReadBuffer)
 	_, err := l.connect(ctx, func() Protocol { return streamProtocol{s: s, topics: cfg.Subscribe} }, typ, ConnectionConfig{
-		Bind: cfg.Bind, Connect: cfg.Connect, Socket: cfg.Socket, Configure: cfg.Configure,
+		Name: cfg.Name, Bind: cfg.Bind, Connect: cfg.Connect, Socket: cfg.Socket, Configure: cfg.Configure,
 		MaxWriteBuffer: cfg.MaxWriteBuffer, AllowHostnames: cfg.AllowHostnames, Unroutable: cfg.Unroutable,
 		Metadata: cfg.Metadata,
 	})
@@ -184,7 +186,7 @@ type streamProtocol struct {
 
 // ConnectionMade prepares the stream, before the first bind or connect.
 func (p streamProtocol) ConnectionMade(t *Transport) {
-	t.owner = p.s
+	t.setOwner(p.s)
 	p.s.t, p.s.mailbox.t, p.s.census.t = t, t, t
 	if p.s.refused = p.s.prepare(p.topics); p.s.refused != nil {
 		_ = t.Abort() // returns nil

@@ -106,6 +106,28 @@ func (r *roster) detached(endpoint string) (before int) {
 	return before
 }
 
+// open returns how many connections there are.
+func (r *roster) open() (n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, ready := range r.ready {
+		n += ready
+	}
+	return n
+}
+
+// addStats implements owner.
+func (s *Stream) addStats(stats *Stats) {
+	s.mailbox.addStats(stats)
+	switch c := stats.Connections; {
+	case c == nil:
+	case s.t.in(phaseClosed):
+		c.Open = 0
+	default:
+		c.Open = s.roster.open()
+	}
+}
+
 // heeded are the events that a stream takes note of.
 const heeded = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED |
 	zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -296,7 +318,7 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] 
 // feedOf returns an iterator over what begin has put into a feed, until ctx or s ends. It calls
 // what begin returns then. An error of begin is the only item, and ErrTransportClosed is none.
 func feedOf[T any](ctx context.Context, s *Stream, begin func(*feed[T]) (end func(), err error)) iter.Seq2[T, error] {
-	f := newFeed[T]()
+	f := newFeed[T](&s.t.eventsDropped)
 	var end func()
 	err := errNilContext()
 	if ctx != nil {

@@ -21,6 +21,8 @@ import (
 // methods may be called from every goroutine and from every callback. Those of a zero
 // Transport panic.
 type Transport struct {
+	label  string // ConnectionConfig.Name
+	kind   kind   // in totals
 	loop   *EventLoop
 	typ    zmq.SocketType
 	traits traits
@@ -39,7 +41,7 @@ type Transport struct {
 	//
 	//   - those of policies, child watchers, futures and mailboxes
 	//   - sockMu, which is held during libzmq calls
-	//   - opening, and then ipcMu or zapMu
+	//   - opening, and then ipcMu or zapMu; totals.mu
 	//   - mu
 	//   - EventLoop.mu
 	//   - those of package reactor, which makes the system calls of its poller under its own
@@ -61,6 +63,11 @@ type Transport struct {
 	lostErr     error
 	undelivered outbox.Tally // what was in out at the end
 	unroutable  unroutable
+	counts      counts
+
+	received      received
+	heard         atomic.Pointer[heard] // nil until it has a monitor
+	eventsDropped atomic.Uint64         // by the feeds of its Stream
 
 	failed atomic.Bool // the exception handler has been told of what ended it
 	warned atomic.Bool // the logger has been told that every client is let in
@@ -98,6 +105,8 @@ type owner interface {
 	// receivedLocked is told that messages may have been taken from libzmq, and whether
 	// none is left. Caller holds t.sockMu.
 	receivedLocked(empty bool)
+	// addStats adds what it knows.
+	addStats(s *Stats)
 }
 
 // traits are what a transport needs to know of its socket type.
@@ -160,8 +169,10 @@ func (t *Transport) settleInLocked() (err error) {
 	}
 	if err = t.residence.Enter(); err != nil {
 		t.watch.Stop()
+		return err
 	}
-	return err
+	t.enlist()
+	return nil
 }
 
 // watchFD has the loop run task when fd, a ZMQ_FD, tells of something.
@@ -203,6 +214,14 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 // asyncio: get_protocol
 func (t *Transport) Protocol() Protocol { return t.protocol.Load().protocol }
 
+// setOwner makes o the owner. Stats may be called already, by what looks at the residents of the
+// loop.
+func (t *Transport) setOwner(o owner) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.owner = o
+}
+
 // SetProtocol makes p the transport's protocol from the next callback on. A nil p, and
 // a nil pointer in p, is ignored, and so is any on the transport of a Stream. ConnectionMade
 // is not called again. Of a batch that is being delivered a [BatchProtocol] gets what is left.
@@ -225,6 +244,9 @@ func (t *Transport) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s := "<Transport " + t.typ.String()
+	if t.label != "" {
+		s += fmt.Sprintf(" %q", t.label)
+	}
 	if l := t.listeners.list(); len(l) > 0 {
 		s += fmt.Sprintf(" bound %v", l)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
 // unroutableInterval is how often the exception handler is told of messages that cannot
@@ -28,7 +29,9 @@ type unroutable struct {
 // Caller holds t.mu.
 func (t *Transport) dropUnroutableLocked() {
 	u := &t.unroutable
-	if msg := t.out.First(); u.call != nil {
+	msg := t.out.First()
+	t.counts.unroutable.add(1, sock.Size(msg))
+	if u.call != nil {
 		for i, f := range msg {
 			msg[i] = append([]byte{}, f...)
 		}

@@ -26,6 +26,7 @@ type Outbox struct {
 	first, last *chunk
 	bytes       int // payload
 	frames      int
+	messages    int
 }
 
 // A chunk is a run of whole messages: the payloads one behind the other, and the frame
@@ -75,6 +76,7 @@ func (o *Outbox) Add(msg [][]byte, size int) {
 	c.add(msg)
 	o.bytes += size
 	o.frames += len(msg)
+	o.messages++
 }
 
 // add copies msg behind the others. A chunk that holds msg has its payload already.
@@ -118,11 +120,12 @@ func (o *Outbox) Front() sock.Batch {
 	return sock.Batch{Buf: c.buf[c.sentBytes:], Held: c.held, Table: c.table[c.sentFrames:]}
 }
 
-// Advance drops what libzmq has taken from the front.
-func (o *Outbox) Advance(frames, bytes int) {
+// Advance drops what libzmq has taken from the front: whole messages.
+func (o *Outbox) Advance(messages, frames, bytes int) {
 	if frames == 0 {
 		return
 	}
+	o.messages -= messages
 	o.frames -= frames
 	o.bytes -= bytes
 	c := o.first
@@ -173,7 +176,7 @@ func (o *Outbox) DropFirst() {
 	for bytes, i := 0, 0; i < len(table); i++ {
 		bytes += int(table[i] >> 1)
 		if table[i]&1 == 0 {
-			o.Advance(i+1, bytes)
+			o.Advance(1, i+1, bytes)
 			return
 		}
 	}
@@ -183,17 +186,7 @@ func (o *Outbox) DropFirst() {
 type Tally struct{ Messages, Bytes int }
 
 // Tally counts what waits.
-func (o *Outbox) Tally() Tally {
-	n := Tally{Bytes: o.bytes}
-	for c := o.first; c != nil; c = c.next {
-		for _, entry := range c.table[c.sentFrames:] {
-			if entry&1 == 0 {
-				n.Messages++
-			}
-		}
-	}
-	return n
-}
+func (o *Outbox) Tally() Tally { return Tally{o.messages, o.bytes} }
 
 // Clear drops everything. Nothing of it may be in a C call.
 func (o *Outbox) Clear() {

@@ -90,7 +90,7 @@ func take(t *testing.T, o *Outbox, want queue, n int) queue {
 		bytes += int(entry >> 1)
 		messages += 1 - int(entry&1)
 	}
-	o.Advance(frames, bytes)
+	o.Advance(messages, frames, bytes)
 	return want[messages:]
 }
 

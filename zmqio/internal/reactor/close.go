@@ -96,11 +96,12 @@ func (l *Loop) runPosted(deadline time.Time) {
 func (l *Loop) takePosted(deadline time.Time) (batch []*Handle, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.endBatchLocked(len(l.batch))
+	now := l.Time()
+	l.endBatchLocked(len(l.batch), now)
 	switch {
 	case len(l.ready) > 0:
 		batch, l.ready = l.ready, nil
-		l.beginBatchLocked(batch)
+		l.beginBatchLocked(batch, now)
 		return batch, nil
 	case len(l.residents) > 0 && time.Now().Before(deadline):
 		return nil, l.changed

@@ -66,6 +66,8 @@ type Loop struct {
 	changed    chan struct{} // see Changed
 	ready      []*Handle     // what runs in the next iteration
 	batch      []*Handle     // what runs in this one; its elements do not change meanwhile
+	began      time.Duration // when batch did
+	stats      Stats
 	timers     timerHeap
 	timerSeq   uint64
 	watches    map[int]*watch // by descriptor
@@ -84,6 +86,7 @@ type Loop struct {
 	processors int64         // GOMAXPROCS when the run began
 	yielded    time.Duration // when it last let other goroutines run
 	keeps      time.Duration // until when it does not again
+	called     uint64        // callbacks of batch
 }
 
 // Init makes l a loop that does not run yet. It holds descriptors until Close.

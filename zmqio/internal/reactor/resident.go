@@ -56,8 +56,9 @@ func (p *Residence) Enter() error {
 // Residents returns the residences of those that have not left, oldest first.
 func (l *Loop) Residents() []*Residence {
 	l.mu.Lock()
-	defer l.mu.Unlock()
-	return Sorted(maps.Values(l.residents))
+	residents := slices.Collect(maps.Values(l.residents))
+	l.mu.Unlock()
+	return Sorted(slices.Values(residents)) // the loop need not wait for that
 }
 
 // Resident returns the resident.

@@ -73,15 +73,16 @@ func (l *Loop) Stop() {
 // the next iteration, so that no callback can keep I/O waiting.
 func (l *Loop) runOnce(leave func() bool) error {
 	n, err := l.wait(leave)
+	now := l.Time()
 	l.mu.Lock()
 	l.sleeping = false
 	for _, ev := range l.events[:n] {
 		l.queueReadyLocked(ev)
 	}
-	l.dueTimersLocked()
+	l.dueTimersLocked(now)
 	batch := l.ready
 	l.ready, l.spare = l.spare, nil
-	l.beginBatchLocked(batch)
+	l.beginBatchLocked(batch, now)
 	l.mu.Unlock()
 	l.runBatch(batch)
 	return err
@@ -89,20 +90,22 @@ func (l *Loop) runOnce(leave func() bool) error {
 
 // wait waits for I/O and stores what is ready in l.events.
 func (l *Loop) wait(leave func() bool) (ready int, err error) {
+	now := l.Time()
 	if l.parks {
-		return l.poller.Park(l.events, l.timeout(leave))
+		return l.poller.Park(l.events, l.timeout(leave, now))
 	}
-	if l.shouldYield() { // before timeout: what it lets others do needs no wake-up
+	if l.shouldYield(now) { // before timeout: what it lets others do needs no wake-up
 		runtime.Gosched()
 		l.keepFor(l.Time() - l.yielded)
 	}
-	return l.poller.Wait(l.events, l.timeout(leave))
+	return l.poller.Wait(l.events, l.timeout(leave, now))
 }
 
-// timeout returns how long the iteration may wait, and takes note that it does.
-func (l *Loop) timeout(leave func() bool) time.Duration {
+// timeout returns how long the iteration may wait, and takes note that it does. The batch before
+// was over at ended.
+func (l *Loop) timeout(leave func() bool, ended time.Duration) time.Duration {
 	l.mu.Lock()
-	l.endBatchLocked(len(l.batch))
+	l.endBatchLocked(len(l.batch), ended)
 	d := time.Duration(-1)
 	switch {
 	case len(l.ready) > 0 || l.stopping:
@@ -118,9 +121,10 @@ func (l *Loop) timeout(leave func() bool) time.Duration {
 	return d
 }
 
-// beginBatchLocked shows the watchdog what is about to run. Caller holds l.mu.
-func (l *Loop) beginBatchLocked(batch []*Handle) {
-	l.batch = batch
+// beginBatchLocked shows the watchdog what is about to run, now. Caller holds l.mu.
+func (l *Loop) beginBatchLocked(batch []*Handle, now time.Duration) {
+	l.batch, l.began = batch, now
+	l.stats.Iterations++
 	if len(batch) > 0 {
 		l.guard.batches++
 		if !l.guard.watched {
@@ -130,11 +134,12 @@ func (l *Loop) beginBatchLocked(batch []*Handle) {
 }
 
 // endBatchLocked lets go of the first n callbacks of the batch, which have run, and of the
-// batch. Caller holds l.mu.
-func (l *Loop) endBatchLocked(n int) {
+// batch, which was over at ended. Caller holds l.mu.
+func (l *Loop) endBatchLocked(n int, ended time.Duration) {
 	if l.batch == nil {
 		return
 	}
+	l.countBatchLocked(ended)
 	for _, h := range l.batch[:n] {
 		h.dropLocked()
 	}
@@ -153,7 +158,7 @@ func (l *Loop) runBatch(batch []*Handle) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		l.ready = append(slices.Clone(batch[next:]), l.ready...)
-		l.endBatchLocked(next)
+		l.endBatchLocked(next, l.Time())
 	}()
 	for next < len(batch) {
 		h := batch[next]
@@ -168,6 +173,7 @@ func (l *Loop) call(h *Handle) {
 	if fn == nil {
 		return
 	}
+	l.called++
 	if l.Debug() {
 		start := time.Now()
 		defer func() { l.logIfSlow(h, time.Since(start)) }()
@@ -259,7 +265,7 @@ func (l *Loop) endRun() []Resident {
 	if !l.running.Swap(false) {
 		return nil
 	}
-	l.endBatchLocked(len(l.batch))
+	l.endBatchLocked(len(l.batch), l.Time())
 	l.stopped = l.stopping
 	l.stopping, l.sleeping = false, false
 	switch {

@@ -47,12 +47,9 @@ func (l *Loop) CancelTimer(t *Timer) {
 	}
 }
 
-// dueTimersLocked moves the timers that are due to the ready queue. Caller holds l.mu.
-func (l *Loop) dueTimersLocked() {
-	if len(l.timers) == 0 {
-		return
-	}
-	for now := l.Time(); len(l.timers) > 0 && l.timers[0].when <= now; {
+// dueTimersLocked moves the timers that are due now to the ready queue. Caller holds l.mu.
+func (l *Loop) dueTimersLocked(now time.Duration) {
+	for len(l.timers) > 0 && l.timers[0].when <= now {
 		l.makeReadyLocked(heap.Pop(&l.timers).(*Timer).handle)
 	}
 }

@@ -24,7 +24,7 @@ func (l *Loop) chooseWait() (end func()) {
 // yieldInterval is less than the 10 ms after which the runtime's monitor takes action.
 const yieldInterval = 5 * time.Millisecond
 
-// shouldYield reports whether Go's scheduler should have a look before the loop waits.
+// shouldYield reports whether Go's scheduler should have a look before the loop waits, now.
 //
 // A loop that blocks in the system is never rescheduled by itself, and the runtime's
 // monitor takes it for one that hogs its P, which is what a goroutine needs to run: it
@@ -36,8 +36,7 @@ const yieldInterval = 5 * time.Millisecond
 // before it blocks if there may be one. It does not when it has only served residents and
 // the program leaves it alone: to yield wakes a thread, which would make round trips take
 // a fifth longer.
-func (l *Loop) shouldYield() bool {
-	now := l.Time()
+func (l *Loop) shouldYield(now time.Duration) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	blocks := len(l.ready) == 0

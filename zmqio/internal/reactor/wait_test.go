@@ -10,26 +10,26 @@ import (
 func TestYield(t *testing.T) {
 	l := newLoop(t)
 	l.yielded, l.processors = l.Time()+time.Hour, 1<<62
-	if l.shouldYield() {
+	if l.shouldYield(l.Time()) {
 		t.Error("a loop that is left alone yields")
 	}
 	l.Share()
-	if !l.shouldYield() {
+	if !l.shouldYield(l.Time()) {
 		t.Error("it does not yield although others use it")
 	}
-	if l.shouldYield() {
+	if l.shouldYield(l.Time()) {
 		t.Error("it yields twice for the same")
 	}
 	l.processors = 0
-	if !l.shouldYield() {
+	if !l.shouldYield(l.Time()) {
 		t.Error("it does not yield the only processor")
 	}
 	l.keepFor(time.Microsecond)
-	if !l.shouldYield() {
+	if !l.shouldYield(l.Time()) {
 		t.Error("it does not yield again after a short yield")
 	}
 	l.keepFor(time.Hour)
-	if l.shouldYield() {
+	if l.shouldYield(l.Time()) {
 		t.Error("it yields again after a long yield")
 	}
 }

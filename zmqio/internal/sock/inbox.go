@@ -32,10 +32,19 @@ func (in *inbox) take(msgs [][][]byte) [][][]byte {
 
 // settled returns how many messages Detach received, and their payload in bytes.
 func (in *inbox) settled() (messages, bytes int) {
-	for _, msg := range in.msgs[in.back:] {
+	return Tally(in.msgs[in.back:])
+}
+
+// Inbox returns how many messages have been received and are not delivered, and their payload
+// in bytes, properties included.
+func (s *Socket) Inbox() (messages, bytes int) { return Tally(s.inbox.msgs) }
+
+// Tally returns how many messages msgs has, and their payload in bytes.
+func Tally(msgs [][][]byte) (messages, bytes int) {
+	for _, msg := range msgs {
 		bytes += Size(msg)
 	}
-	return len(in.msgs) - in.back, bytes
+	return len(msgs), bytes
 }
 
 // Size returns the payload of a message, in bytes.

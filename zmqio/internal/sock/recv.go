@@ -211,9 +211,15 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(s.names))),
 		o, (*C.uint64_t)(unsafe.SliceData(seen)), C.int64_t(len(seen)), &in.res)
 	s.origins.end(in.scratch)
+	s.taken.messages += uint64(in.res.messages)
+	s.taken.bytes += uint64(in.res.payload)
 	runtime.KeepAlive(s.z)
 	return int(in.res.frames) + int(in.res.is_held)
 }
+
+// Taken returns how many messages have been received from libzmq, and the payload of their
+// frames in bytes, without properties. Messages in the inbox count.
+func (s *Socket) Taken() (messages, bytes uint64) { return s.taken.messages, s.taken.bytes }
 
 // payload returns the payload of the frames that call has brought: of small ones, one
 // behind the other, and of a large one, or nil.

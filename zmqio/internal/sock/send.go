@@ -28,12 +28,13 @@ func Frame(size int, more bool) uint64 {
 
 // Sent says what became of a Send.
 type Sent struct {
-	Frames int           // frames of the messages that libzmq took, each whole
-	Bytes  int           // their payload
-	Errno  syscall.Errno // 0 when all were taken, EAGAIN when there is no room
-	Events Events        // where Known
-	Known  bool          // whether ZMQ_EVENTS was read, after anything else
-	Cut    bool          // Errno came amid a message, and the next would be its rest
+	Messages int           // that libzmq took, each whole
+	Frames   int           // of these messages
+	Bytes    int           // their payload
+	Errno    syscall.Errno // 0 when all were taken, EAGAIN when there is no room
+	Events   Events        // where Known
+	Known    bool          // whether ZMQ_EVENTS was read, after anything else
+	Cut      bool          // Errno came amid a message, and the next would be its rest
 }
 
 // A Refusal says what a socket does with the rest of a message when it has refused
@@ -82,7 +83,7 @@ func (s *Socket) Send(b Batch, refusal Refusal, events bool) Sent {
 		C.int(refusal), flag(s.headless), flag(events), &r)
 	runtime.KeepAlive(s.z)
 	s.headless = r.headless != 0
-	sent := Sent{Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err), Cut: r.cut != 0}
+	sent := Sent{Messages: int(r.messages), Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err), Cut: r.cut != 0}
 	if r.events >= 0 {
 		sent.Events, sent.Known = s.seen(C.int(r.events)), true
 	}

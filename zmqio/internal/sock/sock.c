@@ -186,6 +186,7 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
             r->bytes += len;
         }
         r->messages += !more;
+        r->payload += len;
         if (names && !more)
             append_properties(msg, names, buf, table, r);
         if (r->is_held)
@@ -249,6 +250,7 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
             if (!(table[i++] & 1)) {
                 r->frames = i;
                 r->bytes = at;
+                r->messages++;
                 r->headless = begun = refused = 0;
             }
             continue;
@@ -272,6 +274,7 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
                 at += table[i++] >> 1;
                 r->frames = i;
                 r->bytes = at;
+                r->messages++;
                 r->err = r->headless = begun = 0;
                 continue;
             }

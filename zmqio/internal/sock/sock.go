@@ -49,6 +49,8 @@ type Socket struct {
 	origins *origins // nil, or what TrackOrigins began
 
 	names []byte // of the properties that are asked for, as zmqio_recv wants them; nil: none
+
+	taken struct{ messages, bytes uint64 }
 }
 
 // Conflate tells that the socket has CONFLATE, of which it makes use. Its connections

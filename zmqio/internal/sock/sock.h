@@ -30,6 +30,7 @@ typedef struct {
     int64_t frames;     /* entries of the table that were filled */
     int64_t bytes;      /* bytes of the buffer that were filled */
     int64_t messages;   /* messages that were ended */
+    int64_t payload;    /* bytes of all frames, those left in msg too, without properties */
     uint64_t held;      /* table entry of the frame left in msg, if is_held */
     int64_t held_at;    /* and how many entries of the table come before it */
     void *held_data;    /* and its payload, good until msg is used again */
@@ -89,6 +90,7 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
 typedef struct {
     int64_t frames;     /* frames of the messages that libzmq took whole */
     int64_t bytes;      /* and their payload */
+    int64_t messages;   /* and how many they are */
     int32_t err;        /* what ended the batch; 0 when all was taken */
     int32_t events;     /* ZMQ_EVENTS as the last thing done, or -1: not read */
     int32_t headless;   /* the next message must start with an empty frame */

@@ -371,7 +371,7 @@ func TestSendHeld(t *testing.T) {
 		t.Errorf("a send on PULL: %+v", sent)
 	}
 	for range 2 { // it stays what it is
-		if sent := s.Send(held, Discards, false); sent != (Sent{Frames: 3, Bytes: 503}) {
+		if sent := s.Send(held, Discards, false); sent != (Sent{Messages: 1, Frames: 3, Bytes: 503}) {
 			t.Errorf("%+v", sent)
 		}
 	}

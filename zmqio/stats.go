@@ -1,0 +1,264 @@
+package zmqio
+
+import (
+	"iter"
+	"sync/atomic"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+// Traffic counts messages, and their payload in bytes: that of all frames, routing ids and
+// empty delimiters among them.
+type Traffic struct{ Messages, Bytes uint64 }
+
+func (n *Traffic) add(messages, bytes int) {
+	n.Messages += uint64(messages)
+	n.Bytes += uint64(bytes)
+}
+
+func (n *Traffic) sum(m Traffic) {
+	n.Messages += m.Messages
+	n.Bytes += m.Bytes
+}
+
+// Stats are the figures of a Transport. They count from its beginning, unless they say now.
+//
+// What Write accepts is, at each moment, in one of Sent, Buffered, Dropped.Unroutable and
+// Dropped.Unsent.
+//
+// zmqio cannot count what libzmq drops: a PUB, XPUB, XSUB or ROUTER for a peer at its
+// high-water mark, a ROUTER without ROUTER_MANDATORY for an unknown peer, and any socket at its
+// end after ZMQ_LINGER. Such a message counts as sent.
+type Stats struct {
+	Sent     Traffic // taken by libzmq
+	Received Traffic // taken from libzmq
+	Buffered Traffic // now: accepted by Write, and not taken by libzmq
+	Unread   Traffic // now, on a Stream: received, and not read; with the properties of Metadata
+	Dropped  Drops
+
+	Refused  uint64        // writes that returned ErrBufferFull
+	Pauses   uint64        // calls of PauseWriting
+	Paused   time.Duration // how long the protocol has been paused in all, the present pause included
+	IsPaused bool          // now
+	Waits    uint64        // writes that had to wait for room: of WriteContext, of Stream.Send
+	Waiters  int           // writes that wait for room now
+
+	// LastReceived is when the last batch of messages came from libzmq, zero before the first.
+	LastReceived time.Time
+
+	// Connections is what a monitor has told. It is nil on a transport that has never had
+	// one: a transport that is not a Stream's, and on which EnableMonitor was not called.
+	Connections *ConnectionStats
+}
+
+// Drops counts what a Transport has dropped, and why.
+type Drops struct {
+	// Unroutable are messages that libzmq refused with EHOSTUNREACH after Write had returned
+	// nil: those that go to ConnectionConfig.Unroutable.
+	Unroutable Traffic
+	// Unsent are messages that were buffered when the transport ended.
+	Unsent Traffic
+	// Unread are messages that were received, and given neither to the protocol nor to a reader
+	// of the Stream, because the transport or the Stream ended. With the properties of Metadata.
+	Unread Traffic
+	// Events are items that a reader of Stream.Events or Stream.Peers was too slow for.
+	Events uint64
+}
+
+// ConnectionStats counts what libzmq reports of a transport's connections while the transport
+// has a monitor: a Stream from its beginning to Close, any other from EnableMonitor to
+// DisableMonitor. An event counts when the loop takes it from libzmq. Over inproc libzmq reports
+// nothing, and neither the end of a connection that this side ends.
+type ConnectionStats struct {
+	// Open is how many connections of a Stream are past their handshake now. It is -1, which is
+	// unknown, on a transport that is not a Stream's. Before 4.3.0 libzmq does not report
+	// handshakes, and a connection counts from its beginning.
+	Open int
+
+	Connects       uint64 // connections that this side has made
+	Accepts        uint64 // connections that this side has accepted
+	Disconnects    uint64 // connections that have ended, after a failed handshake too
+	Retries        uint64 // attempts to connect that failed, and are made again
+	AcceptFailures uint64 // connections that could not be accepted: too few descriptors, for example
+	Handshakes     uint64 // handshakes that succeeded
+	Failures       HandshakeFailures
+}
+
+// HandshakeFailures counts handshakes that failed, by reason.
+type HandshakeFailures struct {
+	Denied        uint64 // refused by the ZAP handler: status 400
+	Temporary     uint64 // refused by the ZAP handler for now: status 300
+	Internal      uint64 // the ZAP handler failed: status 500, or a status that ZAP does not have
+	Reply         uint64 // the ZAP handler's reply broke the protocol
+	Mechanism     uint64 // the two sides have different mechanisms: CURVE and NULL, for example
+	Cryptographic uint64 // a box did not open: the peer has the wrong key
+	Protocol      uint64 // the peer broke the protocol in another way; it may be no ZeroMQ peer
+	Other         uint64 // the connection ended amid the handshake, for example
+}
+
+// All returns an iterator over the reasons, each a word in lower case, and their numbers.
+func (f HandshakeFailures) All() iter.Seq2[string, uint64] {
+	return func(yield func(string, uint64) bool) {
+		_ = yield("denied", f.Denied) && yield("temporary", f.Temporary) && yield("internal", f.Internal) &&
+			yield("reply", f.Reply) && yield("mechanism", f.Mechanism) && yield("cryptographic", f.Cryptographic) &&
+			yield("protocol", f.Protocol) && yield("other", f.Other)
+	}
+}
+
+// Stats returns the figures of the transport. It never waits for the loop, and may be called
+// from every goroutine and every callback. After the end it returns what they were then.
+func (t *Transport) Stats() Stats {
+	t.mu.Lock()
+	s, owner := t.statsLocked(), t.owner
+	t.mu.Unlock()
+	if owner != nil {
+		owner.addStats(&s)
+	}
+	return s
+}
+
+// statsLocked is Stats, without what the owner knows. Caller holds t.mu.
+func (t *Transport) statsLocked() Stats {
+	out := t.out.Tally()
+	s := Stats{
+		Sent:     t.counts.sent,
+		Received: Traffic{t.received.messages.Load(), t.received.bytes.Load()},
+		Buffered: Traffic{uint64(out.Messages), uint64(out.Bytes)},
+		Dropped:  Drops{Unroutable: t.counts.unroutable, Unread: t.counts.unread, Events: t.eventsDropped.Load()},
+		Refused:  t.counts.refused,
+		Pauses:   t.counts.pauses, Paused: t.counts.paused, IsPaused: t.counts.isPaused,
+		Waits: t.counts.waits, Waiters: t.flow.Waiting(),
+		Connections: t.heard.Load().stats(),
+	}
+	s.Dropped.Unsent.add(t.undelivered.Messages, t.undelivered.Bytes)
+	if s.IsPaused {
+		s.Paused += t.loop.Time() - t.counts.pausedAt
+	}
+	if last := t.received.last.Load(); last > 0 { // a time of day, though the clock may have been set since
+		s.LastReceived = time.Now().Add(time.Duration(last) - t.loop.Time())
+	}
+	return s
+}
+
+// endStats ends the figures of a transport that is lost.
+func (t *Transport) endStats() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.pauseOver(t.loop.Time())
+}
+
+// dropUnread counts messages that the protocol does not get any more.
+func (t *Transport) dropUnread(messages, bytes int) {
+	if messages == 0 {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts.unread.add(messages, bytes)
+}
+
+// counts are figures of a transport that Transport.mu guards.
+type counts struct {
+	sent, unroutable, unread Traffic
+	refused, waits, pauses   uint64
+	paused                   time.Duration // in pauses that are over
+	pausedAt                 time.Duration // when the present pause began, on the loop's clock
+	isPaused                 bool
+}
+
+// pauseBegan is told that PauseWriting is called at a time of the loop's clock.
+func (c *counts) pauseBegan(now time.Duration) {
+	c.pauses++
+	c.pausedAt, c.isPaused = now, true
+}
+
+// pauseOver is told that the protocol is no longer paused. It may be repeated.
+func (c *counts) pauseOver(now time.Duration) {
+	if c.isPaused {
+		c.paused += now - c.pausedAt
+		c.isPaused = false
+	}
+}
+
+// received is what a transport has taken from libzmq. It changes under Transport.sockMu.
+type received struct {
+	messages, bytes atomic.Uint64
+	last            atomic.Int64 // a time.Duration on the loop's clock; 0: never
+}
+
+// noteTakenLocked counts what the socket has received. Caller holds t.sockMu.
+func (t *Transport) noteTakenLocked() {
+	messages, bytes := t.sock.Taken()
+	if bytes == t.received.bytes.Load() && messages == t.received.messages.Load() {
+		return
+	}
+	t.received.messages.Store(messages)
+	t.received.bytes.Store(bytes)
+	t.received.last.Store(int64(t.loop.Time()))
+}
+
+// heard is what a transport's monitors have told. It changes under Transport.sockMu.
+type heard struct {
+	connects, accepts, disconnects, retries, acceptFailures, handshakes atomic.Uint64
+
+	denied, temporary, internal, reply, mechanism, cryptographic, protocol, other atomic.Uint64
+}
+
+// event counts an event.
+func (h *heard) event(ev zmq.MonitorEvent) {
+	switch ev.Event {
+	case zmq.EVENT_CONNECTED:
+		h.connects.Add(1)
+	case zmq.EVENT_ACCEPTED:
+		h.accepts.Add(1)
+	case zmq.EVENT_DISCONNECTED:
+		h.disconnects.Add(1)
+	case zmq.EVENT_CONNECT_RETRIED:
+		h.retries.Add(1)
+	case zmq.EVENT_ACCEPT_FAILED:
+		h.acceptFailures.Add(1)
+	case zmq.EVENT_HANDSHAKE_SUCCEEDED:
+		h.handshakes.Add(1)
+	case zmq.EVENT_HANDSHAKE_FAILED_AUTH, zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+		h.failure(ev).Add(1)
+	}
+}
+
+// failure returns what counts the reason of a handshake that failed.
+func (h *heard) failure(ev zmq.MonitorEvent) *atomic.Uint64 {
+	value := zmq.ProtocolError(ev.Value)
+	switch {
+	case ev.Event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+		return &h.other
+	case ev.Event == zmq.EVENT_HANDSHAKE_FAILED_AUTH && ev.Value == 400:
+		return &h.denied
+	case ev.Event == zmq.EVENT_HANDSHAKE_FAILED_AUTH && ev.Value == 300:
+		return &h.temporary
+	case ev.Event == zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+		return &h.internal
+	case value >= zmq.PROTOCOL_ERROR_ZAP_UNSPECIFIED && value < zmq.PROTOCOL_ERROR_WS_UNSPECIFIED:
+		return &h.reply
+	case value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH:
+		return &h.mechanism
+	case value == zmq.PROTOCOL_ERROR_ZMTP_CRYPTOGRAPHIC:
+		return &h.cryptographic
+	}
+	return &h.protocol
+}
+
+// stats returns what a monitor has told; nil if there was none.
+func (h *heard) stats() *ConnectionStats {
+	if h == nil {
+		return nil
+	}
+	return &ConnectionStats{
+		Open:     -1,
+		Connects: h.connects.Load(), Accepts: h.accepts.Load(), Disconnects: h.disconnects.Load(),
+		Retries: h.retries.Load(), AcceptFailures: h.acceptFailures.Load(), Handshakes: h.handshakes.Load(),
+		Failures: HandshakeFailures{
+			Denied: h.denied.Load(), Temporary: h.temporary.Load(), Internal: h.internal.Load(), Reply: h.reply.Load(),
+			Mechanism: h.mechanism.Load(), Cryptographic: h.cryptographic.Load(), Protocol: h.protocol.Load(), Other: h.other.Load(),
+		},
+	}
+}

@@ -1,0 +1,167 @@
+package zmqio
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+	"weak"
+
+	"github.com/zmqio/zmq"
+)
+
+// A TransportTotal sums up the transports of the process that have the same type and the same
+// ConnectionConfig.Name or StreamConfig.Name, those that have ended included. So what counts
+// never falls. What says now is of the transports that are open.
+//
+// LastReceived is the latest one. IsPaused says that at least one is paused. Connections is nil
+// where no transport has had a monitor, and Connections.Open is -1 where none is a Stream's.
+type TransportTotal struct {
+	Type   zmq.SocketType
+	Name   string
+	Open   int // transports that are open now
+	Paused int // transports that are paused now
+	Stats
+}
+
+// Name returns ConnectionConfig.Name or StreamConfig.Name.
+func (t *Transport) Name() string { return t.label }
+
+// totals are the transports of the process. Those that are open are held weakly, as loops are.
+var totals = struct {
+	mu     sync.Mutex // taken before any lock of a transport
+	names  names
+	groups map[kind]*group
+}{names: make(names), groups: make(map[kind]*group)}
+
+// A kind of transports has figures of its own.
+type kind struct {
+	typ  zmq.SocketType
+	name string
+}
+
+// A group are the transports of a kind.
+type group struct {
+	open  map[weak.Pointer[Transport]]struct{}
+	ended Stats // of those that have ended
+}
+
+// enlist puts t among the open transports of its kind.
+func (t *Transport) enlist() {
+	t.loop.transports.Add(1)
+	totals.mu.Lock()
+	defer totals.mu.Unlock()
+	t.kind = kind{t.typ, totals.names.of(t.label)}
+	g := totals.groups[t.kind]
+	if g == nil {
+		g = &group{open: make(map[weak.Pointer[Transport]]struct{})}
+		totals.groups[t.kind] = g
+	}
+	g.open[weak.Make(t)] = struct{}{}
+}
+
+// delist takes t, which has ended, from the open transports, and keeps what it has counted.
+func (t *Transport) delist() {
+	t.loop.transports.Add(-1)
+	totals.mu.Lock()
+	defer totals.mu.Unlock()
+	g := totals.groups[t.kind]
+	delete(g.open, weak.Make(t))
+	g.ended.count(t.Stats())
+}
+
+// TransportTotals returns the sums for all transports of the process, by type and name. The
+// figures of a transport that the program has forgotten and not closed are missing from then on.
+func TransportTotals() []TransportTotal {
+	sums, open := snapshot()
+	for i := range sums {
+		for _, t := range open[i] {
+			s := t.Stats()
+			sums[i].count(s)
+			sums[i].measure(s)
+			if s.IsPaused {
+				sums[i].Paused++
+			}
+		}
+	}
+	slices.SortFunc(sums, func(a, b TransportTotal) int {
+		return cmp.Or(cmp.Compare(a.Type, b.Type), cmp.Compare(a.Name, b.Name))
+	})
+	return sums
+}
+
+// snapshot returns what the transports of each kind have counted that have ended, and those that
+// are open, each of which has not.
+func snapshot() (sums []TransportTotal, open [][]*Transport) {
+	totals.mu.Lock()
+	defer totals.mu.Unlock()
+	for k, g := range totals.groups {
+		sum := TransportTotal{Type: k.typ, Name: k.name}
+		sum.count(g.ended)
+		var transports []*Transport
+		for w := range g.open {
+			if t := w.Value(); t != nil {
+				transports = append(transports, t)
+			} else {
+				delete(g.open, w)
+			}
+		}
+		sum.Open = len(transports)
+		sums, open = append(sums, sum), append(open, transports)
+	}
+	return sums, open
+}
+
+// count adds what s counts.
+func (n *Stats) count(s Stats) {
+	n.Sent.sum(s.Sent)
+	n.Received.sum(s.Received)
+	n.Dropped.Unroutable.sum(s.Dropped.Unroutable)
+	n.Dropped.Unsent.sum(s.Dropped.Unsent)
+	n.Dropped.Unread.sum(s.Dropped.Unread)
+	n.Dropped.Events += s.Dropped.Events
+	n.Refused += s.Refused
+	n.Pauses += s.Pauses
+	n.Paused += s.Paused
+	n.Waits += s.Waits
+	if s.LastReceived.After(n.LastReceived) {
+		n.LastReceived = s.LastReceived
+	}
+	if s.Connections != nil && n.Connections == nil {
+		n.Connections = &ConnectionStats{Open: -1}
+	}
+	if s.Connections != nil {
+		n.Connections.count(*s.Connections)
+	}
+}
+
+// measure adds what s says of now.
+func (n *Stats) measure(s Stats) {
+	n.Buffered.sum(s.Buffered)
+	n.Unread.sum(s.Unread)
+	n.IsPaused = n.IsPaused || s.IsPaused
+	n.Waiters += s.Waiters
+	if s.Connections != nil && s.Connections.Open >= 0 {
+		n.Connections.Open = max(n.Connections.Open, 0) + s.Connections.Open
+	}
+}
+
+// count adds what s counts.
+func (n *ConnectionStats) count(s ConnectionStats) {
+	if s.Open >= 0 { // a Stream's
+		n.Open = max(n.Open, 0)
+	}
+	n.Connects += s.Connects
+	n.Accepts += s.Accepts
+	n.Disconnects += s.Disconnects
+	n.Retries += s.Retries
+	n.AcceptFailures += s.AcceptFailures
+	n.Handshakes += s.Handshakes
+	n.Failures.Denied += s.Failures.Denied
+	n.Failures.Temporary += s.Failures.Temporary
+	n.Failures.Internal += s.Failures.Internal
+	n.Failures.Reply += s.Failures.Reply
+	n.Failures.Mechanism += s.Failures.Mechanism
+	n.Failures.Cryptographic += s.Failures.Cryptographic
+	n.Failures.Protocol += s.Failures.Protocol
+	n.Failures.Other += s.Failures.Other
+}

@@ -135,8 +135,8 @@ func (t *Transport) statsLocked() Stats {
 	if s.IsPaused {
 		s.Paused += t.loop.Time() - t.counts.pausedAt
 	}
-	if last := t.received.last.Load(); last > 0 { // a time of day, though the clock may have been set since
-		s.LastReceived = time.Now().Add(time.Duration(last) - t.loop.Time())
+	if last := t.received.last.Load(); last > 0 {
+		s.LastReceived = time.Unix(0, last)
 	}
 	return s
 }
@@ -184,7 +184,7 @@ func (c *counts) pauseOver(now time.Duration) {
 // received is what a transport has taken from libzmq. It changes under Transport.sockMu.
 type received struct {
 	messages, bytes atomic.Uint64
-	last            atomic.Int64 // a time.Duration on the loop's clock; 0: never
+	last            atomic.Int64 // in nanoseconds since 1970; 0: never
 }
 
 // noteTakenLocked counts what the socket has received. Caller holds t.sockMu.
@@ -195,7 +195,7 @@ func (t *Transport) noteTakenLocked() {
 	}
 	t.received.messages.Store(messages)
 	t.received.bytes.Store(bytes)
-	t.received.last.Store(int64(t.loop.Time()))
+	t.received.last.Store(time.Now().UnixNano())
 }
 
 // heard is what a transport's monitors have told. It changes under Transport.sockMu.

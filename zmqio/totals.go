@@ -16,10 +16,10 @@ import (
 // LastReceived is the latest one. IsPaused says that at least one is paused. Connections is nil
 // where no transport has had a monitor, and Connections.Open is -1 where none is a Stream's.
 type TransportTotal struct {
-	Type   zmq.SocketType
-	Name   string
-	Open   int // transports that are open now
-	Paused int // transports that are paused now
+	Type      zmq.SocketType
+	Name      string
+	Open      int // transports that are open now
+	PausedNow int // transports whose protocol is paused now
 	Stats
 }
 
@@ -50,13 +50,13 @@ func (t *Transport) enlist() {
 	t.loop.transports.Add(1)
 	totals.mu.Lock()
 	defer totals.mu.Unlock()
-	t.kind = kind{t.typ, totals.names.of(t.label)}
-	g := totals.groups[t.kind]
-	if g == nil {
-		g = &group{open: make(map[weak.Pointer[Transport]]struct{})}
-		totals.groups[t.kind] = g
+	k := kind{t.typ, totals.names.of(t.label)}
+	t.group = totals.groups[k]
+	if t.group == nil {
+		t.group = &group{open: make(map[weak.Pointer[Transport]]struct{})}
+		totals.groups[k] = t.group
 	}
-	g.open[weak.Make(t)] = struct{}{}
+	t.group.open[weak.Make(t)] = struct{}{}
 }
 
 // delist takes t, which has ended, from the open transports, and keeps what it has counted.
@@ -64,9 +64,8 @@ func (t *Transport) delist() {
 	t.loop.transports.Add(-1)
 	totals.mu.Lock()
 	defer totals.mu.Unlock()
-	g := totals.groups[t.kind]
-	delete(g.open, weak.Make(t))
-	g.ended.count(t.Stats())
+	delete(t.group.open, weak.Make(t))
+	t.group.ended.count(t.Stats())
 }
 
 // TransportTotals returns the sums for all transports of the process, by type and name. The
@@ -79,7 +78,7 @@ func TransportTotals() []TransportTotal {
 			sums[i].count(s)
 			sums[i].measure(s)
 			if s.IsPaused {
-				sums[i].Paused++
+				sums[i].PausedNow++
 			}
 		}
 	}

@@ -22,7 +22,7 @@ import (
 // Transport panic.
 type Transport struct {
 	label  string // ConnectionConfig.Name
-	kind   kind   // in totals
+	group  *group // in totals
 	loop   *EventLoop
 	typ    zmq.SocketType
 	traits traits

@@ -1,0 +1,165 @@
+package zmqio
+
+import (
+	"errors"
+	"maps"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+	"weak"
+
+	"github.com/zmqio/zmq"
+)
+
+// total returns the total of transports of a kind; the zero one if there is none.
+func total(typ zmq.SocketType, name string) TransportTotal {
+	for _, total := range TransportTotals() {
+		if total.Type == typ && total.Name == name {
+			return total
+		}
+	}
+	return TransportTotal{}
+}
+
+// freshTotals begins totals anew for a test.
+func freshTotals(t *testing.T) {
+	t.Helper()
+	totals.mu.Lock()
+	defer totals.mu.Unlock()
+	before, names := totals.groups, totals.names
+	totals.groups, totals.names = make(map[kind]*group), maps.Clone(names)
+	t.Cleanup(func() {
+		totals.mu.Lock()
+		defer totals.mu.Unlock()
+		totals.groups, totals.names = before, names
+	})
+}
+
+func called(name string, cfg ConnectionConfig) ConnectionConfig {
+	cfg.Name = name
+	return cfg
+}
+
+// Totals sum up transports of one type and name. What they count stays when the transports and
+// their loop have ended, what they say of now does not.
+func TestTransportTotals(t *testing.T) {
+	leakCheck(t)
+	const name = "total"
+	freshTotals(t)
+	start := time.Now()
+	l := newLoop(t)
+	var pushes []*Transport
+	for range 2 {
+		cfg := called(name, bindTo(anyPort))
+		cfg.MaxWriteBuffer = 3
+		push := create(t, l, watching{}, zmq.PUSH, cfg)
+		must(t, push.SetWriteBufferLimits(0, 0))
+		must(t, push.Write(msg("abc")))
+		if push.Write(msg("d")) == nil {
+			t.Error("the buffer is not full")
+		}
+		pushes = append(pushes, push)
+	}
+	if pushes[0].Name() != name || pushes[0].String()[:len(`<Transport PUSH "total" bound [`)] != `<Transport PUSH "total" bound [` {
+		t.Errorf("called %q: %v", pushes[0].Name(), pushes[0])
+	}
+	create(t, l, BaseProtocol{}, zmq.PULL, called(name, ConnectionConfig{Bind: []string{}}))
+	got := total(zmq.PUSH, name)
+	if got.Open != 2 || got.PausedNow != 2 || !got.IsPaused || got.Refused != 2 || got.Pauses != 2 || got.Connections != nil {
+		t.Errorf("%+v", got)
+	}
+	wantTraffic(t, "buffered", got.Buffered, 2, 6)
+	must(t, pushes[0].EnableMonitor(zmq.EVENT_ALL))
+	pull := openStream(t, zmq.PULL, StreamConfig{Loop: l, Name: name, Connect: pushes[0].Listeners()})
+	passUntil(t, l, func() bool {
+		in, out := total(zmq.PULL, name), total(zmq.PUSH, name)
+		return in.Unread.Messages == 1 && in.Connections.Open == 1 && out.Connections.Handshakes == 1 && out.PausedNow == 1
+	})
+	if s := total(zmq.PULL, name); s.Open != 2 || s.LastReceived.Before(start) || time.Now().Before(s.LastReceived) || s.Connections.Connects != 1 {
+		t.Errorf("%+v", s)
+	}
+	if s := total(zmq.PUSH, name); s.Connections.Open != -1 || !s.IsPaused {
+		t.Errorf("%+v, with %+v", s, s.Connections)
+	}
+	before := total(zmq.PULL, name)
+	must(t, pull.Abort())
+	if err := l.Close(); !errors.Is(err, ErrUndelivered) {
+		t.Errorf("Close, which drops a message: %v", err)
+	}
+	end := total(zmq.PULL, name)
+	wantTraffic(t, "received, at the end", end.Received, 1, 3)
+	wantTraffic(t, "unread, at the end", end.Unread, 0, 0)
+	wantTraffic(t, "dropped, at the end", end.Dropped.Unread, 1, 3)
+	if end.Open != 0 || end.Connections == nil || end.Connections.Open != 0 || end.Connections.Connects != 1 ||
+		!end.LastReceived.Equal(before.LastReceived) {
+		t.Errorf("at the end %+v", end)
+	}
+	end = total(zmq.PUSH, name)
+	wantTraffic(t, "sent, at the end", end.Sent, 1, 3)
+	wantTraffic(t, "unsent, at the end", end.Dropped.Unsent, 1, 3)
+	if end.Open != 0 || end.IsPaused || end.PausedNow != 0 || end.Pauses != 2 || end.Paused <= 0 || end.Refused != 2 {
+		t.Errorf("at the end %+v", end)
+	}
+}
+
+// While transports come and go, no total falls, and none is counted twice.
+func TestTransportTotalsAmidEnds(t *testing.T) {
+	leakCheck(t)
+	const name, rounds = "coming and going", 100
+	freshTotals(t)
+	l := newLoop(t)
+	runAside(t, l)
+	done := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		last := TransportTotal{}
+		for {
+			got := total(zmq.PUSH, name)
+			dropped := got.Buffered.Messages + got.Dropped.Unsent.Messages
+			if got.Dropped.Unsent.Messages < last.Dropped.Unsent.Messages || dropped > 3*rounds {
+				t.Errorf("%+v after %+v", got, last)
+				return
+			}
+			last = got
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for range rounds {
+		tr := create(t, l, BaseProtocol{}, zmq.PUSH, called(name, bindTo(anyPort)))
+		for range 3 {
+			must(t, tr.Write(msg("x")))
+		}
+		must(t, tr.Abort())
+	}
+	close(done)
+	reading.Wait()
+	for ctx := bounded(t); total(zmq.PUSH, name).Open > 0; {
+		must(t, ctx.Err())
+	}
+	wantTraffic(t, "unsent", total(zmq.PUSH, name).Dropped.Unsent, 3*rounds, 3*rounds)
+}
+
+// A transport that was forgotten is not kept for the totals.
+func TestTransportTotalsForget(t *testing.T) {
+	const name = "forgotten"
+	freshTotals(t)
+	w := func() weak.Pointer[Transport] {
+		tr := &Transport{typ: zmq.PULL, label: name, loop: new(EventLoop)}
+		tr.enlist()
+		if total(zmq.PULL, name).Open != 1 {
+			t.Error("it is not open")
+		}
+		return weak.Make(tr)
+	}()
+	for ctx := bounded(t); w.Value() != nil; runtime.GC() {
+		must(t, ctx.Err())
+	}
+	if got := total(zmq.PULL, name); got.Open != 0 || len(totals.groups[kind{zmq.PULL, name}].open) != 0 {
+		t.Errorf("%+v", got)
+	}
+}

@@ -8,5 +8,6 @@
 //	gateway      lines of TCP clients, a child and a file are published, on one loop; SIGTERM loses none
 //	service      a server, and its test with package zmqiotest
 //	curve        a service for the clients of an allow-list, which may change while it runs
+//	metrics      a worker that Prometheus watches, and an orchestrator asks whether it is ready
 //	kvevents     the KV-cache events of a vLLM server, with those missed replayed
 package examples

@@ -62,6 +62,12 @@ var (
 	// Stream.Peers was too slow for. Its text has their number.
 	ErrEventsDropped = errors.New("zmqio: events were dropped")
 
+	// ErrProxyRunning refuses to run a proxy on a stream that a proxy runs on.
+	ErrProxyRunning = errors.New("zmqio: a proxy runs on the stream")
+	// ErrNotDrained says that a proxy ended before it had forwarded all that had come. The
+	// streams have the rest.
+	ErrNotDrained = errors.New("zmqio: proxy was not drained in time")
+
 	// ErrWatcherClosed is returned by a child watcher after Close. It is also
 	// os.ErrClosed.
 	ErrWatcherClosed error = &sentinel{"zmqio: child watcher is closed", os.ErrClosed}

@@ -204,6 +204,9 @@ func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
 	if sent.Known && sent.Events.Readable() && t.wantsMessages() {
 		t.schedule()
 	}
+	if t.owner != nil {
+		t.owner.offeredLocked(sent.Errno, t.out.Empty())
+	}
 	if sent.Frames > 0 || sent.Errno == ehostunreach { // marks that were raised alone do not resume
 		fx = t.flow.Shrank(t.pendingLocked())
 	}

@@ -25,7 +25,7 @@ var layers = []struct{ name, files string }{
 	{"transport", `callback closed curve departure departures ending endpointcheck endpoints inproc io ipc metadata monitor protocol read
 		rep resolve sender sockopts stats totals transport transportresident unroutable`},
 	{"creating", `connection`},
-	{"stream", `feed liveness mailbox stream stream_events stream_peers`},
+	{"stream", `feed liveness mailbox passage proxy stream stream_events stream_peers`},
 	{"policy", `childwatcher pidfd_linux policy safechild`},
 }
 

@@ -24,10 +24,11 @@ type mailbox struct {
 	size    flow.Size // of the queue
 	max     int       // bytes, and frames, at which reading is held
 	held    bool
-	waiting []*parked // oldest first
-	end     error     // why nothing more comes; nil while something may
-	dropped bool      // what was received cannot be read any more
-	lost    Traffic   // what was dropped
+	waiting []*parked     // oldest first
+	end     error         // why nothing more comes; nil while something may
+	over    chan struct{} // closed when end is set
+	dropped bool          // what was received cannot be read any more
+	lost    Traffic       // what was dropped
 }
 
 // A parked receiver waits for one message. Its channel has room for it, and is closed without
@@ -172,6 +173,15 @@ func (m *mailbox) withdraw(w *parked) bool {
 	return false
 }
 
+// drain takes all messages out.
+func (m *mailbox) drain() (msgs [][][]byte) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	msgs = m.emptyLocked()
+	m.releaseLocked()
+	return msgs
+}
+
 // clear drops what was received.
 func (m *mailbox) clear() {
 	m.mu.Lock()
@@ -183,7 +193,14 @@ func (m *mailbox) clear() {
 // clearLocked drops what was received. Caller holds m.mu.
 func (m *mailbox) clearLocked() {
 	m.lost.add(len(m.queue)-m.head, m.size.Bytes)
+	m.emptyLocked()
+}
+
+// emptyLocked takes all messages out. Caller holds m.mu.
+func (m *mailbox) emptyLocked() (msgs [][][]byte) {
+	msgs = m.queue[m.head:]
 	m.queue, m.head, m.size = nil, 0, flow.Size{}
+	return msgs
 }
 
 // addStats adds what is to be read, and what was dropped.
@@ -200,6 +217,9 @@ func (m *mailbox) addStats(s *Stats) {
 func (m *mailbox) finish(err error, drop bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.end == nil {
+		close(m.over)
+	}
 	if m.end == nil || m.end == io.EOF && drop {
 		m.end = err
 	}

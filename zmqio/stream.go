@@ -95,6 +95,7 @@ type Stream struct {
 	refused  error           // what ended the stream before it was open
 	alive    context.Context // until the stream ends
 	end      context.CancelFunc
+	proxy    *Proxy // that runs, or nil; under t.sockMu
 	closing  atomic.Bool
 	shut     chan struct{} // closed when the first Close or Shutdown returns
 
@@ -136,7 +137,7 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 		lifeline: newLifeline(cfg.Liveness, l), shut: make(chan struct{}),
 	}
 	s.alive, s.end = context.WithCancel(context.Background())
-	s.mailbox.max = cmp.Or(cfg.MaxReadBuffer, DefaultReadBuffer)
+	s.mailbox.max, s.mailbox.over = cmp.Or(cfg.MaxReadBuffer, DefaultReadBuffer), make(chan struct{})
 	_, err := l.connect(ctx, func() Protocol { return streamProtocol{s: s, topics: cfg.Subscribe} }, typ, ConnectionConfig{
 		Name: cfg.Name, Bind: cfg.Bind, Connect: cfg.Connect, Socket: cfg.Socket, Configure: cfg.Configure,
 		MaxWriteBuffer: cfg.MaxWriteBuffer, AllowHostnames: cfg.AllowHostnames, Unroutable: cfg.Unroutable,

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"syscall"
 
 	"github.com/pebbe/zmq4"
 
@@ -46,6 +47,9 @@ type Transport struct {
 	//   - EventLoop.mu
 	//   - those of package reactor, which makes the system calls of its poller under its own
 	//   - departing.mu, and those of rosters and feeds, under which no other is taken
+	//
+	// Only the loop goroutine takes a second sockMu: a proxy holds that of the transport it
+	// receives from while it takes those of the transports it sends to.
 	sockMu  sync.Mutex
 	sock    *sock.Socket // nil when it has been closed
 	fd      int          // ZMQ_FD
@@ -86,6 +90,8 @@ type Transport struct {
 const (
 	userPaused   uint32 = 1 << iota // PauseReading was called, and ResumeReading was not
 	streamFull                      // holdReading was called, and releaseReading was not
+	proxyPaused                     // Proxy.Pause was called, and Proxy.Resume was not
+	proxyFull                       // what a proxy would send its messages to has others to send first
 	phaseClosing                    // Close was called
 	phaseClosed                     // the socket is closed, or about to be
 	phaseLost                       // ConnectionLost is called, or was
@@ -105,6 +111,9 @@ type owner interface {
 	// receivedLocked is told that messages may have been taken from libzmq, and whether
 	// none is left. Caller holds t.sockMu.
 	receivedLocked(empty bool)
+	// offeredLocked is told what libzmq said to messages that it was offered, and whether
+	// the outbox is empty. Caller holds t.sockMu and t.mu.
+	offeredLocked(errno syscall.Errno, empty bool)
 	// addStats adds what it knows.
 	addStats(s *Stats)
 }

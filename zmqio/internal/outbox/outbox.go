@@ -66,17 +66,35 @@ func (o *Outbox) Add(msg [][]byte, size int) {
 	c := o.last
 	if c == nil || !c.hasRoom(msg, size) {
 		c = newChunk(msg, size)
-		if o.last == nil {
-			o.first = c
-		} else {
-			o.last.next = c
-		}
-		o.last = c
+		o.append(c)
 	}
 	c.add(msg)
 	o.bytes += size
 	o.frames += len(msg)
 	o.messages++
+}
+
+// AddRefused adds the message that f could not forward. The outbox shares its memory.
+func (o *Outbox) AddRefused(f *sock.Forwarder) {
+	c := holders.Get().(*chunk)
+	var table []uint64
+	c.held, table = f.Share(c.held)
+	c.table = append(c.table, table...)
+	o.append(c)
+	for _, entry := range table {
+		o.bytes += int(entry >> 1)
+	}
+	o.frames += len(table)
+}
+
+// append puts a chunk behind the last one.
+func (o *Outbox) append(c *chunk) {
+	if o.last == nil {
+		o.first = c
+	} else {
+		o.last.next = c
+	}
+	o.last = c
 }
 
 // add copies msg behind the others. A chunk that holds msg has its payload already.

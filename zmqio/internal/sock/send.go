@@ -78,10 +78,15 @@ func (s *Socket) Send(b Batch, refusal Refusal, events bool) Sent {
 	// With REQ_CORRELATE a headless REQ would have sent a number too, which cannot be
 	// had here.
 	C.zmqio_send(s.handle(),
-		(*C.char)(unsafe.Pointer(unsafe.SliceData(b.Buf))), b.Held.first(),
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(b.Buf))), b.Held.first(), 0,
 		(*C.uint64_t)(unsafe.SliceData(b.Table)), C.int64_t(len(b.Table)),
 		C.int(refusal), flag(s.headless), flag(events), &r)
 	runtime.KeepAlive(s.z)
+	return s.sent(&r)
+}
+
+// sent takes note of what C has done with what it was to send.
+func (s *Socket) sent(r *C.zmqio_sent) Sent {
 	s.headless = r.headless != 0
 	sent := Sent{Messages: int(r.messages), Frames: int(r.frames), Bytes: int(r.bytes), Errno: syscall.Errno(r.err), Cut: r.cut != 0}
 	if r.events >= 0 {

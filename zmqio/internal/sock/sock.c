@@ -205,27 +205,31 @@ int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size)
     return 0;
 }
 
-/* Sends a frame: a copy of held, which shares its memory, or, without held, payload. */
-static int send_frame(void *sock, const char *payload, zmq_msg_t *held, uint64_t entry)
+/*
+ * Sends a frame: a copy of held, which shares its memory, or, without held, payload. With give
+ * held itself is sent, and is empty afterwards.
+ */
+static int send_frame(void *sock, const char *payload, zmq_msg_t *held, int give, uint64_t entry)
 {
     const int flags = ZMQ_DONTWAIT | (entry & 1 ? ZMQ_SNDMORE : 0);
-    zmq_msg_t msg;
+    zmq_msg_t copy, *msg = held;
     int err;
-    if (held) {
-        zmq_msg_init(&msg);
-        if (zmq_msg_copy(&msg, held) != 0)
+    if (held && !give) {
+        msg = &copy;
+        zmq_msg_init(msg);
+        if (zmq_msg_copy(msg, held) != 0)
             return zmq_errno();
     }
     do {
-        const int sent = held ? zmq_msg_send(&msg, sock, flags) : zmq_send(sock, payload, (size_t)(entry >> 1), flags);
+        const int sent = msg ? zmq_msg_send(msg, sock, flags) : zmq_send(sock, payload, (size_t)(entry >> 1), flags);
         err = sent >= 0 ? 0 : zmq_errno();
     } while (err == EINTR);
-    if (held && err != 0)
-        zmq_msg_close(&msg);
+    if (msg == &copy && err != 0)
+        zmq_msg_close(msg);
     return err;
 }
 
-void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t *table, int64_t n,
+void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, int give, const uint64_t *table, int64_t n,
                 int refusal, int headless, int want_events, zmqio_sent *r)
 {
     void *const s = (void *)sock;
@@ -239,9 +243,9 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
     while (i < n) {
         const int head = r->headless && !begun;
         if (head)
-            r->err = send_frame(s, "", NULL, 1);
+            r->err = send_frame(s, "", NULL, 0, 1);
         else
-            r->err = send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, table[i]);
+            r->err = send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, give && !(table[i] & 1), table[i]);
         if (r->err == 0) {
             begun = 1;
             if (head)
@@ -268,7 +272,7 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t
         if (begun && refusal != ZMQIO_FORGETS && table[i] & 1) { /* DISCARDS or REQ */
             do {
                 at += table[i++] >> 1;
-                send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, table[i]);
+                send_frame(s, held ? NULL : buf + at, held ? held + i : NULL, 0, table[i]);
             } while (table[i] & 1);
             if (refusal == ZMQIO_REQ) {
                 at += table[i++] >> 1;

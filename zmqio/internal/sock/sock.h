@@ -112,13 +112,14 @@ int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size);
 /*
  * Sends the frames of the table, which are n and end with a whole message, without
  * waiting. Their payload is in buf, or in held, a message for each frame, which stays
- * what it is. A message that is refused in the middle is not taken, so that it can be
+ * what it is. With give the last frame in held of each message that is taken is libzmq's,
+ * and empty, which spares a copy. A message that is refused in the middle is not taken, so that it can be
  * sent again from its beginning; a REQ must be left to take it for sent, and its
  * reply for lost, if frames were to follow the refused one. With headless the first
  * message starts with an empty frame that is not in the table. ZMQ_EVENTS is read
  * after EAGAIN, and at the end when want_events is set.
  */
-void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, const uint64_t *table, int64_t n,
+void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, int give, const uint64_t *table, int64_t n,
                 int refusal, int headless, int want_events, zmqio_sent *r);
 
 #endif

@@ -1,0 +1,295 @@
+package zmqio
+
+import (
+	"sync/atomic"
+	"syscall"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/reactor"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A passage is one direction of a Proxy. While the proxy runs it is the receiver and the
+// protocol of the transport it receives from. As the receiver it forwards a batch in one C
+// call, and returns no messages. Where messages have to be looked at it receives them as any
+// transport does, and forwards them as the protocol.
+//
+// A message that libzmq does not take goes into the outbox of the transport that was to send
+// it. While an outbox has messages, none is received. So a passage never holds any itself.
+//
+// A nil passage is a direction in which no message can go.
+type passage struct {
+	streamProtocol // of from, for all but messages
+	proxy          *Proxy
+	direction      ProxyDirection
+	from, to       *Stream
+	outlets        []*Stream // to, and the proxy's Capture if there is one
+	forwarder      *sock.Forwarder
+	answers        bool    // from can send
+	before         *callee // the protocol of from when the proxy does not run
+
+	messages, bytes, dropped, answered atomic.Uint64
+}
+
+// newPassage returns the passage between two streams, or nil.
+func newPassage(p *Proxy, d ProxyDirection, from, to *Stream) *passage {
+	info := from.t.typ.Info()
+	if !info.CanReceive || !to.t.typ.Info().CanSend {
+		return nil
+	}
+	return &passage{
+		streamProtocol: streamProtocol{s: from}, proxy: p, direction: d, from: from, to: to,
+		outlets: append([]*Stream{to}, p.streams[2:]...), forwarder: sock.NewForwarder(), answers: info.CanSend,
+	}
+}
+
+// begin takes from over. What it has received is to be received again, as the first. Loop
+// goroutine only.
+func (w *passage) begin() {
+	if w == nil {
+		return
+	}
+	t := w.from.t
+	msgs := w.from.mailbox.drain()
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	if t.sock != nil {
+		t.sock.PutBack(msgs)
+	}
+	w.before = t.protocol.Swap(&callee{protocol: w, message: w})
+	t.receiver = w
+	t.schedule()
+}
+
+// end gives from back. Loop goroutine only.
+func (w *passage) end() {
+	if w == nil {
+		return
+	}
+	t := w.from.t
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	t.protocol.Store(w.before)
+	t.receiver = t.loop.copier
+}
+
+// Recv implements sock.Receiver. Caller holds w.from.t.sockMu.
+func (w *passage) Recv(s *sock.Socket) (msgs [][][]byte, errno syscall.Errno) {
+	switch {
+	case w.mustWait():
+		return nil, 0
+	case w.mustLook(s):
+		msgs, errno = w.from.t.loop.copier.Recv(s)
+	default:
+		errno = w.forward(s)
+	}
+	if errno != 0 {
+		w.proxy.madeProgress()
+	}
+	return msgs, errno
+}
+
+// Return implements sock.Receiver.
+func (w *passage) Return(left [][][]byte, spoil bool) (kept [][][]byte, large int) {
+	return w.from.t.loop.copier.Return(left, spoil)
+}
+
+// mustWait reports whether an outlet has messages that go first, or closes. Reading is then
+// held until offeredLocked lets it go on.
+func (w *passage) mustWait() bool {
+	for _, s := range w.outlets {
+		if w.holdBehind(s.t) {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *passage) holdBehind(t *Transport) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.out.Empty() && !t.IsClosing() {
+		return false
+	}
+	w.from.t.status.Or(proxyFull)
+	return true
+}
+
+// offeredLocked implements owner. What waited behind the messages of s goes when they have gone.
+func (s *Stream) offeredLocked(errno syscall.Errno, empty bool) {
+	if s.proxy == nil {
+		return
+	}
+	for _, w := range s.proxy.passages {
+		switch {
+		case w == nil || w.from == s:
+			continue
+		case errno == ehostunreach && w.to == s:
+			w.dropped.Add(1)
+		}
+		if empty {
+			w.from.t.readAgain(proxyFull)
+		}
+	}
+	if empty {
+		s.proxy.madeProgress()
+	}
+}
+
+// mustLook reports whether C alone cannot forward the messages of s.
+func (w *passage) mustLook(s *sock.Socket) bool {
+	for _, o := range w.outlets {
+		if o.t.guard.conflates.Load() {
+			return true
+		}
+	}
+	return w.proxy.cfg.Filter != nil || w.from.t.typ == zmq.XPUB || !s.CanForward()
+}
+
+// forward forwards a batch. Caller holds w.from.t.sockMu.
+func (w *passage) forward(s *sock.Socket) syscall.Errno {
+	var outs [2]sock.Outlet
+	for i, o := range w.outlets {
+		o.t.sockMu.Lock()
+		defer o.t.sockMu.Unlock()
+		if o.t.sock == nil {
+			w.from.t.status.Or(proxyFull)
+			return 0
+		}
+		outs[i] = sock.Outlet{Socket: o.t.sock, Refusal: o.t.traits.refusal, Events: o.t.traits.receives}
+	}
+	f := w.forwarder.Forward(s, outs[0], outs[1])
+	if f.Messages == 0 {
+		return f.Errno
+	}
+	w.count(f.Messages, f.Bytes)
+	w.settleLocked(w.to.t, f.To)
+	if c := w.proxy.cfg.Capture; c != nil {
+		w.proxy.captured.Add(uint64(f.Messages))
+		w.settleLocked(c.t, f.Capture)
+	}
+	w.forwarder.Drop()
+	return f.Errno
+}
+
+// settleLocked takes note of what was sent to an outlet, and has it keep a message that libzmq
+// did not take. Caller holds t.sockMu.
+func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
+	var f flushed
+	sent := passed.Sent
+	switch {
+	case sent.Errno == ehostunreach: // again, when it is at the head of the outbox
+		sent.Errno = 0
+		t.schedule()
+	case sent.Errno != 0 && !waits(sent.Errno):
+		f.err = translate("zmq_msg_send", sent.Errno)
+	}
+	t.mu.Lock()
+	if passed.Refused {
+		t.out.AddRefused(w.forwarder)
+		f.fx = t.flow.Grew(t.pendingLocked())
+	}
+	f.fx |= t.settleLocked(sent)
+	t.mu.Unlock()
+	if f != (flushed{}) { // when the caller has released the locks
+		t.residence.Post(reactor.NewHandle(func() { t.conclude(f) }, nil))
+	}
+}
+
+// count takes note of messages that were received. A stream that has turns has taken one.
+func (w *passage) count(messages, bytes int) {
+	w.messages.Add(uint64(messages))
+	w.bytes.Add(uint64(bytes))
+	w.from.lifeline.came()
+	if w.from.turns == takeTurns {
+		w.from.turn.Store(true)
+	}
+	if w.to.turns == takeTurns {
+		w.to.turn.Store(false)
+	}
+}
+
+// MessageReceived implements MessageProtocol: it forwards what C did not.
+func (w *passage) MessageReceived(msg Message) {
+	if w.from.t.typ == zmq.XPUB {
+		w.from.roster.subscribed(nil, [][][]byte{msg.Frames})
+	}
+	w.count(1, sock.Size(msg.Frames))
+	forward, answer := w.filter(msg)
+	if w.answers && w.from.t.pass(answer) {
+		w.answered.Add(1)
+	}
+	if c := w.proxy.cfg.Capture; c != nil && c.t.pass(forward) {
+		w.proxy.captured.Add(1)
+	}
+	if !w.to.t.pass(forward) {
+		w.dropped.Add(1)
+	}
+}
+
+// filter returns what becomes of a message.
+func (w *passage) filter(msg Message) (forward, answer [][]byte) {
+	filter := w.proxy.cfg.Filter
+	if filter == nil {
+		return msg.Frames, nil
+	}
+	returned := false
+	defer func() {
+		if !returned { // it panics, or calls runtime.Goexit
+			w.dropped.Add(1)
+		}
+	}()
+	forward, answer = filter(w.direction, msg)
+	returned = true
+	return forward, answer
+}
+
+// isEmpty reports whether nothing can be received that is to be forwarded. Loop goroutine only.
+func (w *passage) isEmpty() bool {
+	t := w.from.t
+	t.sockMu.Lock()
+	defer t.sockMu.Unlock()
+	switch {
+	case t.sock == nil || t.status.Load()&(userPaused|proxyPaused) != 0:
+		return true
+	case !t.reads():
+		return false
+	}
+	again, err := t.lookLocked()
+	if again {
+		t.schedule()
+	}
+	return !again && err == nil
+}
+
+// stats returns the figures of the passage.
+func (w *passage) stats() ProxyFlow {
+	if w == nil {
+		return ProxyFlow{}
+	}
+	return ProxyFlow{w.messages.Load(), w.bytes.Load(), w.dropped.Load(), w.answered.Load()}
+}
+
+// pass puts a message into the outbox, whatever its bound, and reports whether it is one that
+// the transport can send. A transport that closes can, because it sends what it has.
+func (t *Transport) pass(msg [][]byte) bool {
+	if len(msg) == 0 || t.tears(msg) {
+		return false
+	}
+	t.mu.Lock()
+	if t.in(phaseClosed) {
+		t.mu.Unlock()
+		return false
+	}
+	fx := t.bufferLocked(msg, sizeOf(msg))
+	t.mu.Unlock()
+	t.carry(fx)
+	return true
+}
+
+// isFlushed reports whether nothing waits to be sent.
+func (t *Transport) isFlushed() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.out.Empty()
+}

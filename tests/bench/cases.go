@@ -16,6 +16,7 @@ const (
 	borrowing    = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
 	streaming    = "zmqio-stream"  // with a Stream, from one goroutine
 	calling      = "zmqio-rpc"     // with one Client of package rpc
+	filtering    = "zmqio-filter"  // with a Filter that forwards everything
 	pebbe        = "pebbe"
 	reactor      = "pebbe-reactor"
 	goZeromq     = "go-zeromq"
@@ -46,6 +47,10 @@ func allCases() []benchCase {
 	for _, n := range []int{1, 10, 100} {
 		all = append(all, publishing(n))
 	}
+	for _, size := range []int{16, 64, kib, 64 * kib} {
+		all = append(all, throughProxy(size))
+	}
+	all = append(all, threeFrames(throughProxy(64)), queueing(1), queueing(100))
 	for _, how := range []string{"tcp", "tls"} {
 		for _, size := range []int{64, kib, 64 * kib} {
 			all = append(all, echoing(how, size, 1), echoing(how, size, 100))
@@ -322,6 +327,43 @@ func memoryOfSocket() benchCase {
 			{Name: ours, Test: process{"go", "zmqio-memory"}},
 		},
 	}
+}
+
+// throughProxy is what proxies forward one way.
+func throughProxy(size int) benchCase {
+	return proxying(benchCase{
+		Name: "proxy/streamer/" + sizeName(size), Unit: rate,
+		Title:  fmt.Sprintf("%s through a proxy, from a PUSH to a PULL in C", sizeName(size)),
+		Params: append(leading(size), "how=streamer"),
+	}, inC, ours)
+}
+
+// queueing is what proxies forward both ways, with n requests in flight.
+func queueing(n int) benchCase {
+	unit := rate
+	if n == 1 {
+		unit = roundTrip
+	}
+	return proxying(benchCase{
+		Name: fmt.Sprintf("proxy/queue/%d", n), Unit: unit,
+		Title:  fmt.Sprintf("64B through a proxy and back, between DEALERs in C, in flight: %d", n),
+		Params: append(sized(64), "how=queue", fmt.Sprint("inflight=", n), "hwm=20000"), // a ROUTER drops what is over
+	}, inC, ours, filtering)
+}
+
+// proxying completes a case: the ends are a C program, and the proxy is measured.
+func proxying(c benchCase, names ...string) benchCase {
+	c.Base, c.Where = inC, "tcp"
+	c.Subjects = subjects(names, map[string]subject{
+		inC:       {Test: process{"c", "proxy"}},
+		ours:      {Test: process{"go", "zmqio-proxy"}},
+		filtering: {Test: process{"go", "zmqio-proxy"}, Params: []string{"how=filter"}},
+	}, process{"c", "ends"}, false)
+	c.Goals = []goal{{Of: ours, To: inC, AtLeast: 0.9}}
+	if c.Unit.less {
+		c.Goals = []goal{{Of: ours, To: inC, AtMost: 1.2}}
+	}
+	return c
 }
 
 // echoing has servers of package netio, of package net and of Python's asyncio return what a

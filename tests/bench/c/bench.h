@@ -56,5 +56,7 @@ void op_roundtrip(const struct job *job);
 void op_pub(const struct job *job);
 void op_subs(const struct job *job);
 void op_memory(const struct job *job);
+void op_ends(const struct job *job);
+void op_proxy(const struct job *job);
 
 #endif

@@ -14,7 +14,7 @@ static const struct {
     void (*run)(const struct job *);
 } operations[] = {
     {"recv", op_recv}, {"send", op_send}, {"sink", op_sink}, {"echo", op_echo}, {"roundtrip", op_roundtrip},
-    {"pub", op_pub},   {"subs", op_subs}, {"memory", op_memory},
+    {"pub", op_pub},   {"subs", op_subs}, {"memory", op_memory}, {"ends", op_ends}, {"proxy", op_proxy},
 };
 
 static void *exit_at_end_of_input(void *unused)

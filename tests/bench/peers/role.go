@@ -38,7 +38,7 @@ type job struct {
 var roles = map[string]func(job) error{
 	"zmqio-recv": zmqioRecv, "zmqio-send": zmqioSend, "zmqio-roundtrip": zmqioRoundTrip, "zmqio-pub": zmqioPub,
 	"zmqio-stream-recv": streamRecv, "zmqio-stream-send": streamSend, "zmqio-stream-roundtrip": streamRoundTrip,
-	"zmqio-rpc": zmqioRPC, "pebbe-rpc": pebbeRPC,
+	"zmqio-proxy": zmqioProxy, "zmqio-rpc": zmqioRPC, "pebbe-rpc": pebbeRPC,
 	"zmqio-pair": zmqioPair, "zmqio-idle": zmqioIdle, "zmqio-busy": zmqioBusy, "zmqio-memory": zmqioMemory,
 	"netio-echo": netioEcho, "netio-idle": netioIdle, "go-echo": goEcho, "go-idle": goIdle, "echo-load": echoLoad, "idle-load": idleLoad,
 	"pebbe-recv": pebbeRecv, "pebbe-send": pebbeSend, "pebbe-roundtrip": pebbeRoundTrip, "pebbe-pub": pebbePub,

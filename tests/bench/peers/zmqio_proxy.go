@@ -1,0 +1,50 @@
+package peers
+
+import (
+	"context"
+	"encoding/binary"
+	"strings"
+	"time"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// zmqioProxy forwards between two endpoints, and asks at a third how many messages have come
+// through.
+func zmqioProxy(j job) error {
+	endpoints := strings.Fields(j.endpoint)
+	front, back := zmq.PULL, zmq.PUSH
+	if j.how != "streamer" {
+		front, back = zmq.ROUTER, zmq.DEALER
+	}
+	var cfg zmqio.ProxyConfig
+	if j.how == "filter" {
+		cfg.Filter = func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) { return msg.Frames, nil }
+	}
+	p, err := zmqio.NewProxy(
+		j.open(front, zmqio.StreamConfig{Connect: endpoints[:1]}), j.open(back, zmqio.StreamConfig{Connect: endpoints[1:2]}), &cfg,
+	)
+	if err != nil {
+		return err
+	}
+	go func() { must(p.Run(context.Background())) }()
+	count := j.pebbeSocket(pebbeContext(), zmq4.REQ)
+	must(count.Connect(endpoints[2]))
+	through := func() int {
+		_, err := count.Send("?", 0)
+		must(err)
+		b, err := count.RecvBytes(0)
+		must(err)
+		return int(binary.NativeEndian.Uint64(b))
+	}
+	for through() < j.lead {
+		time.Sleep(time.Millisecond)
+	}
+	time.Sleep(j.warm)
+	begin, cpu, from := time.Now(), cpuTime(), through()
+	time.Sleep(j.length)
+	return tell(result{through() - from, time.Since(begin).Seconds(), (cpuTime() - cpu).Seconds()})
+}

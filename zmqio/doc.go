@@ -53,6 +53,17 @@
 // Close the streams before main returns: the process takes libzmq along with what it has not
 // sent. [Stream.Close] waits for that, at most LoopConfig.Linger, and says what was lost.
 //
+// # Proxies
+//
+// A [Proxy] forwards the messages of two streams to one another, as zmq_proxy does, until a
+// context ends. [RunProxy] is enough for the classic devices: ROUTER and DEALER, XSUB and
+// XPUB, PULL and PUSH. A proxy is paused and resumed, counts, and can have a stream that
+// captures and a filter that changes, drops and answers.
+//
+// Messages stay in libzmq's memory on their way, except with a filter, from an XPUB, whose
+// subscriptions the stream follows, and while [Stream.Peers] is in use on a ROUTER. At its end
+// a proxy forwards what has come, within ProxyConfig.DrainTimeout. The streams keep the rest.
+//
 // # Goroutines
 //
 // Every method of every type may be called from every goroutine, and from every

@@ -95,3 +95,34 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 		pass(t, l)
 	}
 }
+
+// Forwarding allocates nothing.
+func TestForwardingDoesNotAllocate(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	front := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{"inproc://front"}})
+	back := openStream(t, zmq.PUSH, StreamConfig{Loop: l, Bind: []string{"inproc://back"}})
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("inproc://front"))
+	pull := create(t, l, &batcher{}, zmq.PULL, ConnectionConfig{Connect: []string{"inproc://back"}, BorrowFrames: true})
+	p, err := NewProxy(front, back, nil)
+	must(t, err)
+	must(t, p.begin())
+	defer p.end()
+	frame := [][]byte{make([]byte, 64), make([]byte, 64)}
+	if n := testing.AllocsPerRun(100, func() {
+		for range 10 {
+			must(t, push.Write(frame))
+		}
+		if found, errno := front.t.receive(); found != foundEmpty || errno != 0 {
+			t.Fatalf("found %v, %v", found, errno)
+		}
+		if found, errno := pull.receive(); found != foundEmpty || errno != 0 {
+			t.Fatalf("found %v, %v", found, errno)
+		}
+	}); n > 1 { // the frames of messages from Write
+		t.Errorf("%v allocations a batch", n)
+	}
+	if s := p.Stats(); s.ToBack.Messages != 1010 {
+		t.Errorf("%+v", s)
+	}
+}

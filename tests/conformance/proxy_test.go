@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -754,5 +756,176 @@ func TestProxyFilterPanics(t *testing.T) {
 	must(t, end())
 	if s := p.Stats(); s.ToBack.Messages != 200 || s.ToBack.Dropped != 100 || panics.Load() != 100 {
 		t.Errorf("%+v, %d panics", s, panics.Load())
+	}
+}
+
+// A REP whose filter panics ends, because its client would wait for ever, and so does Run.
+func TestProxyFilterPanicsOnRep(t *testing.T) {
+	checkLeaks(t)
+	p := &proxyTest{t: t, ctx: bounded(t), loop: zmqiotest.RunLoop(t, nil)}
+	p.loop.SetExceptionHandler(nil)
+	var err error
+	p.context, err = zmq4.NewContext()
+	must(t, err)
+	t.Cleanup(func() { must(t, p.context.Term()) })
+	p.front, p.back = p.bind(zmq.REP), p.bind(zmq.REQ)
+	p.Proxy, err = zmqio.NewProxy(p.front, p.back, &zmqio.ProxyConfig{
+		Filter: func(zmqio.ProxyDirection, zmqio.Message) (forward, answer [][]byte) { panic("of the filter") },
+	})
+	must(t, err)
+	done := make(chan error)
+	go func() { done <- p.Run(p.ctx) }()
+	p.peer(zmq.REQ, p.front).send("hello")
+	var panicked *zmqio.PanicError
+	if err := <-done; !errors.As(err, &panicked) || panicked.Value != "of the filter" {
+		t.Errorf("got %v", err)
+	}
+}
+
+// A caller may send to the streams meanwhile.
+func TestProxySharesItsStreams(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	p.run()
+	push, pull := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, p.back)
+	const n = 5000
+	var senders sync.WaitGroup
+	defer senders.Wait()
+	senders.Go(func() {
+		for i := range n {
+			if _, err := push.SendMessage("through", fmt.Sprint(i), "end"); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	senders.Go(func() {
+		for i := range n {
+			if err := p.back.Send(p.ctx, []byte("direct"), []byte(fmt.Sprint(i)), []byte("end")); err != nil {
+				t.Error(err)
+				return
+			}
+		}
+	})
+	next := make(map[string]int)
+	for range 2 * n {
+		msg, err := pull.RecvMessage(0)
+		must(t, err)
+		if len(msg) != 3 || msg[1] != fmt.Sprint(next[msg[0]]) {
+			t.Fatalf("got %q, want %v", msg, next)
+		}
+		next[msg[0]]++
+	}
+	if next["through"] != n || next["direct"] != n {
+		t.Errorf("%v", next)
+	}
+}
+
+// Messages that are larger than the marks of the buffer wait as others do.
+func TestProxyLargeMessages(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	p.run()
+	push := p.peer(zmq.PUSH, p.front)
+	const n = 50
+	large := strings.Repeat("large", 50_000)
+	sent := make(chan error)
+	go func() {
+		for i := range n {
+			if _, err := push.SendMessage(fmt.Sprint(i), large); err != nil {
+				sent <- err
+				return
+			}
+		}
+		sent <- nil
+	}()
+	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages > 0 }) // which libzmq does not take
+	if err := p.back.TrySend([]byte("behind")); !errors.Is(err, zmqio.ErrBufferFull) {
+		t.Errorf("TrySend: %v", err)
+	}
+	pull := p.peer(zmq.PULL, p.back)
+	for i := range n {
+		pull.want(fmt.Sprint(i), large)
+	}
+	must(t, <-sent)
+	must(t, p.back.TrySend([]byte("behind")))
+	pull.want("behind")
+}
+
+// To a socket with CONFLATE, for which libzmq would tear them, messages of several frames do
+// not go.
+func TestProxyToConflate(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	back := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{
+		Loop: p.loop, Bind: []string{"tcp://127.0.0.1:*"}, Configure: func(o zmq.Sockopts) error { return o.SetConflate(true) },
+	})
+	var err error
+	p.Proxy, err = zmqio.NewProxy(p.front, back, nil)
+	must(t, err)
+	p.run()
+	push, pull := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, back)
+	must(t, back.WaitConnected(p.ctx, 1))
+	push.send("two", "frames")
+	push.send("one")
+	pull.want("one")
+	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 2 && s.ToBack.Dropped == 1 })
+}
+
+// Peers of a ROUTER are told of while it is forwarded from.
+func TestProxyPeers(t *testing.T) {
+	p := newProxy(t, zmq.ROUTER, zmq.DEALER, nil)
+	next, stop := iter.Pull2(p.front.Peers(p.ctx))
+	defer stop()
+	p.run()
+	client, worker := p.peer(zmq.DEALER, p.front), p.peer(zmq.ROUTER, p.back)
+	client.send("hello")
+	msg, err := worker.RecvMessage(0)
+	must(t, err)
+	if ev, err, _ := next(); err != nil || ev.Gone || string(ev.RoutingID) != msg[1] {
+		t.Errorf("%+v, %v of %q", ev, err, msg)
+	}
+	worker.send(msg...)
+	client.want("hello")
+}
+
+// Messages that are forwarded count for Liveness.
+func TestProxyLiveness(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	events := make(chan zmqio.LivenessEvent, 100)
+	front := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
+		Loop: p.loop, Bind: []string{"tcp://127.0.0.1:*"},
+		Liveness: zmqio.Liveness{Idle: 50 * time.Millisecond, Notify: func(ev zmqio.LivenessEvent) { events <- ev }},
+	})
+	var err error
+	p.Proxy, err = zmqio.NewProxy(front, p.back, nil)
+	must(t, err)
+	p.run()
+	if ev := <-events; ev.State != zmqio.LivenessStale {
+		t.Fatal(ev)
+	}
+	push, pull := p.peer(zmq.PUSH, front), p.peer(zmq.PULL, p.back)
+	push.send("hello")
+	pull.want("hello")
+	if ev := <-events; ev.State != zmqio.LivenessBack {
+		t.Error(ev)
+	}
+}
+
+// Pause and Resume of a proxy that does not run concern no other.
+func TestProxyPausedByItself(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	idle, err := zmqio.NewProxy(p.front, p.back, nil)
+	must(t, err)
+	p.run()
+	push, pull := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, p.back)
+	push.send("1")
+	pull.want("1")
+	idle.Pause()
+	push.send("2")
+	pull.want("2")
+	p.Pause()
+	idle.Resume()
+	push.send("3")
+	must(t, pull.SetRcvtimeo(50*time.Millisecond))
+	if msg, err := pull.RecvMessage(0); err == nil {
+		t.Errorf("got %q while paused", msg)
 	}
 }

@@ -315,8 +315,7 @@ func TestProxyEndsUnderLoad(t *testing.T) {
 	}
 }
 
-// The proxy is paused and resumed under load, by many at once, and its streams are given
-// messages by others.
+// The proxy is paused and resumed under load, by many at once.
 func TestProxyPausesUnderLoad(t *testing.T) {
 	l := newLoad(t, zmq.PAIR)
 	p, err := zmqio.NewProxy(l.front, l.back, nil)

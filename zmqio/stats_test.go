@@ -395,8 +395,10 @@ func TestHeard(t *testing.T) {
 		for _, n := range got.Failures.All() {
 			all += n
 		}
-		if failed := c.want != (ConnectionStats{Open: -1, Connects: got.Connects, Accepts: got.Accepts, Disconnects: got.Disconnects,
-			Retries: got.Retries, AcceptFailures: got.AcceptFailures, Handshakes: got.Handshakes}); failed != (all == 1) {
+		if failed := c.want != (ConnectionStats{
+			Open: -1, Connects: got.Connects, Accepts: got.Accepts, Disconnects: got.Disconnects,
+			Retries: got.Retries, AcceptFailures: got.AcceptFailures, Handshakes: got.Handshakes,
+		}); failed != (all == 1) {
 			t.Errorf("%v: all reasons have %d", c.ev, all)
 		}
 	}

@@ -72,8 +72,8 @@ type Drops struct {
 // nothing, and neither the end of a connection that this side ends.
 type ConnectionStats struct {
 	// Open is how many connections of a Stream are past their handshake now. It is -1, which is
-	// unknown, on a transport that is not a Stream's. Before 4.3.0 libzmq does not report
-	// handshakes, and a connection counts from its beginning.
+	// unknown, on a transport that is not a Stream's, and on a Stream over inproc alone. Before
+	// 4.3.0 libzmq does not report handshakes, and a connection counts from its beginning.
 	Open int
 
 	Connects       uint64 // connections that this side has made

@@ -355,6 +355,24 @@ func TestStatsOpen(t *testing.T) {
 	}
 }
 
+// Over inproc libzmq reports nothing.
+func TestStatsOpenOverInproc(t *testing.T) {
+	l := newLoop(t)
+	s := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{"inproc://open"}})
+	open := func() int { return s.t.Stats().Connections.Open }
+	if open() != -1 {
+		t.Errorf("%d connections over inproc", open())
+	}
+	bind(t, s.t, anyPort)
+	if open() != 0 {
+		t.Errorf("%d connections over TCP", open())
+	}
+	must(t, s.Abort())
+	if open() != 0 {
+		t.Errorf("%d connections at the end", open())
+	}
+}
+
 // Each kind of event counts in its own figure.
 func TestHeard(t *testing.T) {
 	event := func(e zmq.Event, value int) zmq.MonitorEvent {

@@ -120,12 +120,21 @@ func (r *roster) open() (n int) {
 func (s *Stream) addStats(stats *Stats) {
 	s.mailbox.addStats(stats)
 	switch c := stats.Connections; {
-	case c == nil:
+	case c == nil, s.t.isOverInproc():
 	case s.t.in(phaseClosed):
 		c.Open = 0
 	default:
 		c.Open = s.roster.open()
 	}
+}
+
+// isOverInproc reports whether all endpoints are such that libzmq reports nothing of them.
+func (t *Transport) isOverInproc() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	isReported := func(e endpoint) bool { return isReported(e.actual) }
+	return len(t.listeners)+len(t.connections) > 0 &&
+		!slices.ContainsFunc(t.listeners, isReported) && !slices.ContainsFunc(t.connections, isReported)
 }
 
 // heeded are the events that a stream takes note of.

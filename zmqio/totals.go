@@ -14,7 +14,7 @@ import (
 // never falls. What says now is of the transports that are open.
 //
 // LastReceived is the latest one. IsPaused says that at least one is paused. Connections is nil
-// where no transport has had a monitor, and Connections.Open is -1 where none is a Stream's.
+// where no transport has had a monitor, and Connections.Open is -1 where that of each is.
 type TransportTotal struct {
 	Type      zmq.SocketType
 	Name      string

@@ -15,6 +15,7 @@ const (
 	fewerCycles  = "zmqio-gogc400" // with a garbage collector that runs less often than by default
 	borrowing    = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
 	streaming    = "zmqio-stream"  // with a Stream, from one goroutine
+	scraped      = "zmqio-scraped" // whose figures are read every 10 ms
 	calling      = "zmqio-rpc"     // with one Client of package rpc
 	filtering    = "zmqio-filter"  // with a Filter that forwards everything
 	pebbe        = "pebbe"
@@ -56,6 +57,7 @@ func allCases() []benchCase {
 			all = append(all, echoing(how, size, 1), echoing(how, size, 100))
 		}
 	}
+	all = append(all, scraping(receiving("tcp", 64)), scraping(oneInFlight(64)))
 	all = append(all, connectionsIdle(), memoryOfConnection("tcp", 10_000, 2), memoryOfConnection("tls", 2000, 10))
 	return append(all, writers("write"), writers("context"), idle(), busy(ours), busy(fewerCycles), busy(borrowing), memoryOfSocket(), aiozmqOwn())
 }
@@ -194,6 +196,21 @@ func oneInFlight(size int) benchCase {
 		Subjects: requesters(inC, ours, streaming, pebbe, reactor, goZeromq, aiozmq, pyzmq),
 		Goals:    []goal{{Of: ours, To: inC, AtMost: 1.2}, {Of: streaming, To: inC, AtMost: 1.2}},
 	}
+}
+
+// scraping leaves of a case the subject that is zmqio's, and has it do the same while its figures are
+// read. A sample is as far off as the machine is busy, so the goals are not narrower.
+func scraping(c benchCase) benchCase {
+	i := slices.IndexFunc(c.Subjects, func(s subject) bool { return s.Name == ours })
+	s := c.Subjects[i]
+	s.Name, s.Params = scraped, []string{"scrape=10"}
+	c.Name, c.Title = "stats/"+c.Name, c.Title+", while all figures are read every 10 ms"
+	c.Base, c.Subjects = ours, []subject{c.Subjects[i], s}
+	c.Goals = []goal{{Of: scraped, To: ours, AtLeast: 0.95}}
+	if c.Unit.less {
+		c.Goals = []goal{{Of: scraped, To: ours, AtMost: 1.05}}
+	}
+	return c
 }
 
 func inFlight(n int) benchCase {

@@ -131,6 +131,7 @@ func NewClient(ctx context.Context, cfg Config) (*Client, error) {
 	for _, endpoint := range cfg.Endpoints {
 		e := &end{c: c, endpoint: endpoint}
 		_, _, err := c.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return e }, zmq.DEALER, zmqio.ConnectionConfig{
+			Name:    "rpc",
 			Connect: []string{endpoint}, AllowHostnames: true, Configure: cfg.Configure,
 		})
 		if err != nil {

@@ -82,6 +82,7 @@ func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 	}
 	s.ctx, s.end = context.WithCancel(context.Background())
 	_, _, err := l.CreateZmqConnection(s.ctx, func() zmqio.Protocol { return &protocol{s: s} }, zmq.ROUTER, zmqio.ConnectionConfig{
+		Name: "zap",
 		Bind: []string{endpoint}, Configure: func(o zmq.Sockopts) error { return o.SetLinger(0) },
 	})
 	if err != nil {

@@ -31,6 +31,7 @@ type job struct {
 	sockets  int
 	writers  int
 	callers  int
+	scrape   int           // milliseconds between two looks at all figures; 0: none
 	warm     time.Duration // before the clock starts
 	length   time.Duration // on the clock
 }
@@ -67,6 +68,9 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	if j.scrape > 0 {
+		go scrape(time.Duration(j.scrape) * time.Millisecond)
+	}
 	return roles[args[0]](j)
 }
 
@@ -85,6 +89,7 @@ func (j *job) set(name, value string) (err error) {
 	numbers := map[string]*int{
 		"size": &j.size, "frames": &j.frames, "hwm": &j.hwm, "keep": &j.keep, "lead": &j.lead, "stride": &j.stride,
 		"inflight": &j.inflight, "sockets": &j.sockets, "writers": &j.writers, "callers": &j.callers,
+		"scrape": &j.scrape,
 	}
 	texts := map[string]*string{"endpoint": &j.endpoint, "how": &j.how}
 	seconds := map[string]*time.Duration{"warm": &j.warm, "length": &j.length}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"time"
 
 	"github.com/pebbe/zmq4"
 
@@ -54,6 +55,13 @@ func bindTo(endpoint string) zmqio.ConnectionConfig {
 
 func connectTo(endpoint string) zmqio.ConnectionConfig {
 	return zmqio.ConnectionConfig{Connect: []string{endpoint}}
+}
+
+// scrape reads the figures of the process until its end, as package zmqprom does.
+func scrape(every time.Duration) {
+	for range time.Tick(every) {
+		_, _ = zmqio.TransportTotals(), zmqio.LoopTotals()
+	}
 }
 
 // runMeasured runs the loop until a protocol stops it, and tells what m measured.

@@ -3,6 +3,7 @@ package zmqio
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"runtime"
 	"sync"
 	"testing"
@@ -161,5 +162,68 @@ func TestTransportTotalsForget(t *testing.T) {
 	}
 	if got := total(zmq.PULL, name); got.Open != 0 || len(totals.groups[kind{zmq.PULL, name}].open) != 0 {
 		t.Errorf("%+v", got)
+	}
+}
+
+// number gives the numbers in v, a struct, the values after n, in their order.
+func number(v reflect.Value, n *int64) {
+	switch {
+	case v.Type() == reflect.TypeFor[time.Time]():
+		*n++
+		v.Set(reflect.ValueOf(time.Unix(*n, 0)))
+	case v.Kind() == reflect.Struct:
+		for i := range v.NumField() {
+			number(v.Field(i), n)
+		}
+	case v.CanInt():
+		*n++
+		v.SetInt(*n)
+	case v.CanUint():
+		*n++
+		v.SetUint(uint64(*n))
+	}
+}
+
+// numbers returns a T whose numbers are those after n, in their order.
+func numbers[T any](n int64) (v T) {
+	number(reflect.ValueOf(&v).Elem(), &n)
+	return v
+}
+
+// Sums have each figure once, and of Longest, Current and LastReceived the greatest.
+func TestSums(t *testing.T) {
+	var loop LoopStats
+	a, b := numbers[LoopStats](100), numbers[LoopStats](0)
+	for _, s := range []LoopStats{a, b} {
+		loop.count(s)
+		loop.measure(s)
+	}
+	want := LoopStats{102, 104, 106, 104, 110, 112, 107, 116, 118, 120, 122, 124}
+	if loop != want {
+		t.Errorf("loops: %+v, want %+v", loop, want)
+	}
+	var sum Stats
+	c, d := numbers[ConnectionStats](200), numbers[ConnectionStats](0)
+	for _, s := range []struct {
+		n int64
+		c *ConnectionStats
+	}{{100, &c}, {0, &d}, {0, nil}} {
+		one := numbers[Stats](s.n)
+		one.Connections = s.c
+		sum.count(one)
+		sum.measure(one)
+	}
+	two := func(n uint64) Traffic { return Traffic{100 + 3*n, 100 + 3*n + 3} }
+	connections := ConnectionStats{202, 204, 206, 208, 210, 212, 214, HandshakeFailures{216, 218, 220, 222, 224, 226, 228, 230}}
+	if got := *sum.Connections; got != connections {
+		t.Errorf("connections: %+v, want %+v", got, connections)
+	}
+	sum.Connections = nil
+	if want := (Stats{
+		Sent: two(1), Received: two(3), Buffered: two(5), Unread: two(7),
+		Dropped: Drops{two(9), two(11), two(13), 145}, Refused: 148, Pauses: 151, Paused: 154, Waits: 157, Waiters: 160,
+		LastReceived: time.Unix(121, 0),
+	}); sum != want {
+		t.Errorf("transports: %+v, want %+v", sum, want)
 	}
 }

@@ -17,7 +17,8 @@ import (
 const lingerGrace = 500 * time.Millisecond
 
 // Close closes the loop and all its residents for good. What the buffers of transports hold
-// goes to libzmq as far as it takes it, the rest is dropped; other residents are aborted.
+// goes to libzmq as far as it takes it, the rest is dropped; other residents are aborted. A ZAP
+// handler ends last.
 // Every ConnectionLost is called before Close returns; callbacks in the queue, timers,
 // readers, writers and signal handlers are dropped. Then, if the context is the
 // loop's own, Close waits for libzmq to send what it has, up to LoopConfig.Linger in

@@ -162,6 +162,9 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	if t.owner != nil {
 		t.owner.attachedLocked(actual)
 	}
+	if binds && actual == zapEndpoint {
+		t.residence.SetLast(true) // servers that go on without it let every client in
+	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	set.add(actual, endpoint)
@@ -267,6 +270,9 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	}
 	if t.owner != nil {
 		t.owner.detachedLocked(actual)
+	}
+	if actual == zapEndpoint {
+		t.residence.SetLast(false)
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -18,6 +18,9 @@ import (
 // it waits until receivers over ipc have read what is on its way, also for transports that
 // were closed before; see Transport.Close. The loop stays open; Close comes next.
 //
+// A ZAP handler, package zap's or a transport bound to inproc://zeromq.zap.01, is closed when
+// the others have left. Servers on other loops of its context must have been closed before.
+//
 // When ctx ends first, what is left in the transports' buffers is dropped, and so are
 // the transports; other residents are aborted. The error is then the cause of ctx and, if anything was dropped,
 // ErrUndelivered, which counts it transport by transport; ConnectionLost may come
@@ -47,7 +50,8 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	closing := make(map[*reactor.Residence]bool)
 	var failed []error
 	closeAll := func() error { // on the loop, or while this goroutine takes its place
-		for _, p := range l.reactor.Residents() {
+		order, due := l.reactor.Departing()
+		for _, p := range order[:due] {
 			if !closing[p] {
 				closing[p] = true
 				if err := p.Resident().Close(); err != nil {
@@ -81,7 +85,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		case <-ctx.Done():
 		}
 	}
-	open := l.reactor.Residents()
+	open, _ := l.reactor.Departing()
 	for _, p := range open {
 		delete(closing, p)
 	}

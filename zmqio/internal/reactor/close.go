@@ -27,7 +27,8 @@ func (l *Loop) Close(linger time.Duration, first func()) (lost []error, err erro
 	l.dropCallbacks()
 	defer l.runPosted(deadline)
 	first()
-	return EndAll(l.Residents(), deadline), nil
+	order, _ := l.Departing()
+	return EndAll(order, deadline), nil
 }
 
 // dropCallbacks drops all that the loop would have called, except for what is posted.

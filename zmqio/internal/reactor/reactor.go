@@ -187,8 +187,8 @@ func (l *Loop) wakeLocked() {
 	}
 }
 
-// Changed returns a channel that is closed when the loop gets or loses an owner or a
-// resident, or is closed.
+// Changed returns a channel that is closed when the loop gets or loses an owner, gets a
+// resident or loses the last one but those of SetLast, or is closed.
 func (l *Loop) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -31,6 +31,7 @@ type Residence struct {
 	loop     *Loop
 	id       uint64 // on the loop, counting from 1
 	resident Resident
+	last     bool // loop.mu protects it
 }
 
 // NewResidence returns a place for r, which can be used before Enter. Until then the loop
@@ -59,6 +60,34 @@ func (l *Loop) Residents() []*Residence {
 	residents := slices.Collect(maps.Values(l.residents))
 	l.mu.Unlock()
 	return Sorted(slices.Values(residents)) // the loop need not wait for that
+}
+
+// Departing returns the residences in the order in which they end: oldest first, and those
+// of SetLast behind the others. The first due of them may end now.
+func (l *Loop) Departing() (order []*Residence, due int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var last []*Residence
+	for _, p := range Sorted(maps.Values(l.residents)) {
+		if p.last {
+			last = append(last, p)
+		} else {
+			order = append(order, p)
+		}
+	}
+	if due = len(order); due == 0 {
+		due = len(last)
+	}
+	return append(order, last...), due
+}
+
+// SetLast says whether the resident ends when the others have left, because they need it.
+func (p *Residence) SetLast(last bool) {
+	l := p.loop
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	p.last = last
+	l.notifyLocked()
 }
 
 // Resident returns the resident.
@@ -103,9 +132,19 @@ func (p *Residence) Leave() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	delete(l.residents, p.id)
-	if len(l.residents) == 0 {
+	if l.onlyLastLocked() {
 		l.notifyLocked()
 	}
+}
+
+// onlyLastLocked reports whether there is no resident but those of SetLast. Caller holds l.mu.
+func (l *Loop) onlyLastLocked() bool {
+	for _, p := range l.residents {
+		if !p.last {
+			return false
+		}
+	}
+	return true
 }
 
 // Sorted returns residences, oldest first.

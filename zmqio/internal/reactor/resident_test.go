@@ -96,6 +96,64 @@ func TestCloseEndsResidents(t *testing.T) {
 	}
 }
 
+// Residents of SetLast end behind the others, and are due when the others have left.
+func TestLastResidents(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	var log []string
+	guard := enter(t, l, &tenant{name: "guard", log: &log})
+	a := enter(t, l, &tenant{name: "a", log: &log})
+	again := enter(t, l, &tenant{name: "again", log: &log})
+	b := enter(t, l, &tenant{name: "b", log: &log})
+	departing := func(due int, want ...*tenant) {
+		t.Helper()
+		order, n := l.Departing()
+		same := slices.EqualFunc(order, want, func(p *Residence, x *tenant) bool { return p == x.place })
+		if n != due || !same {
+			t.Errorf("%d of %v are due, want %d of %v", n, order, due, want)
+		}
+	}
+	departing(4, guard, a, again, b)
+	changed := l.Changed()
+	guard.place.SetLast(true)
+	again.place.SetLast(true)
+	<-changed
+	departing(2, a, b, guard, again)
+	if got := l.Residents(); len(got) != 4 || got[0] != guard.place {
+		t.Errorf("residents: %v", got)
+	}
+	again.place.SetLast(false)
+	departing(3, a, again, b, guard)
+	again.place.Leave()
+	changed = l.Changed()
+	b.place.Leave()
+	select {
+	case <-changed:
+		t.Error("changed while there is one that is not last")
+	default:
+	}
+	departing(1, a, guard)
+	must(t, closeLoop(l))
+	if want := []string{"a end", "guard end", "a lost", "guard lost"}; !slices.Equal(log, want) {
+		t.Errorf("got %q, want %q", log, want)
+	}
+}
+
+// The end of those that are not last is a change.
+func TestOnlyLastResidents(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	guard, a := enter(t, l, &tenant{name: "guard"}), enter(t, l, &tenant{name: "a"})
+	guard.place.SetLast(true)
+	changed := l.Changed()
+	a.place.Leave()
+	<-changed
+	if order, due := l.Departing(); due != 1 || order[0] != guard.place {
+		t.Errorf("%d of %v are due", due, order)
+	}
+	must(t, closeLoop(l))
+}
+
 // Every resident is ended and every posted callback runs, whichever calls runtime.Goexit.
 func TestCloseSurvivesGoexit(t *testing.T) {
 	leakCheck(t)

@@ -51,7 +51,8 @@ func PublicKey(secret zmq.CurveKey) zmq.CurveKey {
 }
 
 // A Certificate is a pair of CURVE keys, or a public key alone, as certificate files have
-// them: those of czmq, its zcert format, and those of pyzmq.
+// them: those of czmq, its zcert format, and those of pyzmq. Packages fmt and slog print the
+// public key alone; of a Certificate in an unexported field package fmt prints all.
 type Certificate struct {
 	Public zmq.CurveKey
 	// Secret is zero where the certificate is public.
@@ -65,9 +66,6 @@ func NewCertificate(metadata map[string]string) Certificate {
 	public, secret := NewKeypair()
 	return Certificate{public, secret, metadata}
 }
-
-// String returns the public key alone.
-func (c Certificate) String() string { return c.Public.String() }
 
 // AsServer makes a socket a CURVE server, for ConnectionConfig.Configure.
 func (c Certificate) AsServer(o zmq.Sockopts) error {
@@ -137,11 +135,13 @@ func ReadCertificate(path string) (Certificate, error) {
 func ParseCertificate(text []byte) (Certificate, error) {
 	var c Certificate
 	var section, public, secret string
+	number := 0
 	for line := range strings.Lines(string(text)) {
-		name, value, err := parseLine(line)
+		number++
+		name, value, ok := parseLine(line)
 		switch indented := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t"); {
-		case err != nil:
-			return Certificate{}, err
+		case !ok: // the line may have the secret key
+			return Certificate{}, fmt.Errorf("%w: line %d has no value in quotes", ErrCertificate, number)
 		case name == "":
 		case !indented:
 			section = name
@@ -175,28 +175,27 @@ func ParseCertificate(text []byte) (Certificate, error) {
 }
 
 // parseLine reads a line: a name, and behind = a value. A value ends with its quote, or
-// without quotes with the line or a comment. No character is escaped.
-func parseLine(line string) (name, value string, err error) {
+// without quotes with the line or a comment. No character is escaped. A quote that is not
+// closed, or has something else than a comment behind it, is not ok.
+func parseLine(line string) (name, value string, ok bool) {
 	line = strings.TrimSpace(line)
 	if line == "" || line[0] == '#' {
-		return "", "", nil
+		return "", "", true
 	}
 	name, value, _ = strings.Cut(line, "=")
 	if name, value = strings.TrimSpace(name), strings.TrimSpace(value); value == "" {
 		name, _, _ = strings.Cut(name, "#")
-		return strings.TrimSpace(name), "", nil
+		return strings.TrimSpace(name), "", true
 	}
 	if quote := value[:1]; quote == `"` || quote == "'" {
 		var rest string
 		var closed bool
 		value, rest, closed = strings.Cut(value[1:], quote)
-		if rest = strings.TrimSpace(rest); !closed || rest != "" && rest[0] != '#' {
-			return "", "", fmt.Errorf("%w: the value of %q is not one in quotes", ErrCertificate, name)
-		}
-		return name, value, nil
+		rest = strings.TrimSpace(rest)
+		return name, value, closed && (rest == "" || rest[0] == '#')
 	}
 	value, _, _ = strings.Cut(value, "#")
-	return name, strings.TrimSpace(value), nil
+	return name, strings.TrimSpace(value), true
 }
 
 // SecretSuffix is what the name of a secret certificate file has behind that of the public

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"runtime"
 	"slices"
 	"strconv"
@@ -132,7 +133,7 @@ func TestRequestsAndReplies(t *testing.T) {
 			}
 			c.want.Domain, c.want.Peer, c.want.RoutingID = "test", peer, []byte("me")
 			c.want.Address, _ = netip.ParseAddr(addr)
-			if fmt.Sprint(got) != fmt.Sprint(c.want) {
+			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("asked %v, want %v", got, c.want)
 			}
 		}

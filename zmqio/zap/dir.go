@@ -3,6 +3,9 @@ package zap
 import (
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -15,12 +18,14 @@ import (
 
 // A Dir is a store of the CURVE clients that may come in: those whose public certificates are
 // the files *.key of a directory. It follows changes of the directory, and so does what it
-// lets in: at most once a second a request looks at the names, sizes and times of the files,
-// and reads those that have changed. Its methods may be called from every goroutine.
+// lets in: at most once a second a request looks at the names, sizes, times and modes of the
+// files, and reads those that have changed or could not be read. Its methods may be called
+// from every goroutine.
 //
 // The user id of a client is the name of its file without .key, and its metadata that of the
-// file. Of two files with the same key the first by name counts. A file that cannot be read
-// lets no client in.
+// file. Of two files with the same key the first by name counts. A file that cannot be read,
+// is no regular one or is larger than MaxCertificate lets no client in. Symbolic links are
+// followed; a directory, and a link to nothing, are no file.
 type Dir struct {
 	path   string
 	logger *slog.Logger
@@ -35,12 +40,14 @@ type Dir struct {
 
 // An entry is a file as it was when it was read.
 type entry struct {
-	size    int64
-	changed time.Time
-	read    time.Time
-	cert    Certificate
-	err     error
+	info fs.FileInfo // nil where there is none
+	read time.Time
+	cert Certificate
+	err  error
 }
+
+// MaxCertificate is the size of the largest certificate file, in bytes.
+const MaxCertificate = 64 << 10
 
 const (
 	// lookInterval is how long a Dir does not look again.
@@ -142,33 +149,48 @@ func (d *Dir) look(name string, before entry) (e entry, there bool) {
 	path := filepath.Join(d.path, name)
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, os.ErrNotExist) || err == nil && info.IsDir():
+	case errors.Is(err, fs.ErrNotExist) || err == nil && info.IsDir():
 		return entry{}, false
 	case err != nil:
 		return entry{err: err}, true
 	}
-	e = entry{size: info.Size(), changed: info.ModTime(), read: d.looked}
-	if e.size == before.size && e.changed.Equal(before.changed) && before.read.Sub(before.changed) > settling {
+	if before.holds(info) {
 		return before, true
 	}
-	if e.cert, e.err = readPublic(path); e.err == nil {
-		who := Identity{strings.TrimSuffix(name, ".key"), e.cert.Metadata}
-		if err := who.check(); err != nil {
-			e.err = &os.PathError{Op: "read", Path: path, Err: err}
-		}
+	e = entry{info: info, read: d.looked}
+	if e.cert, e.err = readPublic(path, info); e.err == nil {
+		e.err = checkMetadata(e.cert.Metadata)
+	}
+	if errors.Is(e.err, fs.ErrNotExist) { // it has gone since
+		return entry{}, false
+	}
+	if e.err != nil && !errors.As(e.err, new(*fs.PathError)) {
+		e.err = &fs.PathError{Op: "read", Path: path, Err: e.err}
 	}
 	return e, true
 }
 
-// readPublic reads the public part of a certificate file.
-func readPublic(path string) (Certificate, error) {
-	text, err := os.ReadFile(path)
+// holds reports whether what was read is still in the file, of which info is what it is now.
+func (e entry) holds(info fs.FileInfo) bool {
+	return e.err == nil && e.info != nil && os.SameFile(e.info, info) && e.info.Size() == info.Size() && e.info.Mode() == info.Mode() &&
+		changed(e.info).Equal(changed(info)) && e.read.Sub(changed(info)) > settling
+}
+
+// readPublic reads the public part of a certificate file. It does not open what is no regular
+// file: a FIFO would keep all clients waiting.
+func readPublic(path string, info fs.FileInfo) (Certificate, error) {
+	if !info.Mode().IsRegular() || info.Size() > MaxCertificate {
+		return Certificate{}, fmt.Errorf("%w: %v, %d bytes", ErrCertificate, info.Mode(), info.Size())
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return Certificate{}, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, MaxCertificate))
 	if err != nil {
 		return Certificate{}, err
 	}
 	c, err := ParseCertificate(text)
-	if err != nil {
-		return Certificate{}, &os.PathError{Op: "read", Path: path, Err: err}
-	}
-	return Certificate{Public: c.Public, Metadata: c.Metadata}, nil
+	return Certificate{Public: c.Public, Metadata: c.Metadata}, err
 }

@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -104,6 +106,98 @@ func TestDirSeesQuickChanges(t *testing.T) {
 	s.at = s.at.Add(lookInterval)
 	s.is(ann, "")
 	s.is(other, "ann")
+}
+
+// A file in the place of another one with the same size and mtime is read, whether it was
+// renamed, linked or written over it.
+func TestDirSeesReplacedFiles(t *testing.T) {
+	old := time.Unix(1, 0)
+	for name, put := range map[string]func(s *store, from, to string) error{
+		"renamed": func(s *store, from, to string) error { return os.Rename(from, to) },
+		"linked": func(s *store, from, to string) error {
+			return errors.Join(os.Symlink(from, to+".new"), os.Rename(to+".new", to))
+		},
+		"written over": func(s *store, from, to string) error {
+			if runtime.GOOS != "linux" {
+				return os.Rename(from, to)
+			}
+			text, err := os.ReadFile(from)
+			return errors.Join(err, os.WriteFile(to, text, 0o644), os.Chtimes(to, old, old))
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStore(t)
+			ann := s.add("ann.key", nil)
+			bob := s.add("bob", nil)
+			zmqiotest.Must(t, os.Chtimes(s.file("ann.key"), old, old))
+			zmqiotest.Must(t, os.Chtimes(s.file("bob"), old, old))
+			s.at = s.at.Add(time.Hour) // so that nothing is read because it is new
+			s.is(ann, "ann")
+			zmqiotest.Must(t, put(s, s.file("bob"), s.file("ann.key")))
+			s.at = s.at.Add(lookInterval)
+			s.is(ann, "")
+			s.is(bob, "ann")
+		})
+	}
+}
+
+// A file that could not be read is read again, although it has not changed: its mode is what
+// changes then, and another user's program may be what reads it.
+func TestDirTriesAgain(t *testing.T) {
+	s := newStore(t)
+	ann := s.add("ann.key", nil)
+	s.at = s.at.Add(time.Hour)
+	s.is(ann, "ann")
+	e := s.files["ann.key"]
+	e.cert, e.err = Certificate{}, fs.ErrPermission
+	s.files["ann.key"] = e
+	s.at = s.at.Add(lookInterval)
+	s.is(ann, "ann")
+	// Whether the owner may read it is for the system to say, each time that its mode changes.
+	read := s.files["ann.key"].read
+	zmqiotest.Must(t, os.Chmod(s.file("ann.key"), 0o600))
+	s.at = s.at.Add(lookInterval)
+	s.is(ann, "ann")
+	if s.files["ann.key"].read.Equal(read) {
+		t.Error("a file with another mode was not read")
+	}
+}
+
+// What is no regular file, or a large one, lets no client in, and keeps none waiting. A link to
+// a certificate is one.
+func TestDirOddFiles(t *testing.T) {
+	s := newStore(t)
+	ann, bob := s.add("ann.key", nil), s.add("bob", nil)
+	zmqiotest.Must(t, syscall.Mkfifo(s.file("fifo.key"), 0o600))
+	zmqiotest.Must(t, os.Symlink("/dev/zero", s.file("zero.key")))
+	zmqiotest.Must(t, os.Symlink("loop.key", s.file("loop.key")))
+	zmqiotest.Must(t, os.Symlink("none", s.file("none.key")))
+	zmqiotest.Must(t, os.Symlink("bob", s.file("bob.key")))
+	for size, name := range map[int]string{MaxCertificate: "full.key", MaxCertificate + 1: "large.key"} {
+		c := NewCertificate(nil)
+		text, err := c.text(false)
+		zmqiotest.Must(t, err)
+		zmqiotest.Must(t, os.WriteFile(s.file(name), append(text, strings.Repeat("#", size-len(text))...), 0o600))
+		if name == "full.key" {
+			defer s.is(c, "full")
+		}
+	}
+	err := s.Reload()
+	if !errors.Is(err, ErrCertificate) || !errors.Is(err, syscall.ELOOP) {
+		t.Errorf("the error is %v", err)
+	}
+	for _, name := range []string{"fifo.key", "zero.key", "loop.key", "large.key"} {
+		if !strings.Contains(err.Error(), s.file(name)) {
+			t.Errorf("%s is not in %v", name, err)
+		}
+	}
+	for _, name := range []string{"none.key", "full.key", "ann.key", "bob.key"} {
+		if strings.Contains(err.Error(), name) {
+			t.Errorf("%s is in %v", name, err)
+		}
+	}
+	s.is(ann, "ann")
+	s.is(bob, "bob")
 }
 
 // A file that has not changed is not read again.

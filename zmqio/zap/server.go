@@ -28,7 +28,9 @@ type Config struct {
 	// DefaultRequests. More wait in libzmq, until the handshakes that they are for are over.
 	Requests int
 	// Timeout is how long a Handler has; 0 is DefaultTimeout. Afterwards the peer is refused,
-	// and the request is no longer in flight, also where its Handler goes on.
+	// whatever the Handler returns, and the request is no longer in flight, also where its
+	// Handler goes on. A Handler should therefore return when its context ends: else each
+	// request may leave a goroutine behind.
 	Timeout time.Duration
 }
 
@@ -169,24 +171,35 @@ func (x *exchange) serve(req Request) {
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%w: %w", ErrPanicked, &zmqio.PanicError{Value: v, Stack: debug.Stack()})
 		}
-		x.answer(who, err)
+		if late := !x.answer(who, err); late && errors.Is(err, ErrPanicked) {
+			x.report(err)
+		}
 	}()
 	if who, err = x.s.handler(ctx, req); err == nil {
-		err = who.check()
+		err = cmp.Or(context.Cause(ctx), who.check()) // an answer that is late does not count
 	}
 }
 
-// answer sends the answer, unless there is one.
-func (x *exchange) answer(who Identity, err error) {
+// answer sends the answer, unless there is one, and reports whether there was none.
+func (x *exchange) answer(who Identity, err error) (first bool) {
 	x.once.Do(func() {
+		first = true
 		defer x.s.done()
-		if err != nil && !errors.Is(err, ErrDenied) && !errors.Is(err, ErrTemporary) && x.s.ctx.Err() == nil {
-			x.s.report(fmt.Errorf("peer %q: %w", x.peer, err))
+		if err != nil && !errors.Is(err, ErrDenied) && !errors.Is(err, ErrTemporary) {
+			x.report(err)
 		}
 		if x.envelope != nil {
 			_ = x.s.t.Write(reply(x.envelope, x.id, who, err)) // a transport that is closed refuses its peers
 		}
 	})
+	return first
+}
+
+// report has the exception handler told of err, unless the server has ended.
+func (x *exchange) report(err error) {
+	if x.s.ctx.Err() == nil {
+		x.s.report(fmt.Errorf("peer %.200q: %w", x.peer, err))
+	}
 }
 
 // report has the exception handler told of err, on the loop and at most once a second.

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -314,6 +315,77 @@ func TestNoAnswer(t *testing.T) {
 		zmqiotest.Must(t, err)
 		if string(msg[3]) == "200" {
 			break
+		}
+	}
+}
+
+// A handler that lets a peer in when its context has ended has refused it.
+func TestLateAnswer(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	_, a, r := serve(t, zap.Config{Timeout: time.Millisecond}, func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
+		<-ctx.Done()
+		return zap.Identity{UserID: "ann"}, nil
+	})
+	for i := range 100 {
+		id := strconv.Itoa(i)
+		a.ask(id, "")
+		a.want(id, "500")
+	}
+	r.wait(t, zap.ErrNoAnswer)
+}
+
+// A panic that is late refuses nothing, and is reported.
+func TestLatePanic(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	mine := errors.New("mine")
+	stuck := make(chan struct{})
+	var once sync.Once
+	end := func() { once.Do(func() { close(stuck) }) }
+	defer end()
+	s, a, r := serve(t, zap.Config{Timeout: time.Millisecond}, func(context.Context, zap.Request) (zap.Identity, error) {
+		<-stuck
+		panic(mine)
+	})
+	a.ask("1", "")
+	a.want("1", "500")
+	r.wait(t, zap.ErrNoAnswer)
+	s.ForgetReports()
+	end()
+	if got := r.wait(t, mine); !errors.Is(got.Err, zap.ErrPanicked) {
+		t.Errorf("told of %v", got.Err)
+	}
+}
+
+// However much a request has, a report is short.
+func TestHugeRequests(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	s, a, r := serve(t, zap.Config{}, zap.Anyone)
+	huge := strings.Repeat("\xff", 4<<20)
+	for i, msg := range [][]string{
+		{"", huge, "", "", "", "", "NULL"},
+		{"", "1.0", "", huge, huge, huge, huge},
+		{"", "1.0", "", huge, huge, huge, "CURVE", huge},
+		append([]string{"", "1.0", "", "", "", "", "NULL"}, make([]string, 10_000)...),
+	} {
+		id := strconv.Itoa(i)
+		msg[2] = id
+		s.ForgetReports()
+		a.send(msg...)
+		a.want(id, "400")
+	}
+	a.send("", "1.0", "last", huge, "", "", "PLAIN", "\xff\x00", "")
+	if msg := a.want("last", "500"); len(msg[5]) > 0 { // there is a NUL in the user id
+		t.Errorf("the reply is %q", msg)
+	}
+	a.send("", "1.0", "", huge, huge, huge, "PLAIN", "\xff", huge)
+	if msg := a.want("", "200"); string(msg[5]) != "\xff" {
+		t.Errorf("the reply is %q", msg)
+	}
+	r.wait(t, zap.ErrMalformed)
+	r.Change(func() {})
+	for _, c := range r.got {
+		if n := len(c.Err.Error()); n > 2000 {
+			t.Errorf("a report has %d bytes: %.100s", n, c.Err.Error())
 		}
 	}
 }

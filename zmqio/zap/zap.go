@@ -88,7 +88,8 @@ const MaxProperty = 1024
 // A Handler decides whether a peer may come in. A nil error lets it in as who the Identity
 // says. ErrDenied is status 400, ErrTemporary 300, and any other error 500, which is also
 // reported to the exception handler of the loop. ctx ends with the server, and after
-// Config.Timeout. A Handler is called on many goroutines at once.
+// Config.Timeout; what a Handler returns after that does not count. A Handler is called on many
+// goroutines at once.
 //
 // libzmq asks once for each connection. A peer that is denied later keeps its connections.
 type Handler func(ctx context.Context, r Request) (Identity, error)
@@ -107,7 +108,7 @@ func parse(msg [][]byte) (envelope [][]byte, id []byte, r Request, err error) {
 	id = body[1]
 	switch {
 	case string(body[0]) != version:
-		return envelope, id, r, fmt.Errorf("%w: version %q", ErrMalformed, body[0])
+		return envelope, id, r, fmt.Errorf("%w: version %.20q", ErrMalformed, body[0])
 	case len(body) < 6:
 		return envelope, id, r, fmt.Errorf("%w: it has %d frames", ErrMalformed, len(msg))
 	}
@@ -133,7 +134,7 @@ func (r *Request) setCredentials(mechanism string, credentials [][]byte) error {
 	}
 	switch {
 	case want < 0:
-		return fmt.Errorf("%w: mechanism %q", ErrMalformed, mechanism)
+		return fmt.Errorf("%w: mechanism %.20q", ErrMalformed, mechanism)
 	case len(credentials) != want:
 		return fmt.Errorf("%w: %s with %d credentials", ErrMalformed, mechanism, len(credentials))
 	}
@@ -194,7 +195,7 @@ func checkMetadata(metadata map[string]string) error {
 	for name, value := range metadata {
 		switch {
 		case len(name) < 1 || len(name) > 255 || strings.ContainsFunc(name, isNotName):
-			return fmt.Errorf("%w: property %q has no proper name", ErrIdentity, name)
+			return fmt.Errorf("%w: property %.255q has no proper name", ErrIdentity, name)
 		case slices.Contains(libzmqs, strings.ToLower(name)):
 			return fmt.Errorf("%w: property %q is libzmq's own", ErrIdentity, name)
 		}

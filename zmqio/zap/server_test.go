@@ -244,6 +244,12 @@ func TestMalformed(t *testing.T) {
 		t.Errorf("the handler was asked about %q, and %d more", domain, len(asked))
 	}
 	r.wait(t, zap.ErrMalformed)
+	r.Change(func() {})
+	for _, c := range r.got {
+		if !errors.Is(c.Err, zap.ErrMalformed) {
+			t.Errorf("told of %v", c.Err)
+		}
+	}
 }
 
 // Answers go out in the order in which the handlers return. Of more requests than may be in

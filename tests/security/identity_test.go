@@ -52,7 +52,7 @@ func TestIdentities(t *testing.T) {
 	send(ann, map[string]string{"User-Id": "ann", "X-Role": "admin"})
 	send(bob, map[string]string{"User-Id": bob.Public.String(), "X-Role": ""})
 	keys.Add(ann.Public, zap.Identity{UserID: "anna"})
-	send(ann, map[string]string{"User-Id": "anna"})
+	send(ann, map[string]string{"User-Id": "anna", "X-Role": ""})
 }
 
 // pushRaw connects a PUSH that says more of itself than libzmq would, up to the end of the
@@ -88,9 +88,9 @@ func TestForgedIdentity(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t)
 	loop := newLoop(t, nil)
-	guard, err := zap.Serve(loop, func(context.Context, zap.Request) (zap.Identity, error) {
-		return zap.Identity{UserID: "guest", Metadata: map[string]string{"X-Role": ""}}, nil
-	})
+	guard, err := zap.Serve(loop, zap.Reserve(func(context.Context, zap.Request) (zap.Identity, error) {
+		return zap.Identity{UserID: "guest"}, nil
+	}, "X-Role"))
 	must(t, err)
 	defer func() { must(t, guard.Close()) }()
 	forged := map[string]string{"User-Id": "root", "Peer-Address": "10.0.0.1", "X-Role": "admin", "X-Team": "red"}

@@ -63,7 +63,7 @@ func NewDir(path string, logger *slog.Logger) (*Dir, error) {
 	if logger == nil {
 		logger = slog.Default()
 	}
-	d := &Dir{path: path, logger: logger, now: time.Now}
+	d := &Dir{path: path, logger: logger, now: time.Now, keys: new(Keys)}
 	if err := d.Reload(); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (d *Dir) lookLocked() (failed []error) {
 	list, err := os.ReadDir(d.path)
 	d.err = err
 	files := make(map[string]entry)
-	d.keys = new(Keys)
+	d.keys = d.keys.successor()
 	for _, f := range slices.Backward(list) { // of the same key the first is the last to be added
 		user, isKey := strings.CutSuffix(f.Name(), ".key")
 		if !isKey || user == "" {

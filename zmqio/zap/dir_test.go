@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -239,6 +240,21 @@ func TestDirBadFiles(t *testing.T) {
 	}
 	if _, err := NewDir(s.path, nil); !errors.Is(err, ErrCertificate) {
 		t.Errorf("NewDir: %v", err)
+	}
+}
+
+// The names of metadata that a removed file had remain, so that no other client can claim them.
+func TestDirKeepsNames(t *testing.T) {
+	s := newStore(t)
+	s.add("ann.key", map[string]string{"X-Role": "admin"})
+	bob := s.add("bob.key", nil)
+	zmqiotest.Must(t, s.Reload())
+	zmqiotest.Must(t, os.Remove(s.file("ann.key")))
+	for range 2 {
+		zmqiotest.Must(t, s.Reload())
+		if who := s.is(bob, "bob"); !maps.Equal(who.Metadata, map[string]string{"X-Role": ""}) {
+			t.Errorf("the metadata is %v", who.Metadata)
+		}
 	}
 }
 

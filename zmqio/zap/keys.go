@@ -13,12 +13,12 @@ import (
 type Keys struct {
 	mu    sync.RWMutex
 	of    map[zmq.CurveKey]Identity
-	names map[string]int // of metadata, and how many keys have it
+	names map[string]bool // of the metadata that any key has or had
 }
 
 // Add lets the client in that has the secret key to key, as who the Identity says. Without a
 // UserID that is the key's text. A key that was there gets the new Identity. Connections that
-// stand keep theirs.
+// stand keep theirs. An Identity that libzmq cannot carry lets the client not in.
 func (k *Keys) Add(key zmq.CurveKey, who Identity) {
 	if who.UserID == "" {
 		who.UserID = key.String()
@@ -27,30 +27,33 @@ func (k *Keys) Add(key zmq.CurveKey, who Identity) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.of == nil {
-		k.of, k.names = make(map[zmq.CurveKey]Identity), make(map[string]int)
+		k.of = make(map[zmq.CurveKey]Identity)
 	}
-	k.countLocked(k.of[key], -1)
+	if k.names == nil {
+		k.names = make(map[string]bool)
+	}
 	k.of[key] = who
-	k.countLocked(who, 1)
+	for name := range who.Metadata {
+		if checkName(name) == nil { // else the Identity is refused, and not those of others
+			k.names[name] = true
+		}
+	}
 }
 
 // Remove takes a key out, and reports whether it was there. Connections that stand remain.
 func (k *Keys) Remove(key zmq.CurveKey) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	who, ok := k.of[key]
-	k.countLocked(who, -1)
+	_, ok := k.of[key]
 	delete(k.of, key)
 	return ok
 }
 
-// countLocked counts the names of metadata. Caller holds k.mu.
-func (k *Keys) countLocked(who Identity, n int) {
-	for name := range who.Metadata {
-		if k.names[name] += n; k.names[name] == 0 {
-			delete(k.names, name)
-		}
-	}
+// successor returns an empty store that knows the names of metadata that k knows.
+func (k *Keys) successor() *Keys {
+	k.mu.RLock()
+	defer k.mu.RUnlock()
+	return &Keys{names: maps.Clone(k.names)}
 }
 
 // Len returns the number of keys.
@@ -61,7 +64,8 @@ func (k *Keys) Len() int {
 }
 
 // Authenticate is a Handler: it lets CURVE clients in whose keys are in the store, and denies
-// everything else. Metadata that only other keys have is "".
+// everything else. Metadata that only other keys have, or had, is "": a peer can set itself what
+// is not there, and what a removed key had may still mean something to a service.
 func (k *Keys) Authenticate(_ context.Context, r Request) (Identity, error) {
 	if r.Mechanism != zmq.CURVE {
 		return Identity{}, ErrDenied
@@ -72,9 +76,5 @@ func (k *Keys) Authenticate(_ context.Context, r Request) (Identity, error) {
 	if !ok {
 		return Identity{}, ErrDenied
 	}
-	metadata := make(map[string]string, len(k.names))
-	for name := range k.names {
-		metadata[name] = who.Metadata[name]
-	}
-	return Identity{who.UserID, metadata}, nil
+	return who.reserve(maps.Keys(k.names)), nil
 }

@@ -40,7 +40,7 @@ func (p Passwords) Authenticate(_ context.Context, r Request) (Identity, error) 
 	return Identity{UserID: r.Username}, nil
 }
 
-// Mechanisms are the handlers of three mechanisms. A nil one denies.
+// Mechanisms are the handlers of three mechanisms. A nil one denies, and so is GSSAPI denied.
 type Mechanisms struct{ Null, Plain, Curve Handler }
 
 // Authenticate is a Handler: it asks the one of the mechanism.
@@ -70,6 +70,16 @@ func (d Domains) Authenticate(ctx context.Context, r Request) (Identity, error) 
 	return h.ask(ctx, r)
 }
 
+// Reserve returns a Handler that asks h, and adds metadata of the names, with "" as values,
+// where the Identity has none. A service can believe these names, since no peer can set them.
+func Reserve(h Handler, names ...string) Handler {
+	names = slices.Clone(names)
+	return func(ctx context.Context, r Request) (Identity, error) {
+		who, err := h.ask(ctx, r)
+		return who.reserve(slices.Values(names)), err
+	}
+}
+
 // ask calls h, and denies where that is nil.
 func (h Handler) ask(ctx context.Context, r Request) (Identity, error) {
 	if h == nil {
@@ -80,6 +90,9 @@ func (h Handler) ask(ctx context.Context, r Request) (Identity, error) {
 
 // Allow returns a Handler that asks h about peers whose address is in one of the networks, and
 // denies others. Peers over ipc, which have no address, are denied.
+//
+// An IPv4 address in IPv6 counts as one of IPv4, and the zone of an address does not count. The
+// zero Prefix has no addresses.
 func Allow(h Handler, networks ...netip.Prefix) Handler {
 	networks = unmapped(networks)
 	return func(ctx context.Context, r Request) (Identity, error) {
@@ -90,8 +103,8 @@ func Allow(h Handler, networks ...netip.Prefix) Handler {
 	}
 }
 
-// Deny returns a Handler that denies peers whose address is in one of the networks, and asks h
-// about others.
+// Deny returns a Handler that denies peers whose address is in one of the networks, which count
+// as those of Allow, and asks h about others. Peers over ipc are among these.
 func Deny(h Handler, networks ...netip.Prefix) Handler {
 	networks = unmapped(networks)
 	return func(ctx context.Context, r Request) (Identity, error) {

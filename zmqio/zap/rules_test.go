@@ -125,8 +125,8 @@ func TestKeys(t *testing.T) {
 	want(ann, "ann", map[string]string{"X-Role": "admin"})
 	want(bob, bob.String(), map[string]string{"X-Role": ""})
 	k.Add(ann, zap.Identity{UserID: "ann", Metadata: map[string]string{"X-Team": "red"}})
-	want(ann, "ann", map[string]string{"X-Team": "red"})
-	want(bob, bob.String(), map[string]string{"X-Team": ""})
+	want(ann, "ann", map[string]string{"X-Team": "red", "X-Role": ""})
+	want(bob, bob.String(), map[string]string{"X-Team": "", "X-Role": ""})
 	for _, m := range []zmq.Mechanism{zmq.NULL, zmq.PLAIN, zmq.GSSAPI} {
 		if got := decision(k.Authenticate, zap.Request{Mechanism: m, PublicKey: ann}); got != "denied" {
 			t.Errorf("%v: %s", m, got)
@@ -138,5 +138,25 @@ func TestKeys(t *testing.T) {
 	if got := decision(k.Authenticate, of(ann)); got != "denied" {
 		t.Errorf("a key that was removed: %s", got)
 	}
-	want(bob, bob.String(), nil)
+	want(bob, bob.String(), map[string]string{"X-Team": "", "X-Role": ""}) // and not what bob says
+	k.Add(ann, zap.Identity{UserID: "ann", Metadata: map[string]string{"Peer-Address": "", "no name": "", "X-Role": "admin"}})
+	want(bob, bob.String(), map[string]string{"X-Team": "", "X-Role": ""})
+}
+
+// Reserve sets metadata that the handler does not set.
+func TestReserve(t *testing.T) {
+	names := []string{"X-Role", "X-Team"}
+	own := map[string]string{"X-Role": "admin", "X-Other": "1"}
+	h := zap.Reserve(identity(zap.Identity{UserID: "ann", Metadata: own}), names...)
+	clear(names)
+	who, err := h(t.Context(), zap.Request{})
+	if err != nil || who.UserID != "ann" || !maps.Equal(who.Metadata, map[string]string{"X-Role": "admin", "X-Other": "1", "X-Team": ""}) {
+		t.Errorf("%v, %v", who, err)
+	}
+	if len(own) != 2 {
+		t.Errorf("the handler's metadata became %v", own)
+	}
+	if got := decision(zap.Reserve(nil, "X-Role"), zap.Request{}); got != "denied" {
+		t.Errorf("a nil handler: %s", got)
+	}
 }

@@ -60,6 +60,10 @@ type Server struct {
 // the peer, and the server goes on. The exception handler of the loop is told of them, and of
 // errors other than ErrDenied and ErrTemporary, at most once a second.
 //
+// The loop ends the server when its other residents have left. A CURVE server that connects
+// goes on to send for its ZMQ_LINGER after that, to any client, except with
+// ZAP_ENFORCE_DOMAIN and a ZAP_DOMAIN.
+//
 // While no goroutine runs the loop peers wait in their handshakes. The errors are
 // zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, and EADDRINUSE where the context has a
 // handler.
@@ -98,8 +102,8 @@ func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 // their peers are refused when HANDSHAKE_IVL is over. Another handler can be served when
 // Close has returned. It may be repeated, and returns nil.
 //
-// Close the servers that it guards first. Afterwards CURVE servers of the context let every
-// client in, except with ZAP_ENFORCE_DOMAIN and a ZAP_DOMAIN.
+// Close the servers that it guards first, and wait for Transport.Closed. Afterwards CURVE
+// servers of the context let every client in, except with ZAP_ENFORCE_DOMAIN and a ZAP_DOMAIN.
 func (s *Server) Close() error {
 	s.end()
 	_ = s.t.Unbind(endpoint) // at once, where Close takes its time; or it is closed

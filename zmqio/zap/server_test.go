@@ -201,6 +201,31 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
+// What libzmq can carry goes to the peer, and nothing that it has a meaning for.
+func TestIdentityLimits(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	var who zap.Identity
+	_, a, r := serve(t, zap.Config{}, func(context.Context, zap.Request) (zap.Identity, error) { return who, nil })
+	long := strings.Repeat("x", zap.MaxProperty)
+	name := strings.Repeat("aZ09-_.+", 32)[:255]
+	who = zap.Identity{UserID: long, Metadata: map[string]string{name: long, "a": "\xff é\n"}}
+	a.ask("1", "")
+	msg := a.want("1", "200")
+	if want := "\x01a\x00\x00\x00\x05\xff é\n\xff" + name + "\x00\x00\x04\x00" + long; string(msg[5]) != long || string(msg[6]) != want {
+		t.Errorf("the identity is %q with %q", msg[5], msg[6])
+	}
+	if r.Change(func() {}); len(r.got) > 0 {
+		t.Errorf("reported %v", r.got)
+	}
+	for _, name := range []string{
+		"User-Id", "user-id", "Peer-Address", "Socket-Type", "SOCKET-TYPE", "Routing-Id", "Identity", "__fd", "é", "a=", "a b", "a\n", "a\x00", "a:", "a\xff",
+	} {
+		who = zap.Identity{Metadata: map[string]string{name: ""}}
+		a.ask(name, "")
+		a.want(name, "500")
+	}
+}
+
 func identity(who zap.Identity) zap.Handler {
 	return func(context.Context, zap.Request) (zap.Identity, error) { return who, nil }
 }

@@ -13,7 +13,7 @@
 // transport that binds as one logs a warning.
 //
 // [Keys] is a store of keys in memory and [Dir] one of certificate files. [Allow], [Deny],
-// [Domains] and [Mechanisms] put handlers together. The user id and the metadata of an
+// [Domains], [Mechanisms] and [Reserve] put handlers together. The user id and the metadata of an
 // [Identity] come back with each message where ConnectionConfig.Metadata of package zmqio
 // asks for them.
 package zap
@@ -23,6 +23,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"net/netip"
 	"slices"
@@ -76,8 +77,8 @@ type Identity struct {
 	// ASCII letters, digits and "-_.+". By custom they begin with X-.
 	//
 	// A property that the handler does not set can be set by the peer itself. A handler should
-	// therefore give every peer the same names, with "" where it has nothing to say. Keys and
-	// Dir do.
+	// therefore give every peer the same names, with "" where it has nothing to say. Reserve
+	// does so, and Keys and Dir do so with the names that they have seen.
 	Metadata map[string]string
 }
 
@@ -193,17 +194,34 @@ func (i Identity) check() error {
 
 func checkMetadata(metadata map[string]string) error {
 	for name, value := range metadata {
-		switch {
-		case len(name) < 1 || len(name) > 255 || strings.ContainsFunc(name, isNotName):
-			return fmt.Errorf("%w: property %.255q has no proper name", ErrIdentity, name)
-		case slices.Contains(libzmqs, strings.ToLower(name)):
-			return fmt.Errorf("%w: property %q is libzmq's own", ErrIdentity, name)
+		if err := checkName(name); err != nil {
+			return err
 		}
 		if why := unfit(value); why != "" {
 			return fmt.Errorf("%w: property %q %s", ErrIdentity, name, why)
 		}
 	}
 	return nil
+}
+
+func checkName(name string) error {
+	switch {
+	case len(name) < 1 || len(name) > 255 || strings.ContainsFunc(name, isNotName):
+		return fmt.Errorf("%w: property %.255q has no proper name", ErrIdentity, name)
+	case slices.Contains(libzmqs, strings.ToLower(name)):
+		return fmt.Errorf("%w: property %q is libzmq's own", ErrIdentity, name)
+	}
+	return nil
+}
+
+// reserve returns the identity with metadata of the names, "" where it has none.
+func (i Identity) reserve(names iter.Seq[string]) Identity {
+	metadata := make(map[string]string)
+	for name := range names {
+		metadata[name] = ""
+	}
+	maps.Copy(metadata, i.Metadata)
+	return Identity{i.UserID, metadata}
 }
 
 func unfit(value string) string {

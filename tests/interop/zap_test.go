@@ -239,3 +239,67 @@ auth.stop()
 	p.want(ann.Public.String())
 	client.wants("HELLO")
 }
+
+// A server of pyzmq with its ThreadAuthenticator lets clients in, or refuses them, by NULL and
+// by PLAIN.
+func TestThreadAuthenticatorAsks(t *testing.T) {
+	plain := func(name, word string) func(zmq.Sockopts) error {
+		return func(o zmq.Sockopts) error { return errors.Join(o.SetPlainUsername(name), o.SetPlainPassword(word)) }
+	}
+	const passwords = `auth.configure_plain(domain="test", passwords={"ann": "sesame"}); s.plain_server = True`
+	for name, c := range map[string]struct {
+		set    string
+		client func(zmq.Sockopts) error
+		want   string // the user, or "" for a refusal
+	}{
+		"NULL":                    {`auth.allow("127.0.0.1")`, nil, "anonymous"},
+		"NULL, denied":            {`auth.deny("127.0.0.1")`, nil, ""},
+		"PLAIN":                   {passwords, plain("ann", "sesame"), "ann"},
+		"PLAIN, a wrong password": {passwords, plain("ann", "Sesame"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			checkLeaks(t)
+			ctx := zmqiotest.Bounded(t, deadline)
+			p := startScript(ctx, t, "none", `
+from zmq.auth.thread import ThreadAuthenticator
+auth = ThreadAuthenticator(ctx)
+auth.start()
+s = ctx.socket(zmq.ROUTER)
+s.linger = 0
+s.zap_domain = b"test"
+`+c.set+`
+s.bind("tcp://127.0.0.1:*")
+print(s.getsockopt(zmq.LAST_ENDPOINT).decode().strip("\0"))
+if "`+c.want+`":
+    id, word = s.recv_multipart(copy=False)
+    s.send_multipart([id.bytes, word.get("User-Id").encode()])
+sys.stdin.readline()
+s.close()
+auth.stop()
+`)
+			client := streamTest{zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Connect: []string{}, Configure: func(o zmq.Sockopts) error {
+				if c.client != nil {
+					return errors.Join(o.SetLinger(0), c.client(o))
+				}
+				return o.SetLinger(0)
+			}}), t, ctx}
+			events := client.Events(ctx)
+			_, err := client.Transport().Connect(p.line())
+			must(t, err)
+			client.sends("hello")
+			if c.want != "" {
+				client.wants(c.want)
+				return
+			}
+			for ev, err := range events {
+				must(t, err)
+				if ev.Event == zmq.EVENT_HANDSHAKE_FAILED_AUTH {
+					if ev.Value != 400 {
+						t.Errorf("the status is %d", ev.Value)
+					}
+					break
+				}
+			}
+		})
+	}
+}

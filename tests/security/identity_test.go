@@ -88,8 +88,8 @@ func TestForgedIdentity(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t)
 	loop := newLoop(t, nil)
-	guard, err := zap.Serve(loop, zap.Reserve(func(context.Context, zap.Request) (zap.Identity, error) {
-		return zap.Identity{UserID: "guest"}, nil
+	guard, err := zap.Serve(loop, zap.Reserve(func(_ context.Context, r zap.Request) (zap.Identity, error) {
+		return zap.Identity{UserID: map[string]string{"test": "guest"}[r.Domain]}, nil
 	}, "X-Role"))
 	must(t, err)
 	defer func() { must(t, guard.Close()) }()
@@ -98,8 +98,9 @@ func TestForgedIdentity(t *testing.T) {
 		set  setter
 		want map[string]string
 	}{
-		"asked":     {domain("test"), map[string]string{"User-Id": "guest", "Peer-Address": "127.0.0.1", "X-Role": "", "X-Team": "red"}},
-		"not asked": {inOrder(), map[string]string{"User-Id": "root", "Peer-Address": "127.0.0.1", "X-Role": "admin", "X-Team": "red"}},
+		"asked":      {domain("test"), map[string]string{"User-Id": "guest", "Peer-Address": "127.0.0.1", "X-Role": "", "X-Team": "red"}},
+		"no user id": {domain("other"), map[string]string{"User-Id": "", "Peer-Address": "127.0.0.1", "X-Role": "", "X-Team": "red"}},
+		"not asked":  {inOrder(), map[string]string{"User-Id": "root", "Peer-Address": "127.0.0.1", "X-Role": "admin", "X-Team": "red"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{anyPort}, Configure: c.set, Metadata: properties})

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -245,5 +247,47 @@ func TestPublicCertificate(t *testing.T) {
 		if _, err := create(t, loop, zmqio.ConnectionConfig{Bind: []string{anyPort}}, set); !errors.Is(err, zap.ErrCertificate) {
 			t.Errorf("the error is %v", err)
 		}
+	}
+}
+
+// A server of IPv6 has peers of both kinds, and the rules are about their own addresses.
+func TestServedOverIPv6(t *testing.T) {
+	needs(t, handshakes)
+	since(t, "4.3.3", stuckPeersTakeMessages)
+	if l, err := net.Listen("tcp6", "[::1]:0"); err != nil {
+		t.Skip(err)
+	} else {
+		must(t, l.Close())
+	}
+	checkLeaks(t)
+	loop := newLoop(t, nil)
+	g := new(gate)
+	asked, err := zap.Serve(loop, g.Authenticate)
+	must(t, err)
+	defer func() { must(t, asked.Close()) }()
+	six := func(o zmq.Sockopts) error { return o.SetIPv6(true) }
+	server, err := create(t, loop, zmqio.ConnectionConfig{Bind: []string{"tcp://[::]:*"}}, domain("test"), six)
+	must(t, err)
+	url := server.tr.Listeners()[0]
+	port := url[strings.LastIndex(url, ":"):]
+	dial := func(host string) *party {
+		t.Helper()
+		p, err := create(t, loop, zmqio.ConnectionConfig{Connect: []string{"tcp://" + host + port}}, six, handshakeWithin(impatient))
+		must(t, err)
+		return p
+	}
+	for host, network := range map[string]string{"127.0.0.1": "127.0.0.0/8", "[::1]": "::1/128"} {
+		t.Run(host, func(t *testing.T) {
+			within := netip.MustParsePrefix(network)
+			g.become(zap.Deny(zap.Anyone, within))
+			denied := dial(host)
+			denied.waitVerdict(auth(400))
+			denied.abort()
+			g.become(zap.Allow(zap.Anyone, within))
+			p := dial(host)
+			p.write(host)
+			server.wait(func() bool { return slices.Contains(server.got, host) })
+			p.abort()
+		})
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -310,6 +311,39 @@ func TestBoundAndOrder(t *testing.T) {
 		if done+most < total {
 			waiting = append(waiting, <-asked)
 		}
+	}
+}
+
+// The zero Config bounds the requests and the time of each.
+func TestDefaults(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	const total = 4 * zap.DefaultRequests
+	asked, answers := make(chan time.Duration, total), make(chan struct{}, total)
+	var inFlight atomic.Int64
+	_, a, _ := serve(t, zap.Config{}, func(ctx context.Context, r zap.Request) (zap.Identity, error) {
+		if n := inFlight.Add(1); n > zap.DefaultRequests {
+			t.Errorf("%d requests are in flight", n)
+		}
+		defer inFlight.Add(-1)
+		deadline, _ := ctx.Deadline()
+		asked <- time.Until(deadline)
+		<-answers
+		return zap.Anyone(ctx, r)
+	})
+	for range total {
+		a.ask("1", "")
+	}
+	for i := range total {
+		if i >= zap.DefaultRequests {
+			answers <- struct{}{}
+		}
+		if left := <-asked; left > zap.DefaultTimeout || left < zap.DefaultTimeout/2 {
+			t.Errorf("a handler has %v", left)
+		}
+	}
+	close(answers)
+	for range total {
+		a.want("1", "200")
 	}
 }
 

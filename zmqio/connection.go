@@ -52,7 +52,7 @@ type ConnectionConfig struct {
 	// Over inproc messages have no properties. A property of more than 1,024 bytes counts as
 	// one that is not there, and a value ends at a NUL. What no ZAP handler has set comes from
 	// the peer, and so can User-Id where no handler is asked: believe it only on a PLAIN or
-	// CURVE server, or with a ZAP_DOMAIN, and a handler.
+	// CURVE server, or with a ZAP_DOMAIN, and a handler. Reserve of package zap sets others.
 	Metadata []string
 	// AllowHostnames lets a TCP endpoint to connect to hold a name, tcp://host:port, instead
 	// of an address; Connect then returns no ErrDNSEndpoint. libzmq looks the name up when it

@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -116,18 +117,35 @@ func ReadCertificate(path string) (Certificate, error) {
 	if err != nil {
 		return Certificate{}, err
 	}
-	var text bytes.Buffer
-	if _, err := text.ReadFrom(f); err != nil {
-		return Certificate{}, err
-	}
-	c, err := ParseCertificate(text.Bytes())
+	c, err := read(f)
 	if err == nil && c.Secret != (zmq.CurveKey{}) && info.Mode()&0o077 != 0 {
 		c, err = Certificate{}, ErrExposed
 	}
-	if err != nil {
-		return c, fmt.Errorf("%s: %w", path, err)
+	return c, of(path, err)
+}
+
+// of names the file that err is about, unless it does so itself.
+func of(path string, err error) error {
+	if err == nil || errors.As(err, new(*fs.PathError)) {
+		return err
 	}
-	return c, nil
+	return &fs.PathError{Op: "read", Path: path, Err: err}
+}
+
+// MaxCertificate is the size of the largest certificate file, in bytes. A larger one is
+// ErrCertificate.
+const MaxCertificate = 64 << 10
+
+// read reads a certificate.
+func read(r io.Reader) (Certificate, error) {
+	text, err := io.ReadAll(io.LimitReader(r, MaxCertificate+1))
+	switch {
+	case err != nil:
+		return Certificate{}, err
+	case len(text) > MaxCertificate:
+		return Certificate{}, fmt.Errorf("%w: it has more than %d bytes", ErrCertificate, MaxCertificate)
+	}
+	return ParseCertificate(text)
 }
 
 // ParseCertificate reads the text of a certificate file. The error is ErrCertificate. It is

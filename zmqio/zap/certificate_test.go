@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/pebbe/zmq4"
@@ -41,6 +42,7 @@ func sameCertificate(a, b zap.Certificate) bool {
 }
 
 func TestWriteAndRead(t *testing.T) {
+	defer syscall.Umask(syscall.Umask(0)) // the mode of the secret file does not depend on it
 	path := filepath.Join(t.TempDir(), "ann.key")
 	c := zap.NewCertificate(map[string]string{"X-Role": "admin # no comment", "email": `"ann" <a@b>`, "empty": "", "x": "it's"})
 	zmqiotest.Must(t, c.WriteFiles(path))
@@ -84,11 +86,22 @@ func TestWriteFilesKeeps(t *testing.T) {
 		}
 		zmqiotest.Must(t, os.Remove(path))
 	}
+	elsewhere, link := filepath.Join(t.TempDir(), "elsewhere"), filepath.Join(dir, "ann.key_secret")
+	zmqiotest.Must(t, os.Symlink(elsewhere, link))
+	if err := zap.NewCertificate(nil).WriteFiles(filepath.Join(dir, "ann.key")); !errors.Is(err, fs.ErrExist) {
+		t.Errorf("over a link to nothing: %v", err)
+	}
+	if _, err := os.Lstat(elsewhere); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the secret key went through a link: %v", err)
+	}
+	zmqiotest.Must(t, os.Remove(link))
 	public, _ := zap.NewKeypair()
 	_, other := zap.NewKeypair()
 	for name, c := range map[string]zap.Certificate{
 		"both quotes":      {Public: public, Metadata: map[string]string{"a": `"'`}},
 		"a line":           {Public: public, Metadata: map[string]string{"a": "b\ncurve"}},
+		"a tab":            {Public: public, Metadata: map[string]string{"a": "\t"}},
+		"a DEL":            {Public: public, Metadata: map[string]string{"a": "\x7f"}},
 		"a name of spaces": {Public: public, Metadata: map[string]string{"a b": ""}},
 		"no name":          {Public: public, Metadata: map[string]string{"": ""}},
 		"no pair":          {Public: public, Secret: other},
@@ -118,6 +131,9 @@ func TestExposedSecret(t *testing.T) {
 	}
 	if _, err := zap.ReadCertificate(filepath.Join(t.TempDir(), "none")); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: %v", err)
+	}
+	if _, err := zap.ReadCertificate("/dev/zero"); !errors.Is(err, zap.ErrCertificate) || !strings.Contains(err.Error(), "/dev/zero") {
+		t.Errorf("a file without end: %v", err)
 	}
 }
 

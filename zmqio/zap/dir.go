@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -45,9 +44,6 @@ type entry struct {
 	cert Certificate
 	err  error
 }
-
-// MaxCertificate is the size of the largest certificate file, in bytes.
-const MaxCertificate = 64 << 10
 
 const (
 	// lookInterval is how long a Dir does not look again.
@@ -164,9 +160,7 @@ func (d *Dir) look(name string, before entry) (e entry, there bool) {
 	if errors.Is(e.err, fs.ErrNotExist) { // it has gone since
 		return entry{}, false
 	}
-	if e.err != nil && !errors.As(e.err, new(*fs.PathError)) {
-		e.err = &fs.PathError{Op: "read", Path: path, Err: e.err}
-	}
+	e.err = of(path, e.err)
 	return e, true
 }
 
@@ -179,18 +173,14 @@ func (e entry) holds(info fs.FileInfo) bool {
 // readPublic reads the public part of a certificate file. It does not open what is no regular
 // file: a FIFO would keep all clients waiting.
 func readPublic(path string, info fs.FileInfo) (Certificate, error) {
-	if !info.Mode().IsRegular() || info.Size() > MaxCertificate {
-		return Certificate{}, fmt.Errorf("%w: %v, %d bytes", ErrCertificate, info.Mode(), info.Size())
+	if !info.Mode().IsRegular() {
+		return Certificate{}, fmt.Errorf("%w: it is %v", ErrCertificate, info.Mode())
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return Certificate{}, err
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, MaxCertificate))
-	if err != nil {
-		return Certificate{}, err
-	}
-	c, err := ParseCertificate(text)
+	c, err := read(f)
 	return Certificate{Public: c.Public, Metadata: c.Metadata}, err
 }

@@ -1,10 +1,20 @@
 package zap
 
-import "time"
+import (
+	"testing"
+	"time"
+)
 
 // ForgetReports has the next error reported at once.
 func (s *Server) ForgetReports() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reported = time.Time{}
+}
+
+// ReportOnce has the servers of a test report one error, and others after ForgetReports.
+func ReportOnce(t *testing.T) {
+	interval := reportInterval
+	reportInterval = 24 * time.Hour
+	t.Cleanup(func() { reportInterval = interval })
 }

@@ -236,4 +236,5 @@ func (s *Server) reportDue() (untold int, due bool) {
 }
 
 // reportInterval is how often the exception handler is told of errors: peers can cause them.
-const reportInterval = time.Second
+// A test sets it.
+var reportInterval = time.Second

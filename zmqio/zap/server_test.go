@@ -388,10 +388,11 @@ func TestNoAnswer(t *testing.T) {
 func TestLateAnswer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	_, a, r := serve(t, zap.Config{Timeout: time.Millisecond}, func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
-		<-ctx.Done()
+		for ctx.Err() == nil { // what waits for Done is not as quick as the refusal
+		}
 		return zap.Identity{UserID: "ann"}, nil
 	})
-	for i := range 100 {
+	for i := range 300 {
 		id := strconv.Itoa(i)
 		a.ask(id, "")
 		a.want(id, "500")
@@ -419,6 +420,42 @@ func TestLatePanic(t *testing.T) {
 	if got := r.wait(t, mine); !errors.Is(got.Err, zap.ErrPanicked) {
 		t.Errorf("told of %v", got.Err)
 	}
+}
+
+// The exception handler is told of one error in a while, and then how many it was not told of.
+func TestReportsAreFew(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	zap.ReportOnce(t)
+	s, a, r := serve(t, zap.Config{}, zap.Anyone)
+	malformed := func(n int) {
+		t.Helper()
+		for range n {
+			a.send("", "2.0", "1", "", "", "", "NULL")
+			a.want("1", "400")
+		}
+	}
+	wait := func(want ...string) {
+		t.Helper()
+		zmqiotest.Must(t, r.Until(zmqiotest.Bounded(t, zmqiotest.Patience), func() bool { return len(r.got) >= len(want) }))
+		var got []string
+		r.Change(func() {
+			for _, c := range r.got {
+				got = append(got, c.Message)
+			}
+		})
+		if !slices.Equal(got, want) {
+			t.Errorf("told of %q, want %q", got, want)
+		}
+	}
+	const first, second = "zap: a peer was refused", "zap: a peer was refused, as were 9 others since the last report"
+	malformed(10)
+	wait(first)
+	s.ForgetReports()
+	malformed(2)
+	wait(first, second)
+	s.ForgetReports()
+	malformed(1)
+	wait(first, second, "zap: a peer was refused, as were 1 others since the last report")
 }
 
 // However much a request has, a report is short.

@@ -74,7 +74,7 @@ func TestCrowd(t *testing.T) {
 			t.Fatal("a peer was refused")
 		}
 	}
-	if highest > most || asked != peers {
+	if c.Change(func() {}); highest > most || asked != peers {
 		t.Errorf("asked %d times, and %d times at once", asked, highest)
 	}
 }

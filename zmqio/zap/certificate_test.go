@@ -61,6 +61,9 @@ func TestWriteAndRead(t *testing.T) {
 	if info.Mode().Perm() != 0o600 {
 		t.Errorf("the mode is %v", info.Mode())
 	}
+	if info, err = os.Stat(path); err != nil || info.Mode().Perm() != 0o644 {
+		t.Errorf("the mode of the public file is %v, %v", info.Mode(), err)
+	}
 	text, err := os.ReadFile(path)
 	zmqiotest.Must(t, err)
 	if strings.Contains(string(text), c.Secret.String()) || strings.Contains(c.String(), c.Secret.String()) {
@@ -144,7 +147,7 @@ func TestParseCertificate(t *testing.T) {
 		"czmq":   "#   ****  Generated on 2014-01-01 by CZMQ  ****\n\nmetadata\n    name = \"ann\"\ncurve\n    public-key = \"" + public + "\"\n    secret-key = \"" + secret + "\"\n",
 		"pyzmq":  "#  pyzmq\r\nmetadata\r\n    name = ann\r\ncurve\r\n    public-key = \"" + public + "\"\r\n    secret-key = '" + secret + "'\r\n",
 		"loose":  "metadata # of the key\n\tname=ann # the owner\n\tdeep\ncurve\n    secret-key = '" + secret + "' # keep it\n    public-key = '" + public + "'",
-		"others": "version = 1\n    public-key = no\nmetadata\n    name = 'ann'\ncurve\n    public-key = \"" + public + "\"\n    secret-key = \"" + secret + "\"\n    other = 1\n",
+		"others": "version = 1\n    public-key = no\n    secret-key = no\nmetadata\n    name = 'ann'\ncurve\n    public-key = \"" + public + "\"\n    secret-key = \"" + secret + "\"\n    other = 1\n",
 	} {
 		got, err := zap.ParseCertificate([]byte(text))
 		if err != nil || got.Public != c.Public || got.Secret != c.Secret || got.Metadata["name"] != "ann" {

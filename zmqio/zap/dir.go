@@ -104,7 +104,7 @@ func (d *Dir) Authenticate(ctx context.Context, r Request) (Identity, error) {
 func (d *Dir) current() (keys *Keys, failed []error, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if since := d.now().Sub(d.looked); since < 0 || since >= lookInterval {
+	if d.now().Sub(d.looked) >= lookInterval {
 		failed = d.lookLocked()
 	}
 	return d.keys, failed, d.err

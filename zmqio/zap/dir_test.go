@@ -174,6 +174,8 @@ func TestDirOddFiles(t *testing.T) {
 	zmqiotest.Must(t, os.Symlink("loop.key", s.file("loop.key")))
 	zmqiotest.Must(t, os.Symlink("none", s.file("none.key")))
 	zmqiotest.Must(t, os.Symlink("bob", s.file("bob.key")))
+	zmqiotest.Must(t, os.Mkdir(s.file("dir.key"), 0o700))
+	hidden := s.add(".key", nil) // of no user
 	for size, name := range map[int]string{MaxCertificate: "full.key", MaxCertificate + 1: "large.key"} {
 		c := NewCertificate(nil)
 		text, err := c.text(false)
@@ -192,13 +194,39 @@ func TestDirOddFiles(t *testing.T) {
 			t.Errorf("%s is not in %v", name, err)
 		}
 	}
-	for _, name := range []string{"none.key", "full.key", "ann.key", "bob.key"} {
+	for _, name := range []string{"none.key", "full.key", "ann.key", "bob.key", "dir.key"} {
 		if strings.Contains(err.Error(), name) {
 			t.Errorf("%s is in %v", name, err)
 		}
 	}
 	s.is(ann, "ann")
 	s.is(bob, "bob")
+	s.is(hidden, "")
+}
+
+// The logger is told of each new error of a file, once.
+func TestDirLogsNewErrors(t *testing.T) {
+	s := newStore(t)
+	ann := s.add("ann.key", nil)
+	good, err := os.ReadFile(s.file("ann.key"))
+	zmqiotest.Must(t, err)
+	logged := 0
+	for i, text := range []string{string(good), "bad", "bad", "worse = '", string(good), "bad", string(good)} {
+		zmqiotest.Must(t, os.WriteFile(s.file("ann.key"), []byte(text), 0o600))
+		user := ""
+		if text == string(good) {
+			user = "ann"
+		} else if i != 2 { // the same error
+			logged++
+		}
+		for range 2 {
+			s.at = s.at.Add(time.Hour)
+			s.is(ann, user)
+		}
+		if n := strings.Count(s.logs.String(), s.file("ann.key")); n != logged {
+			t.Fatalf("after %q there are %d logs, want %d: %s", text, n, logged, &s.logs)
+		}
+	}
 }
 
 // A file that has not changed is not read again.
@@ -212,6 +240,12 @@ func TestDirReadsOnce(t *testing.T) {
 	s.is(ann, "ann")
 	if got := s.files["ann.key"].read; !got.Equal(read) {
 		t.Errorf("read at %v, and again at %v", read, got)
+	}
+	e := s.files["ann.key"]
+	for after, holds := range map[time.Duration]bool{-time.Hour: false, 0: false, settling: false, settling + 1: true, time.Hour: true} {
+		if e.read = changed(e.info).Add(after); e.holds(e.info) != holds {
+			t.Errorf("read %v after its change, the file holds what was read: %t", after, !holds)
+		}
 	}
 }
 

@@ -27,13 +27,13 @@ func user(name string) zap.Handler { return identity(zap.Identity{UserID: name})
 
 func TestNetworks(t *testing.T) {
 	networks := []netip.Prefix{
-		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::ffff:192.168.0.0/112"), {},
+		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::ffff:192.168.0.0/112"), netip.MustParsePrefix("::ff00:0:0/88"), {},
 	}
 	allow, deny := zap.Allow(user("in"), networks...), zap.Deny(user("in"), networks...)
 	clear(networks) // which the handlers do not share
 	for addr, within := range map[string]bool{
 		"10.1.2.3": true, "11.1.2.3": false, "192.168.3.4": true, "192.169.3.4": false, "fe80::1": true, "fe80::1%eth0": true,
-		"::1": false, "::10.0.0.1": false, "": false,
+		"::1": false, "::10.0.0.1": false, "::fff1:0:1": true, "": false,
 	} {
 		var r zap.Request
 		r.Address, _ = netip.ParseAddr(addr)

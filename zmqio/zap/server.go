@@ -124,6 +124,9 @@ func (p *protocol) ConnectionLost(error) { p.s.end() }
 
 // MsgReceived implements zmqio.Protocol.
 func (p *protocol) MsgReceived(msg [][]byte) {
+	if p.s.ctx.Err() != nil { // Close is on its way
+		return
+	}
 	envelope, id, req, err := parse(msg)
 	x := &exchange{s: p.s, envelope: envelope, id: id, peer: req.Peer}
 	p.s.begin()

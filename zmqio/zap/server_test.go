@@ -387,7 +387,7 @@ func TestNoAnswer(t *testing.T) {
 // A handler that lets a peer in when its context has ended has refused it.
 func TestLateAnswer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
-	_, a, r := serve(t, zap.Config{Timeout: time.Millisecond}, func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
+	_, a, r := serve(t, zap.Config{Timeout: 100 * time.Microsecond}, func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
 		for ctx.Err() == nil { // what waits for Done is not as quick as the refusal
 		}
 		return zap.Identity{UserID: "ann"}, nil

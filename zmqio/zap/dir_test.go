@@ -204,6 +204,53 @@ func TestDirOddFiles(t *testing.T) {
 	s.is(hidden, "")
 }
 
+// A store that looks while files come, change and go has no errors, and has what is there at the
+// end.
+func TestDirAmidChanges(t *testing.T) {
+	s := newStore(t)
+	keep := s.add("keep.key", nil)
+	done := make(chan error, 1)
+	go func() {
+		for i := range 100 {
+			from, to := s.file("new"), s.file("new.key")
+			err := errors.Join(Certificate{Public: NewCertificate(nil).Public}.WriteFiles(from), os.Rename(from, to))
+			if i%2 == 1 {
+				err = errors.Join(err, os.Remove(to))
+			}
+			if err != nil {
+				done <- err
+				return
+			}
+		}
+		done <- nil
+	}()
+	for over := false; !over; {
+		select {
+		case err := <-done:
+			zmqiotest.Must(t, err)
+			over = true
+		default:
+		}
+		zmqiotest.Must(t, s.Reload())
+		s.is(keep, "keep")
+	}
+	if s.Len() != 1 {
+		t.Errorf("the store has %d keys", s.Len())
+	}
+}
+
+// Of a secret certificate among the public ones the store keeps the public key.
+func TestDirKeepsNoSecret(t *testing.T) {
+	s := newStore(t)
+	ann := s.add("ann.key", nil)
+	zmqiotest.Must(t, os.Rename(s.file("ann.key"+SecretSuffix), s.file("ann.key")))
+	zmqiotest.Must(t, s.Reload())
+	s.is(ann, "ann")
+	if s.files["ann.key"].cert.Secret != (zmq.CurveKey{}) {
+		t.Error("the store has the secret key")
+	}
+}
+
 // The logger is told of each new error of a file, once.
 func TestDirLogsNewErrors(t *testing.T) {
 	s := newStore(t)

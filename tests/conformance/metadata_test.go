@@ -237,12 +237,15 @@ func TestMetadataOverInproc(t *testing.T) {
 func TestMetadataArguments(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := newLoop(t, nil)
-	for _, names := range [][]string{{""}, {"a\x00"}, {strings.Repeat("x", 256)}, make([]string, zmqio.MaxMetadata+1)} {
+	for _, names := range [][]string{{""}, {"a\x00"}, {strings.Repeat("x", 256)}, slices.Repeat([]string{"a"}, zmqio.MaxMetadata+1)} {
 		_, _, err := l.CreateZmqConnection(t.Context(), func() zmqio.Protocol { return zmqio.BaseProtocol{} }, zmq.PULL,
 			zmqio.ConnectionConfig{Bind: []string{}, Metadata: names})
 		wants(t, err, zmqio.ErrInvalidArgument)
 		_, err = zmqio.Open(t.Context(), zmq.PULL, zmqio.StreamConfig{Loop: l, Bind: []string{}, Metadata: names})
 		wants(t, err, zmqio.ErrInvalidArgument)
+	}
+	for _, names := range [][]string{{}, {strings.Repeat("x", 255)}, slices.Repeat([]string{"a"}, zmqio.MaxMetadata)} {
+		must(t, create(t, l, zmqio.BaseProtocol{}, zmq.PULL, zmqio.ConnectionConfig{Bind: []string{}, Metadata: names}).Abort())
 	}
 }
 

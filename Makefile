@@ -6,6 +6,9 @@ GO    ?= go
 TOOL  := $(GO) tool -modfile=tests/tools/go.mod
 DEPS  := ./tests/tools/deps.sh
 
+# The generator of the manual page is a tool, so that zmqcat only prints Markdown.
+ZMQCAT_1 = $(GO) run ./zmqio/cmd/zmqcat manual | $(TOOL) go-md2man
+
 # What `make bench` runs: cases and peers by regular expression, rounds, and seconds a run.
 # PIN=1 puts the measured process on one processor and its peer on another.
 CASES  ?=
@@ -21,7 +24,7 @@ BENCH ?= .
 COUNT ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spec race test-asan test-fault bench bench-compare generate fmt ci fresh format tidy lint
+.PHONY: help run test test-spec race test-asan test-fault bench bench-compare generate man fmt ci fresh format tidy lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -73,6 +76,9 @@ bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp C
 generate: ## write the generated files from spec/
 	$(GO) generate ./gen
 
+man: ## write zmqcat's manual page from its help
+	$(ZMQCAT_1) >zmqio/cmd/zmqcat/zmqcat.1.new && mv zmqio/cmd/zmqcat/zmqcat.1.new zmqio/cmd/zmqcat/zmqcat.1
+
 fmt: ## format all Go code
 	$(TOOL) gofumpt -w .
 
@@ -90,6 +96,7 @@ ci: fresh format tidy lint ## everything that must hold before a change goes in
 
 fresh:
 	$(GO) run ./gen
+	@$(ZMQCAT_1) | cmp -s - zmqio/cmd/zmqcat/zmqcat.1 || { echo 'run make man: zmqcat.1 is not what zmqcat --help says' >&2; exit 1; }
 
 format:
 	@echo 'checking the format'

@@ -16,10 +16,10 @@ const progressInterval = 500 * time.Millisecond
 // A cat is the protocol of zmqcat's one transport. Loop goroutine only, or while no
 // goroutine runs the loop, unless a field or a method says otherwise.
 type cat struct {
+	*session
 	cfg       *config
-	loop      *zmqio.EventLoop
 	transport *zmqio.Transport
-	console   *console
+	lookout   *lookout
 	printer   *printer
 	gate      *gate   // any goroutine
 	figures   figures // any goroutine
@@ -28,12 +28,9 @@ type cat struct {
 	received   int
 	inputEnded bool
 	toTheLast  bool // everything sent must be delivered, however long it takes
-	err        error
-
-	done *zmqio.Future[struct{}] // the work is
 }
 
-// runCat is the program without the demo. An error before it begins its work is a
+// runCat is a command for a type of sockets. An error before it begins its work is a
 // usageError. That ctx has ended is none.
 func runCat(ctx context.Context, cfg *config, stdin io.Reader, stdout io.Writer, con *console) error {
 	c, err := newCat(cfg, stdout, con)
@@ -47,19 +44,12 @@ func runCat(ctx context.Context, cfg *config, stdin io.Reader, stdout io.Writer,
 }
 
 func newCat(cfg *config, stdout io.Writer, con *console) (*cat, error) {
-	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: noLimit})
+	s, err := newSession(con)
 	if err != nil {
 		return nil, err
 	}
-	c := &cat{
-		cfg:     cfg,
-		loop:    loop,
-		console: con,
-		gate:    newGate(),
-		done:    zmqio.NewFuture[struct{}](loop),
-	}
+	c := &cat{session: s, cfg: cfg, lookout: newLookout(cfg.typ), gate: newGate()}
 	c.printer = c.newPrinter(stdout)
-	loop.SetExceptionHandler(c.unexpected)
 	return c, nil
 }
 
@@ -76,10 +66,10 @@ func (c *cat) run(ctx context.Context, stdin io.Reader) error {
 	} else {
 		c.soon(func() { c.endOfInput(nil) })
 	}
-	if _, err := zmqio.RunUntilComplete(ctx, c.loop, c.done); err != nil && ctx.Err() == nil {
-		c.finish(err)
+	if !c.console.quiet {
+		defer c.after(hintDelay, c.hint)()
 	}
-	c.finish(nil) // if ctx ended
+	c.work(ctx)
 	err := c.close(ctx)
 	c.console.say("%v", &c.figures)
 	return err
@@ -87,8 +77,11 @@ func (c *cat) run(ctx context.Context, stdin io.Reader) error {
 
 func (c *cat) newPrinter(w io.Writer) *printer {
 	p := &printer{w: w, format: formatText, before: func() {}}
-	if c.cfg.json {
+	switch {
+	case c.cfg.json:
 		p.format = formatJSON
+	case c.cfg.binary:
+		p.format = formatBinary
 	}
 	if isTerminal(w) {
 		p.before = c.console.clear
@@ -99,36 +92,24 @@ func (c *cat) newPrinter(w io.Writer) *printer {
 	return p
 }
 
-// open makes the transport, and says what was bound.
+// open makes the transport.
 func (c *cat) open(ctx context.Context) error {
-	_, _, err := c.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return c }, c.cfg.typ,
-		zmqio.ConnectionConfig{Bind: []string{}, Configure: c.cfg.configure})
-	if err != nil {
-		return err
+	t, err := c.cfg.open(ctx, c.loop, c, c.console)
+	if err == nil {
+		c.lookout.watch(t)
 	}
-	var bound []string
-	for _, endpoint := range c.cfg.bind {
-		actual, err := c.transport.Bind(endpoint)
-		if err != nil {
-			return err
-		}
-		bound = append(bound, actual)
-	}
-	for _, endpoint := range c.cfg.connect {
-		if _, err := c.transport.Connect(endpoint); err != nil {
-			return err
-		}
-	}
-	for _, endpoint := range bound {
-		c.console.say("bound %s", endpoint)
-	}
-	return nil
+	return err
 }
 
 // ConnectionMade subscribes an XSUB, which does so with messages, and makes a REP
 // wait for a request.
 func (c *cat) ConnectionMade(t *zmqio.Transport) {
 	c.transport = t
+	if !c.console.quiet {
+		if err := t.EnableMonitor(c.lookout.events()); err != nil {
+			c.finish(err)
+		}
+	}
 	switch {
 	case c.cfg.typ.Info().Subscribes == zmq.SubscribesByMessage:
 		for _, topic := range c.cfg.subscribe {
@@ -143,6 +124,16 @@ func (c *cat) ConnectionMade(t *zmqio.Transport) {
 
 // ConnectionLost ends all.
 func (c *cat) ConnectionLost(err error) { c.finish(err) }
+
+// EventReceived notes what happens to connections, for the hint.
+func (c *cat) EventReceived(ev zmq.MonitorEvent) { c.lookout.note(ev) }
+
+// hint says what to check where no peer has come, on any goroutine.
+func (c *cat) hint() {
+	for _, text := range c.lookout.hints() {
+		c.console.say("%s", text)
+	}
+}
 
 // PauseWriting stops the input, on any goroutine.
 func (c *cat) PauseWriting() {
@@ -165,28 +156,37 @@ func (c *cat) MsgReceived(msg [][]byte) {
 	c.finishIfComplete()
 }
 
-// readInput sends the lines of r, on a goroutine of its own. That goroutine outlives
+// readInput sends what r holds, on a goroutine of its own. That goroutine outlives
 // the program's work if it cannot be called back from reading.
 func (c *cat) readInput(r io.Reader) {
-	err := pump(r, c.gate, c.writeLine)
+	read := pump
+	if c.cfg.binary {
+		read = pumpWhole
+	}
+	err := read(r, c.gate, c.writeLine)
 	c.soon(func() { c.endOfInput(err) })
 }
 
 // writeLine sends a line, on the reader's goroutine.
-func (c *cat) writeLine(line []byte) error {
+func (c *cat) writeLine(line []byte) (err error) {
 	c.frames = c.frames[:0]
-	if c.cfg.frames {
+	switch {
+	case c.cfg.json:
+		if c.frames, err = parseJSON(c.frames, line); err != nil {
+			return err
+		}
+	case c.cfg.frames:
 		c.frames = splitTabs(c.frames, line)
-	} else {
+	default:
 		c.frames = append(c.frames, line)
 	}
 	typ := c.cfg.typ
-	switch typ {
-	case zmq.ROUTER, zmq.STREAM, zmq.DGRAM:
-		if len(c.frames) < 2 {
-			return fmt.Errorf("%v needs --frames, and whom to send to and a tab before the message", typ)
-		}
-	case zmq.REQ, zmq.REP:
+	switch {
+	case c.cfg.addressed() && len(c.frames) < 2 && c.cfg.json:
+		return fmt.Errorf("%v needs two frames or more: whom to send to, and the message", typ)
+	case c.cfg.addressed() && len(c.frames) < 2:
+		return fmt.Errorf("%v needs --frames, and whom to send to and a tab before the message", typ)
+	case typ == zmq.REQ, typ == zmq.REP:
 		c.gate.hold(turn) // before the peer can answer
 	}
 	if err := c.transport.Write(c.frames); errors.Is(err, zmq.EHOSTUNREACH) {
@@ -195,6 +195,10 @@ func (c *cat) writeLine(line []byte) error {
 		return err
 	}
 	c.figures.sent.add(c.frames)
+	if c.cfg.interval > 0 {
+		c.gate.hold(interval)
+		c.later(c.cfg.interval, func() { c.gate.release(interval) })
+	}
 	if typ == zmq.REP {
 		c.soon(c.finishIfComplete)
 	}
@@ -244,28 +248,8 @@ func (c *cat) finishIfComplete() {
 	}
 }
 
-// finish ends the work. The first error counts.
-func (c *cat) finish(err error) {
-	if err != nil && c.err == nil {
-		c.err = err
-	}
-	_ = c.done.SetResult(struct{}{}) // which it may have
-}
-
-// unexpected is the loop's exception handler.
-func (c *cat) unexpected(loop *zmqio.EventLoop, e zmqio.ExceptionContext) {
-	if e.Stack != nil {
-		loop.DefaultExceptionHandler(e) // a mistake of ours: say where
-	}
-	c.finish(fmt.Errorf("%s: %w", e.Message, e.Err))
-}
-
 // progress shows how far it is, over and over.
 func (c *cat) progress() {
 	c.console.show(c.figures.brief())
 	c.later(progressInterval, c.progress)
 }
-
-// soon and later have fn called on the loop, unless that is closed: then all is over.
-func (c *cat) soon(fn func())                   { _, _ = c.loop.CallSoon(fn) }
-func (c *cat) later(d time.Duration, fn func()) { _, _ = c.loop.CallLater(d, fn) }

@@ -19,21 +19,26 @@ const (
 
 var errUndelivered = errors.New("not everything that was sent could be delivered")
 
-// close ends the program's work: it waits until what was sent is delivered, for a
-// grace period or, toTheLast, until ctx ends, and until what was received is printed,
-// up to a grace period after ctx ends. It returns what went wrong.
+// close ends the program's work.
 func (c *cat) close(ctx context.Context) error {
 	c.gate.stop()
+	return c.session.close(ctx, c.printer, c.toTheLast)
+}
+
+// close waits until what was sent is delivered, for a grace period or, toTheLast, until ctx
+// ends, and until what p got is printed, up to a grace period after ctx ends. It returns
+// what went wrong.
+func (s *session) close(ctx context.Context, p *printer, toTheLast bool) error {
 	deliver := ctx
-	if !c.toTheLast {
+	if !toTheLast {
 		var cancel context.CancelFunc
 		deliver, cancel = context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 	}
-	undelivered := c.deliver(deliver)
+	undelivered := s.deliver(deliver)
 	write, cancel := outlasting(ctx, grace)
 	defer cancel()
-	return errors.Join(c.err, undelivered, c.printer.close(write))
+	return errors.Join(s.err, undelivered, p.close(write))
 }
 
 // outlasting returns a context that ends when d has gone by since ctx ended.
@@ -46,15 +51,15 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 	}
 }
 
-// deliver closes the transport and the loop, and waits for that until ctx ends. Its error
+// deliver closes the transports and the loop, and waits for that until ctx ends. Its error
 // says what is missing, as far as that is known.
-func (c *cat) deliver(ctx context.Context) error {
-	undelivered := c.loop.Shutdown(ctx)
+func (s *session) deliver(ctx context.Context) error {
+	undelivered := s.loop.Shutdown(ctx)
 	// Only libzmq knows what it has not delivered yet, and tells by not returning.
 	var err error
 	closed := make(chan struct{})
 	go func() {
-		err = c.loop.Close()
+		err = s.loop.Close()
 		close(closed)
 	}()
 	switch inTime := await(ctx, closed); {

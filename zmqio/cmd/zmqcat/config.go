@@ -1,8 +1,6 @@
 package main
 
 import (
-	"io"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -10,144 +8,69 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A config is what the command line says.
+// A config is what the command line says to a command that sends and receives.
 type config struct {
-	demo bool
-	file string // of the demo; empty is standard input
-
-	typ           zmq.SocketType
-	bind, connect []string
-	subscribe     []string
-	set           []string // OPTION=VALUE, and parsed:
-	settings      []setting
-	frames, json  bool
-	wait          time.Duration // negative: forever
-	count         int           // 0: no limit
-}
-
-// A setting is a socket option and its value as text.
-type setting struct {
-	option zmq.Option
-	value  string
+	socket
+	frames, json, binary bool
+	interval             time.Duration // between messages sent
+	wait                 time.Duration // negative: forever
+	count                int           // 0: no limit
 }
 
 const forever = -1
 
-// flags returns the flags, which set c. What they do is in help.
-func (c *config) flags() *pflag.FlagSet {
-	fs := pflag.NewFlagSet("zmqcat", pflag.ContinueOnError)
-	fs.SetOutput(io.Discard)
-	fs.Usage = func() {}
-	fs.StringArrayVar(&c.bind, "bind", nil, "")
-	fs.StringArrayVar(&c.connect, "connect", nil, "")
-	fs.StringArrayVar(&c.subscribe, "subscribe", nil, "")
-	fs.StringArrayVar(&c.set, "set", nil, "")
-	fs.BoolVar(&c.frames, "frames", false, "")
-	fs.BoolVar(&c.json, "json", false, "")
-	fs.DurationVar(&c.wait, "wait", forever, "")
-	fs.IntVar(&c.count, "count", 0, "")
-	return fs
+// flags adds the flags that set c. Those that are nothing for the type are hidden.
+func (c *config) flags(fs *pflag.FlagSet) {
+	c.socket.flags(fs, "")
+	toggleVar(fs, &c.frames, "frames", "f", "split each line of input at tabs into frames")
+	toggleVar(fs, &c.json, "json", "j", `read and print messages as {"frames":["text",{"base64":"..."}]}, with base64 for what is not UTF-8`)
+	toggleVar(fs, &c.binary, "binary", "B", "send all of the input as one message; print what is received as it is, without newlines")
+	fs.DurationVarP(&c.interval, "interval", "i", 0, "pause for `DURATION` between two messages sent, as in 100ms")
+	fs.DurationVarP(&c.wait, "wait", "w", forever, "go on receiving for `DURATION` after the end of input, as in 1.5s")
+	fs.IntVarP(&c.count, "count", "n", 0, "exit after `N` messages received")
+	fs.Lookup("wait").DefValue = "0s"     // pflag shows no such default,
+	fs.Lookup("interval").DefValue = "0s" // and there is none
+	hide := func(unless bool, names ...string) {
+		for _, name := range names {
+			fs.Lookup(name).Hidden = !unless
+		}
+	}
+	hide(c.typ.Info().Subscribes != "", "subscribe")
+	hide(c.typ.CanSend(), "frames", "interval")
+	hide(c.typ.CanReceive(), "wait", "count")
 }
 
-// parse reads the command line. Its errors are usageErrors, and pflag.ErrHelp.
-func parse(args []string) (*config, error) {
-	cfg := &config{}
-	fs := cfg.flags()
-	if err := fs.Parse(args); err != nil {
-		return nil, usageError{err}
-	}
-	if fs.NArg() == 0 {
-		return nil, usagef("no socket type given; see zmqcat --help")
-	}
-	if fs.Arg(0) == "demo" {
-		return cfg, cfg.parseDemo(fs)
-	}
-	return cfg, cfg.check(fs)
-}
-
-func (c *config) parseDemo(fs *pflag.FlagSet) error {
-	c.demo = true
-	switch {
-	case fs.NFlag() > 0:
-		return usagef("demo takes no flags")
-	case fs.NArg() > 2:
-		return usagef("demo takes one file, not %d", fs.NArg()-1)
-	}
-	if c.file = fs.Arg(1); c.file == "-" {
-		c.file = ""
-	}
-	return nil
-}
-
-// check is parse for what follows the flags, and for flags that do not go together.
+// check looks for flags that do not go together. Its errors are usageErrors.
 func (c *config) check(fs *pflag.FlagSet) error {
-	var err error
-	if c.typ, err = zmq.ParseSocketType(fs.Arg(0)); err != nil {
-		return usageError{err}
+	if err := c.socket.check(); err != nil {
+		return err
 	}
 	switch {
-	case fs.NArg() > 1:
-		return usagef("unexpected argument %q", fs.Arg(1))
-	case len(c.bind)+len(c.connect) == 0:
-		return usagef("nowhere to go: give --bind or --connect")
-	case len(c.subscribe) > 0 && c.typ.Info().Subscribes == "":
-		return usagef("--subscribe is for SUB and XSUB, not for %v", c.typ)
 	case fs.Changed("wait") && c.wait < 0:
 		return usagef("--wait %v: negative", c.wait)
 	case fs.Changed("count") && c.count < 1:
 		return usagef("--count %d: less than 1", c.count)
+	case fs.Changed("interval") && c.interval <= 0:
+		return usagef("--interval %v: not positive", c.interval)
+	case c.json && c.binary:
+		return usagef("give one of --json and --binary")
+	case c.binary && c.frames:
+		return usagef("--binary sends one frame, so that there is nothing for --frames to split")
+	case c.binary && c.addressed():
+		return usagef("--binary sends one frame, and %v needs whom to send to in another: see --json", c.typ)
 	}
 	for _, name := range []string{"wait", "count"} {
 		if fs.Changed(name) && !c.typ.CanReceive() {
 			return usagef("--%s is for types that receive, and %v does not", name, c.typ)
 		}
 	}
-	for _, text := range c.set {
-		s, err := parseSetting(text)
-		if err != nil {
-			return err
-		}
-		c.settings = append(c.settings, s)
+	if fs.Changed("interval") && !c.typ.CanSend() {
+		return usagef("--interval is for types that send, and %v does not", c.typ)
 	}
 	return nil
 }
 
-func parseSetting(text string) (setting, error) {
-	name, value, ok := strings.Cut(text, "=")
-	if !ok {
-		return setting{}, usagef("--set %s: not of the form OPTION=VALUE", text)
-	}
-	option, err := zmq.ParseOption(name)
-	if err != nil {
-		return setting{}, usagef("--set: %w", err)
-	}
-	return setting{option, value}, nil
-}
-
-// configure sets the socket's options.
-func (c *config) configure(opts zmq.Sockopts) error {
-	if c.typ == zmq.ROUTER { // else what cannot be sent is lost without a word
-		if err := opts.SetRouterMandatory(true); err != nil {
-			return err
-		}
-	}
-	byOption := c.typ.Info().Subscribes == zmq.SubscribesByOption
-	everything := byOption && len(c.subscribe) == 0
-	for _, s := range c.settings {
-		if err := opts.SetText(s.option, s.value); err != nil {
-			return err
-		}
-		everything = everything && s.option != zmq.SUBSCRIBE
-	}
-	switch {
-	case everything:
-		return opts.SetSubscribe(nil)
-	case byOption:
-		for _, topic := range c.subscribe {
-			if err := opts.SetSubscribe([]byte(topic)); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
+// addressed reports whether the first frame of a message says whom to send to.
+func (c *config) addressed() bool {
+	return c.typ == zmq.ROUTER || c.typ == zmq.STREAM || c.typ == zmq.DGRAM
 }

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+
+	"github.com/spf13/pflag"
 )
 
 // A console is standard error: lines and, on a terminal, a line of progress below
@@ -14,6 +16,7 @@ type console struct {
 	mu       sync.Mutex
 	w        io.Writer
 	progress bool // the cursor stands behind it
+	quiet    bool // only errors; set before it is used
 }
 
 const (
@@ -23,8 +26,13 @@ const (
 
 func newConsole(w io.Writer) *console { return &console{w: w} }
 
+// flags adds the flag that sets c.
+func (c *console) flags(fs *pflag.FlagSet) {
+	toggleVar(fs, &c.quiet, "quiet", "q", "say nothing but errors on standard error")
+}
+
 // terminal reports whether there can be progress.
-func (c *console) terminal() bool { return isTerminal(c.w) }
+func (c *console) terminal() bool { return !c.quiet && isTerminal(c.w) }
 
 // isTerminal reports whether v is a terminal, or at least a device with characters
 // that is not the one that is no terminal in daily use.
@@ -41,8 +49,15 @@ func isTerminal(v any) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-// say prints a line.
+// say prints a line, unless c is quiet.
 func (c *console) say(format string, args ...any) {
+	if !c.quiet {
+		c.fail(format, args...)
+	}
+}
+
+// fail prints a line that is about an error.
+func (c *console) fail(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	c.clear()
 	c.mu.Lock()

@@ -12,6 +12,8 @@ const (
 	turn
 	// window: enough is under way already.
 	window
+	// interval: the last message was sent too short a while ago.
+	interval
 )
 
 // A gate lets the reader of input through while there is no reason not to. Its

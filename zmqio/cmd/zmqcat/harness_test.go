@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/spf13/cobra"
+
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
@@ -133,7 +135,10 @@ func (p *process) endInput() {
 	}
 }
 
-const boundPrefix = "zmqcat: bound "
+const (
+	boundPrefix = "zmqcat: bound "
+	hintPrefix  = "zmqcat: waiting for a peer: " // on a machine that is busy for a second
+)
 
 // bound waits for the first endpoint that was bound.
 func (p *process) bound() string {
@@ -174,7 +179,7 @@ func (p *process) ends(status int, failures ...string) {
 	}
 	var got []string
 	for line := range strings.Lines(p.stderr.String()) {
-		if !strings.HasPrefix(line, boundPrefix) && !strings.HasPrefix(line, "zmqcat: sent ") {
+		if !strings.HasPrefix(line, boundPrefix) && !strings.HasPrefix(line, "zmqcat: sent ") && !strings.HasPrefix(line, hintPrefix) {
 			got = append(got, strings.TrimSuffix(line, "\n"))
 		}
 	}
@@ -183,12 +188,25 @@ func (p *process) ends(status int, failures ...string) {
 	}
 }
 
+// parse returns what a command for a type of sockets makes of its command line.
+func parse(t *testing.T, args []string) (cfg *config) {
+	t.Helper()
+	typ, err := zmq.ParseSocketType(args[0])
+	must(t, err)
+	cmd := newSocketCommand(typ, newConsole(io.Discard), func(_ *cobra.Command, c *config) error {
+		cfg = c
+		return nil
+	})
+	cmd.SetArgs(args[1:])
+	must(t, cmd.Execute())
+	return cfg
+}
+
 // startCat runs a cat that the test can look into. ended gets what run returns.
 func startCat(ctx context.Context, t *testing.T, stdin io.Reader, args ...string) (c *cat, ended <-chan error) {
 	t.Helper()
-	cfg, err := parse(args)
-	must(t, err)
-	c, err = newCat(cfg, io.Discard, newConsole(io.Discard))
+	var err error
+	c, err = newCat(parse(t, args), io.Discard, newConsole(io.Discard))
 	must(t, err)
 	must(t, c.open(ctx))
 	result := make(chan error, 1)

@@ -34,6 +34,18 @@ func pump(r io.Reader, g *gate, write func(line []byte) error) error {
 	}
 }
 
+// pumpWhole is pump with everything that r holds as one message.
+func pumpWhole(r io.Reader, g *gate, write func(message []byte) error) error {
+	message, err := io.ReadAll(r)
+	switch {
+	case err != nil:
+		return fmt.Errorf("input: %w", err)
+	case !g.wait():
+		return errStopped
+	}
+	return write(message)
+}
+
 // lines reads lines of any length.
 type lines struct {
 	r    *bufio.Reader

@@ -1,9 +1,11 @@
 // Zmqcat is netcat for ZeroMQ: it sends the lines of its standard input as messages
 // and prints the messages that it receives. See zmqcat --help.
 //
-// The way of a line out: input.go reads it, as fast as gate.go lets it, and cat.go
+// The commands are in commands.go, and each in a file of its name. Those for sockets are in
+// cat.go. The way of a line out: input.go reads it, as fast as gate.go lets it, and cat.go
 // writes it to the transport. The way of a message in: cat.go gets it and output.go
-// prints it. close.go waits until all is delivered. The demo is in demo.go.
+// prints it. close.go waits until all is delivered. socket.go and curve.go set up a socket
+// for every command.
 package main
 
 import (
@@ -14,8 +16,6 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
-
-	"github.com/spf13/pflag"
 )
 
 // Exit statuses. A signal that ends the program adds its number to exitSignal, as
@@ -36,17 +36,14 @@ func main() {
 // run is the program. It stops when ctx ends. It returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	con := newConsole(stderr)
-	cfg, err := parse(args)
-	switch {
-	case errors.Is(err, pflag.ErrHelp):
-		_, err = io.WriteString(stdout, help)
-	case err == nil && cfg.demo:
-		err = runDemo(ctx, cfg.file, stdin, stdout)
-	case err == nil:
-		err = runCat(ctx, cfg, stdin, stdout, con)
-	}
+	root := newRoot(con)
+	root.SetIn(stdin)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
+	err := root.ExecuteContext(ctx)
 	if err != nil {
-		con.say("%v", err)
+		con.fail("%v", err)
 	}
 	return exitStatus(ctx, err)
 }

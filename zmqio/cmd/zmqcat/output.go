@@ -2,13 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
 	"syscall"
-	"unicode/utf8"
 )
 
 // outputBuffer is how much may wait to be written before no more is received.
@@ -44,12 +42,17 @@ func (p *printer) start() {
 
 // print has msg written, which it does not keep.
 func (p *printer) print(msg [][]byte) {
+	p.put(func(buf []byte) []byte { return p.format(buf, msg) })
+}
+
+// put has written what format appends.
+func (p *printer) put(format func(buf []byte) []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.err != nil {
 		return
 	}
-	p.buf = p.format(p.buf, msg)
+	p.buf = format(p.buf)
 	p.changed.Signal()
 	if len(p.buf) > outputBuffer && !p.paused {
 		p.paused = true
@@ -121,32 +124,10 @@ func formatText(buf []byte, msg [][]byte) []byte {
 	return append(buf, '\n')
 }
 
-// formatJSON appends an object.
-func formatJSON(buf []byte, msg [][]byte) []byte {
-	type binary struct {
-		Data []byte `json:"base64"`
-	}
-	var object struct {
-		Frames []any `json:"frames"`
-	}
+// formatBinary appends the frames with nothing between them.
+func formatBinary(buf []byte, msg [][]byte) []byte {
 	for _, frame := range msg {
-		if utf8.Valid(frame) {
-			object.Frames = append(object.Frames, string(frame))
-		} else {
-			object.Frames = append(object.Frames, binary{frame})
-		}
+		buf = append(buf, frame...)
 	}
-	w := appender(buf)
-	enc := json.NewEncoder(&w)
-	enc.SetEscapeHTML(false)
-	_ = enc.Encode(object) // neither the types nor the writer can fail
-	return w
-}
-
-// An appender is an io.Writer to a slice.
-type appender []byte
-
-func (a *appender) Write(p []byte) (int, error) {
-	*a = append(*a, p...)
-	return len(p), nil
+	return buf
 }

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/zmqio/zmq"
+)
+
+func init() { cobra.EnableCaseInsensitive = true } // zmqcat PULL
+
+// The groups of commands in help.
+const (
+	socketGroup = "sockets"
+	toolGroup   = "tools"
+)
+
+// newRoot returns the command zmqcat, whose commands say on con what is no result.
+func newRoot(con *console) *cobra.Command {
+	root := &cobra.Command{
+		Use:               "zmqcat",
+		Short:             "netcat for ZeroMQ",
+		Long:              about,
+		Example:           examples,
+		Version:           newVersion().short(),
+		Args:              cobra.ArbitraryArgs,
+		SilenceErrors:     true,
+		SilenceUsage:      true,
+		DisableAutoGenTag: true,
+		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
+	}
+	root.RunE = func(_ *cobra.Command, args []string) error { return noSuchCommand(root, args) }
+	// A flag may stand before the type, and root must know whether a value follows it.
+	(&config{}).flags(root.Flags())
+	con.flags(root.Flags())
+	root.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
+	toggleVar(root.Flags(), new(bool), "version", "v", "print the versions of zmqcat and libzmq")
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		if errors.Is(err, pflag.ErrHelp) {
+			return err
+		}
+		return usageError{err}
+	})
+	root.SetUsageTemplate(usageTemplate)
+	root.SetVersionTemplate("{{.Version}}\n")
+	root.AddGroup(&cobra.Group{ID: socketGroup, Title: "Types of sockets:"}, &cobra.Group{ID: toolGroup, Title: "Other commands:"})
+	root.SetHelpCommandGroupID(toolGroup)
+	for _, typ := range zmq.SocketTypes() {
+		root.AddCommand(newSocketCommand(typ, con, func(cmd *cobra.Command, cfg *config) error {
+			return runCat(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout(), con)
+		}))
+	}
+	for _, tool := range []*cobra.Command{
+		newKeygenCommand(), newMonitorCommand(con), newDemoCommand(), newVersionCommand(), newCompletionCommand(), newManualCommand(),
+	} {
+		tool.GroupID = toolGroup
+		root.AddCommand(tool)
+	}
+	addHelp(root)
+	return root
+}
+
+// noSuchCommand is the error for what names no command.
+func noSuchCommand(root *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("no socket type given; see zmqcat --help")
+	}
+	_, err := zmq.ParseSocketType(args[0])
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+		return usagef("%w; did you mean %s?", err, strings.Join(near, " or "))
+	}
+	return usageError{err}
+}
+
+// newSocketCommand returns the command for a socket of a type. It calls run with what the
+// command line says.
+func newSocketCommand(typ zmq.SocketType, con *console, run func(*cobra.Command, *config) error) *cobra.Command {
+	cfg := &config{socket: socket{typ: typ}}
+	info := typ.Info()
+	name := strings.ToLower(info.Name)
+	cmd := &cobra.Command{
+		Use:     name + " {--bind|--connect} ENDPOINT...",
+		Aliases: []string{"zmq_" + name},
+		Short:   sentence(info.Doc),
+		Long:    fmt.Sprintf("%s %s\n\n%s", info.Name, wrapped(info.Doc, len(info.Name)+1), uses[typ]),
+		GroupID: socketGroup,
+		Hidden:  info.Draft || info.ThreadSafe,
+		Args:    noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.check(cmd.Flags()); err != nil {
+				return err
+			}
+			return run(cmd, cfg)
+		},
+	}
+	for _, alias := range info.Aliases {
+		cmd.Aliases = append(cmd.Aliases, strings.ToLower(alias), "zmq_"+strings.ToLower(alias))
+	}
+	cfg.flags(cmd.Flags())
+	con.flags(cmd.Flags())
+	completeSocketFlags(cmd, "")
+	return cmd
+}
+
+func newDemoCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "demo [FILE]",
+		Short: "send lines through an echo service and compare",
+		Long:  demoAbout,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return usagef("demo takes one file, not %d", len(args))
+			}
+			return nil
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			var file string
+			if len(args) > 0 && args[0] != "-" {
+				file = args[0]
+			}
+			return runDemo(cmd.Context(), file, cmd.InOrStdin(), cmd.OutOrStdout())
+		},
+	}
+	cmd.SetFlagErrorFunc(func(*cobra.Command, error) error { return usagef("demo takes no flags") })
+	return cmd
+}
+
+// noArguments is the Args of a command that has flags alone.
+func noArguments(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q", args[0])
+	}
+	return nil
+}
+
+// sentence makes doc, which ends in a full stop, what help has behind the name of a command.
+func sentence(doc string) string {
+	doc, _, _ = strings.Cut(doc, ";")
+	doc = strings.TrimSuffix(doc, ".")
+	if head, _, ok := strings.Cut(doc, ","); ok && len(doc) > shortWidth {
+		doc = head
+	}
+	return doc
+}
+
+const (
+	shortWidth = 64 // of what stands behind a command's name
+	textWidth  = 84 // of a line of help
+)
+
+// wrapped breaks text into lines, the first of which begins at a column.
+func wrapped(text string, column int) string {
+	var b strings.Builder
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > textWidth:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}
+
+// usageTemplate is cobra's own, but for the width, the names and the aliases.
+const usageTemplate = `Usage:{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND [flags]{{else}}
+  {{.UseLine}}{{end}}{{range $group := .Groups}}
+
+{{.Title}}{{range $.Commands}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if and .HasAvailableSubCommands (not .Groups)}}
+
+Commands:{{range .Commands}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsagesWrapped ` + "88" + ` | trimTrailingWhitespaces}}{{end}}{{if .HasExample}}
+
+Examples:
+{{.Example}}{{end}}{{if not .HasParent}}
+
+` + exitStatuses + `{{end}}
+`

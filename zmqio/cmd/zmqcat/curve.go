@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/pflag"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zap"
+)
+
+// A curve is what the command line says about the encryption of a socket. The zero value is
+// none.
+type curve struct {
+	certFile, serverFile, serverKey, allowDir string
+	allowAny                                  bool
+
+	cert   zap.Certificate // ours
+	server zmq.CurveKey    // of a client
+	allow  zap.Handler     // of a server
+}
+
+func (c *curve) flags(fs *pflag.FlagSet, prefix string) {
+	fs.StringVar(&c.certFile, prefix+"curve-cert", "", "encrypt with CURVE and our own secret certificate `FILE`, as keygen writes it; "+
+		"a client without it has new keys each time")
+	fs.StringVar(&c.serverFile, prefix+"curve-server-cert", "", "be the CURVE client of the server with the public certificate `FILE`")
+	fs.StringVar(&c.serverKey, prefix+"curve-server-key", "", "the same with the server's public `KEY` in Z85")
+	fs.StringVar(&c.allowDir, prefix+"curve-allow", "", "be a CURVE server for the clients whose public certificates are *.key in `DIR`")
+	toggleVar(fs, &c.allowAny, prefix+"curve-allow-any", "", "be a CURVE server for every client")
+}
+
+// check reads what the flags say. Its errors are usageErrors.
+func (c *curve) check(prefix string) error {
+	client := c.serverFile != "" || c.serverKey != ""
+	server := c.allowDir != "" || c.allowAny
+	switch flag := "--" + prefix + "curve-"; {
+	case !client && !server && c.certFile == "":
+		return nil
+	case !client && !server:
+		return usagef("%[1]scert is not enough: a client needs %[1]sserver-cert, a server %[1]sallow", flag)
+	case client && server:
+		return usagef("a socket is a CURVE client or a server: %[1]sserver-cert and %[1]sserver-key do not go with %[1]sallow", flag)
+	case c.serverFile != "" && c.serverKey != "":
+		return usagef("give the server's key once: %[1]sserver-cert or %[1]sserver-key", flag)
+	case c.allowDir != "" && c.allowAny:
+		return usagef("give one of %[1]sallow and %[1]sallow-any", flag)
+	case server && c.certFile == "":
+		return usagef("a CURVE server needs %scert: zmqcat keygen makes one", flag)
+	}
+	if err := zmq.Require(zmq.CapabilityCurve); err != nil {
+		return usageError{err}
+	}
+	if err := c.readKeys(); err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+func (c *curve) readKeys() (err error) {
+	if c.certFile == "" {
+		c.cert = zap.NewCertificate(nil)
+	} else if c.cert, err = zap.ReadCertificate(c.certFile); err != nil {
+		return err
+	} else if c.cert.Secret == (zmq.CurveKey{}) {
+		return usagef("%s: a public certificate; the secret one ends in %s", c.certFile, zap.SecretSuffix)
+	}
+	switch {
+	case c.serverFile != "":
+		var cert zap.Certificate
+		cert, err = zap.ReadCertificate(c.serverFile)
+		c.server = cert.Public
+	case c.serverKey != "":
+		if c.server, err = zmq.ParseCurveKey(c.serverKey); err != nil {
+			return usagef("--curve-server-key: not a key in Z85, which has 40 characters") // and not in any text
+		}
+	case c.allowDir != "":
+		var dir *zap.Dir
+		if dir, err = zap.NewDir(c.allowDir, nil); err == nil {
+			c.allow = dir.Authenticate
+		}
+	default:
+		c.allow = zap.Mechanisms{Curve: zap.Anyone}.Authenticate
+	}
+	return err
+}
+
+// configure sets the keys.
+func (c *curve) configure(opts zmq.Sockopts) error {
+	switch {
+	case c.allow != nil:
+		return c.cert.AsServer(opts)
+	case c.server != zmq.CurveKey{}:
+		return c.cert.AsClient(c.server)(opts)
+	}
+	return nil
+}
+
+// serve decides on loop, for a server, who may connect, and says on con who may not.
+func (c *curve) serve(loop *zmqio.EventLoop, con *console) error {
+	if c.allow == nil {
+		return nil
+	}
+	_, err := zap.Serve(loop, func(ctx context.Context, r zap.Request) (zap.Identity, error) {
+		who, err := c.allow(ctx, r)
+		if errors.Is(err, zap.ErrDenied) {
+			con.say("refused %s with the key %v", r.Peer, r.PublicKey)
+		}
+		return who, err
+	})
+	return err
+}

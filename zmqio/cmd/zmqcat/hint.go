@@ -1,0 +1,140 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// hintDelay is how long zmqcat waits for a first peer before it says what to check.
+const hintDelay = time.Second
+
+// A lookout watches for the first peer of a socket. Its methods may be called from every
+// goroutine.
+type lookout struct {
+	met   zmq.Event // the events that tell of a peer
+	types string    // the peer's, in words
+
+	mu     sync.Mutex
+	peer   bool                 // there has been one
+	bound  map[string]zmq.Event // by endpoint, the event that says most of why there is none
+	others map[string]zmq.Event // the same for those that are connected to
+}
+
+// tells has the events of a connection that fails, and how much they say.
+var tells = map[zmq.Event]int{
+	zmq.EVENT_CONNECTED:                  1,
+	zmq.EVENT_ACCEPTED:                   1,
+	zmq.EVENT_DISCONNECTED:               2,
+	zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL: 3,
+	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:  4,
+	zmq.EVENT_HANDSHAKE_FAILED_AUTH:      5,
+}
+
+// newLookout returns a lookout. Before 4.3 libzmq does not report handshakes, and a STREAM
+// has none.
+func newLookout(typ zmq.SocketType) *lookout {
+	l := &lookout{met: zmq.EVENT_HANDSHAKE_SUCCEEDED, bound: make(map[string]zmq.Event), others: make(map[string]zmq.Event)}
+	if typ == zmq.STREAM || l.met.Require() != nil {
+		l.met = zmq.EVENT_CONNECTED | zmq.EVENT_ACCEPTED
+	}
+	var types []string
+	for _, peer := range typ.Info().Peers {
+		if !peer.Draft() {
+			types = append(types, peer.String())
+		}
+	}
+	l.types = strings.Join(types, " or ")
+	return l
+}
+
+// events are those to monitor.
+func (l *lookout) events() zmq.Event {
+	events := l.met
+	for event := range tells {
+		if event.Require() == nil {
+			events |= event
+		}
+	}
+	return events
+}
+
+// watch takes the endpoints of t that can have a peer. Over others than TCP and ipc libzmq
+// reports none.
+func (l *lookout) watch(t *zmqio.Transport) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	take := func(events map[string]zmq.Event, endpoints []string) {
+		for _, endpoint := range endpoints {
+			if strings.HasPrefix(endpoint, "tcp:") || strings.HasPrefix(endpoint, "ipc:") {
+				events[endpoint] = 0
+			}
+		}
+	}
+	take(l.bound, t.Listeners())
+	take(l.others, t.Connections())
+}
+
+// note takes note of ev.
+func (l *lookout) note(ev zmq.MonitorEvent) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ev.Event&l.met != 0 {
+		l.peer = true
+	}
+	events := l.others
+	if _, ok := events[ev.Endpoint]; !ok {
+		events = l.bound
+	}
+	if tells[ev.Event] > tells[events[ev.Endpoint]] {
+		events[ev.Endpoint] = ev.Event
+	}
+}
+
+// hints returns what to check, a line for an endpoint, where there has been no peer.
+func (l *lookout) hints() (lines []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.peer {
+		return nil
+	}
+	for _, endpoint := range slices.Sorted(maps.Keys(l.others)) {
+		lines = append(lines, fmt.Sprintf("waiting for a peer: %s %s", endpoint, l.elsewhere(l.others[endpoint])))
+	}
+	for _, endpoint := range slices.Sorted(maps.Keys(l.bound)) {
+		lines = append(lines, fmt.Sprintf("waiting for a peer: %s", l.here(l.bound[endpoint], endpoint)))
+	}
+	return lines
+}
+
+// elsewhere says why there is no peer where the socket connects to.
+func (l *lookout) elsewhere(event zmq.Event) string {
+	switch event {
+	case 0:
+		return fmt.Sprintf("does not answer; is a %s bound there, and are host and port right?", l.types)
+	case zmq.EVENT_CONNECTED:
+		return fmt.Sprintf("accepts the connection and says nothing; is it a %s?", l.types)
+	case zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+		return "refuses us; does it allow our key?"
+	}
+	return fmt.Sprintf("breaks off the handshake; is it a %s with the same security, and is its key right?", l.types)
+}
+
+// here says why there is no peer where the socket is bound.
+func (l *lookout) here(event zmq.Event, endpoint string) string {
+	switch event {
+	case 0:
+		return fmt.Sprintf("none has connected to %s; does a %s connect there?", endpoint, l.types)
+	case zmq.EVENT_ACCEPTED:
+		return fmt.Sprintf("what has connected to %s says nothing; is it a %s?", endpoint, l.types)
+	case zmq.EVENT_HANDSHAKE_FAILED_AUTH:
+		return fmt.Sprintf("what has connected to %s is refused; is its key allowed here?", endpoint)
+	}
+	return fmt.Sprintf("the handshake with what has connected to %s fails; is it a %s with the same security and our key?", endpoint, l.types)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"unicode/utf8"
+)
+
+// formatJSON appends an object, {"frames":["text",{"base64":"..."}]}, which parseJSON reads.
+func formatJSON(buf []byte, msg [][]byte) []byte {
+	type binary struct {
+		Data []byte `json:"base64"`
+	}
+	var object struct {
+		Frames []any `json:"frames"`
+	}
+	for _, frame := range msg {
+		if utf8.Valid(frame) {
+			object.Frames = append(object.Frames, string(frame))
+		} else {
+			object.Frames = append(object.Frames, binary{frame})
+		}
+	}
+	return appendJSON(buf, object)
+}
+
+// appendJSON appends v, whose type cannot fail, and a newline.
+func appendJSON(buf []byte, v any) []byte {
+	w := appender(buf)
+	enc := json.NewEncoder(&w)
+	enc.SetEscapeHTML(false)
+	_ = enc.Encode(v)
+	return w
+}
+
+// An appender is an io.Writer to a slice.
+type appender []byte
+
+func (a *appender) Write(p []byte) (int, error) {
+	*a = append(*a, p...)
+	return len(p), nil
+}
+
+// parseJSON appends to frames those of a line as formatJSON makes it.
+func parseJSON(frames [][]byte, line []byte) ([][]byte, error) {
+	if !utf8.Valid(line) { // package json would change it without a word
+		return nil, errors.New("JSON: not UTF-8; write such frames as {\"base64\":\"...\"}")
+	}
+	var object struct {
+		Frames []jsonFrame `json:"frames"`
+	}
+	if err := strictly(line, &object); err != nil {
+		return nil, fmt.Errorf("JSON: %w", err)
+	}
+	if len(object.Frames) == 0 {
+		return nil, errors.New(`JSON: no frames; a message looks like {"frames":["text",{"base64":"..."}]}`)
+	}
+	for _, frame := range object.Frames {
+		frames = append(frames, frame)
+	}
+	return frames, nil
+}
+
+// A jsonFrame is a string or {"base64":"..."}.
+type jsonFrame []byte
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (f *jsonFrame) UnmarshalJSON(text []byte) error {
+	if text[0] == '"' {
+		var s string
+		err := json.Unmarshal(text, &s)
+		*f = []byte(s)
+		return err
+	}
+	var object struct {
+		Data *[]byte `json:"base64"`
+	}
+	if err := strictly(text, &object); err != nil {
+		return err
+	}
+	if object.Data == nil {
+		return errors.New(`a frame is "text" or {"base64":"..."}`)
+	}
+	*f = *object.Data
+	return nil
+}
+
+// strictly is json.Unmarshal that knows every field of an object.
+func strictly(text []byte, v any) error {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(v); err != nil {
+		return err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return errors.New("more than one value in the line")
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A session is a loop with work that ends once. Loop goroutine only, or while no goroutine
+// runs the loop, unless a method says otherwise.
+type session struct {
+	loop    *zmqio.EventLoop
+	console *console
+	err     error
+	done    *zmqio.Future[struct{}] // the work is
+	// after calls fn on a goroutine of its own when d has passed, unless stop comes first.
+	after func(d time.Duration, fn func()) (stop func())
+}
+
+func newSession(con *console) (*session, error) {
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: noLimit})
+	if err != nil {
+		return nil, err
+	}
+	s := &session{loop: loop, console: con, done: zmqio.NewFuture[struct{}](loop)}
+	s.after = func(d time.Duration, fn func()) func() {
+		timer := time.AfterFunc(d, fn)
+		return func() { timer.Stop() }
+	}
+	loop.SetExceptionHandler(s.unexpected)
+	return s, nil
+}
+
+// work runs the loop until finish is called or ctx ends, which is no error.
+func (s *session) work(ctx context.Context) {
+	if _, err := zmqio.RunUntilComplete(ctx, s.loop, s.done); err != nil && ctx.Err() == nil {
+		s.finish(err)
+	}
+	s.finish(nil) // if ctx ended
+}
+
+// finish ends the work. The first error counts.
+func (s *session) finish(err error) {
+	if err != nil && s.err == nil {
+		s.err = err
+	}
+	_ = s.done.SetResult(struct{}{}) // which it may have
+}
+
+// unexpected is the loop's exception handler.
+func (s *session) unexpected(loop *zmqio.EventLoop, e zmqio.ExceptionContext) {
+	if e.Stack != nil {
+		loop.DefaultExceptionHandler(e) // a mistake of ours: say where
+	}
+	s.finish(fmt.Errorf("%s: %w", e.Message, e.Err))
+}
+
+// soon and later have fn called on the loop, unless that is closed: then all is over. Both may be
+// called from every goroutine.
+func (s *session) soon(fn func())                   { _, _ = s.loop.CallSoon(fn) }
+func (s *session) later(d time.Duration, fn func()) { _, _ = s.loop.CallLater(d, fn) }

@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A socket is what the command line says about a ZeroMQ socket.
+type socket struct {
+	typ           zmq.SocketType
+	prefix        string // of its flags
+	bind, connect []string
+	subscribe     []string
+	set           []string // OPTION=VALUE, and parsed:
+	settings      []setting
+	curve         curve
+}
+
+// A setting is a socket option and its value as text.
+type setting struct {
+	option zmq.Option
+	value  string
+}
+
+// flags adds the flags that set s. Where prefix is not empty, their names begin with it, and
+// they have no short forms.
+func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
+	s.prefix = prefix
+	array := func(p *[]string, name, short, usage string) {
+		if prefix != "" {
+			short = ""
+		}
+		fs.StringArrayVarP(p, prefix+name, short, nil, usage)
+	}
+	array(&s.bind, "bind", "b", "accept connections at `ENDPOINT`; may be repeated")
+	array(&s.connect, "connect", "c", "connect to `ENDPOINT`; may be repeated; TCP takes host names")
+	array(&s.subscribe, "subscribe", "s", "on SUB and XSUB, receive what begins with `TOPIC`; may be "+
+		"repeated; without it everything is received")
+	array(&s.set, "set", "o", "set a socket option before binding and connecting: `OPTION=VALUE` with "+
+		"libzmq's name, as in SNDHWM=10; may be repeated")
+	s.curve.flags(fs, prefix)
+}
+
+// check reads what the flags say, the certificate files too. Its errors are usageErrors.
+func (s *socket) check() error {
+	switch {
+	case len(s.bind)+len(s.connect) == 0:
+		return usagef("nowhere to go: give --%sbind or --%[1]sconnect", s.prefix)
+	case len(s.subscribe) > 0 && s.typ.Info().Subscribes == "":
+		return usagef("--%ssubscribe is for SUB and XSUB, not for %v", s.prefix, s.typ)
+	}
+	for _, text := range s.set {
+		option, err := parseSetting(text)
+		if err != nil {
+			return err
+		}
+		s.settings = append(s.settings, option)
+	}
+	return s.curve.check(s.prefix)
+}
+
+func parseSetting(text string) (setting, error) {
+	name, value, ok := strings.Cut(text, "=")
+	if !ok {
+		return setting{}, usagef("--set %s: not of the form OPTION=VALUE", text)
+	}
+	option, err := zmq.ParseOption(name)
+	if err != nil {
+		return setting{}, usagef("--set: %w", err)
+	}
+	return setting{option, value}, nil
+}
+
+// configure sets the socket's options.
+func (s *socket) configure(opts zmq.Sockopts) error {
+	if s.typ == zmq.ROUTER { // else what cannot be sent is lost without a word
+		if err := opts.SetRouterMandatory(true); err != nil {
+			return err
+		}
+	}
+	byOption := s.typ.Info().Subscribes == zmq.SubscribesByOption
+	everything := byOption && len(s.subscribe) == 0
+	for _, option := range s.settings {
+		if err := opts.SetText(option.option, option.value); err != nil {
+			return err
+		}
+		everything = everything && option.option != zmq.SUBSCRIBE
+	}
+	if err := s.curve.configure(opts); err != nil {
+		return err
+	}
+	switch {
+	case everything:
+		return opts.SetSubscribe(nil)
+	case byOption:
+		for _, topic := range s.subscribe {
+			if err := opts.SetSubscribe([]byte(topic)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// warn says on con what is unwise in s.
+func (s *socket) warn(con *console) {
+	for _, option := range s.settings {
+		switch option.option {
+		case zmq.CURVE_SECRETKEY:
+			con.say("--%sset %v: every user of this machine can read a key on the command line; "+
+				"keep it in a file, see --%[1]scurve-cert", s.prefix, option.option)
+		case zmq.PLAIN_PASSWORD:
+			con.say("--%sset %v: every user of this machine can read a password on the command line", s.prefix, option.option)
+		}
+	}
+}
+
+// open makes the transport of p, and says on con what it bound.
+func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protocol, con *console) (*zmqio.Transport, error) {
+	s.warn(con)
+	if err := s.curve.serve(loop, con); err != nil {
+		return nil, err
+	}
+	t, _, err := loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return p }, s.typ,
+		zmqio.ConnectionConfig{Bind: []string{}, Configure: s.configure, AllowHostnames: true})
+	if err != nil {
+		return nil, err
+	}
+	return t, s.attach(t, con)
+}
+
+// attach binds and connects t.
+func (s *socket) attach(t *zmqio.Transport, con *console) error {
+	var bound []string
+	for _, endpoint := range s.bind {
+		actual, err := t.Bind(endpoint)
+		if err != nil {
+			return err
+		}
+		bound = append(bound, actual)
+	}
+	for _, endpoint := range s.connect {
+		if _, err := t.Connect(endpoint); err != nil {
+			return err
+		}
+	}
+	for _, endpoint := range bound {
+		con.say("bound %s", endpoint)
+	}
+	return nil
+}

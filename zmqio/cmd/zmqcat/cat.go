@@ -67,7 +67,7 @@ func (c *cat) run(ctx context.Context, stdin io.Reader) error {
 		c.soon(func() { c.endOfInput(nil) })
 	}
 	if !c.console.quiet {
-		defer c.after(hintDelay, c.hint)()
+		defer c.after(hintDelay, func() { c.lookout.say(c.console) })()
 	}
 	c.work(ctx)
 	err := c.close(ctx)
@@ -127,13 +127,6 @@ func (c *cat) ConnectionLost(err error) { c.finish(err) }
 
 // EventReceived notes what happens to connections, for the hint.
 func (c *cat) EventReceived(ev zmq.MonitorEvent) { c.lookout.note(ev) }
-
-// hint says what to check where no peer has come, on any goroutine.
-func (c *cat) hint() {
-	for _, text := range c.lookout.hints() {
-		c.console.say("%s", text)
-	}
-}
 
 // PauseWriting stops the input, on any goroutine.
 func (c *cat) PauseWriting() {
@@ -250,6 +243,7 @@ func (c *cat) finishIfComplete() {
 
 // progress shows how far it is, over and over.
 func (c *cat) progress() {
-	c.console.show(c.figures.brief())
+	typ := c.cfg.typ
+	c.console.show(c.figures.progress(time.Now(), typ.CanSend(), typ.CanReceive()))
 	c.later(progressInterval, c.progress)
 }

@@ -55,7 +55,7 @@ func newRoot(con *console) *cobra.Command {
 		}))
 	}
 	for _, tool := range []*cobra.Command{
-		newKeygenCommand(), newMonitorCommand(con), newDemoCommand(), newVersionCommand(), newCompletionCommand(), newManualCommand(),
+		newKeygenCommand(), newMonitorCommand(con), newBenchCommand(con), newDemoCommand(), newVersionCommand(), newCompletionCommand(), newManualCommand(),
 	} {
 		tool.GroupID = toolGroup
 		root.AddCommand(tool)
@@ -80,6 +80,9 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 // command line says.
 func newSocketCommand(typ zmq.SocketType, con *console, run func(*cobra.Command, *config) error) *cobra.Command {
 	cfg := &config{socket: socket{typ: typ}}
+	if typ == zmq.ROUTER { // else what cannot be sent is lost without a word
+		cfg.first = func(opts zmq.Sockopts) error { return opts.SetRouterMandatory(true) }
+	}
 	info := typ.Info()
 	name := strings.ToLower(info.Name)
 	cmd := &cobra.Command{

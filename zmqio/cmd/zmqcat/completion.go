@@ -68,8 +68,9 @@ func completeEndpoint(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	return []string{"tcp://", "ipc://"}, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeSetting completes OPTION=VALUE.
-func completeSetting(_ *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
+// completeSetting completes OPTION=VALUE with the options of cmd's type, or of every type, that
+// are no secrets.
+func completeSetting(cmd *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	var texts []string
 	if name, _, ok := strings.Cut(text, "="); ok {
@@ -82,8 +83,11 @@ func completeSetting(_ *cobra.Command, _ []string, text string) ([]string, cobra
 		}
 		return texts, cobra.ShellCompDirectiveNoFileComp
 	}
+	typ, err := zmq.ParseSocketType(cmd.Name())
 	for _, option := range zmq.Options() {
-		if info := option.Info(); info.Set {
+		info := option.Info()
+		ours := err != nil || info.SetTypes == nil || slices.Contains(info.SetTypes, typ)
+		if info.Set && ours && secrets[option] == "" {
 			texts = append(texts, cobra.CompletionWithDesc(info.Name+"=", optionHint(info)))
 		}
 	}

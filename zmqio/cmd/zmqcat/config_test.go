@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/spf13/pflag"
+
+	"github.com/zmqio/zmq"
 )
 
 func TestBadArguments(t *testing.T) {
@@ -44,6 +46,34 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"pull", "--bind", "tcp://" + in, "--count", "x"}, `invalid argument "x" for "-n, --count" flag: must be an integer`},
 		{[]string{"pull", "--bind", "tcp://" + in, "--wait", "-1s"}, `--wait -1s: negative`},
 		{[]string{"pull", "--bind", "tcp://" + in, "--wait", "1"}, `invalid argument "1" for "-w, --wait" flag: must be a duration like "30s" or "5m"`},
+
+		{[]string{"pull", "--bind", "tcp://" + in, "--interval", "1s"}, `--interval is for types that send, and PULL does not`},
+		{[]string{"push", "--bind", "tcp://" + in, "--interval", "0s"}, `--interval 0s: not positive`},
+		{[]string{"push", "--bind", "tcp://" + in, "-jB"}, `give one of --json and --binary`},
+		{[]string{"push", "--bind", "tcp://" + in, "-fB"}, `--binary sends one frame, so that there is nothing for --frames to split`},
+		{[]string{"router", "--bind", "tcp://" + in, "-B"}, `--binary sends one frame, and ROUTER needs whom to send to in another: see --json`},
+		{[]string{"push", "--bind", "tcp://" + in, "--json=perhaps"}, `invalid argument "perhaps" for "-j, --json" flag: strconv.ParseBool: parsing "perhaps": invalid syntax`},
+		{[]string{"pul", "--bind", "tcp://" + in}, `no socket type is named "pul": unknown name; did you mean pull?`},
+		{[]string{"push", "--connect", "tcp://localhost"}, `connect "tcp://localhost": zmq_connect: Invalid argument (missing the port)`},
+
+		{[]string{"monitor"}, `monitor takes one type of sockets, not 0`},
+		{[]string{"monitor", "foo"}, `no socket type is named "foo": unknown name`},
+		{[]string{"monitor", "pull"}, `nowhere to go: give --bind or --connect`},
+		{[]string{"monitor", "pull", "-b", "tcp://" + in, "-e", "FOO"}, `--events: no monitor event is named "EVENT_FOO": unknown name`},
+		{[]string{"monitor", "pull", "-b", "tcp://" + in, "-n", "0"}, `--count 0: less than 1`},
+		{[]string{"monitor", "pull", "-b", "tcp://" + in, "-w", "-1s"}, `--wait -1s: negative`},
+		{[]string{"monitor", "pull", "-b", "tcp://nowhere", "-e", "ACCEPTED"}, `bind "tcp://nowhere": zmq_bind: Invalid argument (missing the port)`},
+		{[]string{"version", "now"}, `unexpected argument "now"`},
+		{[]string{"completion"}, `completion takes the name of a shell: bash, zsh or fish`},
+		{[]string{"completion", "csh"}, `completion takes the name of a shell: bash, zsh or fish`},
+		{[]string{"bench", "now"}, `unexpected argument "now"`},
+		{[]string{"bench", "--size", "15"}, `--size 15: less than 16`},
+		{[]string{"bench", "-n", "0"}, `--count 0: less than 1`},
+		{[]string{"bench", "-r", "-1"}, `--rate -1: negative`},
+		{[]string{"bench", "--endpoint", "tcp://nowhere"}, `create PULL: bind "tcp://nowhere": zmq_bind: Invalid argument (missing the port)`},
+		{[]string{"bench", "send"}, `nowhere to go: give --bind or --connect`},
+		{[]string{"bench", "send", "-c", "ipc"}, `create PUSH: connect "ipc": zmq_connect: Invalid argument (missing tcp:// or another transport)`},
+		{[]string{"bench", "echo", "-b", "tcp://" + in, "--size", "20"}, `unknown flag: --size`},
 
 		{[]string{"demo", "a", "b"}, `demo takes one file, not 2`},
 		{[]string{"demo", "--frames"}, `demo takes no flags`},
@@ -91,6 +121,34 @@ func TestHelp(t *testing.T) {
 				t.Errorf("help of %s has --%s: %t, want %t", typ, f.Name, has, want)
 			}
 		})
+	}
+}
+
+// TestHostName connects to a name.
+func TestHostName(t *testing.T) {
+	leakCheck(t)
+	sink := newPeer(t, zmq.PULL, bindTo(anyPort))
+	_, port, _ := strings.Cut(strings.TrimPrefix(sink.transport.Listeners()[0], "tcp://"), ":")
+	p := start(t, "push", "-c", "tcp://localhost:"+port)
+	p.give("hello\n")
+	p.endInput()
+	p.ends(exitOK)
+	sink.receives("hello")
+}
+
+// TestFlagsBeforeTheType is about flags with and without a value, in both forms.
+func TestFlagsBeforeTheType(t *testing.T) {
+	leakCheck(t)
+	for _, args := range [][]string{
+		{"--json", "--bind", anyPort, "pull", "--count", "1"},
+		{"-j", "-n", "1", "-b", anyPort, "pull"},
+		{"-jn1", "pull", "-b" + anyPort},
+		{"--count=1", "ZMQ_PULL", "--bind=" + anyPort, "--json=true"},
+	} {
+		p := start(t, args...)
+		newPeer(t, zmq.PUSH, connectTo(p.bound())).send("x")
+		p.ends(exitOK)
+		p.prints(`{"frames":["x"]}` + "\n")
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
@@ -52,6 +53,36 @@ func newLookout(typ zmq.SocketType) *lookout {
 	}
 	l.types = strings.Join(types, " or ")
 	return l
+}
+
+// lookOut has con say what to check when s has had no peer for hintDelay, until stop is called.
+func lookOut(ctx context.Context, s *zmqio.Stream, typ zmq.SocketType, con *console) (l *lookout, stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	l = newLookout(typ)
+	l.watch(s.Transport())
+	events := s.Events(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		for ev, err := range events {
+			if err == nil {
+				l.note(ev)
+			}
+		}
+	}()
+	timer := time.AfterFunc(hintDelay, func() { l.say(con) })
+	return l, func() {
+		timer.Stop()
+		cancel()
+		<-ended
+	}
+}
+
+// say says on con what to check.
+func (l *lookout) say(con *console) {
+	for _, hint := range l.hints() {
+		con.say("%s", hint)
+	}
 }
 
 // events are those to monitor.

@@ -69,17 +69,19 @@ type jsonFrame []byte
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (f *jsonFrame) UnmarshalJSON(text []byte) error {
-	if text[0] == '"' {
+	var object struct {
+		Data *[]byte `json:"base64"`
+	}
+	switch text[0] {
+	case '"':
 		var s string
 		err := json.Unmarshal(text, &s)
 		*f = []byte(s)
 		return err
-	}
-	var object struct {
-		Data *[]byte `json:"base64"`
-	}
-	if err := strictly(text, &object); err != nil {
-		return err
+	case '{':
+		if err := strictly(text, &object); err != nil {
+			return err
+		}
 	}
 	if object.Data == nil {
 		return errors.New(`a frame is "text" or {"base64":"..."}`)

@@ -19,6 +19,8 @@ type socket struct {
 	set           []string // OPTION=VALUE, and parsed:
 	settings      []setting
 	curve         curve
+	// first sets options before those of the command line; nil sets none.
+	first func(zmq.Sockopts) error
 }
 
 // A setting is a socket option and its value as text.
@@ -78,8 +80,8 @@ func parseSetting(text string) (setting, error) {
 
 // configure sets the socket's options.
 func (s *socket) configure(opts zmq.Sockopts) error {
-	if s.typ == zmq.ROUTER { // else what cannot be sent is lost without a word
-		if err := opts.SetRouterMandatory(true); err != nil {
+	if s.first != nil {
+		if err := s.first(opts); err != nil {
 			return err
 		}
 	}
@@ -107,15 +109,17 @@ func (s *socket) configure(opts zmq.Sockopts) error {
 	return nil
 }
 
+// secrets are the options that do not belong on a command line, and what they hold.
+var secrets = map[zmq.Option]string{
+	zmq.CURVE_SECRETKEY: "a key; --curve-cert reads it from a file",
+	zmq.PLAIN_PASSWORD:  "a password",
+}
+
 // warn says on con what is unwise in s.
 func (s *socket) warn(con *console) {
 	for _, option := range s.settings {
-		switch option.option {
-		case zmq.CURVE_SECRETKEY:
-			con.say("--%sset %v: every user of this machine can read a key on the command line; "+
-				"keep it in a file, see --%[1]scurve-cert", s.prefix, option.option)
-		case zmq.PLAIN_PASSWORD:
-			con.say("--%sset %v: every user of this machine can read a password on the command line", s.prefix, option.option)
+		if secret := secrets[option.option]; secret != "" {
+			con.say("--%sset %v: every user of this machine can read a command line, and so %s", s.prefix, option.option, secret)
 		}
 	}
 }
@@ -132,6 +136,24 @@ func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protoc
 		return nil, err
 	}
 	return t, s.attach(t, con)
+}
+
+// stream opens the stream, and says on con what it bound.
+func (s *socket) stream(ctx context.Context, loop *zmqio.EventLoop, con *console) (*zmqio.Stream, error) {
+	s.warn(con)
+	if err := s.curve.serve(loop, con); err != nil {
+		return nil, err
+	}
+	stream, err := zmqio.Open(ctx, s.typ, zmqio.StreamConfig{
+		Bind: s.bind, Connect: s.connect, Loop: loop, Configure: s.configure, AllowHostnames: true,
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, endpoint := range stream.Transport().Listeners() {
+		con.say("bound %s", endpoint)
+	}
+	return stream, nil
 }
 
 // attach binds and connects t.

@@ -1,0 +1,125 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// newBenchCommand returns bench, with the commands for its ends.
+func newBenchCommand(con *console) *cobra.Command {
+	var b load
+	var endpoint string
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "measure throughput and latency",
+		Long: `It measures how many messages a second go one way, and how long a round trip takes:
+the least, the greatest and percentiles in microseconds.
+
+Both ends are in this process, with a loop and a context each. The commands send and
+receive, ping and echo are the ends alone, for two processes or machines. Which of two
+ends binds does not matter. The first end waits for the other.`,
+		Example: `  zmqcat bench --size 1024 -n 1000000
+  zmqcat bench receive -b 'tcp://*:5560'          # on one machine
+  zmqcat bench send -c tcp://server.example:5560  # on another
+  zmqcat bench echo -b 'tcp://*:5560' & zmqcat bench ping -c tcp://127.0.0.1:5560 --rate 1000 --json`,
+		Args: noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := b.check(); err != nil {
+				return err
+			}
+			return b.local(cmd.Context(), endpoint, con, b.printer(cmd.OutOrStdout()))
+		},
+	}
+	b.flags(cmd.Flags(), "size", "count", "rate", "pub", "json")
+	cmd.Flags().Lookup("count").Usage = fmt.Sprintf("send `N` messages one way, and as many round trips as a %dth", pingShare)
+	cmd.Flags().StringVar(&endpoint, "endpoint", "tcp://127.0.0.1:*", "bind and connect to `ENDPOINT`")
+	cmd.AddCommand(
+		newEndCommand(con, "send", "send messages to bench receive",
+			`It sends messages, and prints the rate until all are delivered.`,
+			[]string{"size", "count", "rate", "pub", "json"}, func(b *load) zmq.SocketType { from, _ := b.types(); return from },
+			func(ctx context.Context, b *load, s *zmqio.Stream) (fmt.Stringer, error) { return b.send(ctx, s) }),
+		newEndCommand(con, "receive", "receive messages of bench send",
+			`It receives the messages of one bench send, and prints the rate from the first to the last, and how many were lost.`,
+			[]string{"pub", "json"}, func(b *load) zmq.SocketType { _, to := b.types(); return to },
+			func(ctx context.Context, b *load, s *zmqio.Stream) (fmt.Stringer, error) { return b.receive(ctx, s) }),
+		newEndCommand(con, "ping", "measure round trips to bench echo",
+			`It is a REQ that sends requests one after another, and prints how long the replies took.
+With --rate a request that is late counts from when it was due, so that a stall shows in
+all that it delays. Any REP that returns its requests will do as the other end.`,
+			[]string{"size", "count", "rate", "json"}, func(*load) zmq.SocketType { return zmq.REQ },
+			func(ctx context.Context, b *load, s *zmqio.Stream) (fmt.Stringer, error) { return b.ping(ctx, s) }),
+		newEndCommand(con, "echo", "answer bench ping",
+			`It is a REP that returns every request, until it is ended.`,
+			nil, func(*load) zmq.SocketType { return zmq.REP },
+			func(ctx context.Context, _ *load, s *zmqio.Stream) (fmt.Stringer, error) { return nil, answer(ctx, s) }),
+	)
+	return cmd
+}
+
+// printer returns what prints a result to w.
+func (b *load) printer(w io.Writer) func(fmt.Stringer) error {
+	return func(result fmt.Stringer) error {
+		text := []byte(result.String() + "\n")
+		if b.json {
+			text = appendJSON(nil, result)
+		}
+		_, err := w.Write(text)
+		return err
+	}
+}
+
+// newEndCommand returns the command for an end of a type, which calls work and prints its
+// result.
+func newEndCommand(con *console, name, short, long string, flags []string, typ func(*load) zmq.SocketType,
+	work func(context.Context, *load, *zmqio.Stream) (fmt.Stringer, error),
+) *cobra.Command {
+	b := &load{size: benchHeader, count: 1}
+	s := &socket{}
+	cmd := &cobra.Command{
+		Use:   name + " {--bind|--connect} ENDPOINT...",
+		Short: short,
+		Long:  long,
+		Args:  noArguments,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			s.typ = typ(b)
+			if err := b.check(); err != nil {
+				return err
+			}
+			if err := s.check(); err != nil {
+				return err
+			}
+			result, err := b.socket(s).bench(cmd.Context(), con, func(ctx context.Context, s *zmqio.Stream) (fmt.Stringer, error) {
+				return work(ctx, b, s)
+			})
+			if err != nil || result == nil {
+				return err
+			}
+			return b.printer(cmd.OutOrStdout())(result)
+		},
+	}
+	s.flags(cmd.Flags(), "")
+	cmd.Flags().Lookup("subscribe").Hidden = true
+	b.flags(cmd.Flags(), flags...)
+	con.flags(cmd.Flags())
+	completeSocketFlags(cmd, "")
+	return cmd
+}
+
+// bench calls work with the stream of s.
+func (s *socket) bench(ctx context.Context, con *console, work func(context.Context, *zmqio.Stream) (fmt.Stringer, error)) (fmt.Stringer, error) {
+	e, err := openEnd(ctx, s, con)
+	if err != nil {
+		return nil, err
+	}
+	_, stop := lookOut(ctx, e.stream, s.typ, con)
+	result, err := work(ctx, e.stream)
+	stop()
+	return result, errors.Join(err, e.close())
+}

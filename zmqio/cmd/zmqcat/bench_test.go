@@ -1,0 +1,197 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/zmqio/zmq"
+)
+
+func TestPercentile(t *testing.T) {
+	var hundred []time.Duration
+	for i := range time.Duration(100) {
+		hundred = append(hundred, i+1)
+	}
+	for _, test := range []struct {
+		values  []time.Duration
+		percent float64
+		want    time.Duration
+	}{
+		{hundred, 0, 1}, {hundred, 1, 1}, {hundred, 50, 50}, {hundred, 50.5, 51}, {hundred, 99, 99}, {hundred, 99.9, 100}, {hundred, 100, 100},
+		{hundred[:1], 0, 1}, {hundred[:1], 50, 1}, {hundred[:1], 100, 1},
+		{hundred[:2], 50, 1}, {hundred[:2], 50.1, 2},
+	} {
+		if got := percentile(test.values, test.percent); got != test.want {
+			t.Errorf("%v%% of %d values: %d, want %d", test.percent, len(test.values), got, test.want)
+		}
+	}
+}
+
+func TestBenchFigures(t *testing.T) {
+	f := flow{Test: "receive", Size: 100, Messages: 3000, Lost: 2}.over(1500 * time.Millisecond)
+	if got, want := f.String(), "receive: 3000 messages of 100 B in 1.500 s: 2000 messages/s, 0.2 MB/s, 2 lost"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if f := (flow{Messages: 1}).over(0); f.Rate != 0 {
+		t.Errorf("%+v", f)
+	}
+	took := []time.Duration{3 * time.Microsecond, 1500, 2 * time.Microsecond}
+	r := trips{Test: "ping", Size: 20}.over(time.Millisecond, took)
+	if got, want := r.String(), "ping: 3 round trips of 20 B in 0.001 s: 3000/s; µs: min 1.5, p50 2.0, p90 3.0, p99 3.0, p99.9 3.0, max 3.0"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
+
+// isFlow checks that the figures of a flow fit one another.
+func isFlow(t *testing.T, line, test string, messages, size int) {
+	t.Helper()
+	var f flow
+	must(t, json.Unmarshal([]byte(line), &f))
+	if f.Test != test || f.Messages != messages || f.Size != size || f.Lost != 0 || f.Seconds <= 0 ||
+		!near(f.Rate*f.Seconds, float64(messages)) || !near(f.Bytes, f.Rate*float64(size)) {
+		t.Errorf("%s, want %s of %d messages of %d B", line, test, messages, size)
+	}
+}
+
+// isTrips checks that the figures of round trips fit one another.
+func isTrips(t *testing.T, line string, messages, size int) {
+	t.Helper()
+	var r trips
+	must(t, json.Unmarshal([]byte(line), &r))
+	l := r.Latency
+	if r.Test != "ping" || r.Messages != messages || r.Size != size || r.Seconds <= 0 || !near(r.Rate*r.Seconds, float64(messages)) ||
+		l.Min <= 0 || l.Min > l.P50 || l.P50 > l.P90 || l.P90 > l.P99 || l.P99 > l.P999 || l.P999 > l.Max || l.Max > r.Seconds*1e6 {
+		t.Errorf("%s, want a ping of %d messages of %d B", line, messages, size)
+	}
+}
+
+func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Max(a, b) }
+
+// TestBench measures in this process, over each kind of sockets and transport.
+func TestBench(t *testing.T) {
+	leakCheck(t)
+	for _, args := range []string{"", "--pub", "--endpoint " + socketFile(t), "--size 16", "--size 100000", "--rate 1e5"} {
+		size := 64
+		if s, ok := strings.CutPrefix(args, "--size "); ok {
+			size, _ = strconv.Atoi(s)
+		}
+		lines := strings.Split(output(t, append([]string{"bench", "-j", "-n", "500"}, strings.Fields(args)...)...), "\n")
+		if len(lines) != 3 {
+			t.Fatalf("%s: %q", args, lines)
+		}
+		isFlow(t, lines[0], "receive", 500, size)
+		isTrips(t, lines[1], 50, size)
+	}
+	if got := output(t, "bench", "-n", "1"); !strings.HasPrefix(got, "receive: 1 messages of 64 B in 0.") || !strings.Contains(got, "\nping: 1 round trips of 64 B in 0.") {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestBenchFlow has each end in a program of its own, and each bind in turn.
+func TestBenchFlow(t *testing.T) {
+	leakCheck(t)
+	for _, pub := range []string{"--pub=false", "--pub"} {
+		receive := start(t, "bench", "receive", "-j", pub, "-b", anyPort)
+		send := start(t, "bench", "send", "-j", pub, "-c", receive.bound(), "-n", "2000", "--size", "32")
+		send.ends(exitOK)
+		receive.ends(exitOK)
+		isFlow(t, receive.stdout.String(), "receive", 2000, 32)
+		isFlow(t, send.stdout.String(), "send", 2000, 32)
+
+		send = start(t, "bench", "send", "-j", pub, "-b", anyPort, "-n", "2000")
+		receive = start(t, "bench", "receive", "-j", pub, "-c", send.bound())
+		receive.ends(exitOK)
+		send.ends(exitOK)
+		isFlow(t, receive.stdout.String(), "receive", 2000, 64)
+	}
+}
+
+// TestBenchTrips has an echo that serves one ping after another.
+func TestBenchTrips(t *testing.T) {
+	leakCheck(t)
+	echo := start(t, "bench", "echo", "-b", anyPort)
+	for range 2 {
+		isTrips(t, output(t, "bench", "ping", "-j", "-c", echo.bound(), "-n", "100"), 100, 64)
+	}
+	echo.stop(signalled{2})
+	echo.ends(exitSignal + 2)
+	echo.prints("")
+}
+
+// numbered returns message i of n.
+func numbered(i, n int) string {
+	msg := make([]byte, 20)
+	number(msg, i, n)
+	return string(msg)
+}
+
+// TestBenchLost counts what is missing.
+func TestBenchLost(t *testing.T) {
+	leakCheck(t)
+	p := start(t, "bench", "receive", "-j", "-b", anyPort)
+	source := newPeer(t, zmq.PUSH, connectTo(p.bound()))
+	for _, i := range []int{0, 1, 4, 9} {
+		source.send(numbered(i, 10))
+	}
+	p.ends(exitOK)
+	var f flow
+	must(t, json.Unmarshal([]byte(p.stdout.String()), &f))
+	if f.Messages != 4 || f.Lost != 6 || f.Size != 20 {
+		t.Errorf("%+v", f)
+	}
+}
+
+// TestBenchInterrupted ends each end before there is a peer.
+func TestBenchInterrupted(t *testing.T) {
+	leakCheck(t)
+	for _, args := range []string{"receive", "send", "ping"} {
+		p := start(t, "bench", args, "-b", anyPort)
+		p.bound()
+		p.stop(signalled{2})
+		p.ends(exitSignal + 2)
+		p.prints("")
+	}
+	p := start(t, "bench", "--rate", "1")
+	p.stop(signalled{2})
+	p.ends(exitSignal + 2)
+	p.prints("")
+}
+
+// TestBenchOthers meets peers that are no ends of a bench.
+func TestBenchOthers(t *testing.T) {
+	leakCheck(t)
+	for _, frames := range [][]string{{"short"}, {numbered(0, 1), "more"}} {
+		p := start(t, "bench", "receive", "-b", anyPort)
+		newPeer(t, zmq.PUSH, connectTo(p.bound())).send(frames...)
+		p.ends(exitFailure, "zmqcat: what came is not a message of zmqcat bench send")
+	}
+	p := start(t, "bench", "ping", "-b", anyPort)
+	server := newPeer(t, zmq.REP, connectTo(p.bound()))
+	server.receive()
+	server.send("no")
+	p.ends(exitFailure, "zmqcat: the reply is not the request; does the other end run zmqcat bench echo?")
+}
+
+// TestPace has late messages due when they should have been sent.
+func TestPace(t *testing.T) {
+	start := time.Now().Add(-time.Hour)
+	b := load{rate: 4}
+	for i, want := range []time.Duration{0, 250 * time.Millisecond, 500 * time.Millisecond} {
+		due, err := b.pace(t.Context(), start, i)
+		if must(t, err); due.Sub(start) != want {
+			t.Errorf("message %d is due after %v, want %v", i, due.Sub(start), want)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(io.ErrNoProgress)
+	if _, err := b.pace(ctx, time.Now().Add(time.Hour), 0); !errors.Is(err, io.ErrNoProgress) {
+		t.Errorf("error %v", err)
+	}
+}

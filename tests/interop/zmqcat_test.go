@@ -6,10 +6,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
 	"runtime/debug"
+	"sync"
 	"testing"
 )
 
@@ -24,14 +26,35 @@ func (s series) text() []byte {
 	return text
 }
 
-// buildZmqcat builds the program, with the race detector when the tests have it.
-func buildZmqcat(t *testing.T) string {
-	t.Helper()
-	program := filepath.Join(t.TempDir(), "zmqcat")
+// programs is the directory of what the tests build, once there is any.
+var programs string
+
+func TestMain(m *testing.M) {
+	status := m.Run()
+	if programs != "" {
+		os.RemoveAll(programs)
+	}
+	os.Exit(status)
+}
+
+// builtZmqcat builds the program, with the race detector when the tests have it.
+var builtZmqcat = sync.OnceValues(func() (program string, err error) {
+	if programs, err = os.MkdirTemp("", "interop"); err != nil {
+		return "", err
+	}
+	program = filepath.Join(programs, "zmqcat")
 	build := exec.Command("go", "build", "-race="+raceDetector(), "-o", program, "github.com/zmqio/zmq/zmqio/cmd/zmqcat")
 	if out, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("%v: %v\n%s", build, err, out)
+		return "", fmt.Errorf("%v: %w\n%s", build, err, out)
 	}
+	return program, nil
+})
+
+// buildZmqcat returns the program.
+func buildZmqcat(t *testing.T) string {
+	t.Helper()
+	program, err := builtZmqcat()
+	must(t, err)
 	return program
 }
 

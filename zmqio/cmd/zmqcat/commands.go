@@ -48,7 +48,7 @@ func newRoot(con *console) *cobra.Command {
 	root.SetUsageTemplate(usageTemplate)
 	root.SetVersionTemplate("{{.Version}}\n")
 	root.AddGroup(&cobra.Group{ID: socketGroup, Title: "Types of sockets:"}, &cobra.Group{ID: toolGroup, Title: "Other commands:"})
-	root.SetHelpCommandGroupID(toolGroup)
+	root.SetHelpCommand(newHelpCommand(root))
 	for _, typ := range zmq.SocketTypes() {
 		root.AddCommand(newSocketCommand(typ, con, func(cmd *cobra.Command, cfg *config) error {
 			return runCat(cmd.Context(), cfg, cmd.InOrStdin(), cmd.OutOrStdout(), con)
@@ -74,6 +74,25 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 		return usagef("%w; did you mean %s?", err, strings.Join(near, " or "))
 	}
 	return usageError{err}
+}
+
+// newHelpCommand returns the command that is --help. cobra's own takes every word.
+func newHelpCommand(root *cobra.Command) *cobra.Command {
+	return &cobra.Command{
+		Use:    "help [COMMAND]",
+		Short:  "print the help of a command",
+		Hidden: true,
+		RunE: func(_ *cobra.Command, args []string) error {
+			cmd, _, err := root.Find(args)
+			switch {
+			case err != nil:
+				return usageError{err}
+			case cmd == root && len(args) > 0:
+				return noSuchCommand(root, args)
+			}
+			return cmd.Help()
+		},
+	}
 }
 
 // newSocketCommand returns the command for a socket of a type. It calls run with what the

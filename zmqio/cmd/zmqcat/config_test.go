@@ -63,6 +63,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"monitor", "pull", "-b", "tcp://" + in, "-n", "0"}, `--count 0: less than 1`},
 		{[]string{"monitor", "pull", "-b", "tcp://" + in, "-w", "-1s"}, `--wait -1s: negative`},
 		{[]string{"monitor", "pull", "-b", "tcp://nowhere", "-e", "ACCEPTED"}, `bind "tcp://nowhere": zmq_bind: Invalid argument (missing the port)`},
+		{[]string{"help", "foo"}, `no socket type is named "foo": unknown name`},
 		{[]string{"version", "now"}, `unexpected argument "now"`},
 		{[]string{"completion"}, `completion takes the name of a shell: bash, zsh or fish`},
 		{[]string{"completion", "csh"}, `completion takes the name of a shell: bash, zsh or fish`},
@@ -115,6 +116,9 @@ func TestHelp(t *testing.T) {
 	} {
 		p := start(t, typ, "--help")
 		p.ends(exitOK)
+		if again := output(t, "help", typ); again != p.stdout.String() {
+			t.Errorf("help %s is %q", typ, again)
+		}
 		newRoot(newConsole(io.Discard)).Flags().VisitAll(func(f *pflag.Flag) {
 			has := strings.Contains(p.stdout.String(), "  --"+f.Name+" ") || strings.Contains(p.stdout.String(), ", --"+f.Name+" ")
 			if want := !slices.Contains(not, f.Name) && f.Name != "version"; has != want {

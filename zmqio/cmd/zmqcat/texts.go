@@ -28,7 +28,8 @@ const examples = `  echo hello | zmqcat req -c tcp://127.0.0.1:5555
   zmqcat pull -b ipc:///tmp/in --json >messages && zmqcat push -c ipc:///tmp/out --json <messages
   zmqcat pub -c tcp://127.0.0.1:5556 --binary <picture.png
   zmqcat proxy xsub xpub --front-bind 'tcp://*:5556' --back-bind 'tcp://*:5557'
-  zmqcat keygen alice && zmqcat req -c tcp://127.0.0.1:5555 --curve-cert alice.key_secret --curve-server-cert server.key`
+  zmqcat keygen alice
+  zmqcat req -c tcp://127.0.0.1:5555 --curve-cert alice.key_secret --curve-server-cert server.key`
 
 // uses tells what zmqcat does with a socket, by its type.
 var uses = map[zmq.SocketType]string{

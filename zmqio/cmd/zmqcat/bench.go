@@ -211,11 +211,14 @@ func openEnd(ctx context.Context, s *socket, con *console) (*end, error) {
 	if err := loop.Start(); err != nil {
 		return nil, errors.Join(err, loop.Close())
 	}
-	stream, err := s.stream(ctx, loop, con)
+	e := &end{loop: loop}
+	if err = serveCurve(loop, con, s); err == nil {
+		e.stream, err = s.stream(ctx, loop, con)
+	}
 	if err != nil {
 		return nil, errors.Join(usageError{err}, loop.Close())
 	}
-	return &end{loop, stream}, nil
+	return e, nil
 }
 
 func (e *end) close() error { return errors.Join(e.stream.Close(), e.loop.Close()) }

@@ -94,6 +94,9 @@ func (c *cat) newPrinter(w io.Writer) *printer {
 
 // open makes the transport.
 func (c *cat) open(ctx context.Context) error {
+	if err := serveCurve(c.loop, c.console, &c.cfg.socket); err != nil {
+		return err
+	}
 	t, err := c.cfg.open(ctx, c.loop, c, c.console)
 	if err == nil {
 		c.lookout.watch(t)

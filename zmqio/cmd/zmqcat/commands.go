@@ -194,9 +194,9 @@ func wrapped(text string, column int) string {
 }
 
 // usageTemplate is cobra's own, but for the width, the names and the aliases.
-const usageTemplate = `Usage:{{if .HasAvailableSubCommands}}
-  {{.CommandPath}} COMMAND [flags]{{else}}
-  {{.UseLine}}{{end}}{{range $group := .Groups}}
+const usageTemplate = `Usage:{{if .HasParent}}
+  {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
+  {{.CommandPath}} COMMAND [flags]{{end}}{{range $group := .Groups}}
 
 {{.Title}}{{range $.Commands}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
   {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{if and .HasAvailableSubCommands (not .Groups)}}

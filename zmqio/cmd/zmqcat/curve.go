@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"strings"
 
 	"github.com/spf13/pflag"
 
@@ -20,9 +21,11 @@ type curve struct {
 	cert   zap.Certificate // ours
 	server zmq.CurveKey    // of a client
 	allow  zap.Handler     // of a server
+	domain string          // of a server, to tell it from others of the loop
 }
 
 func (c *curve) flags(fs *pflag.FlagSet, prefix string) {
+	c.domain = strings.TrimSuffix(prefix, "-")
 	fs.StringVar(&c.certFile, prefix+"curve-cert", "", "encrypt with CURVE and our own secret certificate `FILE`, as keygen writes it; "+
 		"a client without it has new keys each time")
 	fs.StringVar(&c.serverFile, prefix+"curve-server-cert", "", "be the CURVE client of the server with the public certificate `FILE`")
@@ -86,9 +89,14 @@ func (c *curve) readKeys() (err error) {
 	return err
 }
 
-// configure sets the keys.
+// configure sets the keys, and for a server the domain.
 func (c *curve) configure(opts zmq.Sockopts) error {
 	switch {
+	case c.allow != nil && c.domain != "":
+		if err := opts.SetZAPDomain(c.domain); err != nil {
+			return err
+		}
+		return c.cert.AsServer(opts)
 	case c.allow != nil:
 		return c.cert.AsServer(opts)
 	case c.server != zmq.CurveKey{}:
@@ -97,13 +105,20 @@ func (c *curve) configure(opts zmq.Sockopts) error {
 	return nil
 }
 
-// serve decides on loop, for a server, who may connect, and says on con who may not.
-func (c *curve) serve(loop *zmqio.EventLoop, con *console) error {
-	if c.allow == nil {
+// serveCurve decides on loop who may connect to the servers among sockets, and says on con
+// who may not.
+func serveCurve(loop *zmqio.EventLoop, con *console, sockets ...*socket) error {
+	domains := make(zap.Domains)
+	for _, s := range sockets {
+		if s.curve.allow != nil {
+			domains[s.curve.domain] = s.curve.allow
+		}
+	}
+	if len(domains) == 0 {
 		return nil
 	}
 	_, err := zap.Serve(loop, func(ctx context.Context, r zap.Request) (zap.Identity, error) {
-		who, err := c.allow(ctx, r)
+		who, err := domains.Authenticate(ctx, r)
 		if errors.Is(err, zap.ErrDenied) {
 			con.say("refused %s with the key %v", r.Peer, r.PublicKey)
 		}

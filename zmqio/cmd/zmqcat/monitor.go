@@ -117,7 +117,11 @@ func runMonitor(ctx context.Context, w *watch, stdout io.Writer, con *console) e
 	m.printer = &printer{w: stdout, before: ignore, tooFast: ignore, resume: ignore}
 	m.printer.failed = func() { m.soon(func() { m.finish(nil) }) } // close returns why
 	m.printer.start()
-	if _, err := w.open(ctx, m.loop, m, con); err != nil {
+	err = serveCurve(m.loop, con, &w.socket)
+	if err == nil {
+		_, err = w.open(ctx, m.loop, m, con)
+	}
+	if err != nil {
 		m.finish(usageError{err})
 	}
 	if w.wait > 0 {

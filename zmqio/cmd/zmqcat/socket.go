@@ -127,9 +127,6 @@ func (s *socket) warn(con *console) {
 // open makes the transport of p, and says on con what it bound.
 func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protocol, con *console) (*zmqio.Transport, error) {
 	s.warn(con)
-	if err := s.curve.serve(loop, con); err != nil {
-		return nil, err
-	}
 	t, _, err := loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return p }, s.typ,
 		zmqio.ConnectionConfig{Bind: []string{}, Configure: s.configure, AllowHostnames: true})
 	if err != nil {
@@ -141,9 +138,6 @@ func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protoc
 // stream opens the stream, and says on con what it bound.
 func (s *socket) stream(ctx context.Context, loop *zmqio.EventLoop, con *console) (*zmqio.Stream, error) {
 	s.warn(con)
-	if err := s.curve.serve(loop, con); err != nil {
-		return nil, err
-	}
 	stream, err := zmqio.Open(ctx, s.typ, zmqio.StreamConfig{
 		Bind: s.bind, Connect: s.connect, Loop: loop, Configure: s.configure, AllowHostnames: true,
 	})

@@ -108,14 +108,13 @@ func TestCurveRefused(t *testing.T) {
 	k := newKeys(t)
 	rep := start(t, "rep", "-b", anyPort, "--curve-cert", k.server+".key_secret", "--curve-allow", k.clients)
 	endpoint := rep.bound()
-	req := start(t, "req", "-c", endpoint, "--curve-server-cert", k.server+".key")
-	plain := start(t, "req", "-c", endpoint)
-	req.give("question\n")
-	plain.give("question\n")
-	rep.stderr.await(t, func(s string) bool { return strings.Contains(s, "zmqcat: refused 127.0.0.1 with the key ") })
-	if rep.stdout.String() != "" {
-		t.Errorf("the server printed %q", rep.stdout)
+	for _, args := range []string{"", "--curve-server-cert " + k.server + ".key"} {
+		got := output(t, append([]string{"monitor", "req", "-c", endpoint, "-n", "1", "-e", "HANDSHAKE_SUCCEEDED|HANDSHAKE_FAILED_PROTOCOL|HANDSHAKE_FAILED_AUTH"}, strings.Fields(args)...)...)
+		if !strings.Contains(got, " HANDSHAKE_FAILED_") {
+			t.Errorf("with %q: %q", args, got)
+		}
 	}
+	rep.stderr.await(t, func(s string) bool { return strings.Contains(s, "zmqcat: refused 127.0.0.1 with the key ") })
 }
 
 func TestCurveErrors(t *testing.T) {

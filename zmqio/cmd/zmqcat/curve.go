@@ -55,13 +55,14 @@ func (c *curve) check(prefix string) error {
 	if err := zmq.Require(zmq.CapabilityCurve); err != nil {
 		return usageError{err}
 	}
-	if err := c.readKeys(); err != nil {
+	if err := c.readKeys(prefix); err != nil {
 		return usageError{err}
 	}
 	return nil
 }
 
-func (c *curve) readKeys() (err error) {
+// readKeys reads the certificate files, and the key on the command line.
+func (c *curve) readKeys(prefix string) (err error) {
 	if c.certFile == "" {
 		c.cert = zap.NewCertificate(nil)
 	} else if c.cert, err = zap.ReadCertificate(c.certFile); err != nil {
@@ -76,7 +77,7 @@ func (c *curve) readKeys() (err error) {
 		c.server = cert.Public
 	case c.serverKey != "":
 		if c.server, err = zmq.ParseCurveKey(c.serverKey); err != nil {
-			return usagef("--curve-server-key: not a key in Z85, which has 40 characters") // and not in any text
+			return usagef("--%scurve-server-key: not a key in Z85, which has 40 characters", prefix) // and not in any text
 		}
 	case c.allowDir != "":
 		var dir *zap.Dir

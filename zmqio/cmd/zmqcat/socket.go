@@ -42,7 +42,7 @@ func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 	array(&s.bind, "bind", "b", "accept connections at `ENDPOINT`; may be repeated")
 	array(&s.connect, "connect", "c", "connect to `ENDPOINT`; may be repeated; TCP takes host names")
 	array(&s.subscribe, "subscribe", "s", "on SUB and XSUB, receive what begins with `TOPIC`; may be "+
-		"repeated; without it everything is received")
+		"repeated; a SUB without it receives everything")
 	array(&s.set, "set", "o", "set a socket option before binding and connecting: `OPTION=VALUE` with "+
 		"libzmq's name, as in SNDHWM=10; may be repeated")
 	s.curve.flags(fs, prefix)
@@ -57,7 +57,7 @@ func (s *socket) check() error {
 		return usagef("--%ssubscribe is for SUB and XSUB, not for %v", s.prefix, s.typ)
 	}
 	for _, text := range s.set {
-		option, err := parseSetting(text)
+		option, err := parseSetting("--"+s.prefix+"set", text)
 		if err != nil {
 			return err
 		}
@@ -66,14 +66,15 @@ func (s *socket) check() error {
 	return s.curve.check(s.prefix)
 }
 
-func parseSetting(text string) (setting, error) {
+// parseSetting reads OPTION=VALUE behind a flag.
+func parseSetting(flag, text string) (setting, error) {
 	name, value, ok := strings.Cut(text, "=")
 	if !ok {
-		return setting{}, usagef("--set %s: not of the form OPTION=VALUE", text)
+		return setting{}, usagef("%s %s: not of the form OPTION=VALUE", flag, text)
 	}
 	option, err := zmq.ParseOption(name)
 	if err != nil {
-		return setting{}, usagef("--set: %w", err)
+		return setting{}, usagef("%s: %w", flag, err)
 	}
 	return setting{option, value}, nil
 }

@@ -153,10 +153,13 @@ func newDemoCommand() *cobra.Command {
 
 // noArguments is the Args of a command that has flags alone.
 func noArguments(_ *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q", args[0])
+	switch {
+	case len(args) == 0:
+		return nil
+	case strings.Contains(args[0], "://"):
+		return usagef("unexpected argument %q; give an endpoint with --connect or --bind", args[0])
 	}
-	return nil
+	return usagef("unexpected argument %q", args[0])
 }
 
 // sentence makes doc, which ends in a full stop, what help has behind the name of a command.

@@ -23,6 +23,7 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"foo", "--bind", "tcp://" + in}, `no socket type is named "foo": unknown name`},
 		{[]string{"push"}, `nowhere to go: give --bind or --connect`},
 		{[]string{"push", "more", "--bind", "tcp://" + in}, `unexpected argument "more"`},
+		{[]string{"push", "tcp://" + in}, `unexpected argument "tcp://127.0.0.1:*"; give an endpoint with --connect or --bind`},
 		{[]string{"push", "--bnd", "tcp://" + in}, `unknown flag: --bnd`},
 		{[]string{"push", "--bind"}, `flag needs an argument: --bind`},
 		{[]string{"push", "-x"}, `unknown shorthand flag: 'x' in -x`},

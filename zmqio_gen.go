@@ -2267,10 +2267,10 @@ var optionTable = []OptionInfo{
 	{Option: MECHANISM, Name: "MECHANISM", Method: "Mechanism", Kind: KindEnum, Type: "Mechanism", enum: &enumMechanism, Get: true, HasDefault: true, Default: "NULL", Served: Version{4, 0, 0}},
 	{Option: PLAIN_SERVER, Name: "PLAIN_SERVER", Method: "PlainServer", Kind: KindBool, Type: "bool", Get: true, Set: true, HasDefault: true, Default: "false", Max: 1, Served: Version{4, 0, 0}},
 	{Option: PLAIN_USERNAME, Name: "PLAIN_USERNAME", Method: "PlainUsername", Kind: KindString, Type: "string", Get: true, Set: true, HasDefault: true, MinLen: 1, MaxLen: 255, Clear: "mechanism", Example: "admin", Served: Version{4, 0, 0}},
-	{Option: PLAIN_PASSWORD, Name: "PLAIN_PASSWORD", Method: "PlainPassword", Kind: KindString, Type: "string", Get: true, Set: true, HasDefault: true, MinLen: 1, MaxLen: 255, Clear: "mechanism", Example: "secret", Served: Version{4, 0, 0}},
+	{Option: PLAIN_PASSWORD, Name: "PLAIN_PASSWORD", Method: "PlainPassword", Kind: KindString, Type: "string", Get: true, Set: true, HasDefault: true, MinLen: 1, MaxLen: 255, Clear: "mechanism", Secret: true, Example: "secret", Served: Version{4, 0, 0}},
 	{Option: CURVE_SERVER, Name: "CURVE_SERVER", Method: "CurveServer", Kind: KindBool, Type: "bool", Get: true, Set: true, HasDefault: true, Default: "false", Max: 1, Served: Version{4, 0, 0}, Needs: []Capability{CapabilityCurve}},
 	{Option: CURVE_PUBLICKEY, Name: "CURVE_PUBLICKEY", Method: "CurvePublicKey", Kind: KindCurveKey, Type: "CurveKey", Get: true, Set: true, HasDefault: true, Served: Version{4, 0, 0}, Needs: []Capability{CapabilityCurve}},
-	{Option: CURVE_SECRETKEY, Name: "CURVE_SECRETKEY", Method: "CurveSecretKey", Kind: KindCurveKey, Type: "CurveKey", Get: true, Set: true, HasDefault: true, Served: Version{4, 0, 0}, Needs: []Capability{CapabilityCurve}},
+	{Option: CURVE_SECRETKEY, Name: "CURVE_SECRETKEY", Method: "CurveSecretKey", Kind: KindCurveKey, Type: "CurveKey", Get: true, Set: true, HasDefault: true, Secret: true, Served: Version{4, 0, 0}, Needs: []Capability{CapabilityCurve}},
 	{Option: CURVE_SERVERKEY, Name: "CURVE_SERVERKEY", Method: "CurveServerKey", Kind: KindCurveKey, Type: "CurveKey", Get: true, Set: true, HasDefault: true, Served: Version{4, 0, 0}, Needs: []Capability{CapabilityCurve}},
 	{Option: PROBE_ROUTER, Name: "PROBE_ROUTER", Method: "ProbeRouter", Kind: KindBool, Type: "bool", Set: true, SetTypes: []SocketType{REQ, REP, DEALER, ROUTER}, HasDefault: true, Default: "false", Max: 2147483647, Served: Version{4, 0, 0}},
 	{Option: REQ_CORRELATE, Name: "REQ_CORRELATE", Method: "ReqCorrelate", Kind: KindBool, Type: "bool", Set: true, SetTypes: []SocketType{REQ}, HasDefault: true, Default: "false", Max: 2147483647, Served: Version{4, 0, 0}},
@@ -2317,10 +2317,10 @@ var optionTable = []OptionInfo{
 	{Option: ROUTER_NOTIFY, Name: "ROUTER_NOTIFY", Method: "RouterNotify", Status: Draft, Kind: KindFlags, Type: "RouterNotify", enum: &enumRouterNotify, Get: true, Set: true, SetTypes: []SocketType{REP, ROUTER}, HasDefault: true, Default: "0", Max: 3, Served: Version{4, 3, 0}, Needs: []Capability{CapabilityDraft}},
 	{Option: XPUB_MANUAL_LAST_VALUE, Name: "XPUB_MANUAL_LAST_VALUE", Method: "XPubManualLastValue", Status: Draft, Kind: KindBool, Type: "bool", Set: true, SetTypes: []SocketType{PUB, XPUB}, HasDefault: true, Default: "false", Max: 2147483647, Served: Version{4, 3, 2}},
 	{Option: SOCKS_USERNAME, Name: "SOCKS_USERNAME", Method: "SOCKSUsername", Status: Draft, Kind: KindString, Type: "string", Get: true, Set: true, HasDefault: true, MaxLen: 255, Clear: "value", Example: "user", Served: Version{4, 3, 2}},
-	{Option: SOCKS_PASSWORD, Name: "SOCKS_PASSWORD", Method: "SOCKSPassword", Status: Draft, Kind: KindString, Type: "string", Get: true, Set: true, HasDefault: true, MaxLen: 255, Clear: "value", Example: "secret", Served: Version{4, 3, 2}},
+	{Option: SOCKS_PASSWORD, Name: "SOCKS_PASSWORD", Method: "SOCKSPassword", Status: Draft, Kind: KindString, Type: "string", Get: true, Set: true, HasDefault: true, MaxLen: 255, Clear: "value", Secret: true, Example: "secret", Served: Version{4, 3, 2}},
 	{Option: IN_BATCH_SIZE, Name: "IN_BATCH_SIZE", Method: "InBatchSize", Status: Draft, Kind: KindInt, Type: "int", Unit: "bytes", Get: true, Set: true, HasDefault: true, Default: "8192", Min: 1, Max: 2147483647, Served: Version{4, 3, 2}, Needs: []Capability{CapabilityDraft}},
 	{Option: OUT_BATCH_SIZE, Name: "OUT_BATCH_SIZE", Method: "OutBatchSize", Status: Draft, Kind: KindInt, Type: "int", Unit: "bytes", Get: true, Set: true, HasDefault: true, Default: "8192", Min: 1, Max: 2147483647, Served: Version{4, 3, 2}, Needs: []Capability{CapabilityDraft}},
-	{Option: WSS_KEY_PEM, Name: "WSS_KEY_PEM", Method: "WSSKeyPEM", Status: Draft, Kind: KindString, Type: "string", Set: true, Clear: "value", Example: "key", Served: Version{4, 3, 3}, Needs: []Capability{CapabilityDraft, CapabilityWSS}},
+	{Option: WSS_KEY_PEM, Name: "WSS_KEY_PEM", Method: "WSSKeyPEM", Status: Draft, Kind: KindString, Type: "string", Set: true, Clear: "value", Secret: true, Example: "key", Served: Version{4, 3, 3}, Needs: []Capability{CapabilityDraft, CapabilityWSS}},
 	{Option: WSS_CERT_PEM, Name: "WSS_CERT_PEM", Method: "WSSCertPEM", Status: Draft, Kind: KindString, Type: "string", Set: true, Clear: "value", Example: "certificate", Served: Version{4, 3, 3}, Needs: []Capability{CapabilityDraft, CapabilityWSS}},
 	{Option: WSS_TRUST_PEM, Name: "WSS_TRUST_PEM", Method: "WSSTrustPEM", Status: Draft, Kind: KindString, Type: "string", Set: true, Clear: "value", Example: "certificate", Served: Version{4, 3, 3}, Needs: []Capability{CapabilityDraft, CapabilityWSS}},
 	{Option: WSS_HOSTNAME, Name: "WSS_HOSTNAME", Method: "WSSHostname", Status: Draft, Kind: KindString, Type: "string", Set: true, Clear: "value", Example: "example.org", Served: Version{4, 3, 3}, Needs: []Capability{CapabilityDraft, CapabilityWSS}},
@@ -2601,7 +2601,9 @@ type OptionInfo struct {
 	Clear string
 	// Unchecked says that libzmq does not look at the length of what it is given.
 	Unchecked bool
-	Example   string // a legal value in text; empty where Min, Max or Kind show one
+	// Secret says that the value is a key or a password, which no log and no page may show.
+	Secret  bool
+	Example string // a legal value in text; empty where Min, Max or Kind show one
 
 	Served Version      // the first release that knows the number
 	Needs  []Capability // without them libzmq does not know the option; see NeedsIn

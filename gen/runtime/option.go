@@ -81,7 +81,9 @@ type OptionInfo struct {
 	Clear string
 	// Unchecked says that libzmq does not look at the length of what it is given.
 	Unchecked bool
-	Example   string // a legal value in text; empty where Min, Max or Kind show one
+	// Secret says that the value is a key or a password, which no log and no page may show.
+	Secret  bool
+	Example string // a legal value in text; empty where Min, Max or Kind show one
 
 	Served Version      // the first release that knows the number
 	Needs  []Capability // without them libzmq does not know the option; see NeedsIn

@@ -64,6 +64,7 @@ func (g *generator) optionInfo(o spec.Option) []jen.Code {
 		number("MaxLen", o.MaxLen),
 		text("Clear", o.Clear),
 		flag("Unchecked", o.Unchecked),
+		flag("Secret", o.Secret),
 		text("Example", o.Example),
 		set("Served", version(o.FirstServed())),
 		unless(o.Needs == nil, "Needs", g.capabilitySlice(o.Needs)),

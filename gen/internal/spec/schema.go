@@ -110,6 +110,7 @@ type Option struct {
 	MaxLen     int64              `yaml:"max_len"`
 	Clear      string             `yaml:"clear"`
 	Unchecked  bool               `yaml:"unchecked"`
+	Secret     bool               `yaml:"secret"`
 	Default    *string            `yaml:"default,empty"`
 	Defaults   map[string]string  `yaml:"defaults"`
 	MinusOne   string             `yaml:"minus_one"`

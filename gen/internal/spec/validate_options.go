@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -118,6 +119,9 @@ func (v validator) checkStatus(o Option) {
 	}
 }
 
+// secretName matches the names of options that hold what nothing may show.
+var secretName = regexp.MustCompile(`SECRET|PASSWORD|PRIVATE|TOKEN|KEY_PEM`)
+
 func (v validator) checkAccess(o Option) {
 	v.access(o.Mark, o.Access)
 	kind := Kinds[o.Kind]
@@ -133,6 +137,9 @@ func (v validator) checkAccess(o Option) {
 		if o.Has(key) && !o.Can("set") {
 			v.add(o.At(key), "%s, but access has no set", key)
 		}
+	}
+	if secretName.MatchString(o.Name) && !o.Secret {
+		v.add(o.pos, "secret: true is missing: %s is one by its name", o.Name)
 	}
 	if o.Can("set") && !o.Has("effect") {
 		v.add(o.pos, "key \"effect\" is missing: access has set")

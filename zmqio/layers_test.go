@@ -23,7 +23,7 @@ var layers = []struct{ name, files string }{
 		resident run shutdown signal spare timer`},
 	{"options", `guard priority_linux priority_other topics`},
 	{"transport", `callback closed curve departure departures ending endpointcheck endpoints inproc io ipc metadata monitor protocol read
-		rep resolve sender sockopts stats totals transport transportresident unroutable`},
+		recentevents rep resolve sender sockopts stats totals transport transportresident unroutable`},
 	{"creating", `connection`},
 	{"stream", `feed liveness mailbox passage proxy stream stream_events stream_peers`},
 	{"policy", `childwatcher pidfd_linux policy safechild`},

@@ -171,6 +171,7 @@ type monitor struct {
 	subscribers []*subscriber
 	enabled     *subscriber // EnableMonitor's, also in subscribers; nil while there is none
 	reports     []report
+	recent      recentEvents
 	stopped     bool // libzmq sends no more to pair: the socket was closed elsewhere
 }
 
@@ -384,8 +385,9 @@ func (m *monitor) heardLocked(msg [][]byte) {
 	m.reportLocked(ev)
 }
 
-// reportLocked makes reports of ev. Caller holds m.of.sockMu.
+// reportLocked keeps ev and makes reports of it. Caller holds m.of.sockMu.
 func (m *monitor) reportLocked(ev zmq.MonitorEvent) {
+	m.recent.add(ev)
 	for _, s := range m.subscribers {
 		if s.mask&ev.Event != 0 {
 			m.reports = append(m.reports, report{s, ev})

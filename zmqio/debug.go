@@ -41,3 +41,39 @@ func (l *EventLoop) SetSlowCallbackDuration(d time.Duration) { l.reactor.SetSlow
 //
 // asyncio: slow_callback_duration
 func (l *EventLoop) SlowCallbackDuration() time.Duration { return l.reactor.SlowCallback() }
+
+// A CallbackReport tells of a callback that took long, or that runs.
+type CallbackReport struct {
+	Name     string // of the function, as package runtime has it
+	Place    string // its file and line
+	Resident string // what it belongs to: a transport, for example; else empty
+	Start    time.Time
+	Duration time.Duration
+}
+
+// SlowCallbacks returns the last callbacks that debug mode has logged as slow, at most 16,
+// oldest first.
+func (l *EventLoop) SlowCallbacks() []CallbackReport {
+	var reports []CallbackReport
+	for _, s := range l.reactor.Slow() {
+		reports = append(reports, CallbackReport{Name: s.Name, Place: s.Place, Resident: s.Resident, Start: s.Start, Duration: s.Took})
+	}
+	return reports
+}
+
+// RunningCallback returns the callback that runs now, if one does, also outside debug mode. It
+// does not wait for the loop. Start is exact for the first callback of an iteration. The loop
+// reads no clock between callbacks, so any other may have begun before Start, which is when
+// RunningCallback first saw it, or the watchdog, which looks once a second.
+func (l *EventLoop) RunningCallback() (report CallbackReport, running bool) {
+	from, seen := l.reactor.Current()
+	if from == nil {
+		return CallbackReport{}, false
+	}
+	report.Start, report.Duration = seen, time.Since(seen)
+	report.Name, report.Place = from.Place()
+	if r := from.Resident(); r != nil {
+		report.Resident = r.String()
+	}
+	return report, true
+}

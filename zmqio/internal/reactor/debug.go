@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"reflect"
 	"runtime"
+	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -18,6 +20,21 @@ const DefaultSlowCallback = 100 * time.Millisecond
 type debugMode struct {
 	on   atomic.Bool
 	slow atomic.Int64 // a time.Duration
+
+	mu     sync.Mutex // under which no other is taken
+	recent []Slow
+}
+
+// keptSlow is how many slow callbacks are kept.
+const keptSlow = 16
+
+// A Slow is a callback that took longer than SetSlowCallback says. It keeps the names of
+// what it tells of, and nothing else of it.
+type Slow struct {
+	Name, Place string // as Origin.Place has them
+	Resident    string // empty for a callback that belongs to no resident
+	Start       time.Time
+	Took        time.Duration
 }
 
 // SetDebug turns debug mode on or off: the logger gets a warning of callbacks that take
@@ -45,8 +62,26 @@ func (l *Loop) SetSlowCallback(d time.Duration) { l.debug.slow.Store(int64(d)) }
 // SlowCallback returns what SetSlowCallback has set.
 func (l *Loop) SlowCallback() time.Duration { return time.Duration(l.debug.slow.Load()) }
 
-// logIfSlow tells the logger of a callback that took longer than SetSlowCallback says.
-func (l *Loop) logIfSlow(h *Handle, took time.Duration) {
+// Slow returns the last callbacks that debug mode has logged, at most 16, oldest first.
+func (l *Loop) Slow() []Slow {
+	l.debug.mu.Lock()
+	defer l.debug.mu.Unlock()
+	return slices.Clone(l.debug.recent)
+}
+
+// keep notes a slow callback.
+func (d *debugMode) keep(s Slow) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.recent) == keptSlow {
+		d.recent = slices.Delete(d.recent, 0, 1)
+	}
+	d.recent = append(d.recent, s)
+}
+
+// noteIfSlow keeps a callback that took longer than SetSlowCallback says, and tells the
+// logger.
+func (l *Loop) noteIfSlow(h *Handle, start time.Time, took time.Duration) {
 	if took < l.SlowCallback() {
 		return
 	}
@@ -55,7 +90,14 @@ func (l *Loop) logIfSlow(h *Handle, took time.Duration) {
 			l.cfg.Panicked("logger panicked", nil, v)
 		}
 	}()
-	l.Logger().Warn("zmqio: slow callback", h.from().attrs(took)...)
+	from := h.from()
+	s := Slow{Start: start, Took: took}
+	s.Name, s.Place = from.Place()
+	if r := from.Resident(); r != nil {
+		s.Resident = r.String()
+	}
+	l.debug.keep(s)
+	l.Logger().Warn("zmqio: slow callback", from.attrs(took)...)
 }
 
 // from returns where h comes from, which has begun to run and has not been dropped.
@@ -111,6 +153,14 @@ func (l *Loop) Origin(fn any) *Origin {
 
 // NewOrigin returns the origin of a callback that comes from s, made at created.
 func NewOrigin(s Source, created *Trace) *Origin { return &Origin{source: s, trace: created} }
+
+// Resident returns the resident that the callback belongs to, or nil.
+func (o *Origin) Resident() Resident {
+	if o == nil || o.residence == nil {
+		return nil
+	}
+	return o.residence.resident
+}
 
 // Created returns the text of the Origin's trace; nil without one.
 func (o *Origin) Created() []byte {

@@ -59,12 +59,7 @@ func (h *Handle) Describe() (s string) {
 func (h *Handle) Origin() *Origin { return h.origin }
 
 // Resident returns the resident that the callback belongs to, or nil.
-func (h *Handle) Resident() Resident {
-	if h.origin == nil || h.origin.residence == nil {
-		return nil
-	}
-	return h.origin.residence.resident
-}
+func (h *Handle) Resident() Resident { return h.origin.Resident() }
 
 // isQuiet reports whether h is a resident's task.
 func (h *Handle) isQuiet() bool {

@@ -176,7 +176,7 @@ func (l *Loop) call(h *Handle) {
 	l.called++
 	if l.Debug() {
 		start := time.Now()
-		defer func() { l.logIfSlow(h, time.Since(start)) }()
+		defer func() { l.noteIfSlow(h, start, time.Since(start)) }()
 	}
 	defer l.end(h)
 	fn()

@@ -147,25 +147,48 @@ func (l *Loop) inspect() {
 // long it has been seen to. Caller holds l.mu.
 func (l *Loop) stuckLocked(now time.Duration) (from *Origin, took time.Duration) {
 	g := &l.guard
-	var h *Handle
-	for i := len(l.batch) - 1; i >= 0 && h == nil; i-- { // the last that has begun
-		if l.batch[i].isRunning() {
-			h = l.batch[i]
-		}
-	}
-	if h == nil {
-		g.suspect = nil
+	if !l.suspectLocked(now) {
 		return nil, 0 // the next batch is watched again
 	}
 	l.guardLocked(g.stuckInterval())
-	if h != g.suspect || g.batches != g.inBatch {
-		g.suspect, g.inBatch, g.seen, g.suspectTold = h, g.batches, now, false
-	}
 	if g.suspectTold || now-g.seen < g.stuck {
 		return nil, 0
 	}
 	g.suspectTold = true
-	return h.from(), now - g.seen
+	return g.suspect.from(), now - g.seen
+}
+
+// suspectLocked makes the callback that runs the suspect, and reports whether there is one.
+// Caller holds l.mu.
+func (l *Loop) suspectLocked(now time.Duration) bool {
+	g := &l.guard
+	i := len(l.batch) - 1
+	for i >= 0 && !l.batch[i].isRunning() { // to the last that has begun
+		i--
+	}
+	if i < 0 {
+		g.suspect = nil
+		return false
+	}
+	if h := l.batch[i]; h != g.suspect || g.batches != g.inBatch {
+		g.suspect, g.inBatch, g.seen, g.suspectTold = h, g.batches, now, false
+		if i == 0 {
+			g.seen = l.began
+		}
+	}
+	return true
+}
+
+// Current returns the callback that runs, and since when: the first of an iteration since that
+// began, any other since it was first seen, by an earlier call of Current or by the watchdog,
+// which looks once a second. It is nil while none runs.
+func (l *Loop) Current() (from *Origin, seen time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.running.Load() || !l.suspectLocked(l.Time()) {
+		return nil, time.Time{}
+	}
+	return l.guard.suspect.from(), l.start.Add(l.guard.seen)
 }
 
 // unrunLocked reports whether the loop has had something to do for too long, and for how

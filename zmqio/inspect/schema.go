@@ -1,0 +1,220 @@
+package inspect
+
+import "time"
+
+// A Snapshot is what lives on the loops of the process, at one moment. Its JSON has the names
+// in the tags, which stay what they are; later releases may add others. Durations are in
+// seconds, and sizes in bytes of payload, as the names say.
+//
+// Texts come from endpoints, routing ids and programs. They are cut where they are longer than
+// 256 bytes, what does not print is escaped, and credentials are replaced by "…".
+type Snapshot struct {
+	Time    time.Time `json:"time"`
+	Process Process   `json:"process"`
+	// Loops are those that are open, oldest first.
+	Loops        []Loop `json:"loops"`
+	LoopsOmitted int    `json:"loops_omitted"` // beyond Query.Limit
+	// HistorySecondsAgo are the times of the numbers in each History, oldest first. Where a
+	// History has fewer, its numbers belong to the last of these. Absent unless Query.History
+	// is set.
+	HistorySecondsAgo []float64 `json:"history_seconds_ago,omitempty"`
+}
+
+// A Process is what the loops have in common.
+type Process struct {
+	Program       string  `json:"program"` // the base name of the executable
+	PID           int     `json:"pid"`
+	UptimeSeconds float64 `json:"uptime_seconds"` // since package inspect was initialized
+	GoVersion     string  `json:"go_version"`
+	LibzmqVersion string  `json:"libzmq_version"`
+	GOMAXPROCS    int     `json:"gomaxprocs"`
+	Goroutines    int     `json:"goroutines"`
+	HeapBytes     uint64  `json:"heap_bytes"` // live objects, and dead ones that are not freed yet
+}
+
+// The states of a Loop.
+const (
+	LoopRunning = "running" // a goroutine runs it
+	LoopStuck   = "stuck"   // the callback in RunningCallback has been seen to run for a second
+	LoopStopped = "stopped" // no goroutine runs it
+	LoopClosed  = "closed"  // Close was called
+)
+
+// A Loop is a zmqio.EventLoop.
+type Loop struct {
+	ID    uint64 `json:"id"`   // among all loops that a Snapshot has shown
+	Name  string `json:"name"` // LoopConfig.Name
+	State string `json:"state"`
+	Debug bool   `json:"debug"` // debug mode is on
+
+	// The figures of zmqio.LoopStats.
+	Iterations     uint64  `json:"iterations"`
+	Callbacks      uint64  `json:"callbacks"`
+	BusySeconds    float64 `json:"busy_seconds"`
+	LongestSeconds float64 `json:"longest_seconds"`
+	Slow           uint64  `json:"slow"`
+	Exceptions     uint64  `json:"exceptions"`
+	CurrentSeconds float64 `json:"current_seconds"`
+	Ready          int     `json:"ready"`
+	Timers         int     `json:"timers"`
+	Descriptors    int     `json:"descriptors"`
+
+	// RunningCallback is what the loop is doing, absent while it does nothing.
+	RunningCallback *Callback `json:"running_callback,omitempty"`
+	// SlowCallbacks are the last 16 that debug mode found slow, oldest first.
+	SlowCallbacks []Callback `json:"slow_callbacks"`
+
+	Transports        []Transport `json:"transports"`         // oldest first
+	TransportsOmitted int         `json:"transports_omitted"` // beyond Query.Limit, or not matching
+	// Residents are what else lives on the loop, oldest first: transports of package netio,
+	// servers and child processes, for example.
+	Residents        []Resident `json:"residents"`
+	ResidentsOmitted int        `json:"residents_omitted"`
+
+	Rates   *LoopRates `json:"rates,omitempty"` // absent at first
+	History *History   `json:"history,omitempty"`
+}
+
+// LoopRates are means over the time between two samples.
+type LoopRates struct {
+	IterationsPerSecond float64 `json:"iterations_per_second"`
+	CallbacksPerSecond  float64 `json:"callbacks_per_second"`
+	BusyRatio           float64 `json:"busy_ratio"` // 1 is all of the time
+}
+
+// A Callback is a function that a loop calls.
+type Callback struct {
+	Name     string    `json:"name"`     // as package runtime has it
+	Place    string    `json:"place"`    // file and line
+	Resident string    `json:"resident"` // what it belongs to, or empty
+	Start    time.Time `json:"start"`    // of one that runs: when it was first seen to
+	Seconds  float64   `json:"seconds"`
+}
+
+// The states of a Transport.
+const (
+	TransportOpen    = "open"
+	TransportClosing = "closing" // Close or Abort was called, and messages may be left to send
+)
+
+// A Transport is a zmqio.Transport. Its counters begin with the transport, and are explained
+// at zmqio.Stats.
+type Transport struct {
+	ID       uint64 `json:"id"`   // among all transports that a Snapshot has shown
+	Name     string `json:"name"` // ConnectionConfig.Name
+	Type     string `json:"type"`
+	State    string `json:"state"`
+	Reading  bool   `json:"reading"`  // messages are delivered as they come
+	Protocol string `json:"protocol"` // the Go type
+
+	Bound            []string `json:"bound"`
+	BoundOmitted     int      `json:"bound_omitted"` // beyond 32
+	Connected        []string `json:"connected"`
+	ConnectedOmitted int      `json:"connected_omitted"`
+
+	Received     Traffic    `json:"received"`
+	Sent         Traffic    `json:"sent"`
+	LastReceived *time.Time `json:"last_received,omitempty"` // absent before the first message
+
+	Buffer Buffer  `json:"buffer"`
+	Unread Traffic `json:"unread"` // now, on a Stream
+	Drops  Drops   `json:"drops"`
+
+	// Connections is what a monitor has told; absent, which is unknown, without one.
+	Connections *Connections `json:"connections,omitempty"`
+
+	// What follows must be asked of the socket. SocketBusy says that it did not answer in
+	// time, because another goroutine is in a call of libzmq; then these fields are of an
+	// earlier Snapshot, or absent.
+	SocketBusy           bool     `json:"socket_busy"`
+	Mechanism            string   `json:"mechanism,omitempty"`
+	Options              []Option `json:"options,omitempty"` // at most 10 seconds old
+	Subscriptions        []string `json:"subscriptions,omitempty"`
+	SubscriptionsOmitted int      `json:"subscriptions_omitted"` // beyond 32
+	// Events are the last 16 that the monitor has told, oldest first. Monitored says
+	// whether there is a monitor.
+	Monitored bool    `json:"monitored"`
+	Events    []Event `json:"events,omitempty"`
+
+	Rates   *Rates   `json:"rates,omitempty"` // absent at first
+	History *History `json:"history,omitempty"`
+}
+
+// Traffic counts messages, and bytes of payload.
+type Traffic struct {
+	Messages uint64 `json:"messages"`
+	Bytes    uint64 `json:"bytes"`
+}
+
+// A Buffer is the write buffer of a Transport.
+type Buffer struct {
+	Traffic
+	HighBytes     int     `json:"high_bytes"` // the marks
+	LowBytes      int     `json:"low_bytes"`
+	Paused        bool    `json:"paused"` // the protocol is, now
+	Pauses        uint64  `json:"pauses"`
+	PausedSeconds float64 `json:"paused_seconds"` // in all
+	Waiting       int     `json:"waiting"`        // writes that wait for room now
+	Waits         uint64  `json:"waits"`          // and all that had to
+	Refused       uint64  `json:"refused"`        // writes that got ErrBufferFull
+}
+
+// Drops counts what a Transport has dropped.
+type Drops struct {
+	Unroutable Traffic `json:"unroutable"` // no such peer
+	Unsent     Traffic `json:"unsent"`     // buffered at the end
+	Unread     Traffic `json:"unread"`     // received, and not read before the end
+	Events     uint64  `json:"events"`     // a reader of events was too slow
+}
+
+// Connections counts what a monitor has told.
+type Connections struct {
+	Open              *int              `json:"open,omitempty"` // now; absent where that is unknown
+	Connects          uint64            `json:"connects"`
+	Accepts           uint64            `json:"accepts"`
+	Disconnects       uint64            `json:"disconnects"`
+	Retries           uint64            `json:"retries"`
+	AcceptFailures    uint64            `json:"accept_failures"`
+	Handshakes        uint64            `json:"handshakes"`
+	HandshakeFailures map[string]uint64 `json:"handshake_failures,omitempty"` // by reason; without those that are 0
+}
+
+// An Option is a socket option that can be set, and that differs from what a new socket of the
+// type has. Keys and passwords are left out: see zmq.OptionInfo.Secret.
+type Option struct {
+	Name    string `json:"name"` // libzmq's, without ZMQ_
+	Value   string `json:"value"`
+	Default string `json:"default"`
+}
+
+// An Event is what a monitor has told.
+type Event struct {
+	Time     time.Time `json:"time"`
+	Event    string    `json:"event"` // libzmq's name, without ZMQ_EVENT_
+	Endpoint string    `json:"endpoint"`
+	Detail   string    `json:"detail"` // an error or a time, where there is one
+}
+
+// Rates are means over the time between two samples.
+type Rates struct {
+	ReceivedMessagesPerSecond float64 `json:"received_messages_per_second"`
+	ReceivedBytesPerSecond    float64 `json:"received_bytes_per_second"`
+	SentMessagesPerSecond     float64 `json:"sent_messages_per_second"`
+	SentBytesPerSecond        float64 `json:"sent_bytes_per_second"`
+}
+
+// A History has the rates of the last minutes, oldest first, as far as there were requests. What has
+// been zero throughout is absent. A Transport has the first two, and a Loop the third.
+type History struct {
+	ReceivedMessagesPerSecond []float32 `json:"received_messages_per_second,omitempty"`
+	SentMessagesPerSecond     []float32 `json:"sent_messages_per_second,omitempty"`
+	BusyRatio                 []float32 `json:"busy_ratio,omitempty"`
+}
+
+// A Resident is a zmqio.Resident that is no Transport.
+type Resident struct {
+	Text             string `json:"text"` // what its String returns
+	Busy             bool   `json:"busy"` // it did not answer in time; then the text is its type
+	UndeliveredItems int    `json:"undelivered_items"`
+	UndeliveredBytes int    `json:"undelivered_bytes"`
+}

@@ -1,13 +1,13 @@
 #!/bin/sh
 # Installs what the system lacks: pkg-config and libzmq's headers, always; with
-# "peers" also the peers of tests/interop, and with "net" the ip command,
-# both on Debian-like systems only, where these packages are known to exist; with
-# "asan" what the C compiler links for AddressSanitizer.
+# "peers" also the peers of tests/interop, with "browser" the Chromium of tests/browser,
+# and with "net" the ip command, these three on Debian-like systems only, where the packages
+# are known to exist; with "asan" what the C compiler links for AddressSanitizer.
 #
-# Usage: deps.sh [peers] [net] [asan]
+# Usage: deps.sh [peers] [browser] [net] [asan]
 #
 # It installs nothing that is there already, says what it installs, and uses
-# sudo only when it is needed and there. Without peers and net the tests that
+# sudo only when it is needed and there. Without peers, browser and net the tests that
 # need them are skipped, so failing to install those is a note and not an error.
 # Without asan there is nothing to run, so that is an error.
 set -u
@@ -140,10 +140,11 @@ want() {
 	install "$2" || echo "deps: no $1; the tests that need it are skipped" >&2
 }
 
-peers='' net='' asan=''
+peers='' browser='' net='' asan=''
 for arg; do
 	case $arg in
 	peers) peers=yes ;;
+	browser) browser=yes ;;
 	net) net=yes ;;
 	asan) asan=yes ;;
 	*) die "unknown argument $arg" ;;
@@ -161,6 +162,9 @@ if [ -n "$peers" ]; then
 	python_imports aiozmq || want aiozmq python3-aiozmq
 	have openssl || want openssl openssl
 	have socat || want socat socat
+fi
+if [ -n "$browser" ]; then
+	have chromium || have chromium-browser || have google-chrome || want chromium chromium
 fi
 if [ -n "$net" ]; then
 	(PATH=$PATH:/usr/sbin:/sbin && have ip) || want "the ip command" iproute2

@@ -18,13 +18,16 @@ TIME   ?= 1
 OUT    ?= bench.out
 PIN    ?=
 
+# Where `make bundle` puts its directory, which must be empty or not there.
+BUNDLE ?= bin/bundle
+
 # What `make bench-compare` compares with, which micro-benchmarks, and how often.
 REF   ?= main
 BENCH ?= .
 COUNT ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-spec race test-asan test-fault bench bench-compare generate man fmt ci fresh format tidy lint
+.PHONY: help run bundle test test-spec race test-asan test-fault bench bench-compare generate man fmt ci fresh format tidy lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +35,11 @@ help: ## list the targets
 run: ## install libzmq's headers if missing, then echo this README through zmqcat
 	@$(DEPS)
 	$(GO) run ./zmqio/cmd/zmqcat demo README.md
+
+bundle: ## make a directory of zmqcat and its shared libraries that runs in an empty root: BUNDLE=dir
+	@$(DEPS)
+	$(GO) build -o bin/zmqcat ./zmqio/cmd/zmqcat
+	@./tests/tools/bundle.sh '$(BUNDLE)' bin/zmqcat
 
 test: ## install what is missing, then run all tests
 	@$(DEPS) peers browser

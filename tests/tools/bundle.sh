@@ -1,0 +1,51 @@
+#!/bin/sh
+# Makes a directory of a program and of the shared libraries that the loader maps for
+# it. The program then runs with the directory as its root: in a container image that
+# has nothing else, or under chroot.
+#
+# Usage: bundle.sh DIR PROGRAM
+#
+# DIR has the program at its top and the libraries in libc's own directory, where the
+# loader looks without a cache; the loader keeps its place, which the program names.
+# etc/hosts resolves localhost. Container runtimes put a file of their own over it,
+# and add etc/resolv.conf for the names of other hosts.
+set -eu
+
+die() {
+	echo "bundle: $*" >&2
+	exit 1
+}
+
+[ $# = 2 ] || die "usage: bundle.sh DIR PROGRAM"
+dir=$1 program=$2
+if [ -d "$dir" ] && [ -n "$(ls -A "$dir")" ]; then
+	die "$dir is not empty"
+fi
+
+# A line of ldd is "name => path (address)", "path (address)" for the loader,
+# "name (address)" for what the kernel provides, or "name => not found".
+libraries=$(ldd "$program") || die "ldd cannot read $program; a static program needs no bundle"
+case $libraries in *"not found"*) die "a library is missing:
+$libraries" ;; esac
+
+loader=$(echo "$libraries" | awk '$1 ~ "^/" { print $1 }')
+libc=$(echo "$libraries" | awk '$1 ~ "^libc[.]" { print $3 }')
+[ -n "$loader" ] && [ -n "$libc" ] || die "ldd names no loader or no libc for $program:
+$libraries"
+
+# put SOURCE PATH copies a file to PATH in the directory, without symbolic links.
+put() {
+	mkdir -p "$dir$(dirname "$2")"
+	cp -L "$1" "$dir$2"
+	chmod 755 "$dir$2"
+}
+
+put "$program" "/$(basename "$program")"
+put "$loader" "$loader"
+echo "$libraries" | awk '$2 == "=>" { print $1, $3 }' | while read -r name path; do
+	put "$path" "$(dirname "$libc")/$name"
+done
+
+mkdir -p "$dir/etc"
+printf '127.0.0.1 localhost\n::1 localhost\n' >"$dir/etc/hosts"
+du -sh "$dir"

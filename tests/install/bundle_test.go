@@ -11,11 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
-
-	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
-
-var must = zmqiotest.Must
 
 // The Dockerfile's image has what zmqcat needs and nothing else, and zmqcat talks to a
 // peer outside.

@@ -3,20 +3,15 @@
 package install
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 )
-
-// repository is the top of the repository, which is the context of docker build.
-const repository = "../.."
 
 // A stage is what the lines after a FROM make. A stage that begins with an image has
 // this machine's files below its own, through an overlay, because images cannot be
@@ -29,7 +24,7 @@ type stage struct {
 	entrypoint []string
 }
 
-// carryOut does what docker build does with the Dockerfile, and returns the last stage.
+// carryOut does what docker build does with the Dockerfile in the repository, and returns the last stage.
 // An instruction that it does not know fails the test.
 func carryOut(t *testing.T, dockerfile string) *stage {
 	t.Helper()
@@ -118,28 +113,4 @@ func (s *stage) command(args ...string) *exec.Cmd {
 	cmd.Env = []string{}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Chroot: s.files, Credential: s.user}
 	return cmd
-}
-
-// output runs the command and returns what it writes to standard output. If it fails,
-// so does the test, with what it wrote to standard error.
-func output(t *testing.T, cmd *exec.Cmd) string {
-	t.Helper()
-	var stdout, stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%s: %v\n%s%s", strconv.Quote(cmd.String()), err, stdout.Bytes(), stderr.Bytes())
-	}
-	return stdout.String()
-}
-
-// needsNamespaces skips a test that this process may not run: chroot and mounts are
-// for root, and a container often has no mounts even for root.
-func needsNamespaces(t *testing.T) {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("only root may change its root directory")
-	}
-	if out, err := exec.Command("unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", "/mnt").CombinedOutput(); err != nil {
-		t.Skipf("mounts are not to be had here: %v: %s", err, out)
-	}
 }

@@ -5,6 +5,9 @@
 # are known to exist; with "asan" what the C compiler links for AddressSanitizer.
 #
 # Usage: deps.sh [peers] [browser] [net] [asan]
+#        deps.sh names MANAGER PACKAGE...
+#
+# The second form prints what a package manager calls libzmq, pkg-config or asan.
 #
 # It installs nothing that is there already, says what it installs, and uses
 # sudo only when it is needed and there. Without peers, browser and net the tests that
@@ -139,6 +142,13 @@ want() {
 	echo "deps: $1 is missing; installing $2 with $PM"
 	install "$2" || echo "deps: no $1; the tests that need it are skipped" >&2
 }
+
+if [ "${1-}" = names ]; then
+	PM=$2
+	shift 2
+	names "$@"
+	exit
+fi
 
 peers='' browser='' net='' asan=''
 for arg; do

@@ -27,7 +27,7 @@ BENCH ?= .
 COUNT ?= 6
 
 .DEFAULT_GOAL := help
-.PHONY: help run bundle test test-spec race test-asan test-fault bench bench-compare generate man fmt ci fresh format tidy lint
+.PHONY: help run bundle static test test-spec race test-asan test-fault bench bench-compare generate man fmt ci fresh format tidy vuln lint
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-13s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,11 @@ bundle: ## make a directory of zmqcat and its shared libraries that runs in an e
 	@$(DEPS)
 	$(GO) build -o bin/zmqcat ./zmqio/cmd/zmqcat
 	@./tests/tools/bundle.sh '$(BUNDLE)' bin/zmqcat
+
+# libzmq.a alone is not enough: zmqio/cmd/zmqcat/README.md says what else it takes.
+static: ## build a static bin/zmqcat-static, where libzmq.a and all that it needs are there
+	CGO_LDFLAGS="$$(pkg-config --static --libs libzmq)" $(GO) build -tags netgo,osusergo \
+		-ldflags '-linkmode external -extldflags -static' -o bin/zmqcat-static ./zmqio/cmd/zmqcat
 
 test: ## install what is missing, then run all tests
 	@$(DEPS) peers browser
@@ -92,7 +97,7 @@ fmt: ## format all Go code
 	$(TOOL) gofumpt -w .
 
 # With the tag zmqio_poll the loop waits with poll(2), as it does where there is no epoll.
-ci: fresh format tidy lint ## everything that must hold before a change goes in
+ci: fresh format tidy lint vuln ## everything that must hold before a change goes in
 	$(GO) test -count=1 -timeout 5m ./...
 	$(GO) test -count=1 -timeout 5m -tags zmqio_poll ./zmqio/... ./tests/conformance
 	$(GO) test -count=1 -timeout 8m -race ./...
@@ -135,3 +140,6 @@ lint:
 	$(GO) -C zmqio/examples vet ./...
 	$(GO) -C zmqio/examples tool -modfile=../../tests/tools/go.mod staticcheck ./...
 	$(GO) -C tests/tools build tool
+
+vuln: ## look for known vulnerabilities in what zmqio calls, where https://vuln.go.dev is reached
+	@./tests/tools/vulncheck.sh $(TOOL) govulncheck ./...

@@ -1,4 +1,7 @@
 // Package install tests the ways in which zmqio comes onto a machine: the directory of
-// zmqcat with its shared libraries, the Dockerfile, go install and go get of a tagged
-// version, and what a build without libzmq's headers says.
+// zmqcat with its shared libraries, the Dockerfile, a static zmqcat, go install and go get
+// of a tagged version, and what a build without libzmq's headers says.
+//
+// The tests start other programs and run nothing of zmqio themselves, so they are left
+// out under the race detector.
 package install

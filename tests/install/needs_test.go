@@ -1,3 +1,5 @@
+//go:build !race
+
 package install
 
 import (
@@ -116,15 +118,29 @@ func TestNeedsMessages(t *testing.T) {
 		mount string // a shell command that runs before the build in a mount namespace
 		want  string
 	}{
-		{"libzmq.pc", []string{"PKG_CONFIG_LIBDIR=" + empty, "PKG_CONFIG_PATH="}, "",
-			"Package 'libzmq', required by '" + requirer(t) + "', not found"},
-		{"cgo", []string{"CGO_ENABLED=0"}, "",
-			"undefined: zmqio_needs_cgo__install_a_C_compiler_and_libzmq"},
-		{"another system", []string{"GOARCH=" + otherArch(), "CGO_ENABLED="}, "",
-			"undefined: zmqio_needs_cgo__install_a_C_compiler_and_libzmq"},
+		{
+			"libzmq.pc",
+			[]string{"PKG_CONFIG_LIBDIR=" + empty, "PKG_CONFIG_PATH="},
+			"",
+			"Package 'libzmq', required by '" + requirer(t) + "', not found",
+		},
+		{
+			"cgo",
+			[]string{"CGO_ENABLED=0"},
+			"",
+			"undefined: zmqio_needs_cgo__install_a_C_compiler_and_libzmq",
+		},
+		{
+			"another system",
+			[]string{"GOARCH=" + otherArch(), "CGO_ENABLED="},
+			"",
+			"undefined: zmqio_needs_cgo__install_a_C_compiler_and_libzmq",
+		},
 		{"zmq.h", nil, `hide /usr/include zmq.h`, errorLine(t)},
-		{"pkg-config", nil, `hide /usr/bin pkg-config`,
-			"Debian, Ubuntu:  apt-get install " + packageNames(t, "Debian", "libzmq", "pkg-config")},
+		{
+			"pkg-config", nil, `hide /usr/bin pkg-config`,
+			"Debian, Ubuntu:  apt-get install " + packageNames(t, "Debian", "libzmq", "pkg-config"),
+		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := buildNeeds(t, c.env, c.mount)

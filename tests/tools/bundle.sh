@@ -9,6 +9,9 @@
 # loader looks without a cache; the loader keeps its place, which the program names.
 # etc/hosts resolves localhost. Container runtimes put a file of their own over it,
 # and add etc/resolv.conf for the names of other hosts.
+#
+# LDD is the command that lists the libraries, for a program of another processor than
+# this machine's: LDD='qemu-aarch64-static /lib/ld-linux-aarch64.so.1 --list'.
 set -eu
 
 die() {
@@ -24,13 +27,15 @@ fi
 
 # A line of ldd is "name => path (address)", "path (address)" for the loader,
 # "name (address)" for what the kernel provides, or "name => not found".
-libraries=$(ldd "$program") || die "ldd cannot read $program; a static program needs no bundle"
+# Word splitting is meant.
+# shellcheck disable=SC2086
+libraries=$(${LDD:-ldd} "$program") || die "${LDD:-ldd} cannot read $program; a static program needs no bundle"
 case $libraries in *"not found"*) die "a library is missing:
 $libraries" ;; esac
 
 loader=$(echo "$libraries" | awk '$1 ~ "^/" { print $1 }')
 libc=$(echo "$libraries" | awk '$1 ~ "^libc[.]" { print $3 }')
-[ -n "$loader" ] && [ -n "$libc" ] || die "ldd names no loader or no libc for $program:
+[ -n "$loader" ] && [ -n "$libc" ] || die "${LDD:-ldd} names no loader or no libc for $program:
 $libraries"
 
 # put SOURCE PATH copies a file to PATH in the directory, without symbolic links.

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Runs govulncheck. Where its database is not reached it says so, and succeeds.
+#
+# Usage: vulncheck.sh GOVULNCHECK [ARGUMENT]...
+set -u
+
+report=$("$@" 2>&1)
+status=$?
+echo "$report"
+case $status:$report in
+1:*"fetching vulnerabilities: Get "*)
+	echo "vulncheck: the database is not reached; nothing was checked"
+	exit 0
+	;;
+esac
+exit $status

@@ -186,3 +186,18 @@ func buildNeeds(t *testing.T, env []string, mount string) (string, error) {
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
+
+// zmqcat's README lists the same packages.
+func TestNeedsInReadme(t *testing.T) {
+	text, err := os.ReadFile(repository + "/zmqio/cmd/zmqcat/README.md")
+	must(t, err)
+	var systems []string
+	for _, m := range regexp.MustCompile("(?m)^\\| (\\w+)[, \\w]* \\| `(\\S+) (.*)` \\|$").FindAllStringSubmatch(string(text), -1) {
+		system, manager, rest := m[1], m[2], m[3]
+		systems = append(systems, system)
+		if want := packageNames(t, system, "libzmq", "pkg-config"); manager != managers[system] || !strings.HasSuffix(rest, " "+want) {
+			t.Errorf("%s: %s %s, want %s ... %s", system, manager, rest, managers[system], want)
+		}
+	}
+	wantAll(t, systems)
+}

@@ -7,7 +7,7 @@
 # Usage: deps.sh [peers] [browser] [net] [asan]
 #        deps.sh names MANAGER PACKAGE...
 #
-# The second form prints what a package manager calls libzmq, pkg-config or asan.
+# The second form prints what a package manager calls libzmq, pkg-config, cc or asan.
 #
 # It installs nothing that is there already, says what it installs, and uses
 # sudo only when it is needed and there. Without peers, browser and net the tests that
@@ -38,6 +38,10 @@ manager() {
 names() {
 	for logical; do
 		case $PM:$logical in
+		apt-get:cc) echo gcc libc6-dev ;;
+		apk:cc) echo gcc musl-dev ;;
+		brew:cc) ;; # xcode-select --install
+		*:cc) echo gcc ;;
 		apt-get:libzmq) echo libzmq3-dev ;;
 		apt-get:pkg-config) echo pkg-config ;;
 		apk:libzmq) echo zeromq-dev ;;
@@ -163,9 +167,10 @@ done
 
 have go || die "Go is missing; see https://go.dev/doc/install"
 cc=$(go env CC)
-have "${cc%% *}" || die "the C compiler $cc is missing; cgo needs one"
-
 PM=$(manager)
+# Word splitting is meant.
+# shellcheck disable=SC2046
+have "${cc%% *}" || die "the C compiler $cc is missing, and cgo needs one:" $(names cc)
 need_libzmq
 if [ -n "$peers" ]; then
 	python_imports zmq || want pyzmq python3-zmq

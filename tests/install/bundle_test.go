@@ -16,6 +16,7 @@ import (
 // The Dockerfile's image has what zmqcat needs and nothing else, and zmqcat talks to a
 // peer outside.
 func TestImage(t *testing.T) {
+	t.Parallel()
 	needsNamespaces(t)
 	image := carryOut(t, filepath.Join(repository, "zmqio/cmd/zmqcat/Dockerfile"))
 	t.Run("Demo", func(t *testing.T) {

@@ -64,6 +64,7 @@ func (u *user) run(t *testing.T, name string, args ...string) string {
 // From the first tag on go install installs zmqcat, and go get adds zmqio to a module
 // whose program is README's. Until then a tag is made here.
 func TestModule(t *testing.T) {
+	t.Parallel()
 	u := newUser(t)
 	t.Run("Install", func(t *testing.T) {
 		u.run(t, "go", "install", module+"/zmqio/cmd/zmqcat@latest")

@@ -15,6 +15,7 @@ import (
 // make vuln fails where zmqio calls what the database lists, passes where it does not,
 // and says that nothing was checked where there is no database to be reached.
 func TestVulncheck(t *testing.T) {
+	t.Parallel()
 	tool := filepath.Join(t.TempDir(), "govulncheck")
 	build := exec.Command("go", "build", "-o", tool, "golang.org/x/vuln/cmd/govulncheck")
 	build.Dir = repository + "/tests/tools"

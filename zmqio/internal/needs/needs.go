@@ -8,4 +8,6 @@
 //   - zmq.h, where libzmq.pc is: the preamble in headers.go.
 //   - pkg-config: package pkgconfig, which does without.
 //   - a C compiler, or cgo: nocgo.go.
+//
+// The package imports C to have that preamble compiled. It calls nothing.
 package needs

@@ -14,8 +14,8 @@ import (
 )
 
 // A stage is what the lines after a FROM make. A stage that begins with an image has
-// this machine's files below its own, through an overlay, because images cannot be
-// fetched here. A stage that begins with scratch has its own files alone.
+// this machine's files below its own, through an overlay: the test fetches no images.
+// A stage that begins with scratch has its own files alone.
 type stage struct {
 	files      string // the directory that has what the stage adds
 	machine    bool   // this machine's files show through
@@ -24,7 +24,7 @@ type stage struct {
 	entrypoint []string
 }
 
-// carryOut does what docker build does with the Dockerfile in the repository, and returns the last stage.
+// carryOut does what docker build does with the Dockerfile, and returns the last stage.
 // An instruction that it does not know fails the test.
 func carryOut(t *testing.T, dockerfile string) *stage {
 	t.Helper()

@@ -177,6 +177,7 @@ if [ -n "$peers" ]; then
 	python_imports aiozmq || want aiozmq python3-aiozmq
 	have openssl || want openssl openssl
 	have socat || want socat socat
+	[ -e /etc/services ] || want /etc/services netbase
 fi
 if [ -n "$browser" ]; then
 	have chromium || have chromium-browser || have google-chrome || want chromium chromium

@@ -41,6 +41,14 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 		check("large", some, func() { must(t, tr.Write([][]byte{large})) })
 		check("WriteContext", 1, func() { must(t, tr.WriteContext(t.Context(), [][]byte{frame})) })
 	})
+	var b Batch
+	check("a Batch of 1,000", 20, func() {
+		for range 1000 {
+			b.Append(frame, frame)
+		}
+		_, err := tr.WriteBatch(&b)
+		must(t, err)
+	})
 	pass(t, l)
 	must(t, z.Close())
 }

@@ -207,7 +207,8 @@
 //     Linux [EventLoop.Shutdown] and [EventLoop.Close] wait until the receiver has read it;
 //     see [Transport.Close].
 //   - Over inproc a socket connects before the other one is bound, and goes before that:
-//     libzmq may use memory that it has freed. Bind first.
+//     libzmq may use memory that it has freed. If that socket has CONFLATE and has sent,
+//     libzmq ends the process at the bind, or when the context ends. Bind first.
 //   - A SOCKS proxy refuses a connection or drops it, and the socket with SOCKS_PROXY is
 //     closed before the next connection stands: the process ends with an assertion in
 //     epoll.cpp.

@@ -224,8 +224,11 @@ func heedsConflate(typ zmq.SocketType) bool {
 // tears reports whether libzmq would tear a message, and may end the process where the
 // connection goes before the message is whole.
 func (t *Transport) tears(msg [][]byte) bool {
-	return len(msg) > 1 && t.guard.conflates.Load() && heedsConflate(t.typ)
+	return len(msg) > 1 && t.conflates()
 }
+
+// conflates reports whether libzmq keeps the last message alone.
+func (t *Transport) conflates() bool { return t.guard.conflates.Load() && heedsConflate(t.typ) }
 
 // connectedOnce reports whether a transport that is connected at most once to the same
 // endpoint is so already. libzmq would do nothing, and not say to what endpoint.

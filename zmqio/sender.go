@@ -47,6 +47,13 @@ func (s *sender) pendingLocked() flow.Size {
 	return flow.Size{Bytes: s.out.Bytes(), Items: s.out.Frames()}
 }
 
+// A load is what a writer hands over at once: a message, or the front of a Batch.
+type load struct {
+	msg   [][]byte
+	batch *outbox.Outbox // nil for a message
+	size  flow.Size
+}
+
 // sizeOf returns the size of msg.
 func sizeOf(msg [][]byte) flow.Size { return flow.Size{Bytes: sock.Size(msg), Items: len(msg)} }
 
@@ -121,14 +128,18 @@ func (t *Transport) write(msg [][]byte, how manner, ctx context.Context) error {
 	if t.tears(msg) {
 		return &OpError{Op: "write", Err: fmt.Errorf("%w: %w", ErrInvalidArgument, ErrMultipart)}
 	}
-	size := sizeOf(msg)
+	return t.writeLoad(load{msg: msg, size: sizeOf(msg)}, how, ctx)
+}
+
+// writeLoad is write for a load.
+func (t *Transport) writeLoad(l load, how manner, ctx context.Context) error {
 	for offered := false; ; offered = true {
-		verdict, waiter, err := t.attempt(msg, size, how, offered)
+		verdict, waiter, err := t.attempt(l, how, offered)
 		switch verdict {
 		case offerFirst:
 			t.offer(how != inTurn) // a writable socket never keeps a writer waiting
 		case waitInTurn:
-			return t.writeInTurn(ctx, waiter, msg, size)
+			return t.writeInTurn(ctx, waiter, l)
 		default:
 			return err
 		}
@@ -148,22 +159,23 @@ const (
 	isFull                      // refuse
 )
 
-// admitLocked decides about a message. The caller may be able to wait, and offered says
-// that libzmq has just been offered what is in the outbox. Caller holds t.mu.
-func (t *Transport) admitLocked(size flow.Size, canWait, offered bool) admission {
-	alone := t.out.Empty() && (t.traits.eager || !canWait || !t.flow.MustQueue())
+// admitLocked decides about a load. The caller may be able to wait, and offered says
+// that libzmq has just been offered what is in the outbox. Batches go through the outbox
+// always: C reads them there, without t.mu. Caller holds t.mu.
+func (t *Transport) admitLocked(l load, canWait, offered bool) admission {
+	alone := l.batch == nil && t.out.Empty() && (t.traits.eager || !canWait || !t.flow.MustQueue())
 	switch {
 	case t.IsClosing():
 		return isClosed
 	case alone && (t.traits.eager || offered):
 		return sendSurely
-	case alone && t.idleLocked(size):
+	case alone && t.idleLocked(l.size):
 		return sendIfFree
 	}
-	return t.admitToBufferLocked(size, canWait, offered)
+	return t.admitToBufferLocked(l.size, canWait, offered)
 }
 
-// admitToBufferLocked is admitLocked for a message that does not go out at once. Caller
+// admitToBufferLocked is admitLocked for a load that does not go out at once. Caller
 // holds t.mu.
 func (t *Transport) admitToBufferLocked(size flow.Size, canWait, offered bool) admission {
 	verdict := t.flow.Admit(t.pendingLocked(), size, canWait)
@@ -201,22 +213,22 @@ func (t *Transport) idleLocked(size flow.Size) bool {
 // messages, at the end of which all it wrote is sent.
 func (t *Transport) inDelivery() bool { return t.loop.InLoop() && t.loop.delivering != nil }
 
-// attempt sends or buffers msg, in one critical section. Where something else comes first
+// attempt sends or buffers a load, in one critical section. Where something else comes first
 // the verdict says what, with a waiter for waitInTurn.
-func (t *Transport) attempt(msg [][]byte, size flow.Size, how manner, offered bool) (admission, *flow.Waiter, error) {
+func (t *Transport) attempt(l load, how manner, offered bool) (admission, *flow.Waiter, error) {
 	canWait := how != atOnce
 	t.mu.Lock()
-	verdict := t.admitLocked(size, canWait, offered)
+	verdict := t.admitLocked(l, canWait, offered)
 	switch verdict {
 	case sendIfFree:
 		if !t.sockMu.TryLock() {
-			verdict = t.admitToBufferLocked(size, canWait, offered)
+			verdict = t.admitToBufferLocked(l.size, canWait, offered)
 		}
 	case sendSurely:
 		t.mu.Unlock()
 		t.sockMu.Lock() // before mu, as it must be where it may block
 		t.mu.Lock()
-		if verdict = t.admitLocked(size, canWait, offered); verdict != sendSurely {
+		if verdict = t.admitLocked(l, canWait, offered); verdict != sendSurely {
 			t.sockMu.Unlock()
 		}
 	}
@@ -227,23 +239,25 @@ func (t *Transport) attempt(msg [][]byte, size flow.Size, how manner, offered bo
 	case isClosed:
 		err = errClosedForWrite()
 	case sendIfFree, sendSurely:
-		fx, err = t.sendLocked(msg, size)
+		fx, err = t.sendLocked(l.msg, l.size)
 		t.sockMu.Unlock()
 	case toBuffer:
-		fx = t.bufferLocked(msg, size)
+		fx = t.bufferLocked(l)
 	case waitInTurn:
 		if how == ifRoom {
 			t.counts.refused++
-			verdict, err = isFull, errBufferFull(size)
+			verdict, err = isFull, errBufferFull(l.size)
 		} else if t.loop.InLoop() || t.flow.Pausing().By(goroutine.ID()) {
 			verdict, err = isFull, &OpError{Op: "write", Err: ErrWouldDeadlock}
 		} else {
 			t.counts.waits++
-			waiter = t.flow.Enqueue(size)
+			waiter = t.flow.Enqueue(l.size)
 		}
 	case isFull:
-		t.counts.refused++
-		err = errBufferFull(size)
+		if l.batch == nil { // the messages of a batch are then written one by one
+			t.counts.refused++
+		}
+		err = errBufferFull(l.size)
 	}
 	t.mu.Unlock()
 	if fx.Has(dead) {
@@ -257,8 +271,8 @@ func errBufferFull(size flow.Size) error {
 	return &OpError{Op: "write", Err: fmt.Errorf("a message of %d bytes: %w", size.Bytes, ErrBufferFull)}
 }
 
-// writeInTurn waits until there is room for msg, and buffers it.
-func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byte, size flow.Size) error {
+// writeInTurn waits until there is room for a load, and buffers it.
+func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, l load) error {
 	defer w.Release()
 	for {
 		select {
@@ -273,7 +287,7 @@ func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, msg [][]byt
 		t.mu.Lock()
 		verdict := t.flow.Claim(w, t.pendingLocked())
 		if verdict == flow.Admitted {
-			fx = t.bufferLocked(msg, size)
+			fx = t.bufferLocked(l)
 		}
 		t.mu.Unlock()
 		switch verdict {
@@ -337,12 +351,16 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	return fx, err
 }
 
-// bufferLocked puts msg into the outbox and sees to it that it goes on from there. Caller
+// bufferLocked puts a load into the outbox and sees to it that it goes on from there. Caller
 // holds t.mu.
-func (t *Transport) bufferLocked(msg [][]byte, size flow.Size) flow.Effects {
-	t.out.Add(msg, size.Bytes)
+func (t *Transport) bufferLocked(l load) flow.Effects {
+	if l.batch != nil {
+		t.out.Take(l.batch)
+	} else {
+		t.out.Add(l.msg, l.size.Bytes)
+	}
 	fx := t.flow.Grew(t.pendingLocked())
-	full := t.out.Frames() >= outbox.BatchFrames || t.out.Bytes() >= outbox.BatchBytes
+	full := l.batch != nil || t.out.Frames() >= outbox.BatchFrames || t.out.Bytes() >= outbox.BatchBytes
 	switch {
 	case fx.Has(flow.Offer):
 	case full && !t.refused:

@@ -10,7 +10,8 @@ import (
 const (
 	inC          = "c"
 	inCNoCopy    = "c-no-copy"
-	zmqioBatched = "zmqio-batched"
+	zmqioBatched = "zmqio-batched" // Write from callbacks
+	zmqioBatch   = "zmqio-batch"   // WriteBatch from callbacks, 256 messages each
 	ours         = "zmqio"
 	fewerCycles  = "zmqio-gogc400" // with a garbage collector that runs less often than by default
 	borrowing    = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
@@ -138,17 +139,19 @@ func receiving(where string, size int) benchCase {
 
 func sending(where string, size int) benchCase {
 	jobs := map[string]subject{
-		inC:             {Test: process{"c", "send"}},
-		zmqioBatched:    {Test: process{"go", "zmqio-send"}, Params: []string{"how=batched"}},
-		"zmqio-write":   {Test: process{"go", "zmqio-send"}, Params: []string{"how=write", "writers=1"}},
-		"zmqio-context": {Test: process{"go", "zmqio-send"}, Params: []string{"how=context", "writers=1"}},
-		streaming:       {Test: process{"go", "zmqio-stream-send"}},
-		pebbe:           {Test: process{"go", "pebbe-send"}},
-		goZeromq:        {Test: process{"go", "go-zeromq-send"}},
-		aiozmq:          {Test: process{"aiozmq", "send"}},
-		pyzmq:           {Test: process{"pyzmq", "send"}},
+		inC:                   {Test: process{"c", "send"}},
+		zmqioBatched:          {Test: process{"go", "zmqio-send"}, Params: []string{"how=batched"}},
+		zmqioBatch:            {Test: process{"go", "zmqio-send"}, Params: []string{"how=batch"}},
+		"zmqio-batch-context": {Test: process{"go", "zmqio-send"}, Params: []string{"how=batch-context", "writers=1"}},
+		"zmqio-write":         {Test: process{"go", "zmqio-send"}, Params: []string{"how=write", "writers=1"}},
+		"zmqio-context":       {Test: process{"go", "zmqio-send"}, Params: []string{"how=context", "writers=1"}},
+		streaming:             {Test: process{"go", "zmqio-stream-send"}},
+		pebbe:                 {Test: process{"go", "pebbe-send"}},
+		goZeromq:              {Test: process{"go", "go-zeromq-send"}},
+		aiozmq:                {Test: process{"aiozmq", "send"}},
+		pyzmq:                 {Test: process{"pyzmq", "send"}},
 	}
-	names := []string{inC, zmqioBatched, "zmqio-write", "zmqio-context", pebbe}
+	names := []string{inC, zmqioBatch, "zmqio-batch-context", zmqioBatched, "zmqio-write", "zmqio-context", pebbe}
 	if where == "tcp" && size == 64 {
 		names = append(names, streaming)
 	}

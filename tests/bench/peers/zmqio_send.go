@@ -21,6 +21,7 @@ type burster struct {
 	meter
 	t      *zmqio.Transport
 	msg    [][]byte
+	batch  *zmqio.Batch // how=batch: of burst messages each
 	paused bool
 }
 
@@ -32,7 +33,29 @@ func (b *burster) ResumeWriting() {
 	b.write()
 }
 
+// writeBatch is write with WriteBatch.
+func (b *burster) writeBatch() {
+	stop := false
+	for n := 0; n < burst && !stop; n++ {
+		b.batch.Append(b.msg...)
+		stop = b.tick()
+	}
+	_, err := b.t.WriteBatch(b.batch)
+	must(err)
+	switch {
+	case stop:
+		b.t.Loop().Stop()
+	case !b.paused:
+		_, err = b.t.Loop().CallSoon(b.write)
+		must(err)
+	}
+}
+
 func (b *burster) write() {
+	if b.batch != nil {
+		b.writeBatch()
+		return
+	}
 	for range burst {
 		must(b.t.Write(b.msg))
 		if b.tick() {
@@ -78,12 +101,16 @@ func zmqioPub(j job) error {
 	return runBurster(l, b)
 }
 
-// zmqioSend sends from the loop's callbacks (how=batched), or from j.writers
-// goroutines with Write (how=write) or WriteContext (how=context).
+// zmqioSend sends from the loop's callbacks, message by message (how=batched) or as a
+// Batch (how=batch), or from j.writers goroutines with Write (how=write), WriteContext
+// (how=context) or WriteBatchContext (how=batch-context).
 func zmqioSend(j job) error {
 	l := newLoop(zmqio.LoopConfig{})
-	if j.how == "batched" {
+	if j.how == "batched" || j.how == "batch" {
 		b := &burster{meter: meter{job: j}, msg: j.message()}
+		if j.how == "batch" {
+			b.batch = new(zmqio.Batch)
+		}
 		j.create(l, b, zmq.PUSH, connectTo(j.endpoint))
 		return runBurster(l, b)
 	}
@@ -98,11 +125,26 @@ func zmqioSend(j job) error {
 		}
 	case "context":
 		write = func(msg [][]byte) error { return t.WriteContext(context.Background(), msg) }
+	case "batch-context":
+		go func() { must(l.RunForever(context.Background())) }()
+		return j.fromGoroutines(j.writers, func() func([][]byte) error { return inBatches(t) })
 	default:
 		return fmt.Errorf("how=%q", j.how)
 	}
 	go func() { must(l.RunForever(context.Background())) }()
 	return j.fromGoroutines(j.writers, func() func([][]byte) error { return write })
+}
+
+// inBatches returns a function that gathers messages and writes each burst of them.
+func inBatches(t *zmqio.Transport) func(msg [][]byte) error {
+	b := new(zmqio.Batch)
+	return func(msg [][]byte) error {
+		if b.Append(msg...); b.Len() < burst {
+			return nil
+		}
+		_, err := t.WriteBatchContext(context.Background(), b)
+		return err
+	}
 }
 
 // A gate is a Protocol that makes goroutines wait while writing is paused, and lets

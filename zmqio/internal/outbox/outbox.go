@@ -97,6 +97,38 @@ func (o *Outbox) append(c *chunk) {
 	o.last = c
 }
 
+// Take moves the first chunk of other, or what is left of it, to the end. Nothing is copied.
+func (o *Outbox) Take(other *Outbox) {
+	c := other.first
+	bytes, frames := other.FrontSize()
+	other.bytes -= bytes
+	other.frames -= frames
+	if other.first = c.next; other.first == nil {
+		other.last = nil
+	}
+	c.next = nil
+	if o.last == nil {
+		o.first = c
+	} else {
+		o.last.next = c
+	}
+	o.last = c
+	o.bytes += bytes
+	o.frames += frames
+}
+
+// FrontSize returns the payload of Front in bytes, and the number of its frames.
+func (o *Outbox) FrontSize() (bytes, frames int) {
+	b := o.Front()
+	if len(b.Held) == 0 {
+		return len(b.Buf), len(b.Table)
+	}
+	for _, entry := range b.Table {
+		bytes += int(entry >> 1)
+	}
+	return bytes, len(b.Table)
+}
+
 // add copies msg behind the others. A chunk that holds msg has its payload already.
 func (c *chunk) add(msg [][]byte) {
 	for i, f := range msg {
@@ -208,8 +240,10 @@ func (o *Outbox) Tally() Tally { return Tally{o.messages, o.bytes} }
 
 // Clear drops everything. Nothing of it may be in a C call.
 func (o *Outbox) Clear() {
-	for c := o.first; c != nil; c = c.next {
-		c.held.Close()
+	for c := o.first; c != nil; {
+		next := c.next
+		c.recycle()
+		c = next
 	}
 	*o = Outbox{}
 }

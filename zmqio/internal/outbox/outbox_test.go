@@ -40,20 +40,22 @@ func (q queue) frames() (n int) {
 func TestOutboxIsAQueue(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 1))
-		var o Outbox
-		var want queue
+		var o, other Outbox
+		var want, wantOther queue
 		for range 300 {
-			switch r.IntN(5) {
+			switch r.IntN(6) {
 			case 0, 1:
-				var msg [][]byte
-				var sizes []int
-				size := 0
-				for range 1 + r.IntN(1<<r.IntN(10)) {
-					f := frame(r)
-					msg, sizes, size = append(msg, f), append(sizes, len(f)), size+len(f)
+				want = add(r, &o, want)
+			case 5:
+				if !other.Empty() {
+					want, wantOther = move(&o, &other, want, wantOther)
+				} else {
+					for range r.IntN(10) {
+						wantOther = add(r, &other, wantOther)
+					}
+					wantOther = take(t, &other, wantOther, r.IntN(3))
 				}
-				o.Add(msg, size)
-				want = append(want, sizes)
+				checkFront(t, &other, wantOther)
 			case 2:
 				o.DropFirst()
 				if len(want) > 0 {
@@ -74,7 +76,29 @@ func TestOutboxIsAQueue(t *testing.T) {
 			checkFront(t, &o, want)
 		}
 		o.Clear()
+		other.Clear()
 	}
+}
+
+// add adds a message to o, whose messages are want.
+func add(r *rand.Rand, o *Outbox, want queue) queue {
+	var msg [][]byte
+	var sizes []int
+	size := 0
+	for range 1 + r.IntN(1<<r.IntN(10)) {
+		f := frame(r)
+		msg, sizes, size = append(msg, f), append(sizes, len(f)), size+len(f)
+	}
+	o.Add(msg, size)
+	return append(want, sizes)
+}
+
+// move moves the first chunk of other to o.
+func move(o, other *Outbox, want, wantOther queue) (queue, queue) {
+	before := other.Tally().Messages
+	o.Take(other)
+	moved := before - other.Tally().Messages
+	return append(want, wantOther[:moved]...), wantOther[moved:]
 }
 
 // take advances by up to n messages of the front, which are the first of want.

@@ -1,0 +1,98 @@
+package zmqio
+
+import (
+	"context"
+	"errors"
+
+	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/outbox"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
+)
+
+// A Batch gathers messages for WriteBatch. The messages lie in the form in which they cross
+// into libzmq, so that a message in a Batch costs less than one that Write sends. The zero
+// Batch is empty. One goroutine at a time may use a Batch.
+type Batch struct {
+	out      outbox.Outbox
+	messages int
+}
+
+// Append adds a message of the frames given. Without frames it does nothing. It copies the
+// frames.
+func (b *Batch) Append(frames ...[]byte) {
+	if len(frames) == 0 {
+		return
+	}
+	b.out.Add(frames, sock.Size(frames))
+	b.messages++
+}
+
+// Len returns the number of messages.
+func (b *Batch) Len() int { return b.messages }
+
+// Size returns the payload of all messages, in bytes.
+func (b *Batch) Size() int { return b.out.Bytes() }
+
+// Reset drops all messages.
+func (b *Batch) Reset() {
+	b.out.Clear()
+	b.messages = 0
+}
+
+// WriteBatch writes the messages of b in their order, like a Write of each. It returns how
+// many it has written. Those leave b, and after success b is empty and can be used again.
+// Messages of other writers may come between them.
+//
+// The writer hands b to libzmq in parts of 512 frames or 32 KiB at most, without copying
+// it. What libzmq does not take is buffered. If the buffer is to hold at most
+// ConnectionConfig.MaxWriteBuffer, WriteBatch stops at the first message that has no room,
+// and returns ErrBufferFull. On a ROUTER with ROUTER_MANDATORY the messages for unknown
+// peers go to ConnectionConfig.Unroutable.
+//
+// On REQ, REP and types that cannot send, and with CONFLATE, WriteBatch is a Write of each
+// message. The first error ends it, and the message that caused the error stays in b.
+func (t *Transport) WriteBatch(b *Batch) (n int, err error) { return t.writeBatch(b, atOnce, nil) }
+
+// WriteBatchContext is WriteBatch that waits for room, as WriteContext does. It waits for
+// each part of b in turn, so that the mark and one part is the most that is ever buffered.
+// When ctx ends first, it returns the cause of ctx, and the messages that are not written
+// stay in b.
+func (t *Transport) WriteBatchContext(ctx context.Context, b *Batch) (n int, err error) {
+	switch {
+	case ctx == nil:
+		return 0, errNilContext()
+	case ctx.Err() != nil:
+		return 0, context.Cause(ctx)
+	}
+	return t.writeBatch(b, inTurn, ctx)
+}
+
+// writeBatch writes b in the manner given. For inTurn ctx bounds the wait.
+func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int, err error) {
+	if b == nil {
+		return 0, invalid("write batch: the batch is nil")
+	}
+	for err == nil && !b.out.Empty() {
+		err = t.writeFront(&b.out, how, ctx)
+	}
+	n = b.messages
+	b.messages = b.out.Tally().Messages
+	return n - b.messages, err
+}
+
+// writeFront writes the first part of out. It takes the messages one by one where each can
+// fail by itself, and where the buffer has no room for the whole part.
+func (t *Transport) writeFront(out *outbox.Outbox, how manner, ctx context.Context) error {
+	if !t.traits.eager && !t.conflates() {
+		bytes, frames := out.FrontSize()
+		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: bytes, Items: frames}}, how, ctx)
+		if !errors.Is(err, ErrBufferFull) {
+			return err
+		}
+	}
+	err := t.write(out.First(), how, ctx)
+	if err == nil {
+		out.DropFirst()
+	}
+	return err
+}

@@ -117,6 +117,27 @@
 //     and keep a thread for that; the others park as goroutines do, which takes a fifth
 //     longer to wake up.
 //
+// # Where threads run
+//
+// A loop's messages pass two threads: the one of the loop goroutine, and one of libzmq's I/O
+// threads, which calls the system. Each message that finds the I/O thread asleep wakes it.
+// Where the system places the two decides how much that costs, more than anything else does.
+//
+//   - By default the system moves threads as it likes. Rates then vary by a factor of two
+//     from run to run. Leave it so unless a loop has to reach a rate, or costs too much.
+//   - [LoopConfig].CPUs with one processor puts both threads there. It suits a loop that
+//     mostly sends small messages. Two busy loops need a processor each.
+//   - [LoopConfig].CPUs keeps the loop goroutine on one thread. A goroutine that talks to the
+//     loop then wakes that thread each time, which makes a round trip about half as long again.
+//   - [LoopConfig].SchedBatch is for loops that only send. An I/O thread that is woken then
+//     waits until the loop's thread blocks or its time is over, and finds many messages. It
+//     always slows down loops that receive.
+//
+// ContextOptions sets the same for a context that several loops share. Its accessors
+// return the system's error for what libzmq would end the process for. A
+// THREAD_SCHED_POLICY of SCHED_FIFO or SCHED_RR needs a THREAD_PRIORITY from 1 to 99: without
+// one libzmq ends the process with its first socket.
+//
 // # Loops in the background, and other residents
 //
 // [EventLoop.Start] runs a loop on a goroutine of its own, and [DefaultLoop] returns one

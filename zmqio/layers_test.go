@@ -20,7 +20,7 @@ import (
 // of its own layer and of those below declare.
 var layers = []struct{ name, files string }{
 	{"loop", `background close contextopts debug doc errors exception executor fd future handle library loop loops loopstats nil operror
-		resident run shutdown signal spare timer`},
+		placement resident run shutdown signal spare timer`},
 	{"options", `guard priority_linux priority_other topics`},
 	{"transport", `batch callback closed curve departure departures ending endpointcheck endpoints inproc io ipc metadata monitor protocol read
 		recentevents rep resolve sender sockopts stats totals transport transportresident unroutable`},

@@ -49,6 +49,14 @@ type LoopConfig struct {
 	// unknown in the other: a connection between them delivers nothing, without an error.
 	// Loops that talk over inproc need the same Context.
 	Context *zmq4.Context
+	// CPUs are the processors, by the system's numbers from 0 on, that the loop goroutine's
+	// thread and libzmq's I/O threads run on. Empty leaves that to the system. It is for a
+	// context of the loop's own, on Linux, from libzmq 4.3.0 on: see "Where threads run".
+	CPUs []int
+	// SchedBatch gives libzmq's I/O threads the policy SCHED_BATCH, with which they do not
+	// interrupt the thread that wakes them. It is for loops that only send. What is said of
+	// CPUs holds for it.
+	SchedBatch bool
 	// Linger is how long Close waits in all for messages that libzmq has taken to
 	// be sent and, over ipc, to be read; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
 	// and of a longer one. libzmq counts milliseconds in 32 bits, so it can be 24
@@ -78,10 +86,10 @@ func (c LoopConfig) check() error {
 		return invalid("Linger is %v, not between 0 and %v", c.Linger, maxLinger)
 	case c.ExecutorLimit < 0:
 		return invalid("ExecutorLimit is negative: %d", c.ExecutorLimit)
-	case c.Context != nil && (c.IOThreads != 0 || c.MaxSockets != 0):
-		return invalid("IOThreads and MaxSockets are for a context of the loop's own, but Context is given")
+	case c.Context != nil && (c.IOThreads != 0 || c.MaxSockets != 0 || len(c.CPUs) > 0 || c.SchedBatch):
+		return invalid("IOThreads, MaxSockets, CPUs and SchedBatch are for a context of the loop's own, but Context is given")
 	}
-	return nil
+	return c.checkPlacement()
 }
 
 // An EventLoop runs callbacks, timers and transports on one goroutine, the one
@@ -132,6 +140,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 	var c LoopConfig
 	if cfg != nil {
 		c = *cfg
+		c.CPUs = slices.Clone(c.CPUs)
 	}
 	if err := cmp.Or(c.check(), checkLibrary(runningLibrary())); err != nil {
 		return nil, err
@@ -147,7 +156,7 @@ func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 		signals:    make(map[syscall.Signal]*signalWatch),
 		copier:     sock.NewCopier(),
 	}
-	if err := l.reactor.Init(reactor.Config{Owner: l, Logger: c.Logger, Panicked: l.callbackPanicked}); err != nil {
+	if err := l.reactor.Init(reactor.Config{Owner: l, Logger: c.Logger, Panicked: l.callbackPanicked, Enter: c.enterRun}); err != nil {
 		return nil, err
 	}
 	if l.ownContext {
@@ -185,9 +194,11 @@ func (c LoopConfig) configure(opts zmq.Contextopts) error {
 		}
 	}
 	if c.MaxSockets != 0 {
-		return opts.SetMaxSockets(c.MaxSockets)
+		if err := opts.SetMaxSockets(c.MaxSockets); err != nil {
+			return err
+		}
 	}
-	return nil
+	return c.place(opts)
 }
 
 // Time returns the time since the loop was made, on a clock that never goes back.

@@ -1,5 +1,6 @@
-// Package proc asks the system about child processes: by number with wait4, and on Linux by
-// a descriptor, which cannot come to mean another process.
+// Package proc is what zmqio asks the system about processes and threads: whether a child
+// has ended, by number with wait4 and on Linux by a descriptor, which cannot come to mean
+// another process; and on Linux where a thread runs, and how it is scheduled.
 package proc
 
 import (

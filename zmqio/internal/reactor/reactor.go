@@ -38,6 +38,9 @@ type Config struct {
 	// Panicked is told of a panic with value in the callback of h, which may be nil. It is
 	// called by the deferred function that has recovered.
 	Panicked func(message string, h *Handle, value any)
+	// Enter is called on the loop goroutine when a run begins, and what it returns when that
+	// run ends. Its error ends the run. Nil does nothing.
+	Enter func() (leave func(), err error)
 }
 
 // A Loop is an event loop. Call Init before anything else, and do not copy it.

@@ -41,6 +41,13 @@ func (l *Loop) Run(ctx context.Context, leave func() bool) (stopped bool, err er
 // run is Run on a goroutine that has acquired the loop, which run releases.
 func (l *Loop) run(ctx context.Context, leave func() bool) (stopped bool, err error) {
 	defer l.release() // also when a callback calls runtime.Goexit
+	if l.cfg.Enter != nil {
+		leave, err := l.cfg.Enter()
+		if err != nil {
+			return false, err
+		}
+		defer leave()
+	}
 	defer l.chooseWait()()
 	self := goroutine.ID()
 	runners.Store(self, l)

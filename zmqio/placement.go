@@ -1,0 +1,83 @@
+package zmqio
+
+import (
+	"errors"
+	"fmt"
+	"os"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio/internal/proc"
+)
+
+// checkPlacement returns the system's error for threads on c.CPUs, and with SchedBatch.
+// libzmq would end the process when it starts its first thread.
+func (c LoopConfig) checkPlacement() error {
+	if len(c.CPUs) > 0 {
+		if err := proc.TryAffinity(c.CPUs); err != nil {
+			return invalid("CPUs %d: %w", c.CPUs, err)
+		}
+	}
+	if c.SchedBatch {
+		if err := proc.TryScheduler(proc.SchedBatch, 0); err != nil {
+			return invalid("SchedBatch: %w", err)
+		}
+	}
+	return nil
+}
+
+// place sets the options of the loop's own context for its I/O threads.
+func (c LoopConfig) place(opts zmq.Contextopts) error {
+	for _, cpu := range c.CPUs {
+		if err := opts.SetThreadAffinityCPUAdd(cpu); err != nil {
+			return fmt.Errorf("CPUs %d: %w", c.CPUs, err)
+		}
+	}
+	if c.SchedBatch {
+		if err := opts.SetThreadSchedPolicy(proc.SchedBatch); err != nil {
+			return fmt.Errorf("SchedBatch: %w", err)
+		}
+	}
+	return nil
+}
+
+// enterRun is called on the loop goroutine when a run begins, and leave when that ends.
+func (c LoopConfig) enterRun() (leave func(), err error) {
+	if len(c.CPUs) == 0 {
+		return func() {}, nil
+	}
+	return proc.PlaceThread(c.CPUs)
+}
+
+// checkThreadOption returns the system's error for an option of I/O threads. libzmq takes
+// any value, and ends the process when it starts the first thread. policy is what
+// THREAD_SCHED_POLICY is, negative where it is not set or not known.
+func checkThreadOption(opt zmq.ContextOption, value, policy int) error {
+	err := tryThreadOption(opt, value, policy)
+	var failed *os.SyscallError
+	if errors.As(err, &failed) { // with the errors of package zmq
+		return zmq.Translate(failed.Syscall, failed.Err)
+	}
+	return err
+}
+
+// tryThreadOption is checkThreadOption with the errors of package syscall.
+func tryThreadOption(opt zmq.ContextOption, value, policy int) error {
+	switch {
+	case value < 0: // which libzmq refuses
+	case opt == zmq.THREAD_AFFINITY_CPU_ADD:
+		return proc.TryAffinity([]int{value})
+	case opt == zmq.THREAD_SCHED_POLICY && proc.IsRealtime(value):
+		return proc.TryScheduler(value, 1)
+	case opt == zmq.THREAD_SCHED_POLICY:
+		return proc.TryScheduler(value, 0)
+	case opt == zmq.THREAD_PRIORITY && proc.IsRealtime(policy):
+		return proc.TryScheduler(policy, value)
+	case opt == zmq.THREAD_PRIORITY:
+		return proc.TryNice(libzmqNice)
+	}
+	return nil
+}
+
+// libzmqNice is the nice value that libzmq gives to I/O threads of any THREAD_PRIORITY,
+// unless their policy is for real-time.
+const libzmqNice = -20

@@ -1,0 +1,126 @@
+package zmqio
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/zmqio/zmq"
+)
+
+// ioThreads returns the numbers of the threads that libzmq runs for I/O.
+func ioThreads(t *testing.T) (tids []int) {
+	t.Helper()
+	names, err := filepath.Glob("/proc/self/task/*/comm")
+	must(t, err)
+	for _, name := range names {
+		comm, err := os.ReadFile(name)
+		if err == nil && strings.Contains(string(comm), "/IO/") {
+			tid, err := strconv.Atoi(filepath.Base(filepath.Dir(name)))
+			must(t, err)
+			tids = append(tids, tid)
+		}
+	}
+	return tids
+}
+
+// cpusOf returns where a thread may run; 0 is the calling one.
+func cpusOf(t *testing.T, tid int) (set unix.CPUSet) {
+	t.Helper()
+	must(t, unix.SchedGetaffinity(tid, &set))
+	return set
+}
+
+// lastCPU returns a processor that the process may use.
+func lastCPU(t *testing.T) (cpu int) {
+	t.Helper()
+	set := cpusOf(t, 0)
+	for i := range 1024 {
+		if set.IsSet(i) {
+			cpu = i
+		}
+	}
+	return cpu
+}
+
+// The loop's thread is on its processor during a run, and free again after it. libzmq's
+// threads are there, with the policy that was asked for.
+func TestPlacement(t *testing.T) {
+	leakCheck(t)
+	if len(ioThreads(t)) > 0 {
+		t.Skip("threads of other tests have not ended")
+	}
+	cpu, before := lastCPU(t), cpusOf(t, 0)
+	l, err := NewEventLoop(&LoopConfig{CPUs: []int{cpu}, SchedBatch: true})
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	must(t, err)
+	defer func() { must(t, l.Close()) }()
+	create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort))
+	var want unix.CPUSet
+	want.Set(cpu)
+	runs := 0
+	for range 2 {
+		soon(t, l, func() {
+			runs++
+			if got := cpusOf(t, 0); got != want {
+				t.Errorf("run %d: the loop may run on %v", runs, got)
+			}
+		})
+		pass(t, l)
+	}
+	if got := cpusOf(t, 0); runs != 2 || got != before {
+		t.Errorf("after %d runs the thread may run on %v, and before on %v", runs, got, before)
+	}
+	tids := ioThreads(t)
+	if len(tids) != 1 {
+		t.Fatalf("%d I/O threads", len(tids))
+	}
+	attr, err := unix.SchedGetAttr(tids[0], 0)
+	must(t, err)
+	if got := cpusOf(t, tids[0]); got != want || attr.Policy != unix.SCHED_BATCH {
+		t.Errorf("libzmq's thread may run on %v, with policy %d", got, attr.Policy)
+	}
+}
+
+// What libzmq would end the process for is an error when it is asked for.
+func TestPlacementErrors(t *testing.T) {
+	leakCheck(t)
+	for _, cpus := range [][]int{{-1}, {1023}, {1024}, {1 << 40}} {
+		if _, err := NewEventLoop(&LoopConfig{CPUs: cpus}); !errors.Is(err, ErrInvalidArgument) || !errors.Is(err, syscall.EINVAL) {
+			t.Errorf("CPUs %d: %v", cpus, err)
+		}
+	}
+	l := newLoop(t)
+	for _, c := range []LoopConfig{{CPUs: []int{0}}, {SchedBatch: true}} {
+		c.Context = l.Context()
+		if _, err := NewEventLoop(&c); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("with a Context: %v", err)
+		}
+	}
+	opts, err := ContextOptions(l.Context())
+	must(t, err)
+	for name, err := range map[string]error{
+		"THREAD_AFFINITY_CPU_ADD 1023": opts.SetThreadAffinityCPUAdd(1023),
+		"THREAD_AFFINITY_CPU_ADD 5000": opts.SetThreadAffinityCPUAdd(5000),
+		"THREAD_SCHED_POLICY 99":       opts.SetThreadSchedPolicy(99),
+	} {
+		if !errors.Is(err, zmq.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if err := opts.SetThreadSchedPolicy(unix.SCHED_RR); err == nil { // it takes the right to
+		if err := opts.SetThreadPriority(100); !errors.Is(err, zmq.EINVAL) {
+			t.Errorf("THREAD_PRIORITY 100: %v", err)
+		}
+		must(t, opts.SetThreadPriority(1))
+	}
+	create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort)) // libzmq starts its threads
+}

@@ -75,7 +75,7 @@ func cutMessage(t *testing.T, from, to zmq4.Type, msgs [][][]byte) bool {
 
 // waitForMessage receives until something has come.
 func waitForMessage(r *Socket) error {
-	for rec := NewCopier(); ; {
+	for rec := NewCopier(false); ; {
 		msgs, errno := rec.Recv(r)
 		switch {
 		case len(msgs) > 0:

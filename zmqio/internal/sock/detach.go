@@ -48,7 +48,7 @@ const (
 // acknowledgements handled between them. Then libzmq mixes messages only if one comes
 // while the few frames before a 100th receive are read.
 func (s *Socket) Detach(do func() error) error {
-	c := NewCopier()
+	c := NewCopier(true)
 	if s.begun {
 		messages, bytes := s.inbox.settled()
 		s.settle(c, messages+1, bytes+1)

@@ -63,7 +63,7 @@ func detachAfterTurn(t *testing.T, typ zmq4.Type, n, frames, first int) {
 		must(t, z.Connect(endpoint))
 		sendAll(t, peers[i], copies(string(rune('a'+i)), n, frames))
 	}
-	r := NewCopier()
+	r := NewCopier(false)
 	got, errno := r.recv(s, first)
 	if errno != 0 || len(got) != first {
 		t.Fatalf("received %d messages, %v", len(got), errno)
@@ -108,7 +108,7 @@ func TestDetachIsBounded(t *testing.T) {
 			if max := 2 * settledBytes; messages > settledMessages || bytes > max || messages == 0 {
 				t.Errorf("%d messages, %d bytes are settled; want at most %d and %d", messages, bytes, settledMessages, max)
 			}
-			rec := NewCopier()
+			rec := NewCopier(false)
 			var got [][][]byte
 			for {
 				if events, errno := r.Events(); len(got) < len(msgs) && (errno != 0 || !events.Readable()) {
@@ -162,7 +162,7 @@ func TestDetachTakesWhatIsBegun(t *testing.T) {
 // until then Events does not promise messages, for which the loop would look again at once.
 func TestDetachOutOfTurn(t *testing.T) {
 	q, s := pair(t, zmq4.REQ, zmq4.REP)
-	r := NewCopier()
+	r := NewCopier(false)
 	ask := func(from, to *Socket, text string) {
 		t.Helper()
 		sendAll(t, from, [][][]byte{{[]byte(text), []byte("more")}})

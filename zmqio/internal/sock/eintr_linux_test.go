@@ -19,7 +19,7 @@ func TestInterruptedCalls(t *testing.T) {
 	one := Batch{Buf: buf, Table: table}
 	held := hold([][]byte{[]byte("x")})
 	defer held.Held.Close()
-	rec := NewCopier()
+	rec := NewCopier(false)
 	option := make([]byte, 4)
 	calls := map[string]struct {
 		want syscall.Errno

@@ -12,7 +12,7 @@ import (
 // whole and in order, whichever Receiver had it and however often it is put back. It does
 // not count towards the bounds of Detach.
 func TestPutBack(t *testing.T) {
-	for name, rec := range map[string]Receiver{"copier": NewCopier(), "lender": NewLender()} {
+	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {
 			s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 			var msgs [][][]byte

@@ -11,7 +11,7 @@ import (
 // Each connection comes up once, with its routing id, whatever it sends. One that is closed
 // comes up again.
 func TestOrigins(t *testing.T) {
-	for _, r := range []Receiver{NewCopier(), NewLender()} {
+	for _, r := range []Receiver{NewCopier(false), NewLender()} {
 		router, err := zmq4.NewSocket(zmq4.ROUTER)
 		if err != nil {
 			t.Fatal(err)

@@ -39,7 +39,7 @@ func described(t *testing.T, s *Socket, rec Receiver, n int) (msgs [][][]byte, p
 // Messages of all shapes come with the properties of their peers, whichever Receiver takes
 // them, and however the socket was looked at before.
 func TestProperties(t *testing.T) {
-	for name, rec := range map[string]Receiver{"copier": NewCopier(), "lender": NewLender()} {
+	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {
 			router, err := zmq4.NewSocket(zmq4.ROUTER)
 			must(t, err)
@@ -104,7 +104,7 @@ func TestProperties(t *testing.T) {
 
 // Over inproc messages have no properties, and end with a frame that says so.
 func TestPropertiesOfNone(t *testing.T) {
-	for name, rec := range map[string]Receiver{"copier": NewCopier(), "lender": NewLender()} {
+	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {
 			s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 			r.AskProperties(asked)

@@ -12,6 +12,7 @@ import (
 	"runtime"
 	"slices"
 	"syscall"
+	"time"
 	"unsafe"
 )
 
@@ -42,12 +43,17 @@ type Receiver interface {
 }
 
 // A Copier is the Receiver that gives frames away. The frames of one batch share memory,
-// except for large ones.
-type Copier struct{ intake }
+// except for large ones. While much comes, batches share blocks of 256 KiB.
+type Copier struct {
+	intake
+	pace    pace
+	noFloor bool
+}
 
-// NewCopier returns a Copier.
-func NewCopier() *Copier {
-	c := new(Copier)
+// NewCopier returns a Copier. While it is busy, it wants the floor of the heap, unless
+// noFloor is set.
+func NewCopier(noFloor bool) *Copier {
+	c := &Copier{pace: pace{now: time.Now}, noFloor: noFloor}
 	c.init()
 	return c
 }
@@ -78,10 +84,12 @@ func (c *Copier) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 		if full {
 			next = 1
 		}
+		c.makeRoom(s)
 		if n := c.call(s, next); n > 0 {
 			payload, large := c.payload()
 			bytes += len(payload) + len(large)
-			c.split(s, make([][]byte, n), clone(payload), clone(large))
+			c.brought(len(payload) + len(large))
+			c.split(s, make([][]byte, n), c.keep(payload), clone(large))
 		}
 		if errno := s.received(syscall.Errno(c.res.err)); errno != 0 {
 			return c.msgs, errno
@@ -94,6 +102,35 @@ func (c *Copier) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 			}
 			return c.msgs, 0
 		}
+	}
+}
+
+// makeRoom sees to it that C has somewhere to write.
+func (c *Copier) makeRoom(s *Socket) {
+	switch room := len(c.scratch); {
+	case !c.pace.busy && room < scratchSize:
+		c.scratch = untouched(scratchSize)
+	case room < maxCopy || s.names != nil && room < scratchSize:
+		c.scratch = untouched(blockSize)
+	}
+}
+
+// keep returns payload, which C has written to scratch, as the caller's own. On a busy
+// receiver it stays where it is, and C does not write there again. Otherwise it is copied,
+// so that a frame that is kept keeps its own batch alone.
+func (c *Copier) keep(payload []byte) []byte {
+	if !c.pace.busy {
+		return clone(payload)
+	}
+	c.scratch = c.scratch[len(payload):]
+	return payload
+}
+
+// brought takes note of how fast payload comes.
+func (c *Copier) brought(n int) {
+	c.pace.brought(n)
+	if c.pace.lasts() && c.pace.bytes == 0 && !c.noFloor {
+		floor.want(c.pace.since)
 	}
 }
 
@@ -181,7 +218,7 @@ func own(msgs [][][]byte) {
 
 // An intake is what a receive needs beside the socket.
 type intake struct {
-	scratch []byte
+	scratch []byte // where C writes payload
 	table   []uint64
 	msgs    [][][]byte
 	msg     [C.sizeof_zmq_msg_t / 8]uint64 // a zmq_msg_t, aligned as C wants it
@@ -206,7 +243,7 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 	}
 	o, seen := s.origins.begin(s.inbox.partial == nil)
 	C.zmqio_recv(s.handle(), in.cmsg(),
-		(*C.char)(unsafe.Pointer(unsafe.SliceData(in.scratch))), scratchSize, maxCopy,
+		(*C.char)(unsafe.Pointer(unsafe.SliceData(in.scratch))), C.int64_t(len(in.scratch)), maxCopy,
 		(*C.uint64_t)(unsafe.SliceData(in.table)), maxFrames, C.int64_t(most), flag(s.conflates),
 		(*C.char)(unsafe.Pointer(unsafe.SliceData(s.names))),
 		o, (*C.uint64_t)(unsafe.SliceData(seen)), C.int64_t(len(seen)), &in.res)

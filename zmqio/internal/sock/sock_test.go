@@ -82,7 +82,7 @@ func encode(msgs ...[][]byte) (buf []byte, table []uint64) {
 // recvAll receives until the socket is empty.
 func recvAll(t testing.TB, s *Socket) [][][]byte {
 	t.Helper()
-	r := NewCopier()
+	r := NewCopier(false)
 	return untilEmpty(t, func() ([][][]byte, syscall.Errno) { return r.Recv(s) })
 }
 
@@ -185,7 +185,7 @@ func TestReceiveAllocatesTwiceABatch(t *testing.T) {
 		msgs = append(msgs, msg)
 	}
 	buf, table := encode(msgs...)
-	rec := NewCopier()
+	rec := NewCopier(false)
 	n := 0
 	allocs := testing.AllocsPerRun(20, func() {
 		s.Send(Batch{Buf: buf, Table: table}, Forgets, false)
@@ -301,7 +301,7 @@ func sendNumbered(s *Socket, number uint32, frames int, stop *atomic.Bool) {
 
 // receiveNumbered receives n such messages, and more that come with them.
 func receiveNumbered(r *Socket, n, frames int, seen map[uint32]bool) error {
-	for rec, got := NewCopier(), 0; got < n; {
+	for rec, got := NewCopier(false), 0; got < n; {
 		batch, errno := rec.Recv(r)
 		if errno != 0 && errno != syscall.EAGAIN {
 			return errno
@@ -386,7 +386,7 @@ func TestErrors(t *testing.T) {
 	ctx, err := zmq4.NewContext()
 	must(t, err)
 	z, s := open(t, ctx, zmq4.PULL)
-	rec := NewCopier()
+	rec := NewCopier(false)
 	buf, table := encode([][]byte{[]byte("x")})
 	if sent := s.Send(Batch{Buf: buf, Table: table}, Forgets, false); sent.Errno != syscall.ENOTSUP || sent.Frames != 0 {
 		t.Errorf("a send on PULL: %+v", sent)

@@ -22,7 +22,7 @@ var layers = []struct{ name, files string }{
 	{"loop", `background close contextopts debug doc errors exception executor fd future handle library loop loops loopstats nil operror
 		placement resident run shutdown signal spare timer`},
 	{"options", `guard priority_linux priority_other topics`},
-	{"transport", `batch callback closed curve departure departures ending endpointcheck endpoints inproc io ipc metadata monitor protocol read
+	{"transport", `batch callback check closed curve departure departures ending endpointcheck endpoints inproc io ipc metadata monitor protocol read
 		recentevents rep resolve sender sockopts stats totals transport transportresident unroutable`},
 	{"creating", `connection`},
 	{"stream", `feed liveness mailbox passage proxy stream stream_events stream_peers`},

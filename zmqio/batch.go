@@ -12,10 +12,7 @@ import (
 // A Batch gathers messages for WriteBatch. The messages lie in the form in which they cross
 // into libzmq, so that a message in a Batch costs less than one that Write sends. The zero
 // Batch is empty. One goroutine at a time may use a Batch.
-type Batch struct {
-	out      outbox.Outbox
-	messages int
-}
+type Batch struct{ out outbox.Outbox }
 
 // Append adds a message of the frames given. Without frames it does nothing. It copies the
 // frames.
@@ -24,20 +21,16 @@ func (b *Batch) Append(frames ...[]byte) {
 		return
 	}
 	b.out.Add(frames, sock.Size(frames))
-	b.messages++
 }
 
 // Len returns the number of messages.
-func (b *Batch) Len() int { return b.messages }
+func (b *Batch) Len() int { return b.out.Tally().Messages }
 
 // Size returns the payload of all messages, in bytes.
 func (b *Batch) Size() int { return b.out.Bytes() }
 
 // Reset drops all messages.
-func (b *Batch) Reset() {
-	b.out.Clear()
-	b.messages = 0
-}
+func (b *Batch) Reset() { b.out.Clear() }
 
 // WriteBatch writes the messages of b in their order, like a Write of each. It returns how
 // many it has written. Those leave b, and after success b is empty and can be used again.
@@ -72,12 +65,11 @@ func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int
 	if b == nil {
 		return 0, invalid("write batch: the batch is nil")
 	}
+	before := b.Len()
 	for err == nil && !b.out.Empty() {
 		err = t.writeFront(&b.out, how, ctx)
 	}
-	n = b.messages
-	b.messages = b.out.Tally().Messages
-	return n - b.messages, err
+	return before - b.Len(), err
 }
 
 // writeFront writes the first part of out. It takes the messages one by one where each can

@@ -281,7 +281,7 @@ func (t *Transport) pass(msg [][]byte) bool {
 		t.mu.Unlock()
 		return false
 	}
-	fx := t.bufferLocked(msg, sizeOf(msg))
+	fx := t.bufferLocked(load{msg: msg, size: sizeOf(msg)})
 	t.mu.Unlock()
 	t.carry(fx)
 	return true

@@ -81,10 +81,7 @@ func (o *Outbox) AddRefused(f *sock.Forwarder) {
 	c.held, table = f.Share(c.held)
 	c.table = append(c.table, table...)
 	o.append(c)
-	for _, entry := range table {
-		o.bytes += int(entry >> 1)
-	}
-	o.frames += len(table)
+	o.count(c)
 }
 
 // append puts a chunk behind the last one.
@@ -100,33 +97,38 @@ func (o *Outbox) append(c *chunk) {
 // Take moves the first chunk of other, or what is left of it, to the end. Nothing is copied.
 func (o *Outbox) Take(other *Outbox) {
 	c := other.first
-	bytes, frames := other.FrontSize()
-	other.bytes -= bytes
-	other.frames -= frames
+	n := c.left()
+	other.messages -= n.Messages
+	other.frames -= len(c.table) - c.sentFrames
+	other.bytes -= n.Bytes
 	if other.first = c.next; other.first == nil {
 		other.last = nil
 	}
 	c.next = nil
-	if o.last == nil {
-		o.first = c
-	} else {
-		o.last.next = c
-	}
-	o.last = c
-	o.bytes += bytes
-	o.frames += frames
+	o.append(c)
+	o.count(c)
+}
+
+// count adds what of c has not been sent.
+func (o *Outbox) count(c *chunk) {
+	n := c.left()
+	o.messages += n.Messages
+	o.frames += len(c.table) - c.sentFrames
+	o.bytes += n.Bytes
 }
 
 // FrontSize returns the payload of Front in bytes, and the number of its frames.
 func (o *Outbox) FrontSize() (bytes, frames int) {
-	b := o.Front()
-	if len(b.Held) == 0 {
-		return len(b.Buf), len(b.Table)
+	return o.first.left().Bytes, len(o.first.table) - o.first.sentFrames
+}
+
+// left counts what of c has not been sent.
+func (c *chunk) left() (n Tally) {
+	for _, entry := range c.table[c.sentFrames:] {
+		n.Messages += 1 - int(entry&1)
+		n.Bytes += int(entry >> 1)
 	}
-	for _, entry := range b.Table {
-		bytes += int(entry >> 1)
-	}
-	return bytes, len(b.Table)
+	return n
 }
 
 // add copies msg behind the others. A chunk that holds msg has its payload already.

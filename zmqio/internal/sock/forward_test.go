@@ -191,7 +191,7 @@ func TestForwardUnroutable(t *testing.T) {
 func TestCannotForward(t *testing.T) {
 	d := newDevice(t, 0)
 	d.send(parts(1, 1))
-	c := NewCopier()
+	c := NewCopier(true)
 	msgs, _ := c.Recv(d.source)
 	kept, _ := c.Return(msgs, false)
 	d.source.PutBack(kept)
@@ -219,7 +219,7 @@ func BenchmarkForward(b *testing.B) {
 	for i := range msgs {
 		msgs[i] = parts(1, 64)
 	}
-	c := NewCopier()
+	c := NewCopier(true)
 	b.ReportAllocs()
 	for range b.N {
 		b.StopTimer()

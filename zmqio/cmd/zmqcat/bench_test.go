@@ -24,9 +24,18 @@ func TestPercentile(t *testing.T) {
 		percent float64
 		want    time.Duration
 	}{
-		{hundred, 0, 1}, {hundred, 1, 1}, {hundred, 50, 50}, {hundred, 50.5, 51}, {hundred, 99, 99}, {hundred, 99.9, 100}, {hundred, 100, 100},
-		{hundred[:1], 0, 1}, {hundred[:1], 50, 1}, {hundred[:1], 100, 1},
-		{hundred[:2], 50, 1}, {hundred[:2], 50.1, 2},
+		{hundred, 0, 1},
+		{hundred, 1, 1},
+		{hundred, 50, 50},
+		{hundred, 50.5, 51},
+		{hundred, 99, 99},
+		{hundred, 99.9, 100},
+		{hundred, 100, 100},
+		{hundred[:1], 0, 1},
+		{hundred[:1], 50, 1},
+		{hundred[:1], 100, 1},
+		{hundred[:2], 50, 1},
+		{hundred[:2], 50.1, 2},
 	} {
 		if got := percentile(test.values, test.percent); got != test.want {
 			t.Errorf("%v%% of %d values: %d, want %d", test.percent, len(test.values), got, test.want)

@@ -32,14 +32,18 @@ func TestHints(t *testing.T) {
 			"what has connected to " + here + " says nothing; is it a PUB or XPUB?",
 		}},
 		{zmq.REQ, []zmq.MonitorEvent{
-			{Event: zmq.EVENT_CONNECTED, Endpoint: there}, {Event: zmq.EVENT_DISCONNECTED, Endpoint: there}, {Event: zmq.EVENT_CONNECTED, Endpoint: there},
-			{Event: zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, Endpoint: here}, {Event: zmq.EVENT_DISCONNECTED, Endpoint: here},
+			{Event: zmq.EVENT_CONNECTED, Endpoint: there},
+			{Event: zmq.EVENT_DISCONNECTED, Endpoint: there},
+			{Event: zmq.EVENT_CONNECTED, Endpoint: there},
+			{Event: zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL, Endpoint: here},
+			{Event: zmq.EVENT_DISCONNECTED, Endpoint: here},
 		}, []string{
 			there + " breaks off the handshake; is it a REP or ROUTER with the same security, and is its key right?",
 			"the handshake with what has connected to " + here + " fails; is it a REP or ROUTER with the same security and our key?",
 		}},
 		{zmq.REQ, []zmq.MonitorEvent{
-			{Event: zmq.EVENT_HANDSHAKE_FAILED_AUTH, Endpoint: there}, {Event: zmq.EVENT_DISCONNECTED, Endpoint: there},
+			{Event: zmq.EVENT_HANDSHAKE_FAILED_AUTH, Endpoint: there},
+			{Event: zmq.EVENT_DISCONNECTED, Endpoint: there},
 			{Event: zmq.EVENT_HANDSHAKE_FAILED_AUTH, Endpoint: here},
 		}, []string{
 			there + " refuses us; does it allow our key?",

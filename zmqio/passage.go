@@ -159,6 +159,7 @@ func (w *passage) forward(s *sock.Socket) syscall.Errno {
 		outs[i] = sock.Outlet{Socket: o.t.sock, Refusal: o.t.traits.refusal, Events: o.t.traits.receives}
 	}
 	f := w.forwarder.Forward(s, outs[0], outs[1])
+	defer w.forwarder.Drop()
 	if f.Messages == 0 {
 		return f.Errno
 	}
@@ -168,7 +169,6 @@ func (w *passage) forward(s *sock.Socket) syscall.Errno {
 		w.proxy.captured.Add(uint64(f.Messages))
 		w.settleLocked(c.t, f.Capture)
 	}
-	w.forwarder.Drop()
 	return f.Errno
 }
 
@@ -267,7 +267,7 @@ func (w *passage) stats() ProxyFlow {
 	if w == nil {
 		return ProxyFlow{}
 	}
-	return ProxyFlow{w.messages.Load(), w.bytes.Load(), w.dropped.Load(), w.answered.Load()}
+	return ProxyFlow{Traffic{w.messages.Load(), w.bytes.Load()}, w.dropped.Load(), w.answered.Load()}
 }
 
 // pass puts a message into the outbox, whatever its bound, and reports whether it is one that

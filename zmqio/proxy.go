@@ -35,9 +35,9 @@ func (d ProxyDirection) String() string {
 // ProxyConfig says what a Proxy does beside forwarding. The zero value is fine.
 type ProxyConfig struct {
 	// Capture gets a copy of each message that is forwarded, as it is forwarded: a PUB, an
-	// XPUB, a PUSH, a DEALER or a PAIR. A message is offered to it before its destination
-	// gets it. While Capture has no room, the proxy forwards nothing, so that no copy is
-	// lost. A PUB and an XPUB drop instead of having no room.
+	// XPUB, a PUSH, a DEALER or a PAIR. Answers of Filter are not captured. While Capture has
+	// no room, the proxy forwards nothing, so that no copy is lost. A PUB and an XPUB drop
+	// instead of having no room.
 	Capture *Stream
 	// Filter is called with each message, in order, on the loop's goroutine; nil forwards
 	// all as they are. What it returns as forward goes on in the message's direction, and a
@@ -68,9 +68,13 @@ type ProxyStats struct {
 
 // A ProxyFlow counts the messages of one direction.
 type ProxyFlow struct {
-	Messages, Bytes uint64 // received, with their payload
-	Dropped         uint64 // of Messages: by Filter, or because there is no peer (EHOSTUNREACH)
-	Answered        uint64 // answers of Filter to Messages
+	Traffic // received
+	// Dropped are messages that Filter dropped, that had several frames for a socket with
+	// CONFLATE, or that had no peer to go to (EHOSTUNREACH). Among the last are those that
+	// the caller has sent itself.
+	Dropped uint64
+	// Answered are answers of Filter to messages of this direction.
+	Answered uint64
 }
 
 // A Proxy forwards the messages of two streams to one another. It forwards in each direction

@@ -181,7 +181,8 @@ func (t *Transport) ResumeReading() error {
 }
 
 // IsReading reports whether messages are delivered as they come: not after PauseReading,
-// not on a transport that closes or is closed, and not on that of a Stream that is full.
+// not on a transport that closes or is closed, and not on that of a Stream that is full, or
+// that a Proxy is paused on or has no room to forward from.
 //
 // asyncio: is_reading
 func (t *Transport) IsReading() bool { return t.reads() }

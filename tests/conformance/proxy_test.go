@@ -191,8 +191,8 @@ func TestProxyForwarder(t *testing.T) {
 	must(t, sub.SetUnsubscribe("b"))
 	pub.want("\x00b")
 	p.wantStats(zmqio.ProxyStats{
-		ToBack:  zmqio.ProxyFlow{Messages: 2, Bytes: 5},
-		ToFront: zmqio.ProxyFlow{Messages: 2, Bytes: 4},
+		ToBack:  zmqio.ProxyFlow{Traffic: zmqio.Traffic{Messages: 2, Bytes: 5}},
+		ToFront: zmqio.ProxyFlow{Traffic: zmqio.Traffic{Messages: 2, Bytes: 4}},
 	})
 }
 

@@ -26,7 +26,7 @@ const usualFrames = 16
 
 // A Forwarder moves messages from one socket to another, in libzmq's own memory. It keeps
 // nothing between calls but a message that was not taken, until [Forwarder.Drop]. It must not
-// be used by two goroutines at once.
+// be used by two goroutines at once, and has nothing to be closed.
 type Forwarder struct {
 	msgs  Held // of one message at a time
 	table []uint64
@@ -71,9 +71,9 @@ type Passed struct {
 	Refused bool // the last one was not taken: it is to be sent before any other, from Forwarder.Share
 }
 
-// CanForward reports whether messages of the socket can be forwarded without a look at
-// them. Otherwise Recv must be called: for messages of the inbox, and where it has to note where they come from or
-// has to be wary.
+// CanForward reports whether messages of the socket can be forwarded without a look at them.
+// Otherwise Recv must be called: for messages of the inbox, where it is wary, where it notices
+// origins, and with CONFLATE.
 func (s *Socket) CanForward() bool {
 	return len(s.inbox.msgs) == 0 && s.inbox.partial == nil && s.wary == 0 && s.origins == nil && !s.conflates
 }
@@ -123,8 +123,9 @@ func (o Outlet) passed(c *C.zmqio_outlet) Passed {
 	return Passed{o.Socket.sent(&c.sent), c.refused != 0}
 }
 
-// Share returns the message that an outlet did not take, in the capacity of h, which is empty, and its
-// table. The table is good until the next Forward. The copy shares the message's memory, and must be closed.
+// Share returns the message that an outlet did not take, in the capacity of h, which is empty,
+// and its table. It shares the message's memory, and must be closed. The table is good until
+// Drop.
 func (f *Forwarder) Share(h Held) (Held, []uint64) {
 	n := int(f.res.begun)
 	h = slices.Grow(h[:0], n)[:n]
@@ -132,8 +133,15 @@ func (f *Forwarder) Share(h Held) (Held, []uint64) {
 	return h, f.table[:n]
 }
 
-// Drop drops the message that an outlet did not take.
+// Drop follows each Forward. It drops the message that an outlet did not take, and what room
+// there is for messages of very many frames.
 func (f *Forwarder) Drop() {
-	C.zmqio_drop(f.msgs.first(), C.int64_t(f.res.begun))
-	f.res.begun = 0
+	if f.res.begun > 0 {
+		C.zmqio_drop(f.msgs.first(), C.int64_t(f.res.begun))
+		f.res.begun = 0
+	}
+	if len(f.msgs) > maxFrames {
+		f.msgs, f.table = nil, nil
+		f.grow(usualFrames)
+	}
 }

@@ -84,7 +84,8 @@ type ProxyFlow struct {
 // A message is collected whole before its first frame is sent. Messages of one direction keep
 // their order. A stream that has no room keeps those that come after waiting in the other, and
 // behind its high-water marks with the senders. What the caller has sent to a stream before
-// goes first; a caller may also send while the proxy runs.
+// goes first. A caller may also send while the proxy runs, and what waits to be sent then goes
+// before what is forwarded.
 //
 // Its methods may be called from every goroutine.
 type Proxy struct {

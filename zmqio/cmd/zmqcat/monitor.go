@@ -128,7 +128,7 @@ func runMonitor(ctx context.Context, w *watch, stdout io.Writer, con *console) e
 		m.later(w.wait, func() { m.finish(nil) })
 	}
 	m.work(ctx)
-	return m.close(ctx, m.printer, false)
+	return m.close(ctx, m.printer, false, false)
 }
 
 // ConnectionMade begins to monitor. Messages stay with libzmq.

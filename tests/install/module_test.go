@@ -43,6 +43,7 @@ func newUser(t *testing.T) *user {
 	git("add", "--all", repository)
 	git("commit", "--quiet", "--message", "first")
 	git("tag", version)
+	git("tag", "zmqio/zmqprom/"+version)
 
 	cache := strings.TrimSpace(output(t, exec.Command("go", "env", "GOMODCACHE")))
 	return &user{dir, append(os.Environ(),
@@ -62,7 +63,8 @@ func (u *user) run(t *testing.T, name string, args ...string) string {
 }
 
 // From the first tag on go install installs zmqcat, and go get adds zmqio to a module
-// whose program is README's. Until then a tag is made here.
+// whose program is README's, or zmqprom. Until then the tags are made here. zmqprom's
+// go.mod must require a version of zmqio that is tagged: users do not have its replace.
 func TestModule(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -88,6 +90,14 @@ func TestModule(t *testing.T) {
 		u.run(t, "go", "build", "-o", "shout", ".")
 		u.run(t, "go", "mod", "tidy")
 		u.run(t, "go", "build", "-o", "shout", ".")
+	})
+	t.Run("Prometheus", func(t *testing.T) {
+		u := &user{t.TempDir(), u.env}
+		const program = "package main\n\nimport _ \"" + module + "/zmqio/zmqprom\"\n\nfunc main() {}\n"
+		must(t, os.WriteFile(filepath.Join(u.dir, "main.go"), []byte(program), 0o644))
+		u.run(t, "go", "mod", "init", "example.com/watched")
+		u.run(t, "go", "get", module+"/zmqio/zmqprom@latest")
+		u.run(t, "go", "list", "-deps", ".") // it finds each package; zmqprom's own tests build it
 	})
 	t.Run("Zip", func(t *testing.T) {
 		testZip(t, filepath.Join(u.dir, "modules/cache/download", module, "@v", version+".zip"))

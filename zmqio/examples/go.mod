@@ -7,7 +7,7 @@ go 1.25.0
 require (
 	github.com/prometheus/client_golang v1.23.2
 	github.com/vmihailenco/msgpack/v5 v5.4.1
-	github.com/zmqio/zmq v0.0.0
+	github.com/zmqio/zmq v0.1.0
 	github.com/zmqio/zmq/zmqio/zmqprom v0.0.0
 )
 

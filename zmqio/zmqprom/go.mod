@@ -7,7 +7,7 @@ require (
 	github.com/prometheus/client_golang v1.23.2
 	github.com/prometheus/client_model v0.6.2
 	github.com/prometheus/common v0.66.1
-	github.com/zmqio/zmq v0.0.0
+	github.com/zmqio/zmq v0.1.0
 )
 
 require (

@@ -34,7 +34,7 @@ func (l *ledger) MessageReceived(m zmqio.Message) {
 		l.next[user]++
 	})
 	got := m.Frames[1:] // behind the routing id
-	if m.Metadata["X-Role"] != "role of "+user || m.Metadata["Socket-Type"] != "DEALER" || len(m.Metadata) != 3 || !equal(got, want) {
+	if m.Metadata["X-Role"] != "role of "+user || m.Metadata["Socket-Type"] != "DEALER" || len(m.Metadata) != 3 || !equal(got, want) || cap(m.Frames) != len(m.Frames) {
 		l.t.Errorf("%d frames, beginning with %.20q, have %v", len(got), got[0], m.Metadata)
 	}
 	if l.n%10 == 0 {
@@ -75,11 +75,13 @@ func TestUsersAtOnce(t *testing.T) {
 			defer func() { must(t, guard.Close()) }()
 			const each = 400
 			l := &ledger{t: t, next: make(map[string]int)}
+			names := []string{"Socket-Type", "X-Role", "X-None", "User-Id"}
 			server, _, err := loop.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return l }, zmq.ROUTER, zmqio.ConnectionConfig{
 				Bind: []string{anyPort}, Configure: plainServer(true), BorrowFrames: lent,
-				Metadata: []string{"Socket-Type", "X-Role", "X-None", "User-Id"},
+				Metadata: names,
 			})
 			must(t, err)
+			clear(names) // which the transport does not share
 			var writers sync.WaitGroup
 			for user, word := range users {
 				client, err := create(t, loop, zmqio.ConnectionConfig{Connect: server.Listeners()}, username(user), password(word))

@@ -137,7 +137,7 @@ func TestCurveErrors(t *testing.T) {
 		cert + "--curve-allow /no":                            "open /no: no such file or directory",
 		cert + "--curve-allow " + k.clients:                   "read " + k.clients + "/bad.key: zap: not a certificate: it has no public key",
 		"--curve-allow-any --curve-cert " + k.server + ".key": k.server + ".key: a public certificate; the secret one ends in _secret",
-		"--curve-allow-any --curve-cert " + exposed:           exposed + ": zap: other users have access to the secret key; chmod 600 takes that from them",
+		"--curve-allow-any --curve-cert " + exposed:           "read " + exposed + ": zap: other users have access to the secret key; chmod 600 takes that from them",
 		"--curve-server-key " + strings.Repeat("~", 40):       "--curve-server-key: not a key in Z85, which has 40 characters",
 	} {
 		p := start(t, append([]string{"req", "-c", "tcp://127.0.0.1:1"}, strings.Fields(args)...)...)

@@ -54,7 +54,8 @@ func testFiles(t *testing.T, image *stage) {
 	output(t, image.command("--help"))
 }
 
-// testPeer sends a request from the image to a pyzmq peer outside, under CURVE.
+// testPeer sends a request from the image to a pyzmq peer outside, under CURVE and to a
+// host name.
 func testPeer(t *testing.T, image *stage) {
 	python := slices.IndexFunc(pythons, func(name string) bool {
 		return name != "" && exec.Command(name, "-c", "import zmq").Run() == nil
@@ -83,7 +84,7 @@ func testPeer(t *testing.T, image *stage) {
 	words := strings.Fields(line)
 	port, serverKey, public, secret := words[0], words[1], words[2], words[3]
 
-	cmd := image.command("req", "--wait", "30s", "--connect", "tcp://127.0.0.1:"+port, "--set", "CURVE_SERVERKEY="+serverKey,
+	cmd := image.command("req", "--wait", "30s", "--connect", "tcp://localhost:"+port, "--set", "CURVE_SERVERKEY="+serverKey,
 		"--set", "CURVE_PUBLICKEY="+public, "--set", "CURVE_SECRETKEY="+secret)
 	cmd.Stdin = strings.NewReader("from an empty root\n")
 	if got := output(t, cmd); got != "FROM AN EMPTY ROOT\n" {

@@ -214,6 +214,11 @@ func TestProxyStreamer(t *testing.T) {
 		pull.want(fmt.Sprint(i), strings.Repeat("x", i%100), "")
 	}
 	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == n && s.ToFront == (zmqio.ProxyFlow{}) })
+	// The streams count as well.
+	in, out := p.front.Transport().Stats(), p.back.Transport().Stats()
+	if through := p.Stats().ToBack.Traffic; in.Received != through || out.Sent != through {
+		t.Errorf("received %v, sent %v, want %v", in.Received, out.Sent, through)
+	}
 }
 
 // A REP in front of a REQ takes its turns.
@@ -763,7 +768,7 @@ func TestProxyFilterPanics(t *testing.T) {
 func TestProxyFilterPanicsOnRep(t *testing.T) {
 	checkLeaks(t)
 	p := &proxyTest{t: t, ctx: bounded(t), loop: zmqiotest.RunLoop(t, nil)}
-	p.loop.SetExceptionHandler(nil)
+	p.loop.SetExceptionHandler(func(*zmqio.EventLoop, zmqio.ExceptionContext) {})
 	var err error
 	p.context, err = zmq4.NewContext()
 	must(t, err)

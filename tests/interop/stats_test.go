@@ -86,8 +86,11 @@ clients = [client(key.encode()), client(zmq.curve_keypair()[0]), client(None)]
 sys.stdin.readline()
 `)
 	count := func() zmqio.HandshakeFailures { return s.Transport().Stats().Connections.Failures }
-	for f := count(); f.Denied == 0 || f.Cryptographic == 0 || f.Mechanism == 0; f = count() {
-		must(t, ctx.Err())
+	// Of two sides with different mechanisms one hangs up, and the other may not come to its own verdict.
+	for f := count(); f.Denied == 0 || f.Cryptographic == 0 || f.Mechanism+f.Other == 0; f = count() {
+		if ctx.Err() != nil {
+			t.Fatalf("%+v", f)
+		}
 	}
 	if f, c := count(), s.Transport().Stats().Connections; f.Temporary+f.Internal+f.Reply > 0 || c.Handshakes > 0 || c.Open > 0 {
 		t.Errorf("%+v", c)

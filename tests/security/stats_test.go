@@ -17,7 +17,8 @@ func (p *party) reasons() map[string]uint64 {
 }
 
 // A handshake that fails counts under its reason, on both sides. There may be failures of other
-// attempts without a reason.
+// attempts without a reason. Of two sides with different mechanisms one hangs up, and the other
+// may not come to its own verdict.
 func TestFailureReasons(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -33,13 +34,14 @@ func TestFailureReasons(t *testing.T) {
 		reply                  func(request) [][]byte
 		server, client         setter
 		serverSays, clientSays string
+		either                 bool
 	}{
-		{"status 300", status("300"), plain, ann, "temporary", "other"},
-		{"status 400", status("400"), plain, ann, "denied", "denied"},
-		{"status 500", status("500"), plain, ann, "internal", "internal"},
-		{"no status", status(""), plain, ann, "reply", "other"},
-		{"wrong server key", allow, curve, curveClient(client, other.public), "cryptographic", "other"},
-		{"NULL to CURVE", allow, curve, inOrder(), "mechanism", "mechanism"},
+		{"status 300", status("300"), plain, ann, "temporary", "other", false},
+		{"status 400", status("400"), plain, ann, "denied", "denied", false},
+		{"status 500", status("500"), plain, ann, "internal", "internal", false},
+		{"no status", status(""), plain, ann, "reply", "other", false},
+		{"wrong server key", allow, curve, curveClient(client, other.public), "cryptographic", "other", false},
+		{"NULL to CURVE", allow, curve, inOrder(), "mechanism", "mechanism", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h.begin(c.reply)
@@ -49,7 +51,7 @@ func TestFailureReasons(t *testing.T) {
 				*party
 				reason string
 			}{{server, c.serverSays}, {client, c.clientSays}} {
-				side.wait(func() bool { return side.reasons()[side.reason] > 0 })
+				side.wait(func() bool { return side.reasons()[side.reason] > 0 || c.either && len(side.verdicts) > 0 })
 				got := side.reasons()
 				delete(got, "other")
 				delete(got, side.reason)
@@ -57,12 +59,15 @@ func TestFailureReasons(t *testing.T) {
 					t.Errorf("%v: %v, beside %s", side.party, got, side.reason)
 				}
 			}
+			if c.either && server.reasons()[c.serverSays]+client.reasons()[c.clientSays] == 0 {
+				t.Errorf("neither %v nor %v says so", server, client)
+			}
 			if n := server.tr.Stats().Connections.Handshakes; n != 0 {
 				t.Errorf("%d handshakes succeeded", n)
 			}
 			client.abort()
 			server.abort()
-			if n := server.reasons()[c.serverSays]; n == 0 {
+			if n := server.reasons()[c.serverSays]; n == 0 && !c.either {
 				t.Error("the figure has gone with the transport")
 			}
 		})

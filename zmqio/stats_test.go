@@ -118,6 +118,29 @@ func TestStatsBuffered(t *testing.T) {
 	wantTraffic(t, "unsent", s.Dropped.Unsent, 3, 6)
 }
 
+// The messages of a Batch count one by one, and where one has no room as one that is refused.
+func TestStatsBatch(t *testing.T) {
+	l := newLoop(t)
+	tr := create(t, l, BaseProtocol{}, zmq.PUSH, ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 8})
+	var b Batch
+	for range 3 {
+		b.Append([]byte("abc"), []byte("d"))
+	}
+	if n, err := tr.WriteBatch(&b); n != 2 || !errors.Is(err, ErrBufferFull) {
+		t.Errorf("%d messages were written: %v", n, err)
+	}
+	if s := tr.Stats(); s.Buffered != (Traffic{2, 8}) || s.Refused != 1 {
+		t.Errorf("%+v", s)
+	}
+	pull := create(t, l, BaseProtocol{}, zmq.PULL, connectTo(tr.Listeners()...))
+	passUntil(t, l, func() bool { return pull.Stats().Received.Messages == 2 })
+	_, err := tr.WriteBatch(&b)
+	must(t, err)
+	passUntil(t, l, func() bool { return pull.Stats().Received.Messages == 3 })
+	wantTraffic(t, "sent", tr.Stats().Sent, 3, 12)
+	wantTraffic(t, "received", pull.Stats().Received, 3, 12)
+}
+
 // A message that libzmq alone refuses, and one that TrySend would have to wait for, are refused.
 func TestStatsRefused(t *testing.T) {
 	l := newLoop(t)

@@ -31,6 +31,8 @@ type Options struct {
 	// Clients are clients of package rpc, by the value of the label client. The names should be
 	// few and fixed. The map must not change while the collector is registered.
 	Clients map[string]*rpc.Client
+	// Proxies are proxies, by the value of the label proxy, as Clients are clients.
+	Proxies map[string]*zmqio.Proxy
 }
 
 // NewCollector returns a collector of the figures of the process. A nil opts is the zero value.
@@ -40,12 +42,12 @@ type Options struct {
 func NewCollector(opts *Options) prometheus.Collector {
 	c := collector{}
 	if opts != nil {
-		c.clients = opts.Clients
+		c.Options = *opts
 	}
 	return c
 }
 
-type collector struct{ clients map[string]*rpc.Client }
+type collector struct{ Options }
 
 // Describe implements prometheus.Collector.
 func (c collector) Describe(ch chan<- *prometheus.Desc) {
@@ -56,8 +58,12 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, open)
 	describe(ch, failures)
 	describe(ch, loops)
-	if len(c.clients) > 0 {
+	if len(c.Clients) > 0 {
 		describe(ch, clients)
+	}
+	if len(c.Proxies) > 0 {
+		describe(ch, proxies)
+		describe(ch, flows)
 	}
 }
 
@@ -69,10 +75,19 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	for _, l := range zmqio.LoopTotals() {
 		collect(ch, loops, l, l.Name)
 	}
-	for name, client := range c.clients {
-		collect(ch, clients, client.Stats(), strings.ToValidUTF8(name, "\uFFFD"))
+	for name, client := range c.Clients {
+		collect(ch, clients, client.Stats(), label(name))
+	}
+	for name, proxy := range c.Proxies {
+		s := proxy.Stats()
+		collect(ch, proxies, s, label(name))
+		collect(ch, flows, s.ToBack, label(name), "back")
+		collect(ch, flows, s.ToFront, label(name), "front")
 	}
 }
+
+// label returns name as the value of a label, which must be UTF-8.
+func label(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
 // collectTransports collects the metrics of a total. What is unknown is left out.
 func collectTransports(ch chan<- prometheus.Metric, t zmqio.TransportTotal) {

@@ -93,7 +93,11 @@ func everything(t *testing.T) *prometheus.Registry {
 		must(t, client.Close())
 		must(t, zmqio.ShutdownDefault(context.Background()))
 	})
-	return registry(t, &zmqprom.Options{Clients: map[string]*rpc.Client{"everything": client}})
+	proxy, err := zmqio.NewProxy(pull, push, nil)
+	must(t, err)
+	return registry(t, &zmqprom.Options{
+		Clients: map[string]*rpc.Client{"everything": client}, Proxies: map[string]*zmqio.Proxy{"everything": proxy},
+	})
 }
 
 func TestLint(t *testing.T) {
@@ -194,6 +198,53 @@ func TestValues(t *testing.T) {
 		"zmqio_transport_dropped_messages_total{name=values,reason=unread,type=PULL}": 1,
 		"zmqio_transport_dropped_bytes_total{name=values,reason=unread,type=PULL}":    5,
 		"zmqio_transport_dropped_messages_total{name=values,reason=unsent,type=PUSH}": 0,
+	})
+}
+
+// What goes through a proxy is in its own figures, and in those of its streams.
+func TestProxy(t *testing.T) {
+	loop := zmqiotest.RunLoop(t, nil)
+	open := func(typ zmq.SocketType, endpoint string) *zmqio.Stream {
+		cfg := zmqio.StreamConfig{Name: "proxy", Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}}
+		if endpoint != "" {
+			cfg.Name, cfg.Bind, cfg.Connect = "peer of proxy", nil, []string{endpoint}
+		}
+		return zmqiotest.Open(t, typ, cfg)
+	}
+	front, back := open(zmq.PULL, ""), open(zmq.PUSH, "")
+	proxy, err := zmqio.NewProxy(front, back, nil)
+	must(t, err)
+	r := registry(t, &zmqprom.Options{Proxies: map[string]*zmqio.Proxy{"streamer": proxy}})
+	before := scrape(t, r)
+	ctx, stop := context.WithCancel(zmqiotest.Bounded(t, zmqiotest.Patience))
+	ended := make(chan error, 1)
+	go func() { ended <- proxy.Run(ctx) }()
+	push, pull := open(zmq.PUSH, front.Addr()), open(zmq.PULL, back.Addr())
+	for range 5 {
+		must(t, push.Send(ctx, []byte("abc"), []byte("d")))
+	}
+	for range 5 {
+		_, err := pull.Recv(ctx)
+		must(t, err)
+	}
+	for proxy.Stats().ToBack.Messages < 5 || back.Transport().Stats().Sent.Messages < 5 { // behind the arrival
+		must(t, ctx.Err())
+	}
+	proxy.Pause()
+	paused := scrape(t, r)
+	stop()
+	must(t, <-ended)
+	const out, in = "{name=proxy,type=PUSH}", "{name=proxy,type=PULL}"
+	wants(t, before, paused, map[string]float64{
+		"zmqio_proxy_messages_total{proxy=streamer,to=back}":  5,
+		"zmqio_proxy_bytes_total{proxy=streamer,to=back}":     20,
+		"zmqio_proxy_messages_total{proxy=streamer,to=front}": 0,
+		"zmqio_proxy_captured_messages_total{proxy=streamer}": 0,
+		"zmqio_proxy_paused{proxy=streamer}":                  1,
+		"zmqio_transport_received_messages_total" + in:        5,
+		"zmqio_transport_received_bytes_total" + in:           20,
+		"zmqio_transport_sent_messages_total" + out:           5,
+		"zmqio_transport_sent_bytes_total" + out:              20,
 	})
 }
 

@@ -48,6 +48,8 @@ var (
 	ofFailures    = maker[uint64]{"zmqio_transport_", []string{"type", "name", "reason"}}
 	ofLoops       = maker[zmqio.LoopTotal]{"zmqio_loop_", []string{"loop"}}
 	ofClients     = maker[rpc.ClientStats]{"zmqio_rpc_client_", []string{"client"}}
+	ofProxies     = maker[zmqio.ProxyStats]{"zmqio_proxy_", []string{"proxy"}}
+	ofFlows       = maker[zmqio.ProxyFlow]{"zmqio_proxy_", []string{"proxy", "to"}}
 )
 
 var transports = []metric[zmqio.TransportTotal]{
@@ -169,4 +171,28 @@ var clients = []metric[rpc.ClientStats]{
 		func(c rpc.ClientStats) float64 { return float64(c.Timeouts) }),
 	ofClients.gauge("calls_in_flight", "Calls that wait for a reply.",
 		func(c rpc.ClientStats) float64 { return float64(c.InFlight) }),
+}
+
+var proxies = []metric[zmqio.ProxyStats]{
+	ofProxies.counter("captured_messages_total", "Messages that the capture has accepted.",
+		func(p zmqio.ProxyStats) float64 { return float64(p.Captured) }),
+	ofProxies.gauge("paused", "1 while the proxy is paused by its program, else 0.",
+		func(p zmqio.ProxyStats) float64 {
+			if p.Paused {
+				return 1
+			}
+			return 0
+		}),
+}
+
+// flows have one more label, where the messages go.
+var flows = []metric[zmqio.ProxyFlow]{
+	ofFlows.counter("messages_total", "Messages received, by where they go.",
+		func(f zmqio.ProxyFlow) float64 { return float64(f.Messages) }),
+	ofFlows.counter("bytes_total", "Payload received, by where it goes.",
+		func(f zmqio.ProxyFlow) float64 { return float64(f.Bytes) }),
+	ofFlows.counter("dropped_messages_total", "Messages dropped by the filter, or because no peer could take them.",
+		func(f zmqio.ProxyFlow) float64 { return float64(f.Dropped) }),
+	ofFlows.counter("answers_total", "Answers of the filter.",
+		func(f zmqio.ProxyFlow) float64 { return float64(f.Answered) }),
 }

@@ -55,7 +55,7 @@ func values[T any](metrics ...metric[T]) (text string) {
 // to 17 are dropped messages and bytes. The last one of a loop is how many transports it has.
 func TestEachMetricHasItsFigure(t *testing.T) {
 	got := values(slices.Concat(transports, received)...) + values(drops...) + values(slices.Concat(connections, open)...) +
-		values(loops...) + values(clients...)
+		values(loops...) + values(clients...) + values(flows...) + values(proxies[:1]...)
 	const want = `zmqio_transport_open 2
 zmqio_transport_sent_messages_total 4
 zmqio_transport_sent_bytes_total 5
@@ -101,6 +101,11 @@ zmqio_rpc_client_late_replies_total 4
 zmqio_rpc_client_retries_total 5
 zmqio_rpc_client_timeouts_total 6
 zmqio_rpc_client_calls_in_flight 7
+zmqio_proxy_messages_total 1
+zmqio_proxy_bytes_total 2
+zmqio_proxy_dropped_messages_total 3
+zmqio_proxy_answers_total 4
+zmqio_proxy_captured_messages_total 9
 `
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

@@ -19,12 +19,12 @@ func newBenchCommand(con *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bench",
 		Short: "measure throughput and latency",
-		Long: `It measures how many messages a second go one way, and how long a round trip takes:
+		Long: `bench measures how many messages a second go one way, and how long a round trip takes:
 the least, the greatest and percentiles in microseconds.
 
 Both ends are in this process, with a loop and a context each. The commands send and
-receive, ping and echo are the ends alone, for two processes or machines. Which of two
-ends binds does not matter. The first end waits for the other.`,
+receive, ping and echo are the ends alone, for two processes or machines. Either of two
+ends can bind. The first end waits for the other.`,
 		Example: `  zmqcat bench --size 1024 -n 1000000
   zmqcat bench receive -b 'tcp://*:5560'          # on one machine
   zmqcat bench send -c tcp://server.example:5560  # on another
@@ -42,21 +42,23 @@ ends binds does not matter. The first end waits for the other.`,
 	cmd.Flags().StringVar(&endpoint, "endpoint", "tcp://127.0.0.1:*", "bind and connect to `ENDPOINT`")
 	cmd.AddCommand(
 		newEndCommand(con, "send", "send messages to bench receive",
-			`It sends messages, and prints the rate until all are delivered.`,
+			`send sends messages, and prints the rate until all are delivered.`,
 			[]string{"size", "count", "rate", "pub", "json"}, func(b *load) zmq.SocketType { from, _ := b.types(); return from },
 			func(ctx context.Context, b *load, s *zmqio.Stream) (fmt.Stringer, error) { return b.send(ctx, s) }),
 		newEndCommand(con, "receive", "receive messages of bench send",
-			`It receives the messages of one bench send, and prints the rate from the first to the last, and how many were lost.`,
+			`receive receives the messages of one bench send. It prints the rate from the first
+message to the last, and how many were lost.`,
 			[]string{"pub", "json"}, func(b *load) zmq.SocketType { _, to := b.types(); return to },
 			func(ctx context.Context, b *load, s *zmqio.Stream) (fmt.Stringer, error) { return b.receive(ctx, s) }),
 		newEndCommand(con, "ping", "measure round trips to bench echo",
-			`It is a REQ that sends requests one after another, and prints how long the replies took.
-With --rate a request that is late counts from when it was due, so that a stall shows in
-all that it delays. Any REP that returns its requests will do as the other end.`,
+			`ping is a REQ that sends requests one after another. It prints how long the replies
+took. With --rate a request that is late counts from when it was due, so that a stall
+shows in all requests that it delays. Any REP that returns its requests can be the other
+end.`,
 			[]string{"size", "count", "rate", "json"}, func(*load) zmq.SocketType { return zmq.REQ },
 			func(ctx context.Context, b *load, s *zmqio.Stream) (fmt.Stringer, error) { return b.ping(ctx, s) }),
 		newEndCommand(con, "echo", "answer bench ping",
-			`It is a REP that returns every request, until it is ended.`,
+			`echo is a REP that returns every request, until a signal ends it.`,
 			nil, func(*load) zmq.SocketType { return zmq.REP },
 			func(ctx context.Context, _ *load, s *zmqio.Stream) (fmt.Stringer, error) { return nil, answer(ctx, s) }),
 	)

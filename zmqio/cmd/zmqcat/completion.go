@@ -20,9 +20,9 @@ func newCompletionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "completion bash|zsh|fish",
 		Short: "print a script that completes commands, flags and options in a shell",
-		Long: `It prints a script for bash, zsh or fish that completes commands, flags, the names of
-socket options for --set, their values where those have names, and certificate files.
-That of bash needs the package bash-completion.`,
+		Long: `completion prints a script for bash, zsh or fish. The script completes commands, flags,
+the names of socket options for --set, true and false, and certificate files. The
+script for bash needs the package bash-completion.`,
 		Example: `  zmqcat completion bash >~/.local/share/bash-completion/completions/zmqcat
   zmqcat completion zsh >"${fpath[1]}/_zmqcat"
   zmqcat completion fish >~/.config/fish/completions/zmqcat.fish`,
@@ -95,7 +95,7 @@ func completeSetting(cmd *cobra.Command, _ []string, text string) ([]string, cob
 	return texts, directive
 }
 
-// optionValues returns the values of an option that have names.
+// optionValues returns values to offer for an option: true and false, or an example.
 func optionValues(info zmq.OptionInfo) []string {
 	switch {
 	case info.Kind == zmq.KindBool:

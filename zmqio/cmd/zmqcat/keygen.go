@@ -20,11 +20,13 @@ func newKeygenCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "keygen NAME",
 		Short: "write a new pair of CURVE keys to certificate files",
-		Long: `It writes a new pair of CURVE keys: the public certificate to NAME.key, for the other
-side, and the secret one to NAME.key_secret, which only its owner can read. Files that
-exist are kept. czmq and pyzmq read both, and the other commands with --curve-cert and
---curve-server-cert. The client whose NAME.key lies in the directory of --curve-allow
-may connect. The names of the files and the public key are printed.`,
+		Long: `keygen writes a new pair of CURVE keys: the public certificate to NAME.key, for the
+other side, and the secret one to NAME.key_secret, which only its owner can read. It
+keeps files that exist. It prints the names of the files and the public key.
+
+czmq and pyzmq read both files, and the other commands do with --curve-cert and
+--curve-server-cert. A client may connect if its NAME.key is in the directory of
+--curve-allow.`,
 		Example: `  zmqcat keygen server
   mkdir clients && zmqcat keygen clients/alice --metadata email=alice@example.com
   zmqcat rep -b 'tcp://*:5555' --curve-cert server.key_secret --curve-allow clients

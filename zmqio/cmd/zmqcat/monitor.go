@@ -28,14 +28,14 @@ func newMonitorCommand(con *console) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "monitor TYPE {--bind|--connect} ENDPOINT...",
 		Short: "print what happens to the connections of a socket",
-		Long: `It binds and connects a socket of a type, as the command of that type does, and prints
-the events of the socket's monitor: connections that are made, retried, accepted and
-lost, handshakes that succeed or fail, and why. A line has the time, the event, the
+		Long: `monitor binds and connects a socket of a type, as the command of that type does. It
+prints the events of the socket's monitor: connections that are made, retried, accepted
+and lost, handshakes that succeed or fail, and why. A line has the time, the event, the
 endpoint and what comes with the event. As JSON it is {"time":"...","event":"...",
 "endpoint":"...","value":1} and, where something failed, "error".
 
-It sends nothing and prints no messages, but to its peers it is one of those that they
-send to: a PUSH gives it its share of the messages, which is lost.`,
+monitor sends nothing and prints no messages. Its peers send to it all the same: a PUSH
+gives it a share of the messages, and that share is lost.`,
 		Example: `  zmqcat monitor dealer -c tcp://127.0.0.1:5555
   zmqcat monitor sub -b 'tcp://*:5556' --events 'ACCEPTED|DISCONNECTED' --json`,
 		Args:              func(_ *cobra.Command, args []string) (err error) { return w.parseType(args) },

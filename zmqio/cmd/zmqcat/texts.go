@@ -6,8 +6,8 @@ import "github.com/zmqio/zmq"
 const about = `zmqcat is netcat for ZeroMQ. Each line of standard input is sent as a message, and
 each message received is printed as a line.
 
-The command is the type of the socket, in any case; zmqcat TYPE --help tells what
-it does. Input is read no faster than it can be sent. The frames of a message are
+The command is the type of the socket, in upper or lower case; zmqcat TYPE --help
+tells what it does. Input is read no faster than it can be sent. The frames of a message are
 printed with tabs between them.
 
 What was bound, with wildcards resolved, goes to standard error, as do figures at
@@ -76,5 +76,5 @@ printed. After the end of input zmqcat goes on receiving, for as long as --wait 
 or for ever. What was sent before the exit has a second to be delivered.`
 )
 
-const demoAbout = `The demo sends the lines of FILE, or of standard input, over TCP through a DEALER to a
+const demoAbout = `demo sends the lines of FILE, or of standard input, over TCP through a DEALER to a
 ROUTER that sends them back, and compares.`

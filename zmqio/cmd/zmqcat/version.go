@@ -84,8 +84,8 @@ func newVersionCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "print the versions of zmqcat and libzmq, and what libzmq can do",
-		Long: `It prints the versions of zmqcat, of Go and of the libzmq that zmqcat runs with, and
-which transports and security mechanisms that libzmq has and lacks.`,
+		Long: `version prints the versions of zmqcat, of Go and of the libzmq that zmqcat runs with,
+and which transports and security mechanisms that libzmq has and lacks.`,
 		Args: noArguments,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			v := newVersion()

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -294,5 +295,5 @@ func (b *load) between(ctx context.Context, bound, connected zmq.SocketType, end
 	if err != nil {
 		return errors.Join(err, here.close())
 	}
-	return errors.Join(measure(here.stream, there.stream), there.close(), here.close())
+	return cmp.Or(measure(here.stream, there.stream), there.close(), here.close())
 }

@@ -127,7 +127,13 @@ func TestBenchTrips(t *testing.T) {
 	leakCheck(t)
 	echo := start(t, "bench", "echo", "-b", anyPort)
 	for range 2 {
-		isTrips(t, output(t, "bench", "ping", "-j", "-c", echo.bound(), "-n", "100"), 100, 64)
+		line := output(t, "bench", "ping", "-j", "-c", echo.bound(), "-n", "100")
+		isTrips(t, line, 100, 64)
+		var r trips
+		must(t, json.Unmarshal([]byte(line), &r))
+		if half := 50 * r.Latency.P50; half > r.Seconds*1e6 { // they follow one another
+			t.Errorf("half of the round trips take %v µs, and all of them %v s", half, r.Seconds)
+		}
 	}
 	echo.stop(signalled{2})
 	echo.ends(exitSignal + 2)

@@ -1,8 +1,8 @@
 package main
 
 import (
+	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -123,5 +123,5 @@ func (s *socket) bench(ctx context.Context, con *console, work func(context.Cont
 	_, stop := lookOut(ctx, e.stream, s.typ, con)
 	result, err := work(ctx, e.stream)
 	stop()
-	return result, errors.Join(err, e.close())
+	return result, cmp.Or(err, e.close()) // after an error what is left does not matter
 }

@@ -218,3 +218,44 @@ ctx.destroy()
 		t.Errorf("%+v", result)
 	}
 }
+
+// A proxy stands between a REQ and a REP of pyzmq, and a SUB of it gets copies.
+func TestZmqcatProxy(t *testing.T) {
+	z := newZmqcat(t)
+	const requests = 500
+	endpoints, stop := z.start("", 3, "proxy", "router", "dealer",
+		"--front-bind", "tcp://127.0.0.1:*", "--back-bind", "tcp://127.0.0.1:*", "--capture-bind", "tcp://127.0.0.1:*", "--capture", "xpub")
+	s := startScript(zmqiotest.Bounded(t, deadline), t, strings.Join(append(endpoints, fmt.Sprint(requests)), " "), `
+import threading
+front, back, capture, n = endpoint.split(" ")
+n = int(n)
+sub = ctx.socket(zmq.SUB)
+sub.rcvhwm = 0
+sub.subscribe(b"")
+sub.connect(capture)
+def serve():
+    rep = ctx.socket(zmq.REP)
+    rep.connect(back)
+    for _ in range(n):
+        frames = rep.recv_multipart()
+        rep.send_multipart(frames + [b"answered"])
+    rep.close()
+server = threading.Thread(target=serve)
+server.start()
+req = ctx.socket(zmq.REQ)
+req.connect(front)
+def exchange(i):
+    req.send_multipart([b"%d" % i, bytes([i % 256]) * i])
+    return req.recv_multipart() == [b"%d" % i, bytes([i % 256]) * i, b"answered"]
+print(all([exchange(i) for i in range(n)]))
+server.join()
+last = None
+while last != [b"", b"%d" % (n - 1), bytes([(n - 1) % 256]) * (n - 1), b"answered"]:
+    last = sub.recv_multipart()[1:]
+print("captured")
+ctx.destroy(linger=0)
+`)
+	s.want("True")
+	s.want("captured")
+	stop()
+}

@@ -55,7 +55,7 @@ func newRoot(con *console) *cobra.Command {
 		}))
 	}
 	for _, tool := range []*cobra.Command{
-		newKeygenCommand(), newMonitorCommand(con), newBenchCommand(con), newDemoCommand(), newVersionCommand(), newCompletionCommand(), newManualCommand(),
+		newKeygenCommand(), newProxyCommand(con), newMonitorCommand(con), newBenchCommand(con), newDemoCommand(), newVersionCommand(), newCompletionCommand(), newManualCommand(),
 	} {
 		tool.GroupID = toolGroup
 		root.AddCommand(tool)

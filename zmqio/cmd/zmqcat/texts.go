@@ -27,6 +27,7 @@ const examples = `  echo hello | zmqcat req -c tcp://127.0.0.1:5555
   seq 1000 | zmqcat push -b 'tcp://*:5557' -i 100ms
   zmqcat pull -b ipc:///tmp/in --json >messages && zmqcat push -c ipc:///tmp/out --json <messages
   zmqcat pub -c tcp://127.0.0.1:5556 --binary <picture.png
+  zmqcat proxy xsub xpub --front-bind 'tcp://*:5556' --back-bind 'tcp://*:5557'
   zmqcat keygen alice
   zmqcat req -c tcp://127.0.0.1:5555 --curve-cert alice.key_secret --curve-server-cert server.key`
 

@@ -104,8 +104,7 @@ func (c *cat) open(ctx context.Context) error {
 	return err
 }
 
-// ConnectionMade subscribes an XSUB, which does so with messages, and makes a REP
-// wait for a request.
+// ConnectionMade looks out for peers, and makes a REP wait for a request.
 func (c *cat) ConnectionMade(t *zmqio.Transport) {
 	c.transport = t
 	if !c.console.quiet {
@@ -113,14 +112,7 @@ func (c *cat) ConnectionMade(t *zmqio.Transport) {
 			c.finish(err)
 		}
 	}
-	switch {
-	case c.cfg.typ.Info().Subscribes == zmq.SubscribesByMessage:
-		for _, topic := range c.cfg.subscribe {
-			if err := t.Write([][]byte{append([]byte{1}, topic...)}); err != nil {
-				c.finish(err)
-			}
-		}
-	case c.cfg.typ == zmq.REP:
+	if c.cfg.typ == zmq.REP {
 		c.gate.hold(turn)
 	}
 }

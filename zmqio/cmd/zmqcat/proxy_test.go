@@ -98,6 +98,23 @@ func TestProxySubscriptions(t *testing.T) {
 	stopProxy(t, p, "to back 1 messages (2 bytes), to front 1 (2 bytes), 2 captured")
 }
 
+// TestProxySubscribes has the proxy itself subscribe, with both types.
+func TestProxySubscribes(t *testing.T) {
+	leakCheck(t)
+	for _, typ := range []string{"sub", "xsub"} {
+		sink := newPeer(t, zmq.PULL, bindTo(anyPort))
+		source := newPeer(t, zmq.XPUB, bindTo(anyPort))
+		p := start(t, "proxy", typ, "push", "--front-connect", source.transport.Listeners()[0], "--front-subscribe", "b",
+			"--back-connect", sink.transport.Listeners()[0])
+		source.receives("\x01b")
+		source.send("a")
+		source.send("b")
+		sink.receives("b")
+		p.stop(signalled{2})
+		p.wait()
+	}
+}
+
 // TestProxyCurve has clients of one certificate in front, and of another behind.
 func TestProxyCurve(t *testing.T) {
 	leakCheck(t)

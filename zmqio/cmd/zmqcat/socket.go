@@ -133,7 +133,23 @@ func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protoc
 	if err != nil {
 		return nil, err
 	}
+	if err := s.ask(t); err != nil {
+		return nil, err
+	}
 	return t, s.attach(t, con)
+}
+
+// ask subscribes an XSUB, which does so with messages.
+func (s *socket) ask(t *zmqio.Transport) error {
+	if s.typ.Info().Subscribes != zmq.SubscribesByMessage {
+		return nil
+	}
+	for _, topic := range s.subscribe {
+		if err := t.Write([][]byte{append([]byte{1}, topic...)}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stream opens the stream, and says on con what it bound.
@@ -148,7 +164,7 @@ func (s *socket) stream(ctx context.Context, loop *zmqio.EventLoop, con *console
 	for _, endpoint := range stream.Transport().Listeners() {
 		con.say("bound %s", endpoint)
 	}
-	return stream, nil
+	return stream, s.ask(stream.Transport())
 }
 
 // attach binds and connects t.

@@ -41,12 +41,12 @@ func TestRunningCallback(t *testing.T) {
 				break
 			}
 		}
-		free <- struct{}{}
-		for ctx := bounded(t); ; { // until the loop waits
-			must(t, ctx.Err())
-			if _, running := l.RunningCallback(); !running {
-				break
-			}
+		free <- struct{}{} // what RunningCallback has seen is not to be taken for the next call
+	}
+	for ctx := bounded(t); ; { // until the loop waits
+		must(t, ctx.Err())
+		if _, running := l.RunningCallback(); !running {
+			break
 		}
 	}
 	must(t, l.Close())

@@ -167,6 +167,7 @@ func (b *tab) fault(format string, args ...any) {
 // check fails the test for what the page should not have done. Tests that cause such things
 // call forgive.
 func (b *tab) check() {
+	ask[bool](b, `new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, chromedp.EvalAwaitPromise)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.faults {

@@ -22,14 +22,18 @@ var (
 	pageJS []byte
 )
 
-// maxLimit is the greatest limit that a request may ask for.
-const maxLimit = 10_000
+// The greatest limit, and the longest match in bytes, that a request may ask for.
+const (
+	maxLimit = 10_000
+	maxMatch = 256
+)
 
 // Handler returns a handler of GET and HEAD, which serves the same at every path. It may be
 // registered under any, and under several.
 //
 // The answer is the page, and with format=json in the query the JSON of a [Snapshot]. Then
-// limit, match and history=1 in the query are the fields of [Query]; limit is 10,000 at most.
+// limit, match and history=1 in the query are the fields of [Query]; limit is 10,000 at most, and
+// match has 256 bytes.
 // Requests that ask for the same within 200 ms get the same.
 func Handler() http.Handler { return http.HandlerFunc(serve) }
 
@@ -64,6 +68,10 @@ func serveJSON(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		q.Limit = n
+	}
+	if len(q.Match) > maxMatch {
+		http.Error(w, fmt.Sprintf("match has %d bytes, and %d are allowed", len(q.Match), maxMatch), http.StatusBadRequest)
+		return
 	}
 	body, err := json.Marshal(theSampler.share(q.normal()))
 	if err != nil { // no value of a Snapshot can cause it

@@ -18,7 +18,7 @@
 // endpoints and other texts are replaced by "…".
 //
 // A loop that is stuck is shown as stuck, with the callback that does not return. Nothing here
-// waits for a loop, and no longer than two seconds for sockets and residents that do not answer.
+// waits for a loop, and no longer than three seconds for sockets and residents that do not answer.
 // It starts no monitor either: what only a monitor tells is unknown on a transport
 // without one. A Stream always has one, and Transport.EnableMonitor starts one.
 //

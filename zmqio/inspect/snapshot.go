@@ -34,7 +34,7 @@ type Query struct {
 
 // Take returns what lives on the loops of the process now. It does not wait for any loop. Of a
 // socket, or a resident of another package, that does not answer within 100 ms it says so, and
-// it waits for about two seconds at most in all.
+// it waits for some three seconds at most in all.
 func Take() *Snapshot { return Query{}.Take() }
 
 // Take is Take for what q asks for.

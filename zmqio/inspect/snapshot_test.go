@@ -207,6 +207,8 @@ func TestStuckLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "stuck", Logger: slog.New(slog.DiscardHandler)})
 	began, free := make(chan struct{}), make(chan struct{})
+	release := sync.OnceFunc(func() { close(free) })
+	t.Cleanup(release)
 	pull := zmqiotest.Create(t, loop, &blocks{began: began, free: free}, zmq.PULL, zmqio.ConnectionConfig{Name: "waits", Bind: []string{"inproc://stuck"}})
 	push := zmqiotest.Create(t, loop, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Connect: []string{"inproc://stuck"}})
 	must(t, push.Write([][]byte{[]byte("x")}))
@@ -222,7 +224,7 @@ func TestStuckLoop(t *testing.T) {
 	if one := l.Transports[0]; one.Name != "waits" || one.Received.Messages != 1 || one.SocketBusy || one.Mechanism != "NULL" {
 		t.Errorf("%+v", one)
 	}
-	close(free)
+	release()
 	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); l.State != inspect.LoopRunning || l.RunningCallback != nil; {
 		must(t, ctx.Err())
 		l = loopOf(t, snapshotOf(t, inspect.Handler(), ""), "stuck")
@@ -306,7 +308,8 @@ func TestGuests(t *testing.T) {
 // Snapshots may be taken while transports come and go.
 func TestRaces(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
-	loop := zmqiotest.RunLoop(t, nil)
+	patient := &zmqio.LoopConfig{Linger: time.Minute} // the viewers take all of the machine
+	loop := zmqiotest.RunLoop(t, patient)
 	ctx, stop := context.WithCancel(zmqiotest.Bounded(t, zmqiotest.Patience))
 	var viewers sync.WaitGroup
 	for i := range 3 {
@@ -327,7 +330,7 @@ func TestRaces(t *testing.T) {
 		l := loop
 		if i%10 == 0 {
 			var err error
-			l, err = zmqio.NewEventLoop(nil)
+			l, err = zmqio.NewEventLoop(patient)
 			must(t, err)
 			must(t, l.Start())
 		}

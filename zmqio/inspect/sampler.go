@@ -32,7 +32,7 @@ type sampler struct {
 	sharing sync.Mutex      // taken before mu
 	shared  map[Query]share // under sharing
 
-	callbacks, guests, sockets survey
+	callbacks, guests, sockets *survey
 
 	look func(socket) details // lookAt, but for tests
 }
@@ -45,6 +45,9 @@ func newSampler() *sampler {
 		loops:      make(map[weak.Pointer[zmqio.EventLoop]]*loopRecord),
 		transports: make(map[weak.Pointer[zmqio.Transport]]*transportRecord),
 		shared:     make(map[Query]share),
+		callbacks:  newSurvey(),
+		guests:     newSurvey(),
+		sockets:    newSurvey(),
 		look:       lookAt,
 	}
 }

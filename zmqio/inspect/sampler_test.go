@@ -168,6 +168,7 @@ func TestBusySocket(t *testing.T) {
 	}
 	open("known")
 	s := newSampler()
+	patient(s)
 	if one := only(t, s.take(Query{Limit: 9}), "known"); one.SocketBusy || len(one.Options) != 1 || one.Mechanism != "NULL" {
 		t.Fatalf("%+v", one)
 	}

@@ -27,7 +27,7 @@ func (s *sampler) showLocked(v *visit, q Query) *Snapshot {
 	}
 	snapshot.LoopsOmitted = max(len(v.loops)-q.Limit, 0)
 	v.loops = v.loops[:len(v.loops)-snapshot.LoopsOmitted]
-	callbacks := ask(&s.callbacks, v.loops, func(l visitedLoop) any { return l.loop }, runningCallback)
+	callbacks := ask(s.callbacks, v.loops, func(l visitedLoop) any { return l.loop }, runningCallback)
 	guests := s.askGuests(v, &q)
 	for i, vl := range v.loops {
 		l := vl.show()
@@ -129,7 +129,7 @@ func (s *sampler) askGuests(v *visit, q *Query) []guests {
 	for _, vl := range v.loops {
 		all = append(all, vl.guests...)
 	}
-	answers := ask(&s.guests, all, func(r zmqio.Resident) any { return r }, lookAtGuest)
+	answers := ask(s.guests, all, func(r zmqio.Resident) any { return r }, lookAtGuest)
 	list := make([]guests, len(v.loops))
 	room := q.Limit
 	for i, vl := range v.loops {
@@ -251,7 +251,7 @@ func (s *sampler) askSocketsLocked(v *visit) {
 			sockets = append(sockets, socket{one.t, one.record.details})
 		}
 	}
-	for i, answer := range ask(&s.sockets, sockets, func(k socket) any { return k.t }, s.look) {
+	for i, answer := range ask(s.sockets, sockets, func(k socket) any { return k.t }, s.look) {
 		if answer != nil {
 			shown[i].record.details = answer
 		} else {

@@ -391,7 +391,7 @@ func TestMany(t *testing.T) {
 	}
 	must(t, busy.Abort())
 	t.Logf("100 of %d took %v and %d bytes, all of them %v", n, took, w.Body.Len(), time.Since(begin))
-	if took > 5*time.Second || time.Since(begin) > 20*time.Second {
+	if took > 10*time.Second || time.Since(begin) > time.Minute {
 		t.Error("that is too long")
 	}
 }

@@ -16,9 +16,13 @@ const (
 // what a program has written. One that does not answer in time is left out, and not asked
 // again before it has answered.
 type survey struct {
+	patience, inAll time.Duration // the two constants, but for tests
+
 	mu      sync.Mutex
 	pending map[any]struct{} // those that have not answered; under mu
 }
+
+func newSurvey() *survey { return &survey{patience: patience, inAll: patienceInAll} }
 
 // ask calls fn for each of list, one after the other, on a goroutine that ends when fn has
 // returned for the last. It returns the answers in the same order, nil for none. What key
@@ -27,7 +31,7 @@ func ask[R, T any](s *survey, list []R, key func(R) any, fn func(R) T) []*T {
 	answers := make([]*T, len(list))
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	end := time.Now().Add(patienceInAll)
+	end := time.Now().Add(s.inAll)
 	for next := 0; next < len(list) && time.Now().Before(end); {
 		in, done := make(chan *T), make(chan struct{})
 		go func(rest []R) {
@@ -40,7 +44,7 @@ func ask[R, T any](s *survey, list []R, key func(R) any, fn func(R) T) []*T {
 			}
 		}(list[next:])
 		for late := false; !late && next < len(list); next++ {
-			timer.Reset(max(min(patience, time.Until(end)), 0))
+			timer.Reset(max(min(s.patience, time.Until(end)), 0))
 			select {
 			case answers[next] = <-in:
 			case <-timer.C:

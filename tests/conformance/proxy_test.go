@@ -111,6 +111,13 @@ func (p *proxyTest) until(is func(zmqio.ProxyStats) bool) {
 	}
 }
 
+// pause pauses the proxy, and waits for a batch that is under way.
+func (p *proxyTest) pause() {
+	p.t.Helper()
+	p.Pause()
+	zmqiotest.Soon(p.t, p.loop, func() {})
+}
+
 // wantStats waits for figures that follow the messages that they count.
 func (p *proxyTest) wantStats(want zmqio.ProxyStats) {
 	p.t.Helper()
@@ -521,7 +528,7 @@ func TestProxyPause(t *testing.T) {
 	p.Resume()
 	other.want("1")
 	one.want("2")
-	p.Pause()
+	p.pause()
 	one.send("3")
 	quiet(other)
 	// The end leaves what was held to the caller, at once.
@@ -543,6 +550,7 @@ func TestProxyPauseReading(t *testing.T) {
 	one, other := p.peer(zmq.PAIR, p.front), p.peer(zmq.PAIR, p.back)
 	end := p.run()
 	must(t, p.front.Transport().PauseReading())
+	zmqiotest.Soon(t, p.loop, func() {}) // a batch may be under way
 	one.send("later")
 	other.send("now")
 	one.want("now")
@@ -569,6 +577,56 @@ func TestProxyDrains(t *testing.T) {
 		pull.want(fmt.Sprint(i))
 	}
 	must(t, <-ended)
+}
+
+// What a proxy that is paused has taken still goes, and what a filter drops keeps nothing
+// waiting.
+func TestProxyDrainsWhatItTook(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, &zmqio.ProxyConfig{DrainTimeout: zmqiotest.Patience})
+	push := p.peer(zmq.PUSH, p.front)
+	end := p.run()
+	push.send("0")
+	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 1 })
+	p.pause()
+	push.send("stays")
+	ended := make(chan error, 1)
+	go func() { ended <- end() }()
+	select {
+	case err := <-ended:
+		t.Fatalf("ended before its message could go: %v", err)
+	case <-time.After(20 * time.Millisecond):
+	}
+	p.peer(zmq.PULL, p.back).want("0")
+	must(t, <-ended)
+	if got := receives(p.ctx, t, p.front); got[0] != "stays" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestProxyDrainsIntoAFilter(t *testing.T) {
+	const n = 1000
+	begun, goOn := make(chan struct{}, n), make(chan struct{})
+	p := newProxy(t, zmq.PULL, zmq.PUSH, &zmqio.ProxyConfig{
+		DrainTimeout: zmqiotest.Patience,
+		Filter: func(zmqio.ProxyDirection, zmqio.Message) (forward, answer [][]byte) {
+			begun <- struct{}{}
+			<-goOn
+			return nil, nil
+		},
+	})
+	ctx, cancel := context.WithCancel(p.ctx)
+	done := make(chan error, 1)
+	go func() { done <- p.Run(ctx) }()
+	push := p.peer(zmq.PUSH, p.front)
+	for i := range n {
+		push.send(fmt.Sprint(i))
+	}
+	<-begun
+	cancel()
+	time.Sleep(50 * time.Millisecond) // for all to come while the loop is in the filter
+	close(goOn)
+	must(t, <-done)
+	p.wantStats(zmqio.ProxyStats{ToBack: zmqio.ProxyFlow{Traffic: zmqio.Traffic{Messages: n, Bytes: 2890}, Dropped: n}})
 }
 
 // Where messages cannot go in time Run says so, and the streams have them.
@@ -930,7 +988,7 @@ func TestProxyPausedByItself(t *testing.T) {
 	idle.Pause()
 	push.send("2")
 	pull.want("2")
-	p.Pause()
+	p.pause()
 	idle.Resume()
 	push.send("3")
 	must(t, pull.SetRcvtimeo(50*time.Millisecond))

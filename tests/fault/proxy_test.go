@@ -459,12 +459,13 @@ func TestProxyFilterFails(t *testing.T) {
 	}
 }
 
-// Connections of a proxy's streams are ended by the caller amid messages: none is mixed.
+// Connections of a proxy's streams are ended by the caller amid messages: none is mixed. The
+// senders are PUBs, because libzmq 4.3.4 lets a PUSH tear messages while its pipes go.
 func TestProxyDisconnects(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(time.Minute, 3*time.Minute))
 	loop, far := newLoop(t, nil), newLoop(t, nil)
-	front, back := open(t, loop, zmq.PULL, zmqio.StreamConfig{Bind: []string{}}), bound(t, loop, zmq.PUSH)
+	front, back := open(t, loop, zmq.SUB, zmqio.StreamConfig{Bind: []string{}, Subscribe: []string{""}}), bound(t, loop, zmq.PUSH)
 	running, end := context.WithCancel(ctx)
 	defer end()
 	ran := make(chan error, 1)
@@ -487,15 +488,15 @@ func TestProxyDisconnects(t *testing.T) {
 	sending, stop := context.WithCancel(ctx)
 	var senders sync.WaitGroup
 	for i := range 4 {
-		push := bound(t, far, zmq.PUSH)
-		endpoints = append(endpoints, push.Addr())
+		pub := bound(t, far, zmq.PUB)
+		endpoints = append(endpoints, pub.Addr())
 		senders.Go(func() {
 			for n := 0; ; n++ {
 				msg := make([][]byte, 20)
 				for j := range msg {
 					msg[j] = fmt.Append(nil, i, " ", n)
 				}
-				if push.Send(sending, msg...) != nil {
+				if pub.Send(sending, msg...) != nil {
 					return
 				}
 			}
@@ -523,5 +524,9 @@ func TestProxyDisconnects(t *testing.T) {
 	senders.Wait()
 	end()
 	<-ran
+	// One end after the other: libzmq may end the process where both ends of a connection end
+	// amid messages.
+	_ = front.Close()
+	_ = back.Close() // may say that the rest is undelivered
 	t.Logf("%d messages came", arrived.Load())
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/zmqio/zmq"
@@ -347,7 +348,7 @@ func TestThrottle(t *testing.T) {
 func TestThrottleRouter(t *testing.T) {
 	leakCheck(t)
 	const messages = 50000
-	p := start(t, "router", "--bind", anyPort, "--frames", "--wait", "0s", "--set", "SNDHWM=10")
+	p := start(t, "router", "--bind", anyPort, "--frames", "--set", "SNDHWM=10")
 	cfg := connectTo(p.bound())
 	cfg.Configure = func(opts zmq.Sockopts) error { return opts.SetRoutingID([]byte("A")) }
 	client := newPeer(t, zmq.DEALER, cfg)
@@ -362,5 +363,6 @@ func TestThrottleRouter(t *testing.T) {
 	for i := range messages {
 		client.receives(fmt.Sprint(i))
 	}
-	p.ends(exitOK)
+	p.stop(signalled{syscall.SIGTERM}) // a --wait would give the last messages a second to arrive
+	p.ends(exitSignal + int(syscall.SIGTERM))
 }

@@ -116,18 +116,21 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 	must(t, err)
 	must(t, p.begin())
 	defer p.end()
-	frame := [][]byte{make([]byte, 64), make([]byte, 64)}
+	frame := make([]byte, 64)
+	var batch Batch // which needs one chunk for all
 	if n := testing.AllocsPerRun(100, func() {
 		for range 10 {
-			must(t, push.Write(frame))
+			batch.Append(frame, frame)
 		}
+		_, err := push.WriteBatch(&batch)
+		must(t, err)
 		if found, errno := front.t.receive(); found != foundEmpty || errno != 0 {
 			t.Fatalf("found %v, %v", found, errno)
 		}
 		if found, errno := pull.receive(); found != foundEmpty || errno != 0 {
 			t.Fatalf("found %v, %v", found, errno)
 		}
-	}); n > 1 { // the frames of messages from Write
+	}); n > 1 { // under the race detector a sync.Pool forgets a chunk now and then
 		t.Errorf("%v allocations a batch", n)
 	}
 	if s := p.Stats(); s.ToBack.Messages != 1010 {

@@ -57,7 +57,7 @@ func DefaultLoop() (*EventLoop, error) {
 // ctx, and those of [EventLoop.Shutdown] and [EventLoop.Close].
 func ShutdownDefault(ctx context.Context) error {
 	if ctx == nil {
-		return errNilContext()
+		return errNilContext("ShutdownDefault")
 	}
 	common.mu.Lock()
 	l := common.loop

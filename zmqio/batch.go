@@ -53,7 +53,7 @@ func (t *Transport) WriteBatch(b *Batch) (n int, err error) { return t.writeBatc
 func (t *Transport) WriteBatchContext(ctx context.Context, b *Batch) (n int, err error) {
 	switch {
 	case ctx == nil:
-		return 0, errNilContext()
+		return 0, errNilContext("WriteBatchContext")
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	}
@@ -63,7 +63,7 @@ func (t *Transport) WriteBatchContext(ctx context.Context, b *Batch) (n int, err
 // writeBatch writes b in the manner given. For inTurn ctx bounds the wait.
 func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int, err error) {
 	if b == nil {
-		return 0, invalid("write batch: the batch is nil")
+		return 0, invalid("WriteBatch: nil batch")
 	}
 	before := b.Len()
 	for err == nil && !b.out.Empty() {

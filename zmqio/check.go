@@ -30,7 +30,7 @@ var callbacks = map[string]reflect.Type{
 // does not see methods whose names begin with a small letter.
 func Check(p Protocol) error {
 	if isNil(p) {
-		return invalid("nil protocol")
+		return invalid("Check: nil protocol")
 	}
 	var found []error
 	typ := reflect.TypeOf(p)
@@ -38,11 +38,11 @@ func Check(p Protocol) error {
 		m := typ.Method(i)
 		if in, ok := callbacks[m.Name]; !ok {
 			if meant := callbackLike(m.Name); meant != "" {
-				found = append(found, invalid("%v: the method %s is no callback; is %s meant?", typ, m.Name, meant))
+				found = append(found, invalid("%v: the method %s is no callback; the nearest is %s", typ, m.Name, meant))
 			}
 		} else if !typ.Implements(in) {
 			want, _ := in.MethodByName(m.Name)
-			found = append(found, invalid("%v: the method %s is no callback; as one of %v it is a %v", typ, m.Name, in, want.Type))
+			found = append(found, invalid("%v: the method %s is no callback; that of %v is a %v", typ, m.Name, in, want.Type))
 		}
 	}
 	return errors.Join(found...)

@@ -31,13 +31,13 @@ func (allCallbacks) Close() error                    { return nil }
 func TestCheck(t *testing.T) {
 	err := Check(misspelt{})
 	want := []string{
-		"zmqio.misspelt: the method ConnectionLots is no callback; is ConnectionLost meant?",
-		"zmqio.misspelt: the method EventReceived is no callback; as one of zmqio.MonitorProtocol it is a func(zmq.MonitorEvent)",
-		"zmqio.misspelt: the method MessageReceived is no callback; as one of zmqio.MessageProtocol it is a func(zmqio.Message)",
-		"zmqio.misspelt: the method MsgRecieved is no callback; is MsgReceived meant?",
-		"zmqio.misspelt: the method MsgsReceived is no callback; as one of zmqio.BatchProtocol it is a func([][][]uint8)",
-		"zmqio.misspelt: the method OnMsgsReceived is no callback; is MsgsReceived meant?",
-		"zmqio.misspelt: the method PausedWriting is no callback; is PauseWriting meant?",
+		"zmqio.misspelt: the method ConnectionLots is no callback; the nearest is ConnectionLost",
+		"zmqio.misspelt: the method EventReceived is no callback; that of zmqio.MonitorProtocol is a func(zmq.MonitorEvent)",
+		"zmqio.misspelt: the method MessageReceived is no callback; that of zmqio.MessageProtocol is a func(zmqio.Message)",
+		"zmqio.misspelt: the method MsgRecieved is no callback; the nearest is MsgReceived",
+		"zmqio.misspelt: the method MsgsReceived is no callback; that of zmqio.BatchProtocol is a func([][][]uint8)",
+		"zmqio.misspelt: the method OnMsgsReceived is no callback; the nearest is MsgsReceived",
+		"zmqio.misspelt: the method PausedWriting is no callback; the nearest is PauseWriting",
 	}
 	if !errors.Is(err, ErrInvalidArgument) {
 		t.Fatal(err)

@@ -103,9 +103,9 @@ type childHandler struct {
 func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	switch {
 	case pid <= 0: // to waitpid it would stand for any child at all
-		return invalid("process id %d", pid)
+		return invalid("AddChildHandler: %d is no process id", pid)
 	case fn == nil:
-		return invalid("nil function")
+		return invalid("AddChildHandler: nil function")
 	case c.open == nil:
 		return errZeroWatcher()
 	}
@@ -120,7 +120,7 @@ func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	}
 	ch, err := c.open(pid)
 	if err != nil {
-		return fmt.Errorf("zmqio: process %d: %w", pid, err)
+		return fmt.Errorf("zmqio: AddChildHandler: process %d: %w", pid, err)
 	}
 	c.handlers[pid] = &childHandler{ch, fn}
 	c.postLocked(pid) // it may have ended before
@@ -128,7 +128,7 @@ func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 }
 
 func errZeroWatcher() error {
-	return invalid("a zero child watcher: use NewSafeChildWatcher or NewPidfdChildWatcher")
+	return invalid("the child watcher is a zero one; NewSafeChildWatcher and NewPidfdChildWatcher make others")
 }
 
 // RemoveChildHandler implements [ChildWatcher].

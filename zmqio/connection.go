@@ -84,12 +84,12 @@ func (c ConnectionConfig) check() error {
 		}
 	}
 	if given != 1 {
-		return invalid("exactly one of Bind, Connect and Socket must be given, not %d", given)
+		return invalid("ConnectionConfig needs exactly one of Bind, Connect and Socket, not %d", given)
 	}
 	if c.MaxWriteBuffer < 0 {
-		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
+		return invalid("ConnectionConfig.MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
 	}
-	return cmp.Or(checkName(c.Name), checkMetadata(c.Metadata))
+	return cmp.Or(checkName("ConnectionConfig", c.Name), checkMetadata("ConnectionConfig", c.Metadata))
 }
 
 // CreateZmqConnection makes a socket of type typ and a transport for it, with the
@@ -112,9 +112,9 @@ func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Prot
 ) (*Transport, Protocol, error) {
 	switch {
 	case ctx == nil:
-		return nil, nil, errNilContext()
+		return nil, nil, errNilContext("CreateZmqConnection")
 	case factory == nil:
-		return nil, nil, invalid("nil protocol factory")
+		return nil, nil, invalid("CreateZmqConnection: nil protocol factory")
 	}
 	if err := cfg.check(); err != nil {
 		return nil, nil, err
@@ -132,7 +132,7 @@ func (l *EventLoop) connect(ctx context.Context, factory func() Protocol, typ zm
 	if !cfg.AllowHostnames {
 		for _, endpoint := range cfg.Connect {
 			if err := checkConnect(endpoint); err != nil {
-				return nil, err
+				return nil, fmt.Errorf("create %v: %w", typ, err)
 			}
 		}
 	}
@@ -158,10 +158,10 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 ) (*Transport, P, error) {
 	var zero P
 	if l == nil {
-		return nil, zero, invalid("nil event loop")
+		return nil, zero, invalid("CreateZmqConnection: nil event loop")
 	}
 	if factory == nil {
-		return nil, zero, invalid("nil protocol factory")
+		return nil, zero, invalid("CreateZmqConnection: nil protocol factory")
 	}
 	p := new(P)
 	t, _, err := l.CreateZmqConnection(ctx, func() Protocol {
@@ -187,7 +187,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 		refused = sendRest
 	}
 	if !sock.Claim(z) {
-		return nil, invalid("the socket has a transport already")
+		return nil, invalid("ConnectionConfig.Socket has a transport already")
 	}
 	made = &Transport{
 		label: cfg.Name, loop: l, typ: typ, zsock: z, guard: newGuard(), created: created,
@@ -216,7 +216,7 @@ func (t *Transport) setUp(factory func() Protocol, cfg ConnectionConfig) (err er
 	}
 	if cfg.Socket != nil { // it may have been connected with CONFLATE
 		t.guard = guardOf(t.zsock)
-		_ = t.with("zmq_getsockopt", func(rawSocket) error { t.noteConflateLocked(); return nil })
+		_ = t.with(func(rawSocket) error { t.noteConflateLocked(); return nil })
 	}
 	p, err := t.prepare(factory, cfg)
 	if err != nil {
@@ -247,6 +247,9 @@ func (l *EventLoop) newSocket(typ zmq.SocketType) (*zmq4.Socket, error) {
 	if errors.Is(err, zmq.EINVAL) {
 		err = fmt.Errorf("%w: %w", ErrSocketType, typ.Explain(err))
 	}
+	if errors.Is(err, zmq.EMFILE) {
+		err = fmt.Errorf("%w (the context has MaxSockets sockets, or the process few descriptors left)", err)
+	}
 	return z, err
 }
 
@@ -257,8 +260,11 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 		return nil, err
 	}
 	is, err := rawSockopts(s).Type()
+	if errors.Is(err, zmq.ENOTSOCK) {
+		return s, fmt.Errorf("ConnectionConfig.Socket is closed: %w", err)
+	}
 	if err == nil && is != typ {
-		err = fmt.Errorf("%w: the socket is a %v, not a %v", ErrSocketType, is, typ)
+		err = fmt.Errorf("%w: ConnectionConfig.Socket is a %v, not a %v", ErrSocketType, is, typ)
 	}
 	return s, err
 }
@@ -278,10 +284,13 @@ func (t *Transport) prepare(factory func() Protocol, cfg ConnectionConfig) (p Pr
 			return nil, err
 		}
 	}
-	if err := t.with("zmq_getsockopt", func(r rawSocket) error { return r.guard.inTheClear(r.s) }); err != nil {
+	if err := t.with(func(r rawSocket) error { return r.guard.inTheClear(r.s) }); err != nil {
 		return nil, err
 	}
-	if p = factory(); isNil(p) {
+	switch p = factory(); {
+	case p == nil:
+		return nil, invalid("the protocol factory returned nil")
+	case isNil(p):
 		return nil, invalid("the protocol factory returned a nil %T", p)
 	}
 	return p, nil

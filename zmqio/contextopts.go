@@ -16,7 +16,7 @@ import (
 // terminated return zmq.ETERM.
 func ContextOptions(ctx *zmq4.Context) (zmq.Contextopts, error) {
 	if ctx == nil {
-		return zmq.Contextopts{}, errNilContext()
+		return zmq.Contextopts{}, errNilContext("ContextOptions")
 	}
 	return zmq.Contextopts{RawContextopts: rawContext{ctx}}, nil
 }

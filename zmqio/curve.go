@@ -20,7 +20,7 @@ func (t *Transport) letsAllIn(endpoint string) (open bool) {
 	if t.warned.Load() || strings.HasPrefix(endpoint, "inproc://") { // inproc knows no mechanism
 		return false
 	}
-	_ = t.with("zmq_getsockopt", func(r rawSocket) error {
+	_ = t.with(func(r rawSocket) error {
 		opts := rawSockopts(r.s)
 		if server, err := opts.CurveServer(); err != nil || !server {
 			return err

@@ -56,6 +56,12 @@ func (t *Transport) explainLocked(call, endpoint string, err error) error {
 			return fmt.Errorf("%w (this libzmq is built without %s)", err, transport)
 		}
 		return &endpointError{err, fmt.Sprintf("no transport is named %q; the usual ones are tcp, ipc and inproc", transport)}
+	case errors.Is(err, zmq.EADDRINUSE) && transport == "inproc":
+		return fmt.Errorf("%w (another socket of the context has that name)", err)
+	case errors.Is(err, zmq.EADDRNOTAVAIL):
+		return fmt.Errorf("%w (no interface of this machine has the address)", err)
+	case errors.Is(err, zmq.ENOENT) && transport == "ipc":
+		return fmt.Errorf("%w (there is no such directory)", err)
 	case !errors.Is(err, zmq.ENODEV) || call != "zmq_bind" || transport != "tcp":
 		return err
 	case t.lacksIPv6Locked(endpoint):
@@ -89,7 +95,7 @@ func misfit(endpoint string, bind bool) string {
 		return hint
 	case "ipc":
 		if address == "*" && !bind {
-			return "* is to bind"
+			return "* is one to bind"
 		}
 	case "udp":
 		return misfitAddress(address[i+1:], bind)
@@ -157,7 +163,7 @@ func checkConnect(endpoint string) error {
 	case !isName:
 		return nil
 	case host == "*":
-		return opError("zmq_connect", endpoint, fmt.Errorf("%w (* is to bind)", ErrDNSEndpoint))
+		return opError("zmq_connect", endpoint, &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address; * is one to bind", ErrDNSEndpoint})
 	}
 	return opError("zmq_connect", endpoint, ErrDNSEndpoint)
 }

@@ -76,7 +76,7 @@ func TestMisfit(t *testing.T) {
 		{"tcp://127.0.0.1:*;127.0.0.1:5555", "", ""},
 		{"tcp://eth0:0;[::1]:5555", "", ""},
 		{"tcp://localhost:5555", "", ""}, // a name is ErrDNSEndpoint or ENODEV
-		{"ipc://*", "", "* is to bind"},
+		{"ipc://*", "", "* is one to bind"},
 		{"ipc://@abstract:99999", "", ""},
 		{"ipc:///tmp/a;b:c", "", ""},
 		{"inproc://a:99999", "", ""},
@@ -148,7 +148,7 @@ func TestEndpointsNoOneCanMean(t *testing.T) {
 			}
 		}
 	}
-	if _, err := tr.Connect("tcp://*:5555"); !errors.Is(err, ErrDNSEndpoint) || !strings.HasSuffix(err.Error(), "(* is to bind)") {
+	if _, err := tr.Connect("tcp://*:5555"); !errors.Is(err, ErrDNSEndpoint) || !strings.HasSuffix(err.Error(), "; * is one to bind") {
 		t.Errorf("%v", err)
 	}
 	if tr.IsClosing() || len(tr.Listeners())+len(tr.Connections()) != 0 {

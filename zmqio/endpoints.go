@@ -1,6 +1,8 @@
 package zmqio
 
 import (
+	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -254,7 +256,7 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	actual, mistaken := set.resolve(endpoint), !set.has(endpoint) && other.has(endpoint)
 	t.mu.Unlock()
 	if mistaken {
-		return opError(call, endpoint, zmq.Translate(call, zmq.ENOENT))
+		return opError(call, endpoint, explainDetach(call, zmq.Translate(call, zmq.ENOENT), true))
 	}
 	defer t.schedule()
 	end := func() error { return do(actual) }
@@ -269,7 +271,7 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 		t.owner.receivedLocked(false)
 	}
 	if err != nil {
-		return opError(call, endpoint, zmq.Translate(call, err))
+		return opError(call, endpoint, explainDetach(call, zmq.Translate(call, err), false))
 	}
 	if t.owner != nil {
 		t.owner.detachedLocked(actual)
@@ -289,9 +291,26 @@ func (t *Transport) usableLocked(call, endpoint string) error {
 	case t.sock == nil || t.IsClosing():
 		return opError(call, endpoint, ErrTransportClosed)
 	case strings.IndexByte(endpoint, 0) >= 0: // C would see what is before it
-		return opError(call, endpoint, zmq.Translate(call, zmq.EINVAL))
+		return opError(call, endpoint, &endpointError{zmq.Translate(call, zmq.EINVAL), "there is a NUL in it"})
 	}
 	return nil
+}
+
+// explainDetach adds to an ENOENT why there is nothing to unbind or to disconnect. mistaken
+// says that the endpoint is one for the other call.
+func explainDetach(call string, err error, mistaken bool) error {
+	unbind := call == "zmq_unbind"
+	switch {
+	case !errors.Is(err, zmq.ENOENT):
+		return err
+	case mistaken && unbind:
+		return fmt.Errorf("%w (it is a connection; Disconnect ends that)", err)
+	case mistaken:
+		return fmt.Errorf("%w (it is bound; Unbind ends that)", err)
+	case unbind:
+		return fmt.Errorf("%w (the socket is not bound to it)", err)
+	}
+	return fmt.Errorf("%w (the socket is not connected to it)", err)
 }
 
 // endpoints are what a transport is bound or connected to, in order.

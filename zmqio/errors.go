@@ -12,6 +12,9 @@ import (
 )
 
 // Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
+//
+// A text says what was tried, on what, and the cause. What to do about it stands at its end,
+// behind a semicolon. Behind the words of libzmq it stands in parentheses.
 var (
 	// ErrInvalidArgument is a nil function, a negative size, an endpoint that cannot
 	// be meant and the like.
@@ -20,7 +23,7 @@ var (
 	ErrInvalidArgument = errors.New("zmqio: invalid argument")
 	// ErrDNSEndpoint refuses to connect to a TCP name that is not an address,
 	// because libzmq would block to resolve it. It is also ErrInvalidArgument.
-	ErrDNSEndpoint error = &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address, not a name", ErrInvalidArgument}
+	ErrDNSEndpoint error = &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address, not a name; AllowHostnames and ResolveEndpoint take names", ErrInvalidArgument}
 	// ErrSocketType refuses a socket type that no transport can have, or a socket
 	// that is not of the type asked for. It is also ErrInvalidArgument.
 	ErrSocketType error = &sentinel{"zmqio: wrong socket type", ErrInvalidArgument}
@@ -36,7 +39,7 @@ var (
 	// shut down.
 	ErrExecutorShutdown = errors.New("zmqio: executor has been shut down")
 	// ErrNoEventLoop says that the goroutine has no event loop.
-	ErrNoEventLoop = errors.New("zmqio: no event loop for this goroutine")
+	ErrNoEventLoop = errors.New("zmqio: no event loop for this goroutine; SetEventLoop gives it one")
 	// ErrWouldDeadlock refuses to wait for the loop on the loop's own goroutine.
 	ErrWouldDeadlock = reactor.ErrWouldDeadlock
 
@@ -63,10 +66,10 @@ var (
 	ErrEventsDropped = errors.New("zmqio: events were dropped")
 
 	// ErrProxyRunning refuses to run a proxy on a stream that a proxy runs on.
-	ErrProxyRunning = errors.New("zmqio: a proxy runs on the stream")
+	ErrProxyRunning = errors.New("zmqio: a proxy runs on the stream already")
 	// ErrNotDrained says that a proxy ended before it had forwarded all that had come. The
 	// streams have the rest.
-	ErrNotDrained = errors.New("zmqio: proxy was not drained in time")
+	ErrNotDrained = errors.New("zmqio: proxy was not drained within its DrainTimeout")
 
 	// ErrWatcherClosed is returned by a child watcher after Close. It is also
 	// os.ErrClosed.
@@ -81,7 +84,7 @@ var (
 	// asyncio: InvalidStateError
 	ErrInvalidState = errors.New("zmqio: invalid state of a future")
 	// ErrCancelled is the result of a future that was cancelled.
-	ErrCancelled = errors.New("zmqio: cancelled")
+	ErrCancelled = errors.New("zmqio: the future was cancelled")
 )
 
 // A sentinel is an error with a text of its own that is another one as well.
@@ -93,7 +96,13 @@ type sentinel struct {
 func (e *sentinel) Error() string { return e.text }
 func (e *sentinel) Unwrap() error { return e.also }
 
-func errNilContext() error { return invalid("nil context") }
+// An also is an error with a text of its own that is ErrInvalidArgument as well.
+type also struct{ error }
+
+func (e also) Unwrap() []error { return []error{ErrInvalidArgument, e.error} }
+
+// errNilContext is the error of a call that needs a context.
+func errNilContext(call string) error { return invalid("%s: nil context", call) }
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)
@@ -109,6 +118,15 @@ func translate(call string, errno syscall.Errno) error {
 	}
 	return zmq.Translate(call, errno)
 }
+
+// Errors of a future that is asked, or told, at the wrong time.
+var (
+	errNoResult  = fmt.Errorf("%w: it has no result yet", ErrInvalidState)
+	errHasResult = fmt.Errorf("%w: it has a result already", ErrInvalidState)
+)
+
+// errWatchStopped is returned by a Watch after Stop.
+var errWatchStopped error = &sentinel{"zmqio: Want: the watch was stopped", os.ErrClosed}
 
 func errClosedForWrite() error { return &OpError{Op: "write", Err: ErrTransportClosed} }
 

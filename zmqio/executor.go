@@ -38,7 +38,7 @@ type Executor interface {
 // asyncio: set_default_executor
 func (l *EventLoop) SetDefaultExecutor(e Executor) error {
 	if isNil(e) {
-		return invalid("nil executor")
+		return invalid("SetDefaultExecutor: nil executor")
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -63,7 +63,7 @@ func (l *EventLoop) SetDefaultExecutor(e Executor) error {
 func (l *EventLoop) ShutdownDefaultExecutor(ctx context.Context) error {
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("ShutdownDefaultExecutor")
 	case l.InLoop():
 		return ErrWouldDeadlock
 	}
@@ -109,9 +109,9 @@ func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, e
 	f := NewFuture[T](l)
 	switch {
 	case ctx == nil:
-		_ = f.SetError(errNilContext())
+		_ = f.SetError(errNilContext("Go"))
 	case fn == nil:
-		_ = f.SetError(invalid("nil function"))
+		_ = f.SetError(invalid("Go: nil function"))
 	case l.IsClosed():
 		_ = f.SetError(ErrLoopClosed)
 	default:

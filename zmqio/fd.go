@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"errors"
+	"fmt"
 	"math"
 
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
@@ -20,7 +21,7 @@ import (
 //
 // asyncio: add_reader
 func (l *EventLoop) AddReader(fd int, fn func()) error {
-	return l.addCallback(l.reactor.AddReader, fd, fn)
+	return l.addCallback("AddReader", l.reactor.AddReader, fd, fn)
 }
 
 // RemoveReader ends what AddReader began, and reports whether fd had a reader. A
@@ -36,7 +37,7 @@ func (l *EventLoop) RemoveReader(fd int) bool { return l.reactor.RemoveReader(fd
 //
 // asyncio: add_writer
 func (l *EventLoop) AddWriter(fd int, fn func()) error {
-	return l.addCallback(l.reactor.AddWriter, fd, fn)
+	return l.addCallback("AddWriter", l.reactor.AddWriter, fd, fn)
 }
 
 // RemoveWriter is RemoveReader for the writer.
@@ -44,24 +45,27 @@ func (l *EventLoop) AddWriter(fd int, fn func()) error {
 // asyncio: remove_writer
 func (l *EventLoop) RemoveWriter(fd int) bool { return l.reactor.RemoveWriter(fd) }
 
-func (l *EventLoop) addCallback(add func(int, func()) error, fd int, fn func()) error {
-	if err := checkDescriptor(fd); err != nil {
+func (l *EventLoop) addCallback(call string, add func(int, func()) error, fd int, fn func()) error {
+	if err := checkDescriptor(call, fd); err != nil {
 		return err
 	}
 	if fn == nil {
-		return invalid("nil function")
+		return invalid("%s: descriptor %d: nil function", call, fd)
 	}
 	err := add(fd, fn)
 	if errors.Is(err, reactor.ErrReserved) {
-		return invalid("descriptor %d is used by a transport", fd)
+		return invalid("%s: descriptor %d: a resident of the loop watches it", call, fd)
+	}
+	if err != nil && !errors.Is(err, ErrLoopClosed) {
+		return fmt.Errorf("zmqio: %s: descriptor %d: %w", call, fd, err)
 	}
 	return err
 }
 
 // checkDescriptor makes sure that fd can be a descriptor.
-func checkDescriptor(fd int) error {
+func checkDescriptor(call string, fd int) error {
 	if fd < 0 || fd > math.MaxInt32 {
-		return invalid("%d is no descriptor", fd)
+		return invalid("%s: %d is no descriptor", call, fd)
 	}
 	return nil
 }

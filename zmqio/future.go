@@ -65,7 +65,7 @@ func (f *Future[T]) SetResult(v T) error { return f.finish(v, nil) }
 // returns what SetResult returns.
 func (f *Future[T]) SetError(err error) error {
 	if err == nil {
-		return invalid("nil error for a future")
+		return invalid("SetError: nil error")
 	}
 	var zero T
 	return f.finish(zero, err)
@@ -75,7 +75,7 @@ func (f *Future[T]) SetError(err error) error {
 // future was done.
 func (f *Future[T]) Cancel() bool {
 	var zero T
-	return f.finish(zero, ErrCancelled) != ErrInvalidState
+	return f.finish(zero, ErrCancelled) != errHasResult
 }
 
 func (f *Future[T]) finish(v T, err error) error {
@@ -85,7 +85,7 @@ func (f *Future[T]) finish(v T, err error) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.Done() {
-		return ErrInvalidState
+		return errHasResult
 	}
 	f.value, f.err = v, err
 	callbacks := f.callbacks
@@ -146,7 +146,7 @@ func (f *Future[T]) Result() (T, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.Done() {
-		return f.value, ErrInvalidState
+		return f.value, errNoResult
 	}
 	f.unread.Stop()
 	f.unread = runtime.Cleanup{}
@@ -160,7 +160,7 @@ func (f *Future[T]) Result() (T, error) {
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	var zero T
 	if ctx == nil {
-		return zero, errNilContext()
+		return zero, errNilContext("Wait")
 	}
 	if !f.Done() && f.loop.InLoop() {
 		return zero, ErrWouldDeadlock

@@ -145,11 +145,11 @@ func isSet(value []byte) bool { return slices.ContainsFunc(value, func(b byte) b
 // cannot be known. After a disconnect that may be when the linger ends, or never.
 func (g *guard) refusesID(id string) error {
 	if _, used := g.routed[id]; used {
-		return fmt.Errorf("%w: a connection of this socket had the routing id %q: %w",
+		return fmt.Errorf("%w: a connection of the socket had the routing id %q: %w",
 			ErrInvalidArgument, id, zmq.Translate("zmq_setsockopt", zmq.EADDRINUSE))
 	}
 	if len(id) == 5 && id[0] == 0 { // as those that libzmq makes up
-		return invalid("routing ids of five bytes with a leading zero are libzmq's: %q", id)
+		return invalid("%q: routing ids of five bytes that begin with a zero are libzmq's", id)
 	}
 	return nil
 }
@@ -163,8 +163,8 @@ func (g *guard) inTheClear(s *sock.Socket) error {
 	if err != nil || m != zmq.NULL {
 		return err
 	}
-	return invalid("%v is set, but MECHANISM is NULL and messages would go in the clear:"+
-		" setting CURVE_SERVER or PLAIN_SERVER to false turns the mechanism off; a client leaves it alone", g.secured)
+	return invalid("%v is set, but MECHANISM is NULL, and messages would go in the clear;"+
+		" a client sets neither CURVE_SERVER nor PLAIN_SERVER, not even to false", g.secured)
 }
 
 // enforcesNothing returns an error if ZAP_ENFORCE_DOMAIN is set without a domain. A PLAIN
@@ -178,8 +178,8 @@ func enforcesNothing(s *sock.Socket) error {
 	if err != nil || domain != "" {
 		return err
 	}
-	return invalid("ZAP_ENFORCE_DOMAIN is set and ZAP_DOMAIN is empty:" +
-		" a PLAIN server would end the process at its first client, and a CURVE server ask no ZAP handler")
+	return invalid("ZAP_ENFORCE_DOMAIN is set and ZAP_DOMAIN is empty: a PLAIN server would end" +
+		" the process at its first client, and a CURVE server ask no ZAP handler; set ZAP_DOMAIN")
 }
 
 // isServer reports whether the socket is the server of its mechanism, which it can be

@@ -94,9 +94,9 @@ func checkPath(path string) error {
 	case errno == syscall.EAGAIN, errno == syscall.EPROTOTYPE:
 		return taken("a server has the socket")
 	}
-	return fmt.Errorf("%w: the socket may be in use", zmq.Translate("zmq_bind", errno))
+	return fmt.Errorf("%w (the socket may be in use)", zmq.Translate("zmq_bind", errno))
 }
 
 func taken(why string) error {
-	return fmt.Errorf("%w: %s", zmq.Translate("zmq_bind", zmq.EADDRINUSE), why)
+	return fmt.Errorf("%w (%s)", zmq.Translate("zmq_bind", zmq.EADDRINUSE), why)
 }

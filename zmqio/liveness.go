@@ -64,9 +64,9 @@ type LivenessEvent struct {
 func (l Liveness) check() error {
 	switch {
 	case l.Idle < 0, l.Idle > 0 && l.Idle < time.Millisecond:
-		return invalid("Liveness.Idle is %v, not 0 or at least a millisecond", l.Idle)
+		return invalid("Liveness.Idle is %v; need 0, or a millisecond or more", l.Idle)
 	case l.Idle == 0 && l.Notify != nil:
-		return invalid("Liveness.Notify needs Liveness.Idle")
+		return invalid("Liveness.Notify is set, and Idle is not")
 	}
 	return nil
 }

@@ -77,20 +77,20 @@ type LoopConfig struct {
 }
 
 func (c LoopConfig) check() error {
-	if err := checkName(c.Name); err != nil {
+	if err := checkName("LoopConfig", c.Name); err != nil {
 		return err
 	}
 	switch {
 	case c.IOThreads < 0:
-		return invalid("IOThreads is negative: %d", c.IOThreads)
+		return invalid("LoopConfig.IOThreads is negative: %d", c.IOThreads)
 	case c.MaxSockets < 0:
-		return invalid("MaxSockets is negative: %d", c.MaxSockets)
+		return invalid("LoopConfig.MaxSockets is negative: %d", c.MaxSockets)
 	case c.Linger < 0 || c.Linger > maxLinger:
-		return invalid("Linger is %v, not between 0 and %v", c.Linger, maxLinger)
+		return invalid("LoopConfig.Linger is %v, not between 0 and %v", c.Linger, maxLinger)
 	case c.ExecutorLimit < 0:
-		return invalid("ExecutorLimit is negative: %d", c.ExecutorLimit)
+		return invalid("LoopConfig.ExecutorLimit is negative: %d", c.ExecutorLimit)
 	case c.Context != nil && (c.IOThreads != 0 || c.MaxSockets != 0 || len(c.CPUs) > 0 || c.SchedBatch):
-		return invalid("IOThreads, MaxSockets, CPUs and SchedBatch are for a context of the loop's own, but Context is given")
+		return invalid("LoopConfig.Context is given; IOThreads, MaxSockets, CPUs and SchedBatch are for a context of the loop's own")
 	}
 	return c.checkPlacement()
 }
@@ -235,7 +235,7 @@ func (l *EventLoop) Context() *zmq4.Context { return l.context }
 // ErrLoopClosed.
 func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	if fn == nil {
-		return nil, invalid("nil function")
+		return nil, invalid("CallSoon: nil function")
 	}
 	h := new(Handle)
 	h.handle.Init(fn, l.reactor.Origin(fn))
@@ -261,9 +261,9 @@ func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) { return l.Ca
 func (l *EventLoop) Do(ctx context.Context, fn func() error) error {
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("Do")
 	case fn == nil:
-		return invalid("nil function")
+		return invalid("Do: nil function")
 	}
 	return l.reactor.Do(ctx, fn)
 }

@@ -133,12 +133,12 @@ func (n names) of(name string) string {
 }
 
 // checkName returns an error for a name that cannot be the value of a label.
-func checkName(name string) error {
+func checkName(config, name string) error {
 	switch {
 	case len(name) > maxName:
-		return invalid("Name has %d bytes, and %d are allowed", len(name), maxName)
+		return invalid("%s.Name has %d bytes, and %d are allowed", config, len(name), maxName)
 	case !utf8.ValidString(name) || strings.ContainsFunc(name, unicode.IsControl):
-		return invalid("Name is %q, which is not printable UTF-8", name)
+		return invalid("%s.Name is %q, which is not printable UTF-8", config, name)
 	}
 	return nil
 }

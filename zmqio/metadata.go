@@ -30,13 +30,13 @@ type MessageProtocol interface {
 const MaxMetadata = 16
 
 // checkMetadata checks what libzmq is to be asked for.
-func checkMetadata(names []string) error {
+func checkMetadata(config string, names []string) error {
 	if len(names) > MaxMetadata {
-		return invalid("Metadata has %d names, and %d are allowed", len(names), MaxMetadata)
+		return invalid("%s.Metadata has %d names, and %d are allowed", config, len(names), MaxMetadata)
 	}
 	for _, name := range names {
 		if name == "" || len(name) > 255 || strings.IndexByte(name, 0) >= 0 {
-			return invalid("Metadata has %q, which cannot be the name of a property", name)
+			return invalid("%s.Metadata has %q, which cannot be the name of a property", config, name)
 		}
 	}
 	return nil

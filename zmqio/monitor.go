@@ -56,7 +56,7 @@ func (t *Transport) enableMonitor(events zmq.Event) error {
 		return err
 	}
 	if p := t.Protocol(); !isMonitorProtocol(p) {
-		return invalid("%T has no method EventReceived(zmq.MonitorEvent)", p)
+		return invalid("the protocol %T has no method EventReceived(zmq.MonitorEvent)", p)
 	}
 	if events != zmq.EVENT_ALL {
 		if err := events.Require(); err != nil {
@@ -145,7 +145,7 @@ func (t *Transport) subscribeMonitor(mask zmq.Event, fn func(zmq.MonitorEvent)) 
 
 func checkEvents(events zmq.Event) error {
 	if events == 0 || events&^zmq.EVENT_ALL != 0 {
-		return invalid("cannot report %v", events)
+		return invalid("no events that libzmq has: %v", events)
 	}
 	return nil
 }

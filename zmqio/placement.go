@@ -14,12 +14,12 @@ import (
 func (c LoopConfig) checkPlacement() error {
 	if len(c.CPUs) > 0 {
 		if err := proc.TryAffinity(c.CPUs); err != nil {
-			return invalid("CPUs %d: %w", c.CPUs, err)
+			return invalid("LoopConfig.CPUs is %d: %w", c.CPUs, err)
 		}
 	}
 	if c.SchedBatch {
 		if err := proc.TryScheduler(proc.SchedBatch, 0); err != nil {
-			return invalid("SchedBatch: %w", err)
+			return invalid("LoopConfig.SchedBatch: %w", err)
 		}
 	}
 	return nil
@@ -29,12 +29,12 @@ func (c LoopConfig) checkPlacement() error {
 func (c LoopConfig) place(opts zmq.Contextopts) error {
 	for _, cpu := range c.CPUs {
 		if err := opts.SetThreadAffinityCPUAdd(cpu); err != nil {
-			return fmt.Errorf("CPUs %d: %w", c.CPUs, err)
+			return fmt.Errorf("LoopConfig.CPUs is %d: %w", c.CPUs, err)
 		}
 	}
 	if c.SchedBatch {
 		if err := opts.SetThreadSchedPolicy(proc.SchedBatch); err != nil {
-			return fmt.Errorf("SchedBatch: %w", err)
+			return fmt.Errorf("LoopConfig.SchedBatch: %w", err)
 		}
 	}
 	return nil

@@ -74,7 +74,7 @@ func (p *Policy) EventLoop() (*EventLoop, error) {
 		return l, nil
 	}
 	if set || id != mainGoroutine {
-		return nil, fmt.Errorf("%w (goroutine %d)", ErrNoEventLoop, id)
+		return nil, fmt.Errorf("goroutine %d: %w", id, ErrNoEventLoop)
 	}
 	l, err := p.NewEventLoop()
 	if err != nil {
@@ -147,7 +147,7 @@ func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 // for a nil pointer in w, which changes nothing, and what Close of the old one returns.
 func (p *Policy) SetChildWatcher(w ChildWatcher) error {
 	if w != nil && isNil(w) {
-		return invalid("the child watcher is a nil %T", w)
+		return invalid("SetChildWatcher: nil %T", w)
 	}
 	p.mu.Lock()
 	old := p.watcher

@@ -136,30 +136,33 @@ func RunProxy(ctx context.Context, front, back, capture *Stream) error {
 	return p.Run(ctx)
 }
 
+// roles names the streams of a proxy, in their order.
+var roles = [...]string{"front", "back", "capture"}
+
 func (p *Proxy) check() error {
 	front, back := p.streams[0], p.streams[1]
 	for i, s := range p.streams {
 		switch {
 		case s == nil:
-			return invalid("a proxy needs two streams")
+			return invalid("proxy: %s is nil", roles[i])
 		case s.t.loop != front.t.loop:
-			return invalid("the streams of a proxy live on one loop")
+			return invalid("proxy: %s lives on another loop than front", roles[i])
 		case slices.Contains(p.streams[:i], s):
-			return invalid("the streams of a proxy must differ")
+			return invalid("proxy: %s is the stream that another side is", roles[i])
 		}
 	}
 	f, b := front.t.typ.Info(), back.t.typ.Info()
 	toBack, toFront := f.CanReceive && b.CanSend, b.CanReceive && f.CanSend
 	switch {
 	case !toBack && !toFront:
-		return invalid("no message can go between a %v and a %v", f.Type, b.Type)
+		return invalid("proxy: no message can go between a %v and a %v", f.Type, b.Type)
 	case (takesTurns(f.Type) || takesTurns(b.Type)) && (f.Type == b.Type || !toBack || !toFront):
-		return invalid("a %v and a %v cannot take turns", f.Type, b.Type)
+		return invalid("proxy: a %v and a %v cannot take turns; try a ROUTER and a DEALER", f.Type, b.Type)
 	case p.cfg.DrainTimeout < 0:
-		return invalid("DrainTimeout is negative: %v", p.cfg.DrainTimeout)
+		return invalid("ProxyConfig.DrainTimeout is negative: %v", p.cfg.DrainTimeout)
 	}
 	if c := p.cfg.Capture; c != nil && !captures(c.t.typ) {
-		return invalid("a %v cannot capture", c.t.typ)
+		return invalid("proxy: a %v cannot capture; a PUB, XPUB, PUSH, DEALER or PAIR can", c.t.typ)
 	}
 	return nil
 }
@@ -192,7 +195,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	loop := p.streams[0].t.loop
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("Proxy.Run")
 	case loop.InLoop():
 		return ErrWouldDeadlock
 	}
@@ -220,9 +223,9 @@ func (p *Proxy) over(i int) <-chan struct{} {
 
 // ended returns what ended one of the streams, or nil.
 func (p *Proxy) ended() error {
-	for i, role := range []string{"front", "back", "capture"}[:len(p.streams)] {
+	for i, role := range roles[:len(p.streams)] {
 		if err := p.streams[i].Err(); err != nil {
-			return fmt.Errorf("zmqio: the %s of a proxy has ended: %w", role, err)
+			return fmt.Errorf("proxy: the %s stream has ended: %w", role, err)
 		}
 	}
 	return nil
@@ -240,7 +243,7 @@ func (p *Proxy) begin() error {
 			for _, s := range p.streams[:i] {
 				s.leave()
 			}
-			return ErrProxyRunning
+			return fmt.Errorf("proxy: %s %v: %w", roles[i], s, ErrProxyRunning)
 		}
 	}
 	p.running = true

@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"errors"
+	"os"
 	"time"
 
 	"github.com/zmqio/zmq/zmqio/internal/outbox"
@@ -31,7 +32,7 @@ type Resident interface {
 // a nil r, or a nil pointer in r, and ErrLoopClosed.
 func (l *EventLoop) Adopt(r Resident) (*Residence, error) {
 	if isNil(r) {
-		return nil, invalid("nil resident")
+		return nil, invalid("Adopt: nil resident")
 	}
 	p := &Residence{loop: l, resident: r, residence: l.reactor.NewResidence(guest{r, l})}
 	if l.Debug() {
@@ -111,17 +112,17 @@ func (p *Residence) Leave() { p.residence.Leave() }
 // The errors are ErrInvalidArgument for what cannot be a descriptor, for one that another
 // resident watches, and where read and write are both nil, and ErrLoopClosed.
 func (p *Residence) Watch(fd int, read, write func()) (*Watch, error) {
-	if err := checkDescriptor(fd); err != nil {
+	if err := checkDescriptor("Watch", fd); err != nil {
 		return nil, err
 	}
 	if read == nil && write == nil {
-		return nil, invalid("nil functions")
+		return nil, invalid("Watch: descriptor %d: nil functions", fd)
 	}
 	w := &Watch{read: p.task(read), write: p.task(write)}
 	var err error
 	w.watch, err = p.residence.Watch(fd, w.read, w.write)
 	if errors.Is(err, reactor.ErrReserved) {
-		return nil, invalid("descriptor %d is watched by a resident of the loop", fd)
+		return nil, invalid("Watch: descriptor %d: a resident of the loop watches it", fd)
 	}
 	if err != nil {
 		return nil, err
@@ -151,9 +152,12 @@ type Watch struct {
 // after Stop, ErrLoopClosed, and that of the system call. What was wanted before then stays.
 func (w *Watch) Want(read, write bool) error {
 	if read && w.read == nil || write && w.write == nil {
-		return invalid("the watch has no function for that")
+		return invalid("Want: Watch was given no function for that")
 	}
-	if err := w.watch.Want(read, write); err != nil {
+	switch err := w.watch.Want(read, write); {
+	case err == os.ErrClosed:
+		return errWatchStopped
+	case err != nil:
 		return err
 	}
 	if !read && w.read != nil {

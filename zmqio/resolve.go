@@ -44,13 +44,13 @@ func (h AddrInfoHints) network() (string, error) {
 	datagram := h.Type == syscall.SOCK_DGRAM || h.Proto == syscall.IPPROTO_UDP
 	switch {
 	case h.Family != 0 && h.Family != syscall.AF_INET && h.Family != syscall.AF_INET6:
-		return "", invalid("Family is neither AF_INET nor AF_INET6: %d", h.Family)
+		return "", invalid("AddrInfoHints.Family is neither AF_INET nor AF_INET6: %d", h.Family)
 	case h.Type != 0 && h.Type != syscall.SOCK_STREAM && h.Type != syscall.SOCK_DGRAM:
-		return "", invalid("Type is neither SOCK_STREAM nor SOCK_DGRAM: %d", h.Type)
+		return "", invalid("AddrInfoHints.Type is neither SOCK_STREAM nor SOCK_DGRAM: %d", h.Type)
 	case h.Proto != 0 && h.Proto != syscall.IPPROTO_TCP && h.Proto != syscall.IPPROTO_UDP:
-		return "", invalid("Proto is neither IPPROTO_TCP nor IPPROTO_UDP: %d", h.Proto)
+		return "", invalid("AddrInfoHints.Proto is neither IPPROTO_TCP nor IPPROTO_UDP: %d", h.Proto)
 	case stream && datagram:
-		return "", invalid("Type %d does not have protocol %d", h.Type, h.Proto)
+		return "", invalid("AddrInfoHints.Type %d does not have Proto %d", h.Type, h.Proto)
 	case stream:
 		return "tcp", nil
 	case datagram:
@@ -91,18 +91,25 @@ func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string, hints
 	network, err := h.network()
 	switch {
 	case len(hints) > 1:
-		err = invalid("%d values of hints, and at most one is allowed", len(hints))
+		err = invalid("GetAddrInfo: %d hints are given, and at most one is allowed", len(hints))
+	case ctx == nil:
+		err = errNilContext("GetAddrInfo")
 	case host == "" && service == "":
-		err = invalid("neither a host nor a service")
+		err = invalid("GetAddrInfo: neither a host nor a service is given")
 	}
 	if err != nil {
-		f := NewFuture[[]netip.AddrPort](l)
-		_ = f.SetError(err) // a new one takes it
-		return f
+		return failed[[]netip.AddrPort](l, err)
 	}
 	return Go(ctx, l, func(ctx context.Context) ([]netip.AddrPort, error) {
 		return lookup(ctx, l.resolver, network, host, service, h)
 	})
+}
+
+// failed returns a future that has failed with err.
+func failed[T any](l *EventLoop, err error) *Future[T] {
+	f := NewFuture[T](l)
+	_ = f.SetError(err) // a new one takes it
+	return f
 }
 
 // lookup does what GetAddrInfo does, for a network that package net knows.
@@ -189,10 +196,11 @@ func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Futur
 // *net.DNSError or *net.AddrError. An endpoint that cannot be meant to connect to is
 // ErrInvalidArgument at once; see Transport.Connect.
 func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Future[[]string] {
+	if ctx == nil {
+		return failed[[]string](l, errNilContext("ResolveEndpoint"))
+	}
 	if err := checkResolve(endpoint); err != nil {
-		f := NewFuture[[]string](l)
-		_ = f.SetError(err) // a new one takes it
-		return f
+		return failed[[]string](l, err)
 	}
 	return Go(ctx, l, func(ctx context.Context) ([]string, error) {
 		before, peer := splitPeer(endpoint)

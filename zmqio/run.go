@@ -16,7 +16,7 @@ import (
 // ConnectionMade, it returns ErrWouldDeadlock.
 func (l *EventLoop) RunForever(ctx context.Context) error {
 	if ctx == nil {
-		return errNilContext()
+		return errNilContext("RunForever")
 	}
 	stopped, err := l.reactor.Run(ctx, func() bool { return ctx.Err() != nil })
 	if err != nil || stopped {
@@ -39,9 +39,9 @@ func (l *EventLoop) RunForever(ctx context.Context) error {
 func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) error {
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("Run")
 	case body == nil:
-		return invalid("nil function")
+		return invalid("Run: nil function")
 	}
 	bodyCtx, cancel := context.WithCancelCause(NewContext(ctx, l))
 	defer cancel(nil)
@@ -94,10 +94,10 @@ func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool)
 func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T, error) {
 	var zero T
 	if ctx == nil {
-		return zero, errNilContext()
+		return zero, errNilContext("RunUntilComplete")
 	}
 	if l == nil || f == nil || f.loop != l {
-		return zero, invalid("RunUntilComplete needs a loop and a future of that loop")
+		return zero, invalid("RunUntilComplete: the future is not one of the loop")
 	}
 	var done atomic.Bool // the callback may come in a later run
 	id := f.AddDoneCallback(func(*Future[T]) { done.Store(true) })

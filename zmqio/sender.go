@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 	"github.com/zmqio/zmq/zmqio/internal/outbox"
@@ -101,7 +102,7 @@ func (t *Transport) Write(msg [][]byte) error { return t.write(msg, atOnce, nil)
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("WriteContext")
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
@@ -126,7 +127,7 @@ func (t *Transport) write(msg [][]byte, how manner, ctx context.Context) error {
 		return nil
 	}
 	if t.tears(msg) {
-		return &OpError{Op: "write", Err: fmt.Errorf("%w: %w", ErrInvalidArgument, ErrMultipart)}
+		return &OpError{Op: "write", Err: also{fmt.Errorf("a message of %d frames: %w", len(msg), ErrMultipart)}}
 	}
 	return t.writeLoad(load{msg: msg, size: sizeOf(msg)}, how, ctx)
 }
@@ -344,11 +345,27 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	case sent.Errno == 0:
 		return fx, nil
 	}
-	err := error(&OpError{Op: "write", Err: translate("zmq_send", sent.Errno)})
+	err := t.writeError(sent.Errno, msg)
 	if isFatal(err) || sent.Cut {
 		fx |= dead
 	}
 	return fx, err
+}
+
+// writeError returns the error of a send that libzmq has refused.
+func (t *Transport) writeError(errno syscall.Errno, msg [][]byte) error {
+	err := translate("zmq_send", errno)
+	switch {
+	case errno == efsm && t.typ == zmq.REQ:
+		err = fmt.Errorf("%w (a REQ sends when the reply to its last request has come)", err)
+	case errno == efsm && t.typ == zmq.REP:
+		err = fmt.Errorf("%w (a REP sends one reply to each request, when that has come)", err)
+	case errno == ehostunreach && len(msg) > 0:
+		err = fmt.Errorf("%w (no peer has the routing id %.255q)", err, msg[0])
+	case errno == syscall.Errno(zmq.ENOTSUP):
+		err = fmt.Errorf("%w (a %v cannot send)", err, t.typ)
+	}
+	return &OpError{Op: "write", Err: err}
 }
 
 // bufferLocked puts a load into the outbox and sees to it that it goes on from there. Caller
@@ -450,7 +467,7 @@ func (t *Transport) resume() {
 func (t *Transport) SetWriteBufferLimits(high, low int) error {
 	h, l, ok := flow.ResolveMarks(high, low)
 	if !ok {
-		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
+		return invalid("SetWriteBufferLimits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
 	fx := t.flow.SetMarks(h, l, t.pendingLocked())

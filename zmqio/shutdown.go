@@ -39,7 +39,7 @@ import (
 func (l *EventLoop) Shutdown(ctx context.Context) error {
 	switch running := RunningLoop(); {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("EventLoop.Shutdown")
 	case l.IsClosed():
 		return ErrLoopClosed
 	case l.InLoop():

@@ -30,7 +30,7 @@ func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 		return err
 	}
 	if fn == nil {
-		return invalid("nil function")
+		return invalid("AddSignalHandler: %v: nil function", sig)
 	}
 	h := l.reactor.NewTask(fn)
 	l.mu.Lock()
@@ -118,9 +118,9 @@ func checkSignal(sig os.Signal) (syscall.Signal, error) {
 	n, ok := sig.(syscall.Signal)
 	switch {
 	case !ok || n < 1 || n > lastSignal():
-		return 0, invalid("%v is no signal", sig)
+		return 0, invalid("AddSignalHandler: %v: no such signal", sig)
 	case n == syscall.SIGKILL || n == syscall.SIGSTOP || reserved(n):
-		return 0, invalid("signal %d (%v) cannot be caught", int(n), n)
+		return 0, invalid("AddSignalHandler: signal %d (%v) cannot be caught", int(n), n)
 	}
 	return n, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/pebbe/zmq4"
 
@@ -41,7 +42,7 @@ func (t *Transport) Setsockopt(opt zmq.Option, v any) error { return t.Sockopts(
 // creation, and a CONNECT_ROUTING_ID counts as used at once.
 func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if z == nil {
-		return zmq.Sockopts{}, invalid("nil socket")
+		return zmq.Sockopts{}, invalid("SocketOptions: nil socket")
 	}
 	s, err := sock.New(z)
 	if err != nil {
@@ -81,7 +82,7 @@ func (o unownedSockopts) SetRaw(opt zmq.Option, value []byte) error {
 // do calls fn while no transport can take the socket.
 func (o unownedSockopts) do(fn func(rawSocket) error) (err error) {
 	if !sock.IfUnowned(o.z, func() { err = fn(o.raw) }) {
-		return invalid("a transport owns the socket: use Transport.Sockopts")
+		return invalid("a transport owns the socket; use Transport.Sockopts")
 	}
 	return err
 }
@@ -90,7 +91,7 @@ func (o unownedSockopts) do(fn func(rawSocket) error) (err error) {
 type transportSockopts struct{ t *Transport }
 
 func (o transportSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error) {
-	err = o.t.with("zmq_getsockopt", func(r rawSocket) error {
+	err = o.t.with(func(r rawSocket) error {
 		n, err = r.GetRaw(opt, buf)
 		return err
 	})
@@ -98,15 +99,15 @@ func (o transportSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error)
 }
 
 func (o transportSockopts) SetRaw(opt zmq.Option, value []byte) error {
-	return o.t.with("zmq_setsockopt", func(r rawSocket) error { return r.SetRaw(opt, value) })
+	return o.t.with(func(r rawSocket) error { return r.SetRaw(opt, value) })
 }
 
 // with calls fn while no other goroutine uses the socket.
-func (t *Transport) with(call string, fn func(rawSocket) error) error {
+func (t *Transport) with(fn func(rawSocket) error) error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
 	if t.sock == nil {
-		return fmt.Errorf("%s: %w", call, ErrTransportClosed)
+		return ErrTransportClosed
 	}
 	if t.started {
 		defer t.schedule() // reading ZMQ_EVENTS, for one, consumes the signal on ZMQ_FD
@@ -141,14 +142,18 @@ func (t *Transport) Subscriptions() []string {
 
 func (t *Transport) subscription(opt zmq.Option, topic string) error {
 	if t.typ.Info().Subscribes != zmq.SubscribesByOption {
-		return fmt.Errorf("%v: %w: only a SUB subscribes, not a %v", opt, ErrSocketType, t.typ)
+		return fmt.Errorf("%s %q: %w: only a SUB can, not this %v", strings.ToLower(opt.String()), topic, ErrSocketType, t.typ)
 	}
-	return t.with("zmq_setsockopt", func(r rawSocket) error {
+	err := t.with(func(r rawSocket) error {
 		if opt == zmq.UNSUBSCRIBE && t.guard.topics[topic] == 0 {
-			return invalid("not subscribed to %q", topic)
+			return invalid("the socket has not subscribed to it")
 		}
 		return r.SetRaw(opt, []byte(topic))
 	})
+	if err != nil {
+		return fmt.Errorf("%s %q: %w", strings.ToLower(opt.String()), topic, err)
+	}
+	return nil
 }
 
 // isSet reports whether opt has been set to a value other than 0. It is for options that

@@ -58,13 +58,13 @@ type StreamConfig struct {
 func (c StreamConfig) check() error {
 	switch {
 	case c.Socket == nil && c.Bind == nil && c.Connect == nil:
-		return invalid("one of Bind, Connect and Socket must be given")
+		return invalid("StreamConfig needs Bind, Connect or Socket")
 	case c.Socket != nil && (c.Bind != nil || c.Connect != nil):
-		return invalid("Socket is given, so Bind and Connect must not be")
+		return invalid("StreamConfig.Socket is given, so Bind and Connect must not be")
 	case c.MaxReadBuffer < 0:
-		return invalid("MaxReadBuffer is negative: %d", c.MaxReadBuffer)
+		return invalid("StreamConfig.MaxReadBuffer is negative: %d", c.MaxReadBuffer)
 	}
-	if err := cmp.Or(checkName(c.Name), checkMetadata(c.Metadata)); err != nil {
+	if err := cmp.Or(checkName("StreamConfig", c.Name), checkMetadata("StreamConfig", c.Metadata)); err != nil {
 		return err
 	}
 	return c.Liveness.check()
@@ -120,7 +120,7 @@ const (
 // The errors are those of [EventLoop.CreateZmqConnection].
 func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, error) {
 	if ctx == nil {
-		return nil, errNilContext()
+		return nil, errNilContext("Open")
 	}
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -252,6 +252,9 @@ func (p streamProtocol) ConnectionLost(err error) {
 //
 // aiozmq: write and drain
 func (s *Stream) Send(ctx context.Context, frames ...[]byte) error {
+	if ctx == nil {
+		return errNilContext("Send")
+	}
 	if err := s.takeTurn(len(frames)); err != nil {
 		return err
 	}
@@ -276,9 +279,9 @@ func (s *Stream) TrySend(frames ...[]byte) error {
 func (s *Stream) takeTurn(frames int) error {
 	switch {
 	case frames == 0:
-		return invalid("a message has one frame or more")
+		return &OpError{Op: "write", Err: invalid("the message has no frames")}
 	case s.turns == takeTurns && !s.turn.Swap(false):
-		return &OpError{Op: "write", Err: zmq.Translate("zmq_send", zmq.EFSM)}
+		return s.t.writeError(efsm, nil)
 	}
 	return nil
 }
@@ -333,7 +336,7 @@ func (s *Stream) RecvMessage(ctx context.Context) (Message, error) {
 func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 	switch {
 	case ctx == nil:
-		return nil, errNilContext()
+		return nil, errNilContext("Recv")
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
@@ -481,7 +484,7 @@ func (s *Stream) Close() error {
 func (s *Stream) Shutdown(ctx context.Context) error {
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext("Stream.Shutdown")
 	case s.t.loop.InLoop():
 		return ErrWouldDeadlock
 	case !s.beginClose():

@@ -250,12 +250,12 @@ func (r *roster) subscribed(m *metadata, msgs [][][]byte) {
 // The other errors are ErrInvalidArgument for an n below 1, the cause of ctx,
 // ErrTransportClosed when the stream ends, and ErrWouldDeadlock on the loop's own goroutine.
 func (s *Stream) WaitConnected(ctx context.Context, n int) error {
-	if err := s.mayWait(ctx, n); err != nil {
+	if err := s.mayWait(ctx, "WaitConnected", n); err != nil {
 		return err
 	}
 	listeners, connections := s.t.Listeners(), s.t.Connections()
 	if len(listeners) > 0 && len(connections) == 0 && !slices.ContainsFunc(listeners, isReported) {
-		return fmt.Errorf("zmqio: libzmq does not report connections over inproc: %w", errors.ErrUnsupported)
+		return fmt.Errorf("zmqio: WaitConnected: libzmq does not report connections over inproc: %w", errors.ErrUnsupported)
 	}
 	return s.roster.until(ctx, s.alive, func() bool {
 		ready := 0
@@ -282,24 +282,24 @@ func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 // The other errors are ErrSocketType for any other type, because a PUB cannot know, and those
 // of WaitConnected.
 func (s *Stream) WaitSubscribed(ctx context.Context, topic string, n int) error {
-	if err := s.mayWait(ctx, n); err != nil {
+	if err := s.mayWait(ctx, "WaitSubscribed", n); err != nil {
 		return err
 	}
 	if s.t.typ != zmq.XPUB {
-		return fmt.Errorf("%w: an XPUB knows its subscribers, a %v does not", ErrSocketType, s.t.typ)
+		return fmt.Errorf("%w: WaitSubscribed: an XPUB knows its subscribers, a %v does not", ErrSocketType, s.t.typ)
 	}
 	if n > 1 && !s.t.isSet(zmq.XPUB_VERBOSER) {
-		return invalid("libzmq tells %d subscriptions to one topic apart only with XPUB_VERBOSER", n)
+		return invalid("WaitSubscribed: libzmq tells %d subscriptions to one topic apart only with XPUB_VERBOSER", n)
 	}
 	return s.roster.until(ctx, s.alive, func() bool { return s.roster.topics[topic] >= n })
 }
 
-func (s *Stream) mayWait(ctx context.Context, n int) error {
+func (s *Stream) mayWait(ctx context.Context, call string, n int) error {
 	switch {
 	case ctx == nil:
-		return errNilContext()
+		return errNilContext(call)
 	case n < 1:
-		return invalid("cannot wait for %d", n)
+		return invalid("%s: cannot wait for %d", call, n)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case s.t.loop.InLoop():
@@ -319,17 +319,17 @@ func isReported(endpoint string) bool { return !isInproc(endpoint) }
 //
 // aiozmq: event_received
 func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] {
-	return feedOf(ctx, s, func(f *feed[zmq.MonitorEvent]) (func(), error) {
+	return feedOf(ctx, s, "Events", func(f *feed[zmq.MonitorEvent]) (func(), error) {
 		return s.t.subscribeMonitor(zmq.EVENT_ALL, f.put)
 	})
 }
 
 // feedOf returns an iterator over what begin has put into a feed, until ctx or s ends. It calls
 // what begin returns then. An error of begin is the only item, and ErrTransportClosed is none.
-func feedOf[T any](ctx context.Context, s *Stream, begin func(*feed[T]) (end func(), err error)) iter.Seq2[T, error] {
+func feedOf[T any](ctx context.Context, s *Stream, call string, begin func(*feed[T]) (end func(), err error)) iter.Seq2[T, error] {
 	f := newFeed[T](&s.t.eventsDropped)
 	var end func()
-	err := errNilContext()
+	err := errNilContext(call)
 	if ctx != nil {
 		end, err = begin(f)
 	}

@@ -63,7 +63,7 @@ type PeerEvent struct {
 // look at its connection as long as Peers is in use, and a frame of a message of each
 // connection is kept.
 func (s *Stream) Peers(ctx context.Context) iter.Seq2[PeerEvent, error] {
-	return feedOf(ctx, s, func(f *feed[PeerEvent]) (func(), error) {
+	return feedOf(ctx, s, "Peers", func(f *feed[PeerEvent]) (func(), error) {
 		return func() { s.census.part(f) }, s.census.join(f)
 	})
 }
@@ -127,7 +127,7 @@ func (c *census) names() bool { return len(c.feeds) > 0 && c.t.typ == zmq.ROUTER
 // join has f told what happens from now on.
 func (c *census) join(f *feed[PeerEvent]) error {
 	if c.t.typ == zmq.STREAM {
-		return fmt.Errorf("zmqio: the messages of a STREAM tell of peers: %w", errors.ErrUnsupported)
+		return fmt.Errorf("zmqio: Peers: the messages of a STREAM tell of its peers: %w", errors.ErrUnsupported)
 	}
 	c.t.sockMu.Lock()
 	defer c.t.sockMu.Unlock()

@@ -14,15 +14,20 @@ func (l *EventLoop) CallLater(d time.Duration, fn func()) (*TimerHandle, error) 
 	} else {
 		when += d
 	}
-	return l.CallAt(when, fn)
+	return l.callAt("CallLater", when, fn)
 }
 
 // CallAt arranges for fn to be called on the loop when Time has reached when.
 // Callbacks come in the order of their times, equal ones in the order of the calls.
 // fn is never called early, and never inside CallAt.
 func (l *EventLoop) CallAt(when time.Duration, fn func()) (*TimerHandle, error) {
+	return l.callAt("CallAt", when, fn)
+}
+
+// callAt is CallAt for a method of the name call.
+func (l *EventLoop) callAt(call string, when time.Duration, fn func()) (*TimerHandle, error) {
 	if fn == nil {
-		return nil, invalid("nil function")
+		return nil, invalid("%s: nil function", call)
 	}
 	h := &TimerHandle{loop: l}
 	h.handle.Init(fn, l.reactor.Origin(fn))

@@ -71,7 +71,7 @@ func (t *Transport) tellUnroutable() {
 		u.next = t.loop.Time() + unroutableInterval
 	}
 	t.mu.Unlock()
-	err := zmq.Translate("zmq_send", zmq.EHOSTUNREACH)
+	var err error = &OpError{Op: "write", Err: zmq.Translate("zmq_send", zmq.EHOSTUNREACH)}
 	if count > 0 {
 		ctx := t.exception("messages dropped: no peer to send them to", t.Protocol())
 		ctx.Err = fmt.Errorf("%d messages, the last one for routing id %q: %w", count, id, err)

@@ -31,7 +31,7 @@ func TestBadArguments(t *testing.T) {
 
 		{[]string{"push", "--bind", "tcp://nowhere"}, `bind "tcp://nowhere": zmq_bind: Invalid argument (missing the port)`},
 		{[]string{"push", "--bind", "foo://x"}, `bind "foo://x": zmq_bind: Protocol not supported (no transport is named "foo"; the usual ones are tcp, ipc and inproc)`},
-		{[]string{"push", "--bind", "tcp://" + in, "--bind", "tcp://192.0.2.1:5"}, `bind "tcp://192.0.2.1:5": zmq_bind: Cannot assign requested address`},
+		{[]string{"push", "--bind", "tcp://" + in, "--bind", "tcp://192.0.2.1:5"}, `bind "tcp://192.0.2.1:5": zmq_bind: Cannot assign requested address (no interface of this machine has the address)`},
 		{[]string{"push", "--bind", "tcp://" + in, "--connect", "ipc"}, `connect "ipc": zmq_connect: Invalid argument (missing tcp:// or another transport)`},
 
 		{[]string{"push", "--bind", "tcp://" + in, "--set", "SNDHWM"}, `--set SNDHWM: not of the form OPTION=VALUE`},

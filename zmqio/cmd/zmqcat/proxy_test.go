@@ -148,8 +148,8 @@ func TestProxyErrors(t *testing.T) {
 		"router dealer --front-subscribe x" + both:        "--front-subscribe is for SUB and XSUB, not for ROUTER",
 		"router dealer --front-curve-allow-any" + both:    "a CURVE server needs --front-curve-cert: zmqcat keygen makes one",
 		"router dealer --front-connect ipc --back-bind x": `create ROUTER: connect "ipc": zmq_connect: Invalid argument (missing tcp:// or another transport)`,
-		"push push" + both: "zmqio: invalid argument: no message can go between a PUSH and a PUSH",
-		"router dealer --capture sub --capture-bind ipc:///tmp/zmqcat-none" + both: "zmqio: invalid argument: a SUB cannot capture",
+		"push push" + both: "zmqio: invalid argument: proxy: no message can go between a PUSH and a PUSH",
+		"router dealer --capture sub --capture-bind ipc:///tmp/zmqcat-none" + both: "zmqio: invalid argument: proxy: a SUB cannot capture; a PUB, XPUB, PUSH, DEALER or PAIR can",
 	} {
 		p := start(t, append([]string{"proxy"}, strings.Fields(args)...)...)
 		p.ends(exitUsage, "zmqcat: "+want)

@@ -8,6 +8,7 @@ package reactor
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"runtime"
 	"sync"
@@ -23,7 +24,8 @@ import (
 var (
 	ErrClosed        = errors.New("zmqio: event loop is closed")
 	ErrRunning       = errors.New("zmqio: event loop is running")
-	ErrWouldDeadlock = errors.New("zmqio: would wait for the event loop on its own goroutine")
+	errNested        = fmt.Errorf("%w: another one, on this goroutine", ErrRunning)
+	ErrWouldDeadlock = errors.New("zmqio: would wait for the event loop on its own goroutine; call from another")
 	ErrGoexit        = errors.New("zmqio: the function called runtime.Goexit")
 	// ErrReserved refuses a descriptor that a resident watches.
 	ErrReserved = errors.New("zmqio: descriptor is used by a resident of the loop")

@@ -29,8 +29,12 @@ func Running() *Loop {
 // one, ErrWouldDeadlock in a function that works in the loop's place, and that of the system
 // call that waits.
 func (l *Loop) Run(ctx context.Context, leave func() bool) (stopped bool, err error) {
-	if Running() != nil {
+	switch Running() {
+	case nil:
+	case l:
 		return false, ErrRunning
+	default:
+		return false, errNested
 	}
 	if err := l.acquire(ctx, forRunning); err != nil {
 		return false, err

@@ -47,12 +47,14 @@ type Config struct {
 
 func (c Config) check() error {
 	switch {
-	case c.HandshakeTimeout < 0 || c.ShutdownTimeout < 0:
-		return invalid("negative timeout: handshake %v, shutdown %v", c.HandshakeTimeout, c.ShutdownTimeout)
+	case c.HandshakeTimeout < 0:
+		return invalid("netio.Config.HandshakeTimeout is negative: %v", c.HandshakeTimeout)
+	case c.ShutdownTimeout < 0:
+		return invalid("netio.Config.ShutdownTimeout is negative: %v", c.ShutdownTimeout)
 	case c.TLS == nil && (c.HandshakeTimeout != 0 || c.ShutdownTimeout != 0):
-		return invalid("HandshakeTimeout and ShutdownTimeout are for TLS, and TLS is nil")
+		return invalid("netio.Config.TLS is nil; HandshakeTimeout and ShutdownTimeout are for TLS")
 	case c.MaxWriteBuffer < 0:
-		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
+		return invalid("netio.Config.MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
 	}
 	return nil
 }

@@ -30,7 +30,7 @@ import (
 // asyncio: create_connection, create_unix_connection
 func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network, address string, cfg Config) (*Transport, P, error) {
 	return typed(factory, func(factory func() Protocol) (*Transport, error) {
-		if err := checkAll(ctx, l, factory, cfg); err != nil {
+		if err := checkAll(ctx, "CreateConnection", l, factory, cfg); err != nil {
 			return nil, err
 		}
 		if l.InLoop() {
@@ -59,7 +59,7 @@ func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, facto
 // asyncio: connect_accepted_socket, and sock= of create_connection
 func CreateTransport[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, conn net.Conn, cfg Config, serverSide bool) (*Transport, P, error) {
 	return typed(factory, func(factory func() Protocol) (*Transport, error) {
-		if err := checkAll(ctx, l, factory, cfg); err != nil {
+		if err := checkAll(ctx, "CreateTransport", l, factory, cfg); err != nil {
 			return nil, err
 		}
 		if err := cmp.Or(checkConn(conn), checkTLS(cfg.TLS, serverSide)); err != nil {
@@ -92,14 +92,14 @@ func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transpor
 }
 
 // checkAll checks what all creators are given.
-func checkAll(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg Config) error {
+func checkAll(ctx context.Context, call string, l *zmqio.EventLoop, factory func() Protocol, cfg Config) error {
 	switch {
 	case ctx == nil:
-		return invalid("nil context")
+		return invalid("netio.%s: nil context", call)
 	case l == nil:
-		return invalid("nil event loop")
+		return invalid("netio.%s: nil event loop", call)
 	case factory == nil:
-		return invalid("nil protocol factory")
+		return invalid("netio.%s: nil protocol factory", call)
 	case l.IsClosed():
 		return zmqio.ErrLoopClosed
 	}
@@ -109,8 +109,11 @@ func checkAll(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, 
 // checkConn makes sure that conn is a stream socket.
 func checkConn(conn net.Conn) error {
 	sc, ok := conn.(syscall.Conn)
-	if !ok || isNil(conn) {
-		return invalid("%T has no descriptor", conn)
+	switch {
+	case conn == nil:
+		return invalid("netio.CreateTransport: nil connection")
+	case !ok || isNil(conn):
+		return invalid("netio.CreateTransport: %T has no descriptor", conn)
 	}
 	return checkStream(sc)
 }
@@ -122,7 +125,7 @@ func checkStream(sc syscall.Conn) error {
 		return err
 	})
 	if err != nil || typ != unix.SOCK_STREAM {
-		return invalid("%T is no stream socket", sc)
+		return invalid("netio: %T is no stream socket", sc)
 	}
 	return nil
 }
@@ -254,7 +257,7 @@ func produce[P any](l *zmqio.EventLoop, factory func() P) (p P, err error) {
 		}
 	}()
 	if p = factory(); isNil(p) {
-		return p, invalid("the protocol factory returned a nil %T", p)
+		return p, invalid("netio: the protocol factory returned a nil %T", p)
 	}
 	return p, nil
 }

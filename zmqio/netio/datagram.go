@@ -86,9 +86,9 @@ func (t *DatagramTransport) SendTo(data []byte, addr net.Addr) error {
 	}
 	switch {
 	case to == destination{}:
-		return invalid("nil address, and the transport has no peer")
+		return invalid("netio: SendTo: nil address, and the transport has no peer")
 	case t.peer != destination{} && to != t.peer:
-		return invalid("address %v, and the transport has peer %v", addr, t.remote)
+		return invalid("netio: SendTo: address %v is not that of the peer, %v", addr, t.remote)
 	}
 	if !t.loop.InLoop() {
 		t.loop.Share()

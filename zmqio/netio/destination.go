@@ -29,20 +29,20 @@ func toDestination(addr net.Addr, family int) (to destination, err error) {
 			return destination{path: a.Name, unix: true}, nil
 		}
 	}
-	return to, invalid("address %v of type %T", addr, addr)
+	return to, invalid("netio: SendTo: address %v is a %T, not one of the socket's", addr, addr)
 }
 
 func udpDestination(a *net.UDPAddr, family int) (to destination, err error) {
 	ip, ok := netip.AddrFromSlice(a.IP)
 	switch ip = ip.Unmap(); {
 	case !ok && len(a.IP) > 0, a.Port < 0 || a.Port > 0xffff:
-		return to, invalid("address %v", a)
+		return to, invalid("netio: SendTo: address %v is none", a)
 	case !ok && family == unix.AF_INET:
 		ip = netip.IPv4Unspecified()
 	case !ok:
 		ip = netip.IPv6Unspecified()
 	case family == unix.AF_INET && !ip.Is4():
-		return to, invalid("address %v on a socket of IPv4", a)
+		return to, invalid("netio: SendTo: address %v is for IPv6, and the socket for IPv4", a)
 	}
 	to.ip = netip.AddrPortFrom(ip, uint16(a.Port))
 	if a.Zone != "" {
@@ -58,7 +58,7 @@ func zoneIndex(name string) (uint32, error) {
 	}
 	n, err := strconv.ParseUint(name, 10, 32)
 	if err != nil {
-		return 0, invalid("zone %q", name)
+		return 0, invalid("netio: SendTo: there is no zone %q", name)
 	}
 	return uint32(n), nil
 }

@@ -21,14 +21,14 @@ func dial(ctx context.Context, resolver *net.Resolver, dialer *net.Dialer, netwo
 	}
 	d.Resolver = cmp.Or(d.Resolver, resolver)
 	if address == "" {
-		return nil, invalid("no address")
+		return nil, invalid("netio.CreateConnection: the address is empty")
 	}
 	switch network {
 	case "unix":
 		return d.DialContext(ctx, network, address)
 	case "tcp", "tcp4", "tcp6":
 	default:
-		return nil, invalid("network %q is not tcp, tcp4, tcp6 or unix", network)
+		return nil, invalid("netio.CreateConnection: network %q is not tcp, tcp4, tcp6 or unix", network)
 	}
 	if d.Timeout > 0 {
 		var cancel context.CancelFunc

@@ -66,7 +66,7 @@ type DatagramConfig struct {
 func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network string, cfg DatagramConfig) (*DatagramTransport, P, error) {
 	var p, zero P
 	if factory == nil {
-		return nil, zero, invalid("nil protocol factory")
+		return nil, zero, invalid("netio.CreateDatagramEndpoint: nil protocol factory")
 	}
 	t, err := createEndpoint(ctx, l, network, cfg, func() (DatagramProtocol, error) {
 		var err error
@@ -83,9 +83,9 @@ func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.Ev
 func createEndpoint(ctx context.Context, l *zmqio.EventLoop, network string, cfg DatagramConfig, produce func() (DatagramProtocol, error)) (*DatagramTransport, error) {
 	switch {
 	case ctx == nil:
-		return nil, invalid("nil context")
+		return nil, invalid("netio.CreateDatagramEndpoint: nil context")
 	case l == nil:
-		return nil, invalid("nil event loop")
+		return nil, invalid("netio.CreateDatagramEndpoint: nil event loop")
 	}
 	if err := cfg.check(network); err != nil {
 		return nil, err
@@ -128,24 +128,24 @@ func (c DatagramConfig) check(network string) error {
 	given := c.Local != "" || c.Remote != ""
 	switch {
 	case c.MaxWriteBuffer < 0:
-		return invalid("MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
+		return invalid("netio.DatagramConfig.MaxWriteBuffer is negative: %d", c.MaxWriteBuffer)
 	case c.Conn != nil && (given || c.Broadcast || c.ListenConfig != nil || network != ""):
-		return invalid("network, Local, Remote, ListenConfig and Broadcast cannot be combined with Conn")
+		return invalid("netio.DatagramConfig.Conn is given, so the network, Local, Remote, ListenConfig and Broadcast must not be")
 	case c.Conn != nil:
 		return checkDatagram(c.Conn)
 	}
 	switch network {
 	case "udp":
 		if !given {
-			return invalid("neither Local nor Remote, nor a family")
+			return invalid("netio.DatagramConfig needs Local, Remote, or the network udp4 or udp6")
 		}
 	case "udp4", "udp6":
 	case "unixgram":
 		if c.Broadcast {
-			return invalid("Broadcast is for UDP")
+			return invalid("netio.DatagramConfig.Broadcast is for UDP, not for unixgram")
 		}
 	default:
-		return invalid("network %q is not udp, udp4, udp6 or unixgram", network)
+		return invalid("netio.CreateDatagramEndpoint: network %q is not udp, udp4, udp6 or unixgram", network)
 	}
 	return nil
 }
@@ -154,7 +154,7 @@ func (c DatagramConfig) check(network string) error {
 func checkDatagram(conn net.PacketConn) error {
 	sc, ok := conn.(syscall.Conn)
 	if !ok || isNil(conn) {
-		return invalid("%T has no descriptor", conn)
+		return invalid("netio.DatagramConfig.Conn is a %T, which has no descriptor", conn)
 	}
 	typ := 0
 	family := unix.AF_UNSPEC
@@ -165,7 +165,7 @@ func checkDatagram(conn net.PacketConn) error {
 		return err
 	})
 	if err != nil || typ != unix.SOCK_DGRAM || family == unix.AF_UNSPEC {
-		return invalid("%T is no socket of datagrams", conn)
+		return invalid("netio.DatagramConfig.Conn is a %T, which is no socket of datagrams", conn)
 	}
 	return nil
 }
@@ -231,7 +231,7 @@ func (c DatagramConfig) open(ctx context.Context, resolver *net.Resolver, networ
 	}
 	var wrong *net.AddrError
 	if errors.As(err, &wrong) {
-		err = fmt.Errorf("%w: %w", zmqio.ErrInvalidArgument, err)
+		err = fmt.Errorf("%w: netio.CreateDatagramEndpoint: %w", zmqio.ErrInvalidArgument, err)
 	}
 	if err != nil {
 		return m, err

@@ -18,7 +18,7 @@ import (
 // open.
 func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresses []string, cfg ServerConfig) (all []*listener, err error) {
 	if (cfg.Listener != nil) == (len(addresses) > 0) {
-		return nil, invalid("either addresses or a Listener must be given")
+		return nil, invalid("netio.CreateServer needs either addresses or a Listener")
 	}
 	defer func() {
 		if err != nil {
@@ -34,7 +34,7 @@ func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresse
 	}
 	if cfg.Listener != nil {
 		if is := cfg.Listener.Addr().Network(); network != is && network != is+"4" && network != is+"6" {
-			return nil, invalid("network %q, and a Listener of network %q", network, is)
+			return nil, invalid("netio.CreateServer: network %q, and a Listener of network %q", network, is)
 		}
 		n, err := takeListener(cfg.Listener, &lc, false)
 		if err != nil {
@@ -91,16 +91,16 @@ func resolve(ctx context.Context, l *zmqio.EventLoop, network, address string) (
 	switch network {
 	case "unix":
 		if address == "" {
-			return nil, invalid("no path")
+			return nil, invalid("netio.CreateServer: the path is empty")
 		}
 		return []place{{network, address, false}}, nil
 	case "tcp", "tcp4", "tcp6":
 	default:
-		return nil, invalid("network %q is not tcp, tcp4, tcp6 or unix", network)
+		return nil, invalid("netio.CreateServer: network %q is not tcp, tcp4, tcp6 or unix", network)
 	}
 	host, port, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, invalid("address %q: %v", address, err)
+		return nil, invalid("netio.CreateServer: %v", err)
 	}
 	var ips []netip.Addr
 	ip, err := netip.ParseAddr(host)
@@ -192,7 +192,7 @@ func isAbstract(path string) bool { return path == "" || path[0] == '@' }
 func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener, error) {
 	sc, ok := from.(syscall.Conn)
 	if !ok {
-		return nil, invalid("%T has no descriptor", from)
+		return nil, invalid("netio.CreateServer: the listener is a %T, which has no descriptor", from)
 	}
 	if err := checkStream(sc); err != nil {
 		return nil, err

@@ -55,11 +55,15 @@ func ConnectWritePipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, facto
 
 func connectPipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, f *os.File, way interest) (*Transport, P, error) {
 	return typed(factory, func(factory func() Protocol) (*Transport, error) {
-		if err := checkAll(ctx, l, factory, Config{}); err != nil {
+		call := "ConnectReadPipe"
+		if way == toWrite {
+			call = "ConnectWritePipe"
+		}
+		if err := checkAll(ctx, call, l, factory, Config{}); err != nil {
 			return nil, err
 		}
 		if f == nil {
-			return nil, invalid("nil file")
+			return nil, invalid("netio.%s: nil file", call)
 		}
 		m := &material{pipe: &pipe{name: f.Name(), way: way}}
 		m.local, m.remote = m.pipe, m.pipe
@@ -116,7 +120,7 @@ func (p *pipe) examine(f *os.File) error {
 	case mode&os.ModeCharDevice != 0:
 		p.device = uint64(info.Sys().(*syscall.Stat_t).Rdev)
 	case mode&(os.ModeNamedPipe|os.ModeSocket) == 0:
-		return invalid("%s is no FIFO, socket or character device", p.name)
+		return invalid("netio: %s is no FIFO, socket or character device", p.name)
 	case mode&os.ModeSocket != 0:
 		if err := checkStream(f); err != nil {
 			return err
@@ -129,9 +133,9 @@ func (p *pipe) examine(f *os.File) error {
 		case err != nil:
 			return syscallError("fcntl", err)
 		case p.way == toRead && access == unix.O_WRONLY:
-			return invalid("%s is not open for reading", p.name)
+			return invalid("netio: %s is not open for reading", p.name)
 		case p.way == toWrite && access == unix.O_RDONLY:
-			return invalid("%s is not open for writing", p.name)
+			return invalid("netio: %s is not open for writing", p.name)
 		}
 		return nil
 	})

@@ -129,7 +129,7 @@ func (t *Transport) ownBuffer(c *callee) (buf []byte) {
 		return nil
 	}
 	if len(buf) == 0 {
-		err := invalid("Buffer of the protocol returned an empty one")
+		err := invalid("netio: the protocol's Buffer returned an empty one")
 		t.residence.Report("Buffer failed", c.protocol, err)
 		t.end(err)
 	}

@@ -38,11 +38,11 @@ import (
 func (t *Transport) SendFile(ctx context.Context, f *os.File, offset, count int64) (n int64, err error) {
 	switch {
 	case ctx == nil:
-		return 0, invalid("nil context")
+		return 0, invalid("netio.Transport.SendFile: nil context")
 	case f == nil:
-		return 0, invalid("nil file")
+		return 0, invalid("netio.Transport.SendFile: nil file")
 	case offset < 0 || count < -1:
-		return 0, invalid("sendfile: offset %d, count %d", offset, count)
+		return 0, invalid("netio.Transport.SendFile: offset %d, count %d", offset, count)
 	case t.loop.InLoop():
 		return 0, zmqio.ErrWouldDeadlock
 	case ctx.Err() != nil:
@@ -110,7 +110,7 @@ func (t *Transport) startSendingLocked(s *sending) (flow.Effects, error) {
 	case t.state.is(filing):
 		return 0, t.opError("sendfile", ErrSendFile)
 	case t.state.is(starting):
-		return 0, invalid("StartTLS is in progress")
+		return 0, invalid("netio.Transport.SendFile: StartTLS is in progress")
 	case secure && t.noCopying:
 		return 0, t.opError("sendfile", errors.ErrUnsupported)
 	}

@@ -38,6 +38,7 @@ type ServerConfig struct {
 // asyncio: Server
 type Server struct {
 	loop      *zmqio.EventLoop
+	addr      net.Addr // of the first listener, for errors
 	residence *zmqio.Residence
 	factory   func() Protocol
 	cfg       Config
@@ -85,7 +86,7 @@ func CreateServer[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory f
 }
 
 func createServer(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, network string, addresses []string, cfg ServerConfig) (*Server, error) {
-	if err := cmp.Or(checkAll(ctx, l, factory, cfg.Config), checkTLS(cfg.TLS, true)); err != nil {
+	if err := cmp.Or(checkAll(ctx, "CreateServer", l, factory, cfg.Config), checkTLS(cfg.TLS, true)); err != nil {
 		return nil, err
 	}
 	listeners, err := listenAll(ctx, l, network, addresses, cfg)
@@ -93,7 +94,7 @@ func createServer(ctx context.Context, l *zmqio.EventLoop, factory func() Protoc
 		return nil, err
 	}
 	s := &Server{
-		loop: l, factory: factory, cfg: cfg.Config, listeners: listeners,
+		loop: l, addr: listeners[0].addr, factory: factory, cfg: cfg.Config, listeners: listeners,
 		clients: make(map[*Transport]struct{}), closing: make(chan struct{}), over: make(chan struct{}),
 	}
 	s.handshakes, s.refuse = context.WithCancel(context.Background())
@@ -185,7 +186,7 @@ func (s *Server) startServingLocked() error {
 func (s *Server) ServeForever(ctx context.Context) error {
 	switch {
 	case ctx == nil:
-		return invalid("nil context")
+		return invalid("netio.Server.ServeForever: nil context")
 	case s.loop.InLoop():
 		return zmqio.ErrWouldDeadlock
 	}
@@ -206,7 +207,7 @@ func (s *Server) beginForever() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.forever {
-		return fmt.Errorf("%w: the server is in ServeForever already", zmqio.ErrInvalidState)
+		return &sentinel{fmt.Sprintf("netio: %v is in ServeForever already", s.addr), zmqio.ErrInvalidState}
 	}
 	err := s.startServingLocked()
 	s.forever = err == nil
@@ -288,7 +289,7 @@ func (s *Server) transports() []*Transport {
 // asyncio: wait_closed
 func (s *Server) Wait(ctx context.Context) error {
 	if ctx == nil {
-		return invalid("nil context")
+		return invalid("netio.Server.Wait: nil context")
 	}
 	select {
 	case <-s.over:
@@ -314,7 +315,9 @@ func (s *Server) String() string {
 	return "<Server closed>"
 }
 
-func (s *Server) errClosed() error { return &net.OpError{Op: "accept", Err: ErrServerClosed} }
+func (s *Server) errClosed() error {
+	return &net.OpError{Op: "accept", Net: s.addr.Network(), Addr: s.addr, Err: ErrServerClosed}
+}
 
 // attach notes a client, and reports whether it is welcome. After Close it is not:
 // CloseClients and AbortClients may have been there already.

@@ -33,9 +33,9 @@ import (
 func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) (err error) {
 	switch {
 	case ctx == nil:
-		return invalid("nil context")
+		return invalid("netio.Transport.StartTLS: nil context")
 	case cfg == nil:
-		return invalid("nil tls.Config")
+		return invalid("netio.Transport.StartTLS: nil tls.Config")
 	}
 	if err := checkTLS(cfg, serverSide); err != nil {
 		return err
@@ -84,9 +84,9 @@ func (t *Transport) startSecuringLocked(cancel context.CancelCauseFunc) (*securi
 	case t.state.is(filing):
 		return nil, 0, t.opError("handshake", ErrSendFile)
 	case t.pipe != nil:
-		return nil, 0, invalid("%v is a pipe", t.remote)
+		return nil, 0, invalid("netio.Transport.StartTLS: %v is a pipe", t.remote)
 	case secure || t.state.is(starting):
-		return nil, 0, invalid("%v has TLS, or is about to", t.remote)
+		return nil, 0, invalid("netio.Transport.StartTLS: %v has TLS, or is about to", t.remote)
 	}
 	s := &securing{clear: t.out.len(), ready: make(chan struct{}), cancel: cancel}
 	if s.clear == 0 {
@@ -204,10 +204,10 @@ func checkTLS(cfg *tls.Config, serverSide bool) error {
 		return nil
 	case serverSide:
 		if len(cfg.Certificates) == 0 && cfg.GetCertificate == nil && cfg.GetConfigForClient == nil {
-			return invalid("TLS of a server needs a certificate")
+			return invalid("netio: the tls.Config of a server needs a certificate")
 		}
 	case cfg.ServerName == "" && !cfg.InsecureSkipVerify:
-		return invalid("TLS of a client needs a ServerName")
+		return invalid("netio: the tls.Config of a client needs ServerName, or InsecureSkipVerify")
 	}
 	return nil
 }

@@ -65,7 +65,7 @@ func join(dst []byte, bufs net.Buffers) []byte {
 func (t *Transport) WriteContext(ctx context.Context, b []byte) error {
 	switch {
 	case ctx == nil:
-		return invalid("nil context")
+		return invalid("netio.Transport.WriteContext: nil context")
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}
@@ -349,7 +349,7 @@ func (t *Transport) canWriteEOFLocked() bool {
 func (t *socket) SetWriteBufferLimits(high, low int) error {
 	h, l, ok := flow.ResolveMarks(high, low)
 	if !ok {
-		return invalid("write buffer limits: high %d, low %d; need 0 <= low <= high", high, low)
+		return invalid("netio: SetWriteBufferLimits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
 	fx := t.offerLocked(t.flow.SetMarks(h, l, t.kind.pendingLocked()))

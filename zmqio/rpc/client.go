@@ -45,21 +45,21 @@ type Config struct {
 func (c Config) check() error {
 	switch {
 	case len(c.Endpoints) == 0:
-		return invalid("no endpoint")
+		return invalid("Config.Endpoints is empty")
 	case c.Timeout < 0:
-		return invalid("Timeout is negative: %v", c.Timeout)
+		return invalid("Config.Timeout is negative: %v", c.Timeout)
 	case c.Retries < 0:
-		return invalid("Retries is negative: %d", c.Retries)
+		return invalid("Config.Retries is negative: %d", c.Retries)
 	case c.Retries > 0 && c.Timeout == 0:
-		return invalid("Retries need a Timeout")
+		return invalid("Config.Retries is set, and Timeout is not")
 	case c.MaxInFlight < 0:
-		return invalid("MaxInFlight is negative: %d", c.MaxInFlight)
+		return invalid("Config.MaxInFlight is negative: %d", c.MaxInFlight)
 	}
 	return nil
 }
 
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
+	return fmt.Errorf("%w: rpc."+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
 }
 
 // A Client calls servers. Its methods may be called from every goroutine but the loop's own,
@@ -109,7 +109,7 @@ func Dial(ctx context.Context, endpoints ...string) (*Client, error) {
 // zmqio.ErrInvalidArgument and those of [zmqio.EventLoop.CreateZmqConnection].
 func NewClient(ctx context.Context, cfg Config) (*Client, error) {
 	if ctx == nil {
-		return nil, invalid("nil context")
+		return nil, invalid("NewClient: nil context")
 	}
 	if err := cfg.check(); err != nil {
 		return nil, err
@@ -219,7 +219,7 @@ func (c *Client) finish(err error) {
 func (c *Client) Call(ctx context.Context, frames ...[]byte) ([][]byte, error) {
 	switch {
 	case ctx == nil:
-		return nil, invalid("nil context")
+		return nil, invalid("Client.Call: nil context")
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case c.loop.InLoop():

@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Errors of this package. Use errors.Is.
@@ -28,7 +29,7 @@ var (
 	ErrClientClosed = errors.New("rpc: client is closed")
 	// ErrNotDrained is returned by Serve where handlers were still running, or replies not
 	// sent, at the end of ServerConfig.DrainTimeout.
-	ErrNotDrained = errors.New("rpc: requests were not answered in time")
+	ErrNotDrained = errors.New("rpc: requests were not answered within DrainTimeout")
 	// ErrPanicked is what the caller of a handler that panicked gets, as the text of an Error.
 	ErrPanicked = errors.New("rpc: the handler panicked")
 )
@@ -43,7 +44,13 @@ func (*timeoutError) Temporary() bool { return true }
 // An Error is what a handler has returned as an error, as its caller gets it.
 type Error struct{ Text string }
 
-func (e *Error) Error() string { return "rpc: " + e.Text }
+// Error returns the text behind the prefix of the package.
+func (e *Error) Error() string {
+	if strings.HasPrefix(e.Text, "rpc: ") { // of ErrPanicked, for example
+		return e.Text
+	}
+	return "rpc: " + e.Text
+}
 
 // A Codec turns values into bytes and back. Its methods are called from many goroutines.
 type Codec interface {

@@ -91,13 +91,15 @@ func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, erro
 func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) error {
 	switch {
 	case ctx == nil:
-		return invalid("nil context")
+		return invalid("Serve: nil context")
 	case s == nil:
-		return invalid("nil stream")
+		return invalid("Serve: nil stream")
 	case h == nil:
-		return invalid("nil handler")
-	case cfg.Handlers < 0 || cfg.DrainTimeout < 0:
-		return invalid("Handlers and DrainTimeout must not be negative: %d, %v", cfg.Handlers, cfg.DrainTimeout)
+		return invalid("Serve: nil handler")
+	case cfg.Handlers < 0:
+		return invalid("ServerConfig.Handlers is negative: %d", cfg.Handlers)
+	case cfg.DrainTimeout < 0:
+		return invalid("ServerConfig.DrainTimeout is negative: %v", cfg.DrainTimeout)
 	}
 	typ, _ := s.Transport().ExtraInfo("zmq_type", nil).(zmq.SocketType)
 	slots := cmp.Or(cfg.Handlers, DefaultHandlers)
@@ -106,7 +108,7 @@ func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) er
 	case zmq.REP:
 		slots = 1
 	default:
-		return invalid("a %v cannot serve, a ROUTER and a REP can", typ)
+		return invalid("Serve: a %v cannot serve, a ROUTER and a REP can", typ)
 	}
 	if cfg.ErrorReply == nil {
 		cfg.ErrorReply = func(err error) [][]byte { return [][]byte{[]byte(err.Error())} }

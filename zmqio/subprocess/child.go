@@ -1,6 +1,7 @@
 package subprocess
 
 import (
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -80,14 +81,18 @@ func (c *child) setUp(setup func(*exec.Cmd) error) error {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = in, out, errs
 	if setup != nil {
 		if err := setup(cmd); err != nil {
-			return err
+			return fmt.Errorf("subprocess: Config.Setup: %w", err)
 		}
 	}
 	switch {
-	case cmd.Stdin != in || cmd.Stdout != out || cmd.Stderr != errs:
-		return invalid("Setup has changed a standard stream")
+	case cmd.Stdin != in:
+		return invalid("Config.Setup has changed Stdin; set Config.Stdin instead")
+	case cmd.Stdout != out:
+		return invalid("Config.Setup has changed Stdout; set Config.Stdout instead")
+	case cmd.Stderr != errs:
+		return invalid("Config.Setup has changed Stderr; set Config.Stderr instead")
 	case cmd.Process != nil:
-		return invalid("Setup has started the command")
+		return invalid("Config.Setup has started the command")
 	}
 	var attr syscall.SysProcAttr // a copy: the caller's may serve several children
 	if cmd.SysProcAttr != nil {

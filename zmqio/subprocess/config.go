@@ -27,6 +27,9 @@ type Stdio interface {
 	open(c *child, fd int) (*os.File, error)
 }
 
+// streams names the standard streams.
+var streams = [...]string{"Stdin", "Stdout", "Stderr"}
+
 // A Mode is a Stdio that is not a file of the caller's.
 type Mode int
 
@@ -49,7 +52,10 @@ func (m Mode) open(c *child, fd int) (*os.File, error) {
 	case m == ToStdout && fd == 2:
 		return c.theirs[1], nil
 	}
-	return nil, invalid("mode %d for descriptor %d of the child", m, fd)
+	if m == ToStdout {
+		return nil, invalid("Config.%s cannot be ToStdout, which is for Stderr", streams[fd])
+	}
+	return nil, invalid("Config.%s cannot be mode %d", streams[fd], m)
 }
 
 // File has the child use f, which stays the caller's.
@@ -59,7 +65,7 @@ type file struct{ f *os.File }
 
 func (s file) open(_ *child, fd int) (*os.File, error) {
 	if s.f == nil {
-		return nil, invalid("nil file for descriptor %d of the child", fd)
+		return nil, invalid("Config.%s is a nil file", streams[fd])
 	}
 	if _, err := s.f.Stat(); err != nil { // closed: the child would have no such descriptor
 		return nil, err
@@ -68,5 +74,5 @@ func (s file) open(_ *child, fd int) (*os.File, error) {
 }
 
 func invalid(format string, args ...any) error {
-	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
+	return fmt.Errorf("%w: subprocess."+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
 }

@@ -59,11 +59,11 @@ func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transpor
 func run(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg Config, cmd *exec.Cmd) (t *Transport, err error) {
 	switch {
 	case ctx == nil:
-		return nil, invalid("nil context")
+		return nil, invalid("Exec: nil context")
 	case l == nil:
-		return nil, invalid("nil event loop")
+		return nil, invalid("Exec: nil event loop")
 	case factory == nil:
-		return nil, invalid("nil protocol factory")
+		return nil, invalid("Exec: nil protocol factory")
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case l.IsClosed():
@@ -142,7 +142,7 @@ func produce(l *zmqio.EventLoop, factory func() Protocol) (p Protocol, err error
 		}
 	}()
 	if p = factory(); isNil(p) {
-		return nil, invalid("the protocol factory returned a nil %T", p)
+		return nil, invalid("Exec: the protocol factory returned a nil %T", p)
 	}
 	return p, nil
 }

@@ -76,7 +76,7 @@ func (t *Transport) ReturnCode() (code int, ok bool) {
 // asyncio: asyncio.subprocess.Process.wait
 func (t *Transport) Wait(ctx context.Context) (code int, err error) {
 	if ctx == nil {
-		return 0, invalid("nil context")
+		return 0, invalid("Transport.Wait: nil context")
 	}
 	if code, ok := t.ReturnCode(); ok {
 		return code, nil

@@ -233,7 +233,7 @@ func (c Certificate) WriteFiles(path string) error {
 		return create(path, public, 0o644)
 	}
 	if PublicKey(c.Secret) != c.Public {
-		return fmt.Errorf("%w: its keys are not a pair", ErrCertificate)
+		return fmt.Errorf("write %s: %w: its keys are not a pair", path, ErrCertificate)
 	}
 	secret, err := c.text(true)
 	if err != nil {

@@ -174,7 +174,7 @@ func (e entry) holds(info fs.FileInfo) bool {
 // file: a FIFO would keep all clients waiting.
 func readPublic(path string, info fs.FileInfo) (Certificate, error) {
 	if !info.Mode().IsRegular() {
-		return Certificate{}, fmt.Errorf("%w: it is %v", ErrCertificate, info.Mode())
+		return Certificate{}, fmt.Errorf("%w: it is no regular file, but %v", ErrCertificate, info.Mode())
 	}
 	f, err := os.Open(path)
 	if err != nil {

@@ -73,9 +73,11 @@ func Serve(l *zmqio.EventLoop, h Handler) (*Server, error) { return Config{}.Ser
 func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 	switch {
 	case h == nil:
-		return nil, fmt.Errorf("%w: nil handler", zmqio.ErrInvalidArgument)
-	case c.Requests < 0 || c.Timeout < 0:
-		return nil, fmt.Errorf("%w: Requests and Timeout must not be negative: %d, %v", zmqio.ErrInvalidArgument, c.Requests, c.Timeout)
+		return nil, fmt.Errorf("%w: zap.Serve: nil handler", zmqio.ErrInvalidArgument)
+	case c.Requests < 0:
+		return nil, fmt.Errorf("%w: zap.Config.Requests is negative: %d", zmqio.ErrInvalidArgument, c.Requests)
+	case c.Timeout < 0:
+		return nil, fmt.Errorf("%w: zap.Config.Timeout is negative: %v", zmqio.ErrInvalidArgument, c.Timeout)
 	}
 	if l == nil {
 		var err error
@@ -93,6 +95,9 @@ func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 	})
 	if err != nil {
 		s.end()
+		if errors.Is(err, zmq.EADDRINUSE) {
+			return nil, fmt.Errorf("serve ZAP: the context of the loop has a handler; close that first: %w", err)
+		}
 		return nil, fmt.Errorf("serve ZAP: %w", err)
 	}
 	return s, nil

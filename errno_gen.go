@@ -290,9 +290,10 @@ var errnoTable = []errnoEntry{
 // An Errno is an error number of libzmq: one of its own, or one of the system's. The
 // numbers are those of the platform the program is built for.
 //
-// It is what every error of a libzmq call comes down to: errors.As finds it, and
-// errors.Is holds for the constant, for the syscall.Errno of the same number, for the
-// standard sentinel of its class and for the class that PEP 3151 gives it in Python.
+// It is what every error of a libzmq call comes down to: errors.As finds it. errors.Is holds
+// for the constant and for the syscall.Errno of the same number. It also holds for the
+// standard sentinel of the number's class, and for the class that PEP 3151 gives the number in
+// Python.
 type Errno int
 
 type errnoEntry struct {
@@ -370,10 +371,10 @@ func (e Errno) Temporary() bool { return syscall.Errno(e).Temporary() }
 
 // What follows is copied from gen/runtime/translate.go.
 
-// Translate turns the error of a libzmq call into the standard library's error for a
-// failed system call, *os.SyscallError, with op as its Syscall and an Errno as its Err. It
-// takes a zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed
-// socket and a closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
+// Translate turns the error of a libzmq call into *os.SyscallError, the standard library's
+// error for a failed system call. Its Syscall is op, and its Err an Errno. It takes a
+// zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed socket and a
+// closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
 //
 // A nil error stays nil. Any other error comes back unchanged, so one that has been
 // translated before keeps its op.

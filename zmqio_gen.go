@@ -94,7 +94,7 @@ const (
 	// talks to REP, DEALER and ROUTER sockets. At the high-water mark a send blocks. Since libzmq
 	// 3.1.0.
 	DEALER SocketType = 5
-	// ROUTER puts the sender's routing id before each message it receives, and takes the first frame of
+	// ROUTER puts the sender's routing id before each message it receives. It takes the first frame of
 	// each message it sends as the id of the peer to send the rest to. It talks to REQ, DEALER and
 	// ROUTER sockets. At the high-water mark a send drops the message. Since libzmq 3.1.0.
 	ROUTER SocketType = 6
@@ -159,7 +159,7 @@ var socketTypeTable = []socketTypeEntry{
 	{info: SocketTypeInfo{Type: REQ, Since: Version{3, 1, 0}, Peers: []SocketType{REP, ROUTER}, CanSend: true, CanReceive: true, Mute: "block", Doc: "sends a request, then receives its reply, strictly in turn."}, refusal: []rule[Refusal]{{Version{4, 2, 0}, "headless"}, {Version{4, 3, 1}, "requests"}}, eager: Version{3, 1, 0}, connectsOnce: Version{4, 1, 0}},
 	{info: SocketTypeInfo{Type: REP, Since: Version{3, 1, 0}, Peers: []SocketType{REQ, DEALER}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "receives a request, then sends its reply, strictly in turn."}, eager: Version{3, 1, 0}},
 	{info: SocketTypeInfo{Type: DEALER, Aliases: []string{"XREQ"}, Since: Version{3, 1, 0}, Peers: []SocketType{REP, DEALER, ROUTER}, CanSend: true, CanReceive: true, Mute: "block", Doc: "sends to its peers in turn and receives from all of them, as a REQ that need not wait."}, refusal: []rule[Refusal]{{Version{4, 2, 0}, "forgets"}, {Version{4, 3, 1}, "discards"}}, connectsOnce: Version{4, 1, 0}},
-	{info: SocketTypeInfo{Type: ROUTER, Aliases: []string{"XREP"}, Since: Version{3, 1, 0}, Peers: []SocketType{REQ, DEALER, ROUTER}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "puts the sender's routing id before each message it receives, and takes the first frame of each message it sends as the id of the peer to send the rest to."}},
+	{info: SocketTypeInfo{Type: ROUTER, Aliases: []string{"XREP"}, Since: Version{3, 1, 0}, Peers: []SocketType{REQ, DEALER, ROUTER}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "puts the sender's routing id before each message it receives. It takes the first frame of each message it sends as the id of the peer to send the rest to."}},
 	{info: SocketTypeInfo{Type: PULL, Since: Version{3, 1, 0}, Peers: []SocketType{PUSH}, CanReceive: true, Doc: "receives from all its peers in turn, as the end of a pipeline."}, eager: Version{3, 1, 0}},
 	{info: SocketTypeInfo{Type: PUSH, Since: Version{3, 1, 0}, Peers: []SocketType{PULL}, CanSend: true, Mute: "block", Doc: "sends to its peers in turn, as the head of a pipeline."}, refusal: []rule[Refusal]{{Version{4, 2, 0}, "forgets"}, {Version{4, 3, 1}, "discards"}}},
 	{info: SocketTypeInfo{Type: XPUB, Since: Version{3, 1, 0}, Peers: []SocketType{SUB, XSUB}, CanSend: true, CanReceive: true, Mute: "drop", Doc: "is a PUB that receives its peers' subscriptions as messages, a byte 1 or 0 and the prefix."}},
@@ -315,7 +315,7 @@ func (s Sockopts) Type() (SocketType, error) { return get[SocketType](s, TYPE) }
 func (s Sockopts) ThreadSafe() (bool, error) { return get[bool](s, THREAD_SAFE) }
 
 // LastEndpoint reads LAST_ENDPOINT, which is the endpoint that the socket was last bound or
-// connected to, with the port that the system picked for a wildcard.
+// connected to. For a wildcard it has the port that the system picked.
 //
 // libzmq: ZMQ_LAST_ENDPOINT (32), since 3.2.1. Default: empty.
 func (s Sockopts) LastEndpoint() (string, error) { return get[string](s, LAST_ENDPOINT) }
@@ -422,7 +422,7 @@ func (s Sockopts) SetLinger(v time.Duration) error { return s.Set(LINGER, v) }
 func (s Sockopts) Immediate() (bool, error) { return get[bool](s, IMMEDIATE) }
 
 // SetImmediate sets IMMEDIATE, which makes the socket queue messages only for connections that are
-// complete, so that a peer that is not there yet takes none.
+// complete. A peer that is not there yet then takes none.
 //
 // libzmq: ZMQ_IMMEDIATE (39), since 4.0.0; the number since 3.2.1. Default: false. Takes effect:
 // next bind or connect. Matters to: connections over a network or ipc.
@@ -615,8 +615,8 @@ func (s Sockopts) ClearHiccupMsg() error { return s.clear(HICCUP_MSG) }
 // UseFD reads USE_FD; see [Sockopts.SetUseFD].
 func (s Sockopts) UseFD() (int, error) { return get[int](s, USE_FD) }
 
-// SetUseFD sets USE_FD, which is the file descriptor of a socket, bound and listening already, that
-// the next bind uses in place of a new one.
+// SetUseFD sets USE_FD, which is the file descriptor of a socket that the next bind uses in place
+// of a new one. The socket is bound and listening already.
 //
 // libzmq: ZMQ_USE_FD (89), since 4.2.0. Default: -1. -1: a new descriptor. Range: -1 or more. Takes
 // effect: next bind or connect. Matters to: endpoints bound over TCP or ipc.
@@ -687,8 +687,8 @@ func (s Sockopts) SetXPubVerboser(v bool) error { return s.Set(XPUB_VERBOSER, v)
 //   - SUBSCRIBE and UNSUBSCRIBE then concern the peer whose message was received last.
 func (s Sockopts) SetXPubManual(v bool) error { return s.Set(XPUB_MANUAL, v) }
 
-// SetXPubManualLastValue sets XPUB_MANUAL_LAST_VALUE, which is XPUB_MANUAL where a message sent
-// next goes to the peer that subscribed last alone, as for a cache of last values.
+// SetXPubManualLastValue sets XPUB_MANUAL_LAST_VALUE, which is XPUB_MANUAL for a cache of last
+// values. A message sent next goes to the peer that subscribed last alone.
 //
 // libzmq: ZMQ_XPUB_MANUAL_LAST_VALUE (98), a draft since 4.3.2. Default: false. Takes effect: at
 // once. Sockets: PUB, XPUB.
@@ -752,8 +752,8 @@ func (s Sockopts) SetConnectRoutingID(v []byte) error { return s.Set(CONNECT_ROU
 func (s Sockopts) SetProbeRouter(v bool) error { return s.Set(PROBE_ROUTER, v) }
 
 // SetRouterMandatory sets ROUTER_MANDATORY, which makes a send to a peer that is not there fail
-// with EHOSTUNREACH, and one to a peer at its high-water mark wait, where the message would be
-// dropped.
+// with EHOSTUNREACH. A send to a peer at its high-water mark waits. Without the option both
+// messages are dropped.
 //
 // libzmq: ZMQ_ROUTER_MANDATORY (33), since 3.2.1. Default: false. Takes effect: at once. Sockets:
 // REP, ROUTER.
@@ -772,7 +772,7 @@ func (s Sockopts) SetRouterHandover(v bool) error { return s.Set(ROUTER_HANDOVER
 func (s Sockopts) RouterNotify() (RouterNotify, error) { return get[RouterNotify](s, ROUTER_NOTIFY) }
 
 // SetRouterNotify sets ROUTER_NOTIFY, which is the set of comings and goings of peers that the
-// socket reports, as a message of the routing id and an empty frame.
+// socket reports. A report is a message of the routing id and an empty frame.
 //
 // libzmq: ZMQ_ROUTER_NOTIFY (97), a draft since 4.3.0, in a library built with draft. Default: 0.
 // Takes effect: next bind or connect. Sockets: REP, ROUTER.
@@ -2394,8 +2394,8 @@ const (
 	MuteFail  Mute = "fail with EAGAIN" // the send returns EAGAIN, and does not wait
 )
 
-// Refusal is what libzmq does after it has refused a frame in the middle of a message with
-// EAGAIN, because the peer has gone that the frames before went to.
+// Refusal is what libzmq does after it refused a frame in the middle of a message with EAGAIN.
+// It does so when the peer is gone to which the frames before went.
 type Refusal string
 
 // The ways of a socket that has refused a frame.
@@ -2411,7 +2411,7 @@ const (
 	// as in RefusalHeadless.
 	RefusalRequests Refusal = "requests"
 	// RefusalHeadless is RefusalForgets on a REQ, which does not put the empty delimiter
-	// before the next frame, because it takes it for the rest of the request.
+	// before the next frame: it takes that frame for the rest of the request.
 	RefusalHeadless Refusal = "headless"
 )
 
@@ -2491,9 +2491,9 @@ func SocketTypes() []SocketType {
 	return types
 }
 
-// Draft reports whether libzmq calls the type a draft. Every build makes such sockets, but
-// one without CapabilityDraft aborts the process when a thread-safe one of them shakes hands
-// with a peer over a network or ipc.
+// Draft reports whether libzmq calls the type a draft. Every build makes such sockets. Without
+// CapabilityDraft libzmq aborts the process when a thread-safe one of them shakes hands with a
+// peer over a network or ipc.
 func (t SocketType) Draft() bool { return t.entry().info.Draft }
 
 // ThreadSafe reports whether libzmq lets several threads use such a socket at once.
@@ -2778,10 +2778,9 @@ type RawSockopts interface {
 //
 // Where the documentation of a method names no sockets, libzmq serves all of them.
 //
-// libzmq is asked first. Its refusal is an *os.SyscallError with an Errno, wrapped with
-// the option's name. Where the running library is too old for the option, or was built
-// without what the option needs, the error is errors.ErrUnsupported too and names both
-// versions.
+// libzmq is asked first. Its refusal is an *os.SyscallError with an Errno, wrapped with the
+// option's name. The running library may be too old for the option, or built without what the
+// option needs. The error is then errors.ErrUnsupported too and names both versions.
 type Sockopts struct{ RawSockopts }
 
 // Get reads an option by number. The value has the type that the option's own method
@@ -3071,8 +3070,8 @@ func (info *OptionInfo) encodeInt32(n int64) ([]byte, error) {
 	return binary.NativeEndian.AppendUint32(nil, uint32(int32(n))), nil
 }
 
-// rangeError refuses a value that libzmq's type cannot hold, or that libzmq would take
-// for something else, with the error that libzmq has for a value out of range.
+// rangeError refuses a value that libzmq's type cannot hold, or that libzmq would take for
+// something else. The error is the one that libzmq has for a value out of range.
 func (info *OptionInfo) rangeError(v any) error {
 	allowed := info.Range()
 	if allowed == "" {

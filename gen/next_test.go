@@ -163,7 +163,7 @@ func TestNextRelease(t *testing.T) {
 }
 
 // recordsRelease adds the release to the history of headers, in place of the one that was
-// expected, and checks that the spec is as the history has it.
+// expected. It checks that the spec is as the history has it.
 func (m module) recordsRelease(zmqH string) {
 	m.Helper()
 	if err := os.Mkdir(filepath.Join(m.dir, "gen"), 0o755); err != nil {

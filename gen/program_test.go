@@ -148,8 +148,8 @@ func TestEveryOptionHasItsPlace(t *testing.T) {
 	}
 }
 
-// TestNamesOneWay checks that a word of libzmq's names is spelt one way in the names that
-// Go has for them, as NORM in NORMMode and CapabilityNORM, and that types are singular.
+// TestNamesOneWay checks that a word of libzmq's names is spelt one way in Go's names, as NORM
+// in NORMMode and CapabilityNORM. It checks that types are singular.
 func TestNamesOneWay(t *testing.T) {
 	s, err := spec.Load(os.DirFS("../spec"), "spec")
 	if err != nil {

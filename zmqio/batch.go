@@ -10,7 +10,7 @@ import (
 )
 
 // A Batch gathers messages for WriteBatch. The messages lie in the form in which they cross
-// into libzmq, so that a message in a Batch costs less than one that Write sends. The zero
+// into libzmq. A message in a Batch therefore costs less than one that Write sends. The zero
 // Batch is empty. One goroutine at a time may use a Batch.
 type Batch struct{ out outbox.Outbox }
 

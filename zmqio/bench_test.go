@@ -68,7 +68,7 @@ var benchMessages = []struct {
 	{"64KiB", [][]byte{make([]byte, 64<<10)}},
 }
 
-// Each message goes out on its own, because nobody runs the loop.
+// Each message goes out on its own, because no goroutine runs the loop.
 func BenchmarkWriteNow(b *testing.B) {
 	for _, m := range benchMessages {
 		b.Run(m.name, func(b *testing.B) {

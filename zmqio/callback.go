@@ -31,8 +31,8 @@ func (m method) Attrs() []any {
 	return []any{slog.String("transport", m.transport.String()), slog.String("protocol", fmt.Sprintf("%T", m.transport.Protocol()))}
 }
 
-// Func implements reactor.Source. The names of methods are constants because a method that
-// is looked up by any other name makes the linker keep all methods of the program.
+// Func implements reactor.Source. The names of methods are constants: a method that is looked
+// up by any other name makes the linker keep all methods of the program.
 func (m method) Func() uintptr {
 	var found reflect.Method
 	c := m.transport.protocol.Load()

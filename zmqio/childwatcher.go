@@ -12,10 +12,9 @@ import (
 // A ChildWatcher calls a function on an event loop when a child process has ended.
 // [SafeChildWatcher] works on every Unix, PidfdChildWatcher on Linux.
 //
-// A watcher reaps the children that have a handler and touches no others, so other
-// parts of the program may go on to use os/exec for theirs. But each child can be
-// reaped only once: a program that gives a pid to a watcher must leave the waiting to it.
-// With os/exec that means
+// A watcher reaps the children that have a handler and touches no others. Other parts of the
+// program may use os/exec for theirs. But each child can be reaped only once: a program that
+// gives a pid to a watcher must leave the waiting to it. With os/exec that means
 //
 //   - start the child with Cmd.Start or os.StartProcess, pass Process.Pid to
 //     AddChildHandler and do not call Wait, Run, Output or CombinedOutput. What Wait
@@ -34,9 +33,9 @@ import (
 //
 // asyncio: AbstractChildWatcher
 type ChildWatcher interface {
-	// AddChildHandler has fn called on the loop when the child pid has ended, once,
-	// with the exit status or, if a signal killed it, the signal's number negated.
-	// A second handler for a pid replaces the first.
+	// AddChildHandler has fn called on the loop once, when the child pid has ended. fn gets
+	// the exit status or, if a signal killed the child, the signal's number negated. A second
+	// handler for a pid replaces the first.
 	//
 	// The order of ending, adding and attaching does not matter: a child that has
 	// ended already is reported too, and a watcher without a loop keeps the

@@ -25,14 +25,14 @@ const lingerGrace = 500 * time.Millisecond
 // all. For what is on its way over ipc it waits with any context, until the receivers
 // have read it; see Transport.Close.
 //
-// A run that Start began is stopped first, and Close waits for its end. Otherwise it returns
-// ErrLoopRunning if the loop runs, as it does in the loop's own callbacks, ErrWouldDeadlock inside a
-// ConnectionMade that is called while no goroutine runs it, and nil if it is closed
-// already. An error that is ErrUndelivered counts what was dropped, resident by
-// resident. Of what was on its way over ipc it gives the size, an upper bound. One that is
-// os.ErrDeadlineExceeded says that libzmq took its time to the end: it may have dropped
-// messages, or, for transports that were closed before with a longer ZMQ_LINGER, goes on
-// in the background. How many these are libzmq does not say.
+// A run that Start began is stopped first, and Close waits for its end. Otherwise Close returns
+// ErrLoopRunning if the loop runs, as it does in the loop's own callbacks. Inside a ConnectionMade
+// that is called while no goroutine runs the loop, Close returns ErrWouldDeadlock. It returns nil
+// if the loop is closed already. An error that is ErrUndelivered counts what was dropped, resident
+// by resident. Of what was on its way over ipc it gives the size, an upper bound. One that is
+// os.ErrDeadlineExceeded says that libzmq took its time to the end: it may have dropped messages,
+// or, for transports that were closed before with a longer ZMQ_LINGER, goes on in the background.
+// How many these are libzmq does not say.
 func (l *EventLoop) Close() (err error) {
 	var begin time.Time
 	var lost []error

@@ -88,8 +88,8 @@ func TestLoopCloseSaysWhatWasLost(t *testing.T) {
 	must(t, l.Close())
 }
 
-// What libzmq has taken for a peer that never comes keeps a loop that is closed no
-// longer than its linger, even though ZMQ_LINGER is infinite. The error says so.
+// What libzmq has taken for a peer that never comes keeps a loop that is closed no longer than
+// its linger. An infinite ZMQ_LINGER does not change that. The error says so.
 func TestLoopCloseIsBounded(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{Linger: 20 * time.Millisecond})
@@ -263,8 +263,8 @@ func TestNoMessageAfterClose(t *testing.T) {
 	}
 }
 
-// On a ROUTER with ROUTER_MANDATORY a message that goes to nobody is dropped when
-// it was not sent inside Write, and those behind it are not.
+// On a ROUTER with ROUTER_MANDATORY a message for an unknown peer is dropped when it was not
+// sent inside Write. Those behind it are not.
 func TestUnroutableMessageLater(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -291,8 +291,8 @@ func TestUnroutableMessageLater(t *testing.T) {
 	}
 }
 
-// A ROUTER says that it can send while any of its peers has room, so what it says
-// and its descriptor alone cannot tell when to go on.
+// A ROUTER says that it can send while any of its peers has room. What it says and its
+// descriptor alone therefore cannot tell when to go on.
 func TestFullRouterGoesOn(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -339,7 +339,7 @@ func TestRequestsOutOfTurn(t *testing.T) {
 	req := create(t, l, &recorder{onMsg: func([][]byte) { l.Stop() }}, zmq.REQ, bindTo(anyPort))
 	var rep *Transport
 	rep = create(t, l, &recorder{onMsg: func(m [][]byte) { must(t, rep.Write(m)) }}, zmq.REP, connectTo(req.Listeners()...))
-	soon(t, l, func() { must(t, req.Write(msg("first"))) }) // nobody is connected yet: buffered
+	soon(t, l, func() { must(t, req.Write(msg("first"))) }) // no peer is connected yet: buffered
 	must(t, l.RunForever(bounded(t)))
 	must(t, req.Write(msg("second")))
 	if err := req.Write(msg("out of turn")); !errors.Is(err, zmq.EFSM) {

@@ -83,8 +83,8 @@ func (t *Transport) departLocked(deliver bool) {
 // onTheWay returns over which ends messages may be on their way, how many of these
 // libzmq connects, and how long it may take. There are none if ZMQ_LINGER is 0.
 //
-// Of a socket that was made elsewhere, and has not been bound or connected since, the
-// last endpoint is known, and not on which side of it the socket is.
+// Of a socket that was made elsewhere, and has not been bound or connected since, zmqio knows
+// the last endpoint. It does not know on which side of it the socket is.
 func onTheWay(opts zmq.Sockopts, listeners, connections endpoints) (linger time.Duration, ends []ipc.End, outgoing int) {
 	add := func(endpoint string, bound bool) {
 		if path, ok := ipc.Parse(endpoint); ok {

@@ -185,8 +185,8 @@ func TestClosedWithoutSockets(t *testing.T) {
 	awaitClosed(t, closed)
 }
 
-// A socket that was made elsewhere is followed over its last endpoint, and what a
-// receiver in this process has not read when it goes is told.
+// A socket that was made elsewhere is followed over its last endpoint. What a receiver in this
+// process has not read when the socket goes is told.
 func TestDepartureOfForeignSocket(t *testing.T) {
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()

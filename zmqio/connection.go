@@ -61,12 +61,12 @@ type ConnectionConfig struct {
 	// context. A name that is not found is tried again as a peer that is absent is, in silence.
 	AllowHostnames bool
 	// Unroutable, if not nil, gets each message that libzmq refuses with EHOSTUNREACH after
-	// Write has returned nil, and the error: on a ROUTER with ROUTER_MANDATORY messages for
-	// a peer that is gone or unknown. The loop calls it, with frames that are its own, in
-	// the order of the messages. It is called for what is left while Close and
-	// EventLoop.Close flush as well, and not after ConnectionLost. A panic in it goes to
-	// the exception handler. Without it the exception handler gets an error with the number
-	// of such messages and the routing id of the last one, at most once a second.
+	// Write has returned nil, and the error: on a ROUTER with ROUTER_MANDATORY messages for a
+	// peer that is gone or unknown. The loop calls it, with frames that are its own, in the
+	// order of the messages. It is called for what is left while Close and EventLoop.Close
+	// flush as well, and not after ConnectionLost. A panic in it goes to the exception
+	// handler. Without Unroutable the exception handler gets an error, at most once a second.
+	// It has the number of such messages and the routing id of the last one.
 	Unroutable func(msg [][]byte, err error)
 	// Configure, if not nil, is called before the protocol's factory and before
 	// any bind or connect, the time for high-water marks, routing ids and keys.

@@ -53,7 +53,7 @@ func (t *Transport) warnOpen(endpoint string) {
 // libzmq ends the process when it finds anything but a REP or a ROUTER there. A client whose
 // handshake asks the REP, in the two microseconds that it is bound, gets no answer. It tries
 // again when HANDSHAKE_IVL is over. That can happen to the clients of other servers of ctx that
-// have no handler, which is why the look comes before the transport's own bind. A handler that
+// have no handler. Therefore the look comes before the transport's own bind. A handler that
 // pebbe/zmq4 binds at that moment gets EADDRINUSE; one that a transport binds waits for zapMu.
 func hasZAPHandler(ctx *zmq4.Context) bool {
 	zapMu.Lock()

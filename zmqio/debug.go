@@ -13,15 +13,16 @@ const DefaultSlowCallbackDuration = reactor.DefaultSlowCallback
 // SetDebug turns debug mode on or off; a loop starts with it on if the environment
 // variable ZMQIO_DEBUG is 1.
 //
-// In debug mode the loop's logger gets a warning of callbacks that take long, and of a
-// loop, and the transports made in debug mode, that are garbage collected without
-// having been closed; and of a connection to an inproc endpoint that is not bound in its own
-// context and is in that of another loop, once, as soon as both are there. What is given to the exception handler says where it was created.
-// All of this takes time: some microseconds a callback.
+// In debug mode the loop's logger gets a warning of callbacks that take long. It gets one of a
+// loop, and of transports made in debug mode, that are garbage collected without having been
+// closed. It also gets one of a connection to an inproc endpoint that is bound in another loop's
+// context and not in its own. That one comes once, as soon as both are there. What is given to
+// the exception handler says where it was created. All of this takes time: some microseconds a
+// callback.
 //
-// With debug mode off as well, the logger gets a warning of a loop that has had something
-// to do for a second while no goroutine ran it, and of a callback that has run for ten
-// seconds: once for each.
+// In any mode the logger gets a warning of a loop that has had something to do for a second
+// while no goroutine ran it. It gets another of a callback that has run for ten seconds: once
+// for each.
 //
 // asyncio: set_debug
 func (l *EventLoop) SetDebug(on bool) { l.reactor.SetDebug(on) }
@@ -63,8 +64,9 @@ func (l *EventLoop) SlowCallbacks() []CallbackReport {
 
 // RunningCallback returns the callback that runs now, if one does, also outside debug mode. It
 // does not wait for the loop. Start is exact for the first callback of an iteration. The loop
-// reads no clock between callbacks, so any other may have begun before Start, which is when
-// RunningCallback first saw it, or the watchdog, which looks once a second.
+// reads no clock between callbacks, so any other may have begun before Start. Start is then
+// when RunningCallback first saw the callback, or when the watchdog did, which looks once a
+// second.
 func (l *EventLoop) RunningCallback() (report CallbackReport, running bool) {
 	from, seen := l.reactor.Current()
 	if from == nil {

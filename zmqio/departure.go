@@ -29,9 +29,9 @@ const (
 	maxFrameHeader = 9
 )
 
-// A departure is a socket that is closed, or about to be, until libzmq has let it go and,
-// over ipc, the peers have read what the kernel holds. libzmq's receivers drop that when
-// the connection ends while their queue is full, so it is kept open meanwhile.
+// A departure is a socket that is closed, or about to be. It lasts until libzmq has let the
+// socket go and, over ipc, the peers have read what the kernel holds. libzmq's receivers drop
+// that when the connection ends while their queue is full, so it is kept open meanwhile.
 //
 // What stands before the blank line does not change; the rest is under departing.mu.
 type departure struct {

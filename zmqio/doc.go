@@ -60,9 +60,10 @@
 // XPUB, PULL and PUSH. A proxy is paused and resumed, counts, and can have a stream that
 // captures and a filter that changes, drops and answers.
 //
-// Messages stay in libzmq's memory on their way, except with a filter, from an XPUB, whose
-// subscriptions the stream follows, and while [Stream.Peers] is in use on a ROUTER. At its end
-// a proxy forwards what has come, within ProxyConfig.DrainTimeout. The streams keep the rest.
+// Messages stay in libzmq's memory on their way. There are three exceptions: with a filter,
+// from an XPUB, whose subscriptions the stream follows, and while [Stream.Peers] is in use on
+// a ROUTER. At its end a proxy forwards what has come, within ProxyConfig.DrainTimeout. The
+// streams keep the rest.
 //
 // # Goroutines
 //
@@ -75,8 +76,8 @@
 // # What it costs
 //
 // A call into C takes some 60 ns, of the order of what libzmq itself needs for a small
-// message, and an allocation for each message would take as much again. So both
-// directions go in batches. Sockets on which nothing happens cost nothing.
+// message. An allocation for each message would take as much again. So both directions go in
+// batches. Sockets on which nothing happens cost nothing.
 //
 // What is received comes in batches of up to 256 messages, as far as they are there, and
 // of 64 KiB. Two allocations hold the payload of all and the slices of all; a frame is a
@@ -103,10 +104,9 @@
 //     sixteenth of GOMEMLIMIT. It goes a second after the last such receive.
 //     [LoopConfig].NoHeapFloor does without it.
 //   - Borrowing frames. With [ConnectionConfig].BorrowFrames frames are good only until
-//     MsgReceived returns. Then nothing is allocated, a frame of more than 8 KiB that
-//     ends its message is not copied, and what is received costs no collection of
-//     garbage: the thing for a program that forwards, counts or decodes. Over inproc it
-//     receives 64 KiB twice as fast.
+//     MsgReceived returns. Then nothing is allocated, and what is received costs no collection
+//     of garbage. A frame of more than 8 KiB that ends its message is not copied. That suits a
+//     program that forwards, counts or decodes. Over inproc it receives 64 KiB twice as fast.
 //   - Receiving batches. A [BatchProtocol] is called once for all messages that came
 //     together, and can take a lock, or wake a goroutine, once for all of them.
 //   - Batches. A program that has many small messages at hand gathers them in a [Batch], and
@@ -255,9 +255,9 @@
 //
 // # Debug mode
 //
-// With the environment variable ZMQIO_DEBUG set to 1, or after [EventLoop.SetDebug], slow
-// callbacks are logged, and loops and transports that were not closed, and connections to
-// inproc endpoints that are bound in another loop's context.
+// The environment variable ZMQIO_DEBUG, set to 1, or [EventLoop.SetDebug] turns debug mode on.
+// Slow callbacks are then logged, and loops and transports that were not closed. So are
+// connections to inproc endpoints that are bound in another loop's context.
 //
 // With debug mode off as well, a watchdog logs two mistakes that would otherwise be silent:
 // a loop that has had something to do for a second while no goroutine ran it, and a callback

@@ -22,20 +22,20 @@ import (
 //
 // Endpoints may be in use after ConnectionLost. Closed tells until when.
 //
-// Over ipc, on Linux, zmqio keeps the connections open until their peers have read
-// everything, ZMQ_LINGER is over, or EventLoop.Close gives up. A process that ends before
-// loses what a peer has not read; call EventLoop.Shutdown or EventLoop.Close first. "Read"
-// means by the peer's libzmq, not by its program. What a peer does not read in time goes
-// to the logger as a warning, once for the transport, and into the ErrUndelivered of the
-// next Shutdown or EventLoop.Close.
+// Over ipc, on Linux, zmqio keeps the connections open until their peers have read everything,
+// ZMQ_LINGER is over, or EventLoop.Close gives up. A process that ends before loses what a
+// peer has not read; call EventLoop.Shutdown or EventLoop.Close first. "Read" means by the
+// peer's libzmq, not by its program. What a peer does not read in time goes to the logger as a
+// warning, once for the transport. It also goes into the ErrUndelivered of the next Shutdown
+// or EventLoop.Close.
 //
-// This costs a look at every descriptor of the process, a descriptor for each connection
-// and, if the transport connects, two sockets of the context's MaxSockets, until it is
-// over. Up to 100 ms pass before the socket is closed where a connection is being made. A
-// connection that comes even later is kept open too. If it is over before that can be
-// done, what it carried counts as undelivered, unless the transport sent 7 KiB or less.
-// A peer whose ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a socket that was made
-// elsewhere only the last endpoint is known.
+// Until it is over this costs a look at every descriptor of the process and a descriptor for
+// each connection. If the transport connects, it also costs two sockets of the context's
+// MaxSockets. Up to 100 ms pass before the socket is closed where a connection is being made.
+// A connection that comes even later is kept open too. If it is over before that can be done,
+// what it carried counts as undelivered, unless the transport sent 7 KiB or less. A peer whose
+// ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a socket that was made elsewhere only the
+// last endpoint is known.
 //
 // asyncio: close
 func (t *Transport) Close() error {

@@ -101,8 +101,9 @@ func TestMisfit(t *testing.T) {
 	}
 }
 
-// What no one can mean is ErrInvalidArgument and the errno of libzmq at once, whichever way
-// it is given, with the endpoint and a hint in one line. The transport lives on.
+// An endpoint that makes no sense is ErrInvalidArgument and the errno of libzmq at once,
+// whichever way it is given. The error has the endpoint and a hint in one line. The transport
+// lives on.
 func TestEndpointsNoOneCanMean(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

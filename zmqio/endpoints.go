@@ -13,9 +13,9 @@ import (
 // wildcards are replaced by what they became. Errors are ErrTransportClosed and libzmq's:
 // EINVAL, EPROTONOSUPPORT, EADDRINUSE and others.
 //
-// An endpoint that cannot be meant is ErrInvalidArgument as well, and the text has a hint:
-// no transport, a port that is no number up to 65535, a name that is neither an address nor
-// an interface, an IPv6 address without the option IPV6.
+// An endpoint that cannot be meant is ErrInvalidArgument as well, and the text has a hint: no
+// transport, a port that is no number up to 65535, or a name that is neither an address nor an
+// interface. Another case is an IPv6 address without the option IPV6.
 //
 // libzmq unlinks whatever file an ipc path names. Bind therefore looks first, and fails with
 // EADDRINUSE where a server listens, and where the file is not a socket; a symbolic link is

@@ -11,9 +11,9 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// FuzzEndpoint connects to any string, and binds what stays on the machine. That never
-// panics, what goes to libzmq has no name in it that it would look up, and what is bound has
-// the port that was asked for.
+// FuzzEndpoint connects to any string, and binds what stays on the machine. That never panics,
+// and what goes to libzmq has no name in it that libzmq would look up. What is bound has the
+// port that was asked for.
 func FuzzEndpoint(f *testing.F) {
 	for _, endpoint := range []string{
 		"", "tcp", "tcp://", "tcp://127.0.0.1:5555", "tcp://localhost:80", "tcp://[::1]:5555", "tcp://[fe80::1%lo]:1",

@@ -26,8 +26,8 @@ type ExceptionContext struct {
 	Created []byte
 }
 
-// An ExceptionHandler is told of errors that have no caller to go to. It runs on the
-// loop, except for a panic in a PauseWriting that does not, and in a body of Run that goes
+// An ExceptionHandler is told of errors that have no caller to go to. It runs on the loop. The
+// exceptions are a panic in a PauseWriting that does not, and one in a body of Run that goes
 // on after Run has returned. A panic in it goes to the default handler.
 type ExceptionHandler func(*EventLoop, ExceptionContext)
 

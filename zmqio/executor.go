@@ -56,8 +56,9 @@ func (l *EventLoop) SetDefaultExecutor(e Executor) error {
 // go on. It may be repeated, and called after Close of the loop, which does not wait for
 // the functions.
 //
-// The other errors are ErrInvalidArgument for a nil ctx, ErrWouldDeadlock on the loop's own
-// goroutine, for which a function may wait, and those of the executor that was set.
+// ErrInvalidArgument means a nil ctx. ErrWouldDeadlock means a call on the loop's own
+// goroutine, for which a function may wait. The other errors are those of the executor that
+// was set.
 //
 // asyncio: shutdown_default_executor
 func (l *EventLoop) ShutdownDefaultExecutor(ctx context.Context) error {
@@ -82,9 +83,8 @@ func (l *EventLoop) refuseFunctions() {
 	_ = l.defaultExecutor().Shutdown(l.alive) // which has ended: functions go on, and that is no error
 }
 
-// Go calls fn on a goroutine of its own, where it may block, and returns a future
-// of l that gets fn's result, on the loop. It may be called from everywhere. l must not
-// be nil.
+// Go calls fn on a goroutine of its own, where fn may block. It returns a future of l that
+// gets fn's result, on the loop. It may be called from everywhere. l must not be nil.
 //
 // The loop's [Executor] calls fn. The one that a loop begins with runs at most
 // LoopConfig.ExecutorLimit functions at the same time; others wait for their turn, first

@@ -8,16 +8,17 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// AddReader arranges for fn to be called on the loop whenever descriptor fd can be
-// read without blocking, has come to its end or is in error: once in each iteration
-// for as long as that holds. It takes the place of the reader that fd had.
+// AddReader has fn called on the loop whenever descriptor fd can be read without blocking, has
+// come to its end or is in error: once in each iteration for as long as that holds. It takes
+// the place of the reader that fd had.
 //
 // fd is watched, not owned: take the reader off with RemoveReader before closing fd.
 // A regular file can always be read and written, and keeps the loop busy meanwhile.
 //
-// The errors are ErrInvalidArgument for a nil fn, for what cannot be a descriptor
-// and for the descriptor of a transport or of another Resident, ErrLoopClosed, and that of the system call
-// that begins to watch, EBADF among them. What fd had before then stays.
+// ErrInvalidArgument means a nil fn, a number that cannot be a descriptor, or the descriptor of a
+// transport or of another Resident. ErrLoopClosed means that the loop is closed. The other errors
+// are those of the system call that begins to watch, EBADF among them. What fd had before then
+// stays.
 //
 // asyncio: add_reader
 func (l *EventLoop) AddReader(fd int, fn func()) error {

@@ -18,10 +18,10 @@ type Handle struct{ handle reactor.Handle }
 // well be seen as one: it is the same memory.
 func asHandle(h *reactor.Handle) *Handle { return (*Handle)(unsafe.Pointer(h)) }
 
-// Cancel keeps the callback from running if it has not started yet. It may be
-// called any number of times, and after the callback has run. It takes a reader, a
-// writer or a signal handler, which an ExceptionContext may name, off the loop the
-// next time that it would be called.
+// Cancel keeps the callback from running if it has not started yet. It may be called any
+// number of times, and after the callback has run. It takes a reader, a writer or a signal
+// handler, which an ExceptionContext may name, off the loop. That happens the next time that
+// the loop would call it.
 func (h *Handle) Cancel() { h.handle.Cancel() }
 
 // Cancelled reports whether Cancel has been called.

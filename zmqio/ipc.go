@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// ipcMu is held from the look at an ipc path to the end of its bind, so that of several
-// binds in this process one wins.
+// ipcMu is held from the look at an ipc path to the end of its bind. Of several binds in this
+// process one therefore wins.
 var ipcMu sync.Mutex
 
 // bindLocked is zmq_bind, without what libzmq does to files that are in its way. Caller
@@ -36,10 +36,10 @@ func (t *Transport) bindLocked(endpoint string) error {
 }
 
 // lettingGoLocked calls bind while LINGER is 0. A listener keeps the LINGER that the socket has
-// when it binds, and libzmq uses that for connections that their peers have ended, and
-// nothing else. Messages for such a peer go nowhere. Where the socket is closed at the same
-// moment libzmq otherwise waits until they are sent, and so for ever if LINGER is negative.
-// Caller holds t.sockMu.
+// when it binds. libzmq uses that for connections that their peers have ended, and for nothing
+// else. Messages for such a peer go nowhere. Where the socket is closed at the same moment
+// libzmq otherwise waits until they are sent, and so for ever if LINGER is negative. Caller
+// holds t.sockMu.
 func (t *Transport) lettingGoLocked(bind func() error) (err error) {
 	opts := rawSockopts(t.sock)
 	linger, err := opts.Linger()

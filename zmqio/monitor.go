@@ -38,10 +38,10 @@ type MonitorProtocol interface {
 // them back. A protocol that SetProtocol has put in place without EventReceived misses
 // them. A monitor takes two sockets of the context's MaxSockets.
 //
-// The errors are ErrInvalidArgument for a set that is empty or holds what is not in
-// zmq.EVENT_ALL, and for a protocol without EventReceived, errors.ErrUnsupported for events
-// that the running libzmq does not have, EVENT_ALL being all that it has,
-// ErrTransportClosed, and those of libzmq.
+// ErrInvalidArgument means a set that is empty or holds what is not in zmq.EVENT_ALL, or a
+// protocol without EventReceived. errors.ErrUnsupported means events that the running libzmq
+// does not have; EVENT_ALL is all that it has. The other errors are ErrTransportClosed and
+// those of libzmq.
 //
 // aiozmq: enable_monitor
 func (t *Transport) EnableMonitor(events zmq.Event) error {
@@ -452,9 +452,9 @@ var eventPairs atomic.Uint64
 // openEventPair has libzmq send events of z to a PAIR. It ends what libzmq reported about z
 // before.
 //
-// libzmq sends events from wherever they happen, and waits if it cannot: in its I/O
-// thread, in zmq_bind. So there is no high-water mark, which has to be set before the PAIR
-// is connected, and the owner receives for as long as libzmq can send.
+// libzmq sends events from wherever they happen, and waits if it cannot: in its I/O thread, in
+// zmq_bind. So there is no high-water mark, which has to be set before the PAIR is connected.
+// The owner receives for as long as libzmq can send.
 func openEventPair(z *zmq4.Socket, events zmq.Event) (*eventPair, error) {
 	ctx, err := z.Context()
 	if err != nil {

@@ -60,8 +60,8 @@ func TestMonitorEventOfTheWrongForm(t *testing.T) {
 	}
 }
 
-// A socket that is closed behind the transport's back lives on in libzmq while it lingers,
-// and reports: somebody has to receive that, or libzmq's I/O thread would stand still.
+// A socket that is closed behind the transport's back lives on in libzmq while it lingers, and
+// reports: the test has to receive that, or libzmq's I/O thread would stand still.
 func TestMonitorOfASocketClosedElsewhere(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -4,10 +4,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/proc"
 )
 
-// A PidfdChildWatcher is a [ChildWatcher] that has a descriptor for each of its
-// children, which tells when that child has ended. It needs no signal, takes the same
-// time for any number of children, and cannot take a new process for an old one that had
-// its number.
+// A PidfdChildWatcher is a [ChildWatcher] that has a descriptor for each of its children,
+// which tells when that child has ended. It needs no signal, and takes the same time for any
+// number of children. It cannot take a new process for an old one that had its number.
 //
 // All methods may be called from every goroutine. Use [NewPidfdChildWatcher]: a
 // zero PidfdChildWatcher takes no loop and no handlers.

@@ -125,9 +125,9 @@ func (p *Policy) register(goroutine int64, l *EventLoop) (ChildWatcher, error) {
 }
 
 // ChildWatcher returns the watcher of child processes. If there is none it makes a
-// SafeChildWatcher, which is attached to the main goroutine's loop, if there is one
-// and the call comes from the main goroutine. Otherwise it has no loop until
-// SetEventLoop is called there or AttachLoop anywhere. The error is always nil.
+// SafeChildWatcher. That one is attached to the main goroutine's loop, if there is one and the
+// call comes from the main goroutine. Otherwise it has no loop until SetEventLoop is called
+// there or AttachLoop anywhere. The error is always nil.
 func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -199,8 +199,8 @@ func CurrentEventLoopPolicy() EventLoopPolicy {
 	return current.policy
 }
 
-// GetEventLoop returns the loop that the calling goroutine runs, as it does inside a
-// callback, or else the loop that the current policy has for it.
+// GetEventLoop returns the loop that the calling goroutine runs, as it does inside a callback.
+// Otherwise it returns the loop that the current policy has for it.
 //
 // The body of Run and a function that was given to Go have goroutines of their own, for
 // which the policy has no loop: ErrNoEventLoop. They have the loop in their context; see

@@ -31,8 +31,8 @@ type Protocol interface {
 	// that goroutine: posted to the loop, it would come too late for one that
 	// keeps writing.
 	//
-	// Should the buffer go over the mark while ResumeWriting is running on the
-	// loop, it is called on the loop as soon as ResumeWriting has returned.
+	// The buffer may go over the mark while ResumeWriting is running on the loop. PauseWriting
+	// is then called on the loop as soon as ResumeWriting has returned.
 	//
 	// asyncio: pause_writing
 	PauseWriting()

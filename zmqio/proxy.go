@@ -180,17 +180,17 @@ func captures(typ zmq.SocketType) bool {
 // Run forwards messages until ctx ends or one of the streams does. Messages that the streams
 // have received before go first. Meanwhile Recv of a stream that is forwarded from gets nothing.
 //
-// When ctx has ended, Run goes on until it finds nothing more that has come and all that it
-// took is with libzmq, and returns nil. Where that does not happen within DrainTimeout, it
-// returns ErrNotDrained. While the proxy is paused, and of a stream whose reading is paused,
-// what has come stays where it is. In each case the streams are the caller's again: Recv
-// returns what was not forwarded, and Close of a stream sends what it has accepted. So nothing
-// is lost, and nothing is doubled.
+// When ctx has ended, Run goes on until no more has come and all that it took is with libzmq.
+// It then returns nil. Where that does not happen within DrainTimeout, it returns
+// ErrNotDrained. While the proxy is paused, and of a stream whose reading is paused, what has
+// come stays where it is. In each case the streams are the caller's again: Recv returns what
+// was not forwarded, and Close of a stream sends what it has accepted. So nothing is lost, and
+// nothing is doubled.
 //
-// The other errors are ErrInvalidArgument for a nil ctx, ErrWouldDeadlock on the loop's own
-// goroutine, ErrProxyRunning where a proxy has one of the streams, ErrLoopClosed, and what
-// ended a stream: io.EOF after Close. Where ctx ends before the loop has begun, the error is
-// its cause. Run may be called again.
+// ErrInvalidArgument means a nil ctx, and ErrWouldDeadlock a call on the loop's own goroutine.
+// ErrProxyRunning means that a proxy has one of the streams. The other errors are
+// ErrLoopClosed, and what ended a stream: io.EOF after Close. Where ctx ends before the loop
+// has begun, the error is its cause. Run may be called again.
 func (p *Proxy) Run(ctx context.Context) error {
 	loop := p.streams[0].t.loop
 	switch {

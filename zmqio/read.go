@@ -180,9 +180,9 @@ func (t *Transport) ResumeReading() error {
 	return nil
 }
 
-// IsReading reports whether messages are delivered as they come: not after PauseReading,
-// not on a transport that closes or is closed, and not on that of a Stream that is full, or
-// that a Proxy is paused on or has no room to forward from.
+// IsReading reports whether messages are delivered as they come: they are not after
+// PauseReading, or on a transport that closes or is closed. Nor are they on that of a Stream
+// that is full, or that a Proxy is paused on or has no room to forward from.
 //
 // asyncio: is_reading
 func (t *Transport) IsReading() bool { return t.reads() }

@@ -109,8 +109,8 @@ func (p *Residence) Leave() { p.residence.Leave() }
 // fd is watched, not owned: call [Watch.Stop] before closing it. It takes the place of
 // readers and writers that were not removed when a file of the same number was closed.
 //
-// The errors are ErrInvalidArgument for what cannot be a descriptor, for one that another
-// resident watches, and where read and write are both nil, and ErrLoopClosed.
+// ErrInvalidArgument means a number that cannot be a descriptor, one that another resident
+// watches, or nil for both read and write. ErrLoopClosed means that the loop is closed.
 func (p *Residence) Watch(fd int, read, write func()) (*Watch, error) {
 	if err := checkDescriptor("Watch", fd); err != nil {
 		return nil, err

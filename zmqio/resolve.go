@@ -78,9 +78,9 @@ func (h AddrInfoHints) noHost() []netip.Addr {
 // most one value of hints may be given.
 //
 // It works off the loop, as Go does, with LoopConfig.Resolver, and fails with its
-// *net.DNSError or *net.AddrError. The latter is also the error of a host that has no address
-// of the family, and of a name where the hints ask for a number. Hints that cannot be
-// meant, and neither host nor service, are ErrInvalidArgument at once.
+// *net.DNSError or *net.AddrError. A *net.AddrError also means a host that has no address of
+// the family, or a name where the hints ask for a number. Hints that cannot be meant, and
+// neither host nor service, are ErrInvalidArgument at once.
 //
 // asyncio: getaddrinfo
 func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string, hints ...AddrInfoHints) *Future[[]netip.AddrPort] {

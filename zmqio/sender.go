@@ -63,15 +63,14 @@ func sizeOf(msg [][]byte) flow.Size { return flow.Size{Bytes: sock.Size(msg), It
 // is buffered, up to ConnectionConfig.MaxWriteBuffer, and beyond that ErrBufferFull; see
 // SetWriteBufferLimits and WriteContext.
 //
-// A transport whose buffer is empty sends at once. Writes in quick succession, and
-// writes from MsgReceived, go out together; on REQ and REP each goes out at once.
-// The errors of libzmq are returned when they are met here, and msg is then not
-// sent: EFSM out of turn on REQ and REP, EHOSTUNREACH on a ROUTER with
-// ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met later, EFSM waits like a
-// full buffer, EHOSTUNREACH hands the message to ConnectionConfig.Unroutable, and
-// others end the transport, as ETERM and ENOTSOCK do in any case. After Close,
-// ErrTransportClosed is returned. A message of several frames for a transport with
-// CONFLATE is ErrInvalidArgument and ErrMultipart.
+// A transport whose buffer is empty sends at once. Writes in quick succession, and writes from
+// MsgReceived, go out together; on REQ and REP each goes out at once. The errors of libzmq are
+// returned when they are met here, and msg is then not sent: EFSM out of turn on REQ and REP,
+// EHOSTUNREACH on a ROUTER with ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met
+// later, EFSM waits like a full buffer, and EHOSTUNREACH hands the message to
+// ConnectionConfig.Unroutable. Others end the transport, as ETERM and ENOTSOCK do in any case.
+// After Close, ErrTransportClosed is returned. A message of several frames for a transport
+// with CONFLATE is ErrInvalidArgument and ErrMultipart.
 //
 // A ROUTER without ROUTER_MANDATORY drops a message for a peer that is unknown or at its
 // high-water mark, and Write returns nil. PUB, XPUB and XSUB drop for a peer at its mark,
@@ -83,20 +82,20 @@ func sizeOf(msg [][]byte) flow.Size { return flow.Size{Bytes: sock.Size(msg), It
 // aiozmq: write
 func (t *Transport) Write(msg [][]byte) error { return t.write(msg, atOnce, nil) }
 
-// WriteContext is Write that waits for room instead of buffering more and more: until
-// the buffer, with msg, is at or below the high-water mark, and the protocol is not
-// paused. An empty buffer has room for any message. Writers get their turn in the order in
-// which they came. While the first of them is being woken, other writers that find room go
-// before it, because a goroutine that runs costs less than one that has to be woken. A
-// writer is passed so once. At its second turn its message goes in all the same, so that
-// the mark and one message is the most that is ever buffered.
+// WriteContext is Write that waits for room instead of buffering more and more: until the
+// buffer, with msg, is at or below the high-water mark, and the protocol is not paused. An
+// empty buffer has room for any message. Writers get their turn in the order in which they
+// came. While the first of them is being woken, other writers that find room go before it: a
+// goroutine that runs costs less than one that has to be woken. A writer is passed so once. At
+// its second turn its message goes in all the same, so that the mark and one message is the
+// most that is ever buffered.
 //
-// Beside the errors of Write it returns the cause of ctx when that ends first,
-// ErrTransportClosed when the transport is closed first, and ErrWouldDeadlock where it
-// would have to wait on the loop's own goroutine or in the transport's own PauseWriting;
-// msg is not sent then. A message that is larger than ConnectionConfig.MaxWriteBuffer
-// does not wait: it is ErrBufferFull unless libzmq takes it. While no goroutine runs the
-// loop, WriteContext waits for that.
+// Beside the errors of Write it returns the cause of ctx when that ends first, and
+// ErrTransportClosed when the transport is closed first. Where it would have to wait on the
+// loop's own goroutine or in the transport's own PauseWriting, it returns ErrWouldDeadlock;
+// msg is not sent then. A message that is larger than ConnectionConfig.MaxWriteBuffer does not
+// wait: it is ErrBufferFull unless libzmq takes it. While no goroutine runs the loop,
+// WriteContext waits for that.
 //
 // asyncio: StreamWriter.drain
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {

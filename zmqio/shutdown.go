@@ -12,24 +12,24 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// Shutdown closes all transports and other residents, also those that come meanwhile, and
-// waits until they have sent what they accepted and left, which a transport does when
-// ConnectionLost has been called. While no goroutine runs the loop, Shutdown runs it. Then
-// it waits until receivers over ipc have read what is on its way, also for transports that
-// were closed before; see Transport.Close. The loop stays open; Close comes next.
+// Shutdown closes all transports and other residents, also those that come meanwhile. It waits
+// until they have sent what they accepted and left; a transport has left when ConnectionLost
+// has been called. While no goroutine runs the loop, Shutdown runs it. Then it waits until
+// receivers over ipc have read what is on its way, also for transports that were closed
+// before; see Transport.Close. The loop stays open; Close comes next.
 //
 // A ZAP handler, package zap's or a transport bound to inproc://zeromq.zap.01, is closed when
 // the others have left. Servers on other loops of its context must have been closed before.
 //
-// When ctx ends first, what is left in the transports' buffers is dropped, and so are
-// the transports; other residents are aborted. The error is then the cause of ctx and, if anything was dropped,
-// ErrUndelivered, which counts it transport by transport; ConnectionLost may come
-// later. Messages that libzmq has taken do not count, except over ipc: there the error
-// gives an upper bound of what the receivers have not read, and says if libzmq has not sent
-// everything. libzmq goes on to send for as long as ZMQ_LINGER says, and at most for
-// LoopConfig.Linger if ctx ended; connections over ipc stay open as long, and Close waits
-// for them. What an error of libzmq made a transport drop meanwhile is ErrUndelivered as
-// well, and so is what was lost over ipc since the last call.
+// When ctx ends first, what is left in the transports' buffers is dropped, and so are the
+// transports; other residents are aborted. The error is then the cause of ctx and, if anything was
+// dropped, ErrUndelivered, which counts it transport by transport; ConnectionLost may come later.
+// Messages that libzmq has taken do not count, except over ipc: there the error gives an upper
+// bound of what the receivers have not read, and says if libzmq has not sent everything. libzmq
+// goes on to send for as long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended;
+// connections over ipc stay open as long, and Close waits for them. What an error of libzmq made a
+// transport drop meanwhile is ErrUndelivered as well. So is what was lost over ipc since the last
+// call.
 //
 // Callbacks go on meanwhile, and one that does not return keeps Shutdown, or the closing,
 // waiting for it.

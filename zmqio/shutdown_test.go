@@ -120,7 +120,7 @@ func TestShutdownWhileCreating(t *testing.T) {
 	result := make(chan error, 1)
 	asked := asked{ctx, make(chan struct{}, 1)}
 	go func() { result <- l.Shutdown(asked) }()
-	<-asked.done // it waits for whoever creates
+	<-asked.done // it waits for the goroutine that creates
 	cancel(mine)
 	err := <-result
 	if !errors.Is(err, mine) || !errors.Is(err, ErrUndelivered) {
@@ -130,7 +130,7 @@ func TestShutdownWhileCreating(t *testing.T) {
 	<-created
 }
 
-// asked is a context that tells when somebody waits for its end.
+// asked is a context that tells when a goroutine waits for its end.
 type asked struct {
 	context.Context
 	done chan struct{}

@@ -27,9 +27,9 @@ func (n *Traffic) sum(m Traffic) {
 // What Write accepts is, at each moment, in one of Sent, Buffered, Dropped.Unroutable and
 // Dropped.Unsent.
 //
-// zmqio cannot count what libzmq drops: a PUB, XPUB, XSUB or ROUTER for a peer at its
-// high-water mark, a ROUTER without ROUTER_MANDATORY for an unknown peer, and any socket at its
-// end after ZMQ_LINGER. Such a message counts as sent.
+// zmqio cannot count what libzmq drops: a PUB, XPUB, XSUB or ROUTER drops a message for a peer
+// at its high-water mark. A ROUTER without ROUTER_MANDATORY drops one for an unknown peer. Any
+// socket drops what it has at its end after ZMQ_LINGER. Such a message counts as sent.
 type Stats struct {
 	Sent     Traffic // taken by libzmq
 	Received Traffic // taken from libzmq
@@ -59,8 +59,8 @@ type Drops struct {
 	Unroutable Traffic
 	// Unsent are messages that were buffered when the transport ended.
 	Unsent Traffic
-	// Unread are messages that were received, and given neither to the protocol nor to a reader
-	// of the Stream, because the transport or the Stream ended. With the properties of Metadata.
+	// Unread are messages that were received, but given neither to the protocol nor to a reader
+	// of the Stream. The transport or the Stream ended before. With the properties of Metadata.
 	Unread Traffic
 	// Events are items that a reader of Stream.Events or Stream.Peers was too slow for.
 	Events uint64

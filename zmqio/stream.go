@@ -316,9 +316,9 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 //
 // On a REQ whose Recv was cancelled the reply is the next Recv's.
 //
-// The errors are the cause of ctx, io.EOF after Close, ErrTransportClosed after Abort and at
-// the end of the loop, ErrWouldDeadlock on the loop's own goroutine, and what ended the
-// socket.
+// The errors are the cause of ctx, io.EOF after Close, and ErrTransportClosed after Abort and
+// at the end of the loop. The others are ErrWouldDeadlock on the loop's own goroutine, and
+// what ended the socket.
 //
 // aiozmq: read
 func (s *Stream) Recv(ctx context.Context) ([][]byte, error) {
@@ -473,8 +473,8 @@ func (s *Stream) Close() error {
 // socket go. What libzmq has received and the stream has not is dropped.
 //
 // When ctx ends first, Shutdown aborts the stream. The error is then the cause of ctx and
-// ErrUndelivered, which counts what Send had accepted and libzmq has not taken, and says if
-// libzmq has not sent everything. Where ctx has a deadline, libzmq drops soon after it what
+// ErrUndelivered. The latter counts what Send had accepted and libzmq has not taken, and says
+// if libzmq has not sent everything. Where ctx has a deadline, libzmq drops soon after it what
 // it has not sent; else it goes on for as long as ZMQ_LINGER says. Without a peer messages can
 // not be sent.
 //

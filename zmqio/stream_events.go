@@ -174,9 +174,9 @@ func (s *Stream) happenedLocked(ev zmq.MonitorEvent) {
 }
 
 // nameLocked returns the endpoint of the stream's transport that libzmq reports an event of.
-// libzmq reports the address that a peer has reached where a listener has all, and from the
-// second attempt to connect on the address of a host name. Where several endpoints may be
-// meant, nameLocked returns what libzmq reports. Caller holds t.sockMu.
+// Where a listener has all addresses, libzmq reports the one that a peer has reached. Of a
+// host name it reports the address, from the second attempt to connect on. Where several
+// endpoints may be meant, nameLocked returns what libzmq reports. Caller holds t.sockMu.
 func (s *Stream) nameLocked(reported string) string {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
@@ -247,8 +247,8 @@ func (r *roster) subscribed(m *metadata, msgs [][][]byte) {
 // Over inproc libzmq reports nothing. A connect counts at once. A stream that is bound to
 // inproc endpoints alone returns errors.ErrUnsupported.
 //
-// The other errors are ErrInvalidArgument for an n below 1, the cause of ctx,
-// ErrTransportClosed when the stream ends, and ErrWouldDeadlock on the loop's own goroutine.
+// ErrInvalidArgument means an n below 1, and ErrTransportClosed that the stream ends. The
+// other errors are the cause of ctx, and ErrWouldDeadlock on the loop's own goroutine.
 func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 	if err := s.mayWait(ctx, "WaitConnected", n); err != nil {
 		return err

@@ -60,8 +60,8 @@ type PeerEvent struct {
 // messages tell of peers.
 //
 // A stream of which Peers is not called pays nothing for it. On a ROUTER each message costs a
-// look at its connection as long as Peers is in use, and a frame of a message of each
-// connection is kept.
+// look at its connection as long as Peers is in use. A frame of a message of each connection
+// is kept.
 func (s *Stream) Peers(ctx context.Context) iter.Seq2[PeerEvent, error] {
 	return feedOf(ctx, s, "Peers", func(f *feed[PeerEvent]) (func(), error) {
 		return func() { s.census.part(f) }, s.census.join(f)

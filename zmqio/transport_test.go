@@ -176,9 +176,9 @@ func TestTwoWayStressFromGoroutines(t *testing.T) {
 	must(t, err)
 }
 
-// A Write that goes out on its own may consume the signal of a message that has
-// come, on a transport that the loop is not looking at. Without high-water marks
-// libzmq sends no other signals that would make up for it.
+// A Write that goes out on its own may consume the signal of a message that has come. This
+// concerns a transport that the loop is not looking at. Without high-water marks libzmq sends
+// no other signals that would make up for it.
 func TestPacedWritesLoseNoMessage(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -414,7 +414,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// What is written while nobody runs the loop, or just before it stops, goes out.
+// What is written while no goroutine runs the loop, or just before it stops, goes out.
 func TestWritesOnAnIdleLoopGoOut(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

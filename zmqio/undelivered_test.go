@@ -35,8 +35,8 @@ func terminated(t *testing.T, p Protocol) (l *EventLoop, told *int) {
 	}
 }
 
-// What an error makes a transport drop while the loop is closed, or shut down, is counted
-// as well, and the handler is told of the error.
+// What an error makes a transport drop while the loop is closed, or shut down, is counted as
+// well. The handler is told of the error.
 func TestUndeliveredByAnError(t *testing.T) {
 	for name, end := range map[string]func(*EventLoop) error{
 		"Close":    (*EventLoop).Close,

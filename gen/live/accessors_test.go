@@ -42,9 +42,9 @@ func TestAccessorCount(t *testing.T) {
 	}
 }
 
-// TestAccessors checks that the methods of Sockopts are those of the options, by their
-// present and their former names, and no others, each of its option's type, and that on a
-// socket they do what Get and Set do.
+// TestAccessors checks that Sockopts has the methods of the options, by their present and
+// their former names, and no others. Each method has its option's type, and does on a socket
+// what Get and Set do.
 func TestAccessors(t *testing.T) {
 	s := newBench(t, zmq.DEALER).open(t)
 	methods := reflect.ValueOf(s)

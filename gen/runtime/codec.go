@@ -190,8 +190,8 @@ func (info *OptionInfo) encodeInt32(n int64) ([]byte, error) {
 	return binary.NativeEndian.AppendUint32(nil, uint32(int32(n))), nil
 }
 
-// rangeError refuses a value that libzmq's type cannot hold, or that libzmq would take
-// for something else, with the error that libzmq has for a value out of range.
+// rangeError refuses a value that libzmq's type cannot hold, or that libzmq would take for
+// something else. The error is the one that libzmq has for a value out of range.
 func (info *OptionInfo) rangeError(v any) error {
 	allowed := info.Range()
 	if allowed == "" {

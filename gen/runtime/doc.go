@@ -1,7 +1,7 @@
-// Package zmq is the part of package zmq that does not depend on the spec: it is
-// written by hand, compiled and vetted here as ordinary Go, and then copied by the
-// generator, declaration by declaration, into the generated files of the root package
-// next to the tables and accessors made from the spec.
+// Package zmq is the part of package zmq that does not depend on the spec: it is written by
+// hand, and compiled and vetted here as ordinary Go. The generator copies it, declaration by
+// declaration, into the generated files of the root package, next to the tables and accessors
+// made from the spec.
 //
 // Only tables.go stays behind: it stands in for those tables here.
 //

@@ -11,9 +11,10 @@ import (
 // An Errno is an error number of libzmq: one of its own, or one of the system's. The
 // numbers are those of the platform the program is built for.
 //
-// It is what every error of a libzmq call comes down to: errors.As finds it, and
-// errors.Is holds for the constant, for the syscall.Errno of the same number, for the
-// standard sentinel of its class and for the class that PEP 3151 gives it in Python.
+// It is what every error of a libzmq call comes down to: errors.As finds it. errors.Is holds
+// for the constant and for the syscall.Errno of the same number. It also holds for the
+// standard sentinel of the number's class, and for the class that PEP 3151 gives the number in
+// Python.
 type Errno int
 
 type errnoEntry struct {

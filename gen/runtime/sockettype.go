@@ -55,8 +55,8 @@ const (
 	MuteFail  Mute = "fail with EAGAIN" // the send returns EAGAIN, and does not wait
 )
 
-// Refusal is what libzmq does after it has refused a frame in the middle of a message with
-// EAGAIN, because the peer has gone that the frames before went to.
+// Refusal is what libzmq does after it refused a frame in the middle of a message with EAGAIN.
+// It does so when the peer is gone to which the frames before went.
 type Refusal string
 
 // The ways of a socket that has refused a frame.
@@ -72,7 +72,7 @@ const (
 	// as in RefusalHeadless.
 	RefusalRequests Refusal = "requests"
 	// RefusalHeadless is RefusalForgets on a REQ, which does not put the empty delimiter
-	// before the next frame, because it takes it for the rest of the request.
+	// before the next frame: it takes that frame for the rest of the request.
 	RefusalHeadless Refusal = "headless"
 )
 
@@ -152,9 +152,9 @@ func SocketTypes() []SocketType {
 	return types
 }
 
-// Draft reports whether libzmq calls the type a draft. Every build makes such sockets, but
-// one without CapabilityDraft aborts the process when a thread-safe one of them shakes hands
-// with a peer over a network or ipc.
+// Draft reports whether libzmq calls the type a draft. Every build makes such sockets. Without
+// CapabilityDraft libzmq aborts the process when a thread-safe one of them shakes hands with a
+// peer over a network or ipc.
 func (t SocketType) Draft() bool { return t.entry().info.Draft }
 
 // ThreadSafe reports whether libzmq lets several threads use such a socket at once.

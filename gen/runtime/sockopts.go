@@ -21,10 +21,9 @@ type RawSockopts interface {
 //
 // Where the documentation of a method names no sockets, libzmq serves all of them.
 //
-// libzmq is asked first. Its refusal is an *os.SyscallError with an Errno, wrapped with
-// the option's name. Where the running library is too old for the option, or was built
-// without what the option needs, the error is errors.ErrUnsupported too and names both
-// versions.
+// libzmq is asked first. Its refusal is an *os.SyscallError with an Errno, wrapped with the
+// option's name. The running library may be too old for the option, or built without what the
+// option needs. The error is then errors.ErrUnsupported too and names both versions.
 type Sockopts struct{ RawSockopts }
 
 // Get reads an option by number. The value has the type that the option's own method

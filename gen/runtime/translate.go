@@ -7,10 +7,10 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// Translate turns the error of a libzmq call into the standard library's error for a
-// failed system call, *os.SyscallError, with op as its Syscall and an Errno as its Err. It
-// takes a zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed
-// socket and a closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
+// Translate turns the error of a libzmq call into *os.SyscallError, the standard library's
+// error for a failed system call. Its Syscall is op, and its Err an Errno. It takes a
+// zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed socket and a
+// closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
 //
 // A nil error stays nil. Any other error comes back unchanged, so one that has been
 // translated before keeps its op.

@@ -243,7 +243,7 @@ func TestCases(t *testing.T) {
 		}
 		for _, g := range c.Goals {
 			if !c.has(g.Of) || g.To != "" && !c.has(g.To) {
-				t.Errorf("%s: goal %v is about nobody", c.Name, g)
+				t.Errorf("%s: goal %v names no subject of the case", c.Name, g)
 			}
 		}
 	}

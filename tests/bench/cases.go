@@ -386,8 +386,8 @@ func proxying(c benchCase, names ...string) benchCase {
 	return c
 }
 
-// echoing has servers of package netio, of package net and of Python's asyncio return what a
-// Go program sends, with one trip in flight on each of n connections.
+// echoing measures servers of package netio, of package net and of Python's asyncio that
+// return what a Go program sends. One trip is in flight on each of n connections.
 func echoing(how string, size, n int) benchCase {
 	c := benchCase{
 		Name: fmt.Sprintf("echo/%s/%s/%d", how, sizeName(size), n), Unit: trips, Base: plainGo, Where: "tcp",

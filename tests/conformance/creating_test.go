@@ -133,7 +133,7 @@ func TestCreateRefused(t *testing.T) {
 }
 
 // Without a limit on the linger, Close of the loop would wait for ever for a message that
-// libzmq has for nobody.
+// libzmq holds without a peer.
 func TestLoopCloseDoesNotBlock(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{Linger: 1})
 	tr := create(t, l, &recorder{}, zmq.PUSH, connectTo("ipc://"+t.TempDir()+"/nobody"))

@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A mailbox is a netio.DatagramProtocol that keeps what it is told, and fails the test where
+// A mailbox is a netio.DatagramProtocol that keeps what it is told. It fails the test where
 // that comes out of order or on another goroutine than the loop's.
 type mailbox struct {
 	zmqiotest.Condition

@@ -32,8 +32,8 @@ func unread(t *testing.T) net.PacketConn {
 	return packetConn(t, "unixgram", anyEndpoint(t, "unixgram"))
 }
 
-// stuffed returns a transport that has sent to peer, which does not read, "0", "1" and so on
-// until n were buffered, and how many that took.
+// stuffed returns a transport that has sent "0", "1" and so on to peer, which does not read,
+// until n were buffered. It also returns how many datagrams that took.
 func stuffed(t *testing.T, l *zmqio.EventLoop, peer net.PacketConn, connected bool, n int) (m *mailbox, sent int) {
 	t.Helper()
 	cfg := netio.DatagramConfig{}

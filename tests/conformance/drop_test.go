@@ -12,9 +12,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A ROUTER drops what is for an unknown peer or over a peer's mark, and an XPUB what is over
-// a subscriber's, while Write returns nil and no handler is told. ROUTER_MANDATORY makes the
-// unknown peer an error and keeps the rest, and XPUB_NODROP does that for an XPUB.
+// A ROUTER drops what is for an unknown peer or over a peer's mark, and an XPUB what is over a
+// subscriber's. Write returns nil meanwhile, and no handler is told. ROUTER_MANDATORY makes
+// the unknown peer an error and keeps the rest, and XPUB_NODROP does that for an XPUB.
 func TestWhatWriteDrops(t *testing.T) {
 	for name, c := range map[string]struct {
 		from, to zmq.SocketType

@@ -288,8 +288,8 @@ func TestBadEndpoints(t *testing.T) {
 	wantMade(t, p)
 }
 
-// When one of several endpoints fails, the call returns its error, ConnectionLost gets
-// the same, and the socket that was made is closed, so that the others are free.
+// When one of several endpoints fails, the call returns its error, and ConnectionLost gets the
+// same. The socket that was made is closed, so that the others are free.
 func TestClosesSocketOnBadBind(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)

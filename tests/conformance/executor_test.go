@@ -30,7 +30,7 @@ func TestRunInExecutor(t *testing.T) {
 	}
 }
 
-// The result is set on the loop: while nobody runs it there is none.
+// The result is set on the loop: while no goroutine runs it there is none.
 func TestRunInExecutorResultOnLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	returned := make(chan struct{})
@@ -141,7 +141,7 @@ func TestRunInExecutorCancelledBeforeItsTurn(t *testing.T) {
 	}
 }
 
-// Whoever waits for a function is told when the loop is closed, and so is the function.
+// The waiter for a function is told when the loop is closed, and so is the function.
 func TestRunInExecutorClose(t *testing.T) {
 	l := newLoop(t, nil)
 	started, cause := make(chan struct{}), make(chan error, 1)

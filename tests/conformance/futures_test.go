@@ -78,7 +78,7 @@ func TestSetResultUnlessCancelled(t *testing.T) {
 	}
 }
 
-// On a closed loop a future can be made and done, but it calls nobody.
+// On a closed loop a future can be made and done, but it calls no callback.
 func TestFutureOfAClosedLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	with := zmqio.NewFuture[int](l)
@@ -335,7 +335,7 @@ func TestTbLoggerExceptionUnretrieved(t *testing.T) {
 	}
 }
 
-// A panic in a function of Go that nobody asks for is reported with its stack.
+// A panic in a function of Go whose result no caller asks for is reported with its stack.
 func TestTbLoggerPanicUnretrieved(t *testing.T) {
 	l := newLoop(t, nil)
 	got := collected(t, l, func(*zmqio.Future[int]) {

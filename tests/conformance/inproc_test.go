@@ -55,8 +55,9 @@ func wantWarned(t *testing.T, j *journal, endpoints ...string) {
 	}
 }
 
-// What is bound in the context of another loop is pointed out to the loop in debug mode that
-// connects, once for each connection, whichever comes first.
+// A loop in debug mode that connects is told of an endpoint that is bound in the context of
+// another loop. It is told once for each connection, whether the bind or the connect comes
+// first.
 func TestInprocOfAnotherLoop(t *testing.T) {
 	const first, second = "inproc://other-loop-1", "inproc://other-loop-2"
 	silent, bound := debugged(t, false)

@@ -53,7 +53,7 @@ func TestMonitorHandshakeFailed(t *testing.T) {
 	})
 }
 
-// A doorman is a ZAP handler that lets nobody in.
+// A doorman is a ZAP handler that lets no peer in.
 type doorman struct {
 	zmqio.BaseProtocol
 	t  testing.TB

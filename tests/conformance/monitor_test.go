@@ -373,8 +373,8 @@ func TestMonitorLogSlowEventReceived(t *testing.T) {
 	})
 }
 
-// Events are reported while reading is paused, and from a loop that does not run none is
-// lost, however many there are. Nobody waits for them to be received: neither zmq_bind nor
+// Events are reported while reading is paused, and from a loop that does not run none is lost,
+// however many there are. No libzmq thread waits for them to be received: neither zmq_bind nor
 // libzmq's I/O thread, which the unbinds are done in.
 func TestMonitorNeverStalls(t *testing.T) {
 	l := newLoop(t, nil)
@@ -435,7 +435,8 @@ func TestMonitorForeignSocket(t *testing.T) {
 	must(t, ctx.Term()) // waits for its sockets
 }
 
-// Whoever terminates the context does not wait for a monitor, and the error is told once.
+// The caller that terminates the context does not wait for a monitor, and the error is told
+// once.
 func TestMonitorContextTerminated(t *testing.T) {
 	ctx, err := zmq4.NewContext()
 	must(t, err)

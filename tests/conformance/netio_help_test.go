@@ -17,8 +17,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A party is a netio.Protocol that notes what it is told, and fails the test where that
-// comes out of order or on another goroutine than the loop's.
+// A party is a netio.Protocol that notes what it is told. It fails the test where that comes
+// out of order or on another goroutine than the loop's.
 type party struct {
 	zmqiotest.Condition
 	t testing.TB

@@ -448,8 +448,8 @@ func TestNetTLSNoHalfClose(t *testing.T) {
 	})
 }
 
-// What was written in many pieces, both ways at the same time, comes whole, also while reading
-// is paused now and then, and with a BufferedProtocol.
+// What was written in many pieces, both ways at the same time, comes whole. It also does while
+// reading is paused now and then, and with a BufferedProtocol.
 func TestNetTLSEcho(t *testing.T) {
 	for buffer, size := range map[int]int{0: 256 << 10, 7: 8 << 10, 100_000: 256 << 10} {
 		versions(t, func(t *testing.T, server, client *tls.Config) {

@@ -399,8 +399,8 @@ func TestPolicyChildWatcherReplaceMainloopExisting(t *testing.T) {
 	})
 }
 
-// What AttachLoop of somebody else's watcher returns is the answer, and a watcher
-// that was closed is as good as none.
+// What AttachLoop of a watcher of another type returns is the answer, and a watcher that was
+// closed is as good as none.
 func TestPolicyWatcherCannotAttach(t *testing.T) {
 	checkLeaks(t)
 	onMain(t, func() error {

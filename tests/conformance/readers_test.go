@@ -363,8 +363,8 @@ func TestAddReaderOrWriterTransportFD(t *testing.T) {
 	l.RemoveReader(fd)
 }
 
-// A transport may get the number of a descriptor that was closed before its reader
-// was removed, which then has no part in it any more.
+// A transport may get the number of a descriptor that was closed before its reader was
+// removed. The reader then has no part in it any more.
 func TestTransportReusesNumber(t *testing.T) {
 	l := newLoop(t, nil)
 	var numbers []int

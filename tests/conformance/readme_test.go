@@ -18,8 +18,8 @@ var (
 )
 
 // Where a section of README.md says how many of CPython's tests it answers, its rows have as
-// many, and each test that these rows name exists. In the sections about other packages than
-// zmqio at most one in ten has a reason instead.
+// many. Each test that these rows name exists. In the sections about other packages than zmqio
+// at most one in ten has a reason instead.
 func TestReadmeCounts(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	must(t, err)

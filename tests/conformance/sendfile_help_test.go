@@ -90,8 +90,8 @@ func onFileLinks(t *testing.T, test func(t *testing.T, link string)) {
 	}
 }
 
-// fileLink returns a sender on a loop that runs, and the connection at its other end, which is
-// one of package net or of package tls. Both have small buffers.
+// fileLink returns a sender on a loop that runs, and the connection at its other end. That
+// connection is one of package net or of package tls. Both have small buffers.
 func fileLink(t testing.TB, link string, cfg netio.Config) (*sender, net.Conn) {
 	t.Helper()
 	l := endpointLoop(t)

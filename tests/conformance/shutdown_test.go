@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// drivers are who runs the loop during Shutdown: nobody, so that Shutdown does it, or
+// drivers are who runs the loop during Shutdown: no goroutine, so that Shutdown does it, or
 // another goroutine.
 var drivers = map[string]func(testing.TB, *zmqio.EventLoop, func(context.Context) error){
 	"nobody":  func(t testing.TB, _ *zmqio.EventLoop, fn func(context.Context) error) { must(t, fn(bounded(t))) },

@@ -38,7 +38,7 @@ func (r *recorder) note(event string) {
 	r.events = append(r.events, event)
 }
 
-// tell has whoever waits for something look again.
+// tell has every waiter look again.
 func (r *recorder) tell() {
 	r.mu.Lock()
 	loop, changed := r.loop, r.watchLocked()
@@ -188,7 +188,7 @@ func await(t testing.TB, l *zmqio.EventLoop, done func() bool) {
 	}
 }
 
-// blocked returns a transport of which libzmq takes nothing until somebody connects.
+// blocked returns a transport of which libzmq takes nothing until a peer connects.
 func blocked(t testing.TB, l *zmqio.EventLoop, p zmqio.Protocol) *zmqio.Transport {
 	t.Helper()
 	return create(t, l, p, zmq.PUSH, bindTo(anyPort))

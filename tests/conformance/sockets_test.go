@@ -251,7 +251,7 @@ func bigMessage() [][]byte {
 	return m
 }
 
-// 260 MB are written to nobody, and the transport closed. They all arrive.
+// The test writes 260 MB while no peer is there, and closes the transport. They all arrive.
 func TestTransferBigDataSendAfterClosing(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}

@@ -288,8 +288,8 @@ func TestStreamPeersOverReusedDescriptors(t *testing.T) {
 	b.check(t)
 }
 
-// What a peer has sent before it went is received when its descriptor has been used again,
-// by another peer that is silent at first, and by the same peer.
+// What a peer has sent before it went is received when its descriptor has been used again. The
+// next user is another peer that is silent at first, or the same peer.
 func TestStreamPeersThatAreReadLate(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)

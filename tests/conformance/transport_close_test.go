@@ -32,8 +32,8 @@ func shutDown(t testing.TB, tr *zmqio.Transport, order string) {
 
 var orders = []string{"close", "abort", "close close", "close abort", "abort close", "abort abort", "close abort close abort"}
 
-// places are where Close and Abort may be called from: while nobody runs the loop, in
-// a callback, and on another goroutine.
+// places are where Close and Abort may be called from: while no goroutine runs the loop, in a
+// callback, and on another goroutine.
 var places = map[string]func(testing.TB, *zmqio.EventLoop, func()){
 	"idle": func(_ testing.TB, _ *zmqio.EventLoop, fn func()) { fn() },
 	"callback": func(t testing.TB, l *zmqio.EventLoop, fn func()) {

@@ -163,8 +163,8 @@ func TestOutOfTurn(t *testing.T) {
 	}
 }
 
-// Requests that were buffered, because nobody was there to take the first, go out each
-// after the reply to the one before, also when the transport is closing.
+// Requests that were buffered, because no peer was there to take the first, go out each after
+// the reply to the one before. They also do when the transport is closing.
 func TestRequestsWaitForReplies(t *testing.T) {
 	for _, closing := range []bool{false, true} {
 		l := newLoop(t, nil)
@@ -190,8 +190,8 @@ func TestRequestsWaitForReplies(t *testing.T) {
 	}
 }
 
-// A mandatory router refuses a message to nobody, when that shows inside Write. A message
-// to somebody goes out as before.
+// A mandatory router refuses a message for an unknown peer, when that shows inside Write. A
+// message to somebody goes out as before.
 func TestHostUnreachable(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)

@@ -95,8 +95,8 @@ func TestIsReading(t *testing.T) {
 	is(false)
 }
 
-// When the descriptor says that there may be something and there is nothing, that is
-// nobody's business.
+// When the descriptor says that there may be something and there is nothing, the protocol is
+// not told.
 func TestReadReadyGotEAGAIN(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)

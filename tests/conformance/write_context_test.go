@@ -161,8 +161,8 @@ func TestWriteContextEnds(t *testing.T) {
 	r.wants(t, "made", append(append([]string{"first"}, slices.Repeat([]string{"other"}, 20)...), "last")...)
 }
 
-// Writers that wait are served in the order in which they came, with large messages and
-// small ones, where there is no room at all and where there is too little.
+// Waiting writers are served in the order in which they came, with large messages and small
+// ones. The test has no room at all in one case, and too little in the other.
 func TestWriteContextInTurn(t *testing.T) {
 	for name, c := range map[string]struct {
 		high, low int
@@ -317,7 +317,8 @@ func TestWriteContextLosesNoWakeUp(t *testing.T) {
 	must(t, push.Close())
 }
 
-// A thousand that wait are all served, and whoever gives up among them is not sent.
+// A thousand waiting writers are all served. The message of a writer that gives up is not
+// sent.
 func TestWriteContextThousandWaiters(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// alone makes a test that measures memory run in a process of its own, and reports
-// whether this is it. There glibc keeps one arena instead of eight for each processor,
-// which would each grow to what a round needs, and no other test has left anything.
+// alone makes a test that measures memory run in a process of its own, and reports whether
+// this is it. There no other test has left anything, and glibc keeps one arena. Elsewhere it
+// keeps eight for each processor, each of which would grow to what a round needs.
 func alone(t *testing.T) bool {
 	t.Helper()
 	const arenas = "MALLOC_ARENA_MAX=1"

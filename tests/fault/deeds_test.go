@@ -176,7 +176,7 @@ func (a *actor) close(r *rand.Rand) error {
 	if err := a.t.Close(); err != nil {
 		return err
 	}
-	// What it has may have nobody to go to.
+	// What it has may be without a receiver.
 	_, err := a.t.Loop().CallLater(time.Millisecond, func() { _ = a.t.Abort() })
 	return err
 }

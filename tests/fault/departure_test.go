@@ -211,8 +211,9 @@ func (l *logged) wait(ctx context.Context) error {
 	return l.Until(ctx, func() bool { return l.text.Len() > 0 })
 }
 
-// What was closed arrives at a receiver that reads nothing before Close of the loop waits
-// or, where the kernel holds all, before libzmq has let the sender's socket go.
+// What was closed arrives at a receiver that reads nothing before Close of the loop waits.
+// Where the kernel holds all, the receiver reads nothing before libzmq has let the sender's
+// socket go.
 func TestCloseOverIPC(t *testing.T) {
 	eachParting(t, func(t *testing.T, p *parting) {
 		ctx := bounded(t, time.Minute)

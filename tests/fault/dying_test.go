@@ -157,7 +157,7 @@ func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
 		rounds, written.Load(), cutFrames, time.Since(begin).Round(time.Millisecond), kept, all.count)
 }
 
-// unwritable waits until the socket has nobody to send to.
+// unwritable waits until the socket has no peer to send to.
 func unwritable(ctx context.Context, t *zmqio.Transport) error {
 	for {
 		switch events, err := t.Sockopts().Events(); {

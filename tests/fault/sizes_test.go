@@ -12,9 +12,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Around what libzmq and its wire format treat differently: 33 bytes are the most
-// that a zmq_msg_t holds itself, 255 the most of a short frame, 8192 an encoder's
-// buffer and what a transport copies twice.
+// Around what libzmq and its wire format treat differently: 33 bytes are the most that a
+// zmq_msg_t holds itself, and 255 the most of a short frame. An encoder's buffer, and what a
+// transport copies twice, have 8192.
 var frameSizes = []int{0, 1, 32, 33, 34, 255, 256, 8191, 8192, 8193, 64 * kib, mib, 16 * mib, 64 * mib}
 
 // newNoise returns what frames are cut from.

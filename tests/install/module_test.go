@@ -17,8 +17,8 @@ const (
 	version = "v0.1.0"
 )
 
-// A user is a machine that has a module cache of its own, which is empty, and sees this
-// tree as the first tagged version of the module.
+// A user is a machine with an empty module cache of its own. It sees this tree as the first
+// tagged version of the module.
 type user struct {
 	dir string
 	env []string

@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// make vuln fails where zmqio calls what the database lists, passes where it does not,
-// and says that nothing was checked where there is no database to be reached.
+// make vuln fails where zmqio calls what the database lists, and passes where it does not. It
+// says that nothing was checked where no database can be reached.
 func TestVulncheck(t *testing.T) {
 	t.Parallel()
 	tool := filepath.Join(t.TempDir(), "govulncheck")

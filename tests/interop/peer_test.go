@@ -35,7 +35,7 @@ type reply struct {
 	Endpoint string // of open: what was bound
 	Received int    // of receive, echo and exchange
 	Wrong    string // of the same: the first difference
-	Extra    int    // of close: messages that nobody asked for
+	Extra    int    // of close: messages that no test asked for
 	Seen     bool   // of probed
 }
 

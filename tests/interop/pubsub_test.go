@@ -11,9 +11,9 @@ var (
 	probe = []byte("probe")
 )
 
-// A publisher drops what nobody has subscribed to yet, so a test first publishes
-// probes until one comes through. The subscriber asked for the topic before it
-// asked for probes, so then it gets both.
+// A publisher drops what no peer has subscribed to yet, so a test first publishes probes until
+// one comes through. The subscriber asked for the topic before it asked for probes, so then it
+// gets both.
 
 func TestPub(t *testing.T) {
 	eachLink(t, func(t *testing.T, s *station) {

@@ -97,7 +97,7 @@ print(public.decode(), none, again == public, zmq.curve_public(secret) == public
 	s.want(key + " None True True")
 }
 
-// A CURVE server of pyzmq, with its own authenticator and a certificate of its own, lets the
+// A CURVE server of pyzmq has its own authenticator and a certificate of its own. It lets the
 // client in whose certificate is of keygen, and no other.
 func TestZmqcatCurveClient(t *testing.T) {
 	needsCurve(t)

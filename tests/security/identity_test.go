@@ -19,7 +19,7 @@ import (
 var properties = []string{"User-Id", "Peer-Address", "X-Role", "X-Team", "X-Own"}
 
 // The user id and the metadata of the store come back with each message, also for a client
-// that comes again with another key, and those of a key that has changed come with the next
+// that comes again with another key. Those of a key that has changed come with the next
 // connection.
 func TestIdentities(t *testing.T) {
 	needs(t, 0, zmq.CapabilityCurve)

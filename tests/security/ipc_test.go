@@ -232,8 +232,8 @@ func TestIPCLongPath(t *testing.T) {
 	}
 }
 
-// A relative path is relative to the working directory, and a name behind @ is no path, but
-// libzmq unlinks a file of that name, which is refused.
+// A relative path is relative to the working directory. A name behind @ is no path, but libzmq
+// unlinks a file of that name, so zmqio refuses it.
 func TestIPCRelativePath(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)

@@ -213,8 +213,8 @@ func talk(t testing.TB, server, client *party) {
 // A refusal is a client that a server does not talk to, and what their monitors say of it.
 type refusal struct {
 	server, client verdict
-	// either says that one of the two breaks the connection off, with its verdict, and that
-	// the other may find it gone before it comes to its own.
+	// either says that one of the two breaks the connection off, with its verdict. The other
+	// may find it gone before it comes to its own.
 	either bool
 }
 
@@ -222,8 +222,8 @@ type refusal struct {
 // the server wrote arrives at an allowed client, what that writes arrives at the server,
 // and nothing else arrives anywhere.
 //
-// A client tries again after a failure. What becomes of that can be cut short by its end, or
-// by its HANDSHAKE_IVL on a busy machine, so there may be failures without detail as well.
+// A client tries again after a failure. The next try can be cut short by the client's end, or
+// by its HANDSHAKE_IVL on a busy machine. So there may be failures without detail as well.
 func (r refusal) check(t testing.TB, server, client *party, right func() *party) {
 	t.Helper()
 	server.write("from the server")

@@ -58,8 +58,8 @@ func letter(user string, i int) [][]byte {
 }
 
 // The messages of several users come mixed, and each has what its own user is: whether it is
-// copied or lent, large, in one frame or several, waiting while reading is paused, or begun
-// when another socket operation looks at the socket.
+// copied or lent, large, in one frame or several. So has one that waits while reading is
+// paused, and one that was begun when another socket operation looks at the socket.
 func TestUsersAtOnce(t *testing.T) {
 	for name, lent := range map[string]bool{"copied": false, "lent": true} {
 		t.Run(name, func(t *testing.T) {

@@ -16,7 +16,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// The first five programs have no more lines than the same programs with pebbe/zmq4, which
+// The first five programs have no more lines than the same programs with pebbe/zmq4. Those
 // have 79, 69, 98, 76 and 46 without blank lines and comments.
 func TestLength(t *testing.T) {
 	atMost(t, 79+69+98+76+46,

@@ -18,8 +18,8 @@ import (
 )
 
 // SIGTERM comes while four clients and a child send as fast as they can, beside a file. Each
-// client goes on until the gateway ends the connection, the child until it gets SIGTERM, and
-// each then says how many lines it has sent. A subscriber of pyzmq, which begins to read when a
+// client goes on until the gateway ends the connection, and the child until it gets SIGTERM.
+// Each then says how many lines it has sent. A subscriber of pyzmq, which begins to read when a
 // client has had to wait, gets all of them in order.
 func TestGateway(t *testing.T) {
 	const inFile = 5000

@@ -51,8 +51,8 @@ func program(t *testing.T, name string, args ...string) *process {
 	return start(t, filepath.Join(binaries, name), args...)
 }
 
-// script starts a Python program that has zmq and a context ctx, its arguments in args, and
-// a function bound(socket) that prints the endpoint that it has bound the socket to.
+// script starts a Python program that has zmq, a context ctx and its arguments in args. Its
+// function bound(socket) prints the endpoint to which the program has bound the socket.
 func script(t *testing.T, body string, args ...string) *process {
 	t.Helper()
 	const prelude = `

@@ -12,8 +12,8 @@
 // Importing this package registers nothing, with http.DefaultServeMux or elsewhere, and imports
 // neither expvar nor net/http/pprof. Nothing runs, and nothing is counted, without a request.
 //
-// Whoever reaches the page learns the endpoints, routing ids and options of the program, and
-// the names of its functions. Serve it where only the operators are. It has no keys and no
+// A client that reaches the page learns the endpoints, routing ids and options of the program,
+// and the names of its functions. Serve it where only the operators are. It has no keys and no
 // passwords: options that zmq.OptionInfo calls secret are not even read, and credentials in
 // endpoints and other texts are replaced by "…".
 //

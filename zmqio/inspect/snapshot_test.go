@@ -202,7 +202,7 @@ func names(b *strings.Builder, path string, typ reflect.Type) {
 }
 
 // A loop whose callback does not return is shown as stuck, with the callback and what it
-// belongs to, and does not keep a request waiting.
+// belongs to. It does not keep a request waiting.
 func TestStuckLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "stuck", Logger: slog.New(slog.DiscardHandler)})

@@ -1,6 +1,6 @@
-// Package netio puts TCP and Unix sockets, plain or with TLS, sockets of datagrams, pipes and
-// terminals on the event loop of package zmqio, as asyncio's transports and protocols. They live
-// beside ZeroMQ's, on one loop and on one goroutine.
+// Package netio puts sockets of the system on the event loop of package zmqio, as asyncio's
+// transports and protocols. They are TCP and Unix sockets, plain or with TLS, sockets of
+// datagrams, pipes and terminals. They live beside ZeroMQ's, on one loop and on one goroutine.
 //
 // [CreateConnection] connects, [CreateServer] listens, and [CreateTransport] takes a
 // connection that was made elsewhere. Each makes a [Transport], which calls the methods of a

@@ -26,15 +26,15 @@ import (
 // they become /dev/null.
 //
 // The open file of f may be shared with other processes, as a terminal is, and is made not to
-// block. On Linux the transport opens a terminal again instead, and a FIFO that is written, so
-// that the open file of the others goes on to block. Where it cannot do that, the last transport
-// on a character device makes it block again.
+// block. On Linux the transport opens a terminal again instead, and a FIFO that is written. The
+// open file of the others then goes on to block. Where it cannot do that, the last transport on
+// a character device makes it block again.
 //
 // ConnectReadPipe waits for the loop, and ctx bounds that. It may be called on the loop's
 // goroutine, and while no goroutine runs the loop it calls factory and ConnectionMade on the
-// calling goroutine. The errors are zmqio.ErrInvalidArgument, also for another kind of file
-// and for one that cannot be read, os.ErrClosed for a closed f, zmqio.ErrLoopClosed, those of
-// the system, and a *zmqio.PanicError of factory.
+// calling goroutine. zmqio.ErrInvalidArgument also means another kind of file, or one that
+// cannot be read. os.ErrClosed means that f is closed, and zmqio.ErrLoopClosed that the loop
+// is. The other errors are those of the system, and a *zmqio.PanicError of factory.
 //
 // asyncio: connect_read_pipe
 func ConnectReadPipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, f *os.File) (*Transport, P, error) {

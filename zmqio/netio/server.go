@@ -46,7 +46,7 @@ type Server struct {
 	handshakes context.Context // of clients; ends in Close
 	refuse     context.CancelFunc
 
-	// mu is taken before the locks of the loop, never with that of a Transport, and held
+	// mu is taken before the locks of the loop, and never with that of a Transport. It is held
 	// during system calls on listeners, which do not block.
 	mu        sync.Mutex
 	listeners []*listener // none after Close
@@ -178,9 +178,9 @@ func (s *Server) startServingLocked() error {
 }
 
 // ServeForever accepts until ctx ends, then closes the server and returns the cause of ctx. It
-// does not wait for clients: see Wait. The other errors are ErrServerClosed if the server is
-// closed, or is closed meanwhile, zmqio.ErrInvalidState while another ServeForever is in
-// progress, and zmqio.ErrWouldDeadlock on the loop's own goroutine.
+// does not wait for clients: see Wait. ErrServerClosed means that the server is closed, or is
+// closed meanwhile. zmqio.ErrInvalidState means that another ServeForever is in progress.
+// zmqio.ErrWouldDeadlock means a call on the loop's own goroutine.
 //
 // asyncio: serve_forever
 func (s *Server) ServeForever(ctx context.Context) error {

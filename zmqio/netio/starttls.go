@@ -23,11 +23,11 @@ import (
 // reads the request for TLS calls PauseReading in that DataReceived, so that the peer's
 // handshake is not taken for data. It calls StartTLS off the loop, and ResumeReading then.
 //
-// StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it
-// fails, the transport ends with that error, and with zmqio.ErrGoexit where a function of cfg
-// panics or calls runtime.Goexit. The others are zmqio.ErrInvalidArgument, also for a pipe and
-// for a transport that has TLS or is about to, zmqio.ErrTransportClosed, ErrWriteEOF,
-// ErrSendFile, and zmqio.ErrWouldDeadlock on the loop's own goroutine: there, call it in zmqio.Go.
+// StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it fails,
+// the transport ends with that error, and with zmqio.ErrGoexit where a function of cfg panics or
+// calls runtime.Goexit. zmqio.ErrInvalidArgument also means a pipe, or a transport that has TLS or
+// is about to. The other errors are zmqio.ErrTransportClosed, ErrWriteEOF and ErrSendFile.
+// zmqio.ErrWouldDeadlock means a call on the loop's own goroutine: there, call it in zmqio.Go.
 //
 // asyncio: start_tls
 func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) (err error) {

@@ -43,8 +43,8 @@ func (c *tally) ConnectionLost(error) {
 	close(c.done)
 }
 
-// Connections that are made, written to by several goroutines, paused, resumed and ended in
-// every way at the same time come to an end each, and leave nothing behind.
+// Connections are made, written to by several goroutines, paused, resumed and ended in every
+// way at the same time. Each comes to an end, and leaves nothing behind.
 func TestStress(t *testing.T) {
 	for name, test := range map[string]struct{ server, client Config }{
 		"plain": {},

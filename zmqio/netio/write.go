@@ -13,10 +13,10 @@ import (
 // once, at once; what the system does not take is buffered, up to Config.MaxWriteBuffer. See
 // SetWriteBufferLimits and WriteContext.
 //
-// The errors are zmqio.ErrTransportClosed after Close, ErrWriteEOF after WriteEOF,
-// ErrSendFile while SendFile is in progress, zmqio.ErrBufferFull, for which nothing of b is
-// sent, errors.ErrUnsupported for a pipe that is read, and those of the system. These end the
-// transport, and ConnectionLost gets them too.
+// The errors are zmqio.ErrTransportClosed after Close, ErrWriteEOF after WriteEOF, and
+// ErrSendFile while SendFile is in progress. With zmqio.ErrBufferFull nothing of b is sent.
+// errors.ErrUnsupported means a pipe that is read. The other errors are those of the system.
+// These end the transport, and ConnectionLost gets them too.
 //
 // asyncio: write
 func (t *Transport) Write(b []byte) error {
@@ -56,9 +56,9 @@ func join(dst []byte, bufs net.Buffers) []byte {
 // came. While the first is being woken, others that find room may pass it, once. The mark
 // and one b is the most that is ever buffered.
 //
-// Beside the errors of Write it returns the cause of ctx when that ends first, and
-// zmqio.ErrWouldDeadlock where it would have to wait on the loop's own goroutine or in the
-// transport's own PauseWriting; nothing of b is sent then. While no goroutine runs the loop,
+// Beside the errors of Write it returns the cause of ctx when that ends first. Where it would
+// have to wait on the loop's own goroutine or in the transport's own PauseWriting, it returns
+// zmqio.ErrWouldDeadlock; nothing of b is sent then. While no goroutine runs the loop,
 // WriteContext waits for that.
 //
 // asyncio: StreamWriter.drain
@@ -291,9 +291,9 @@ func (t *socket) resume() {
 	t.callback("ResumeWriting", p, p.ResumeWriting)
 }
 
-// WriteEOF ends the stream in the direction to the peer, after what is buffered. Reading
-// goes on. It may be repeated. The errors are zmqio.ErrTransportClosed after Close, and
-// errors.ErrUnsupported for a pipe that is read and with TLS, where neither side can go on
+// WriteEOF ends the stream in the direction to the peer, after what is buffered. Reading goes
+// on. It may be repeated. After Close the error is zmqio.ErrTransportClosed.
+// errors.ErrUnsupported means a pipe that is read, or TLS, where neither side can go on
 // without the other. A pipe that is written has no other direction, so that WriteEOF is Close.
 //
 // asyncio: write_eof

@@ -213,9 +213,9 @@ func (c *Client) finish(err error) {
 // whose frames are the caller's. The frames given may be reused when Call has returned. A
 // reply that comes after Call has returned is dropped and counted.
 //
-// The errors are the cause of ctx, ErrTimeout after the last retry, an *Error that the
-// server's handler has returned, ErrClientClosed, zmqio.ErrWouldDeadlock on the loop's own
-// goroutine, and what ended a socket.
+// The errors are the cause of ctx, ErrTimeout after the last retry, and an *Error that the
+// server's handler has returned. The others are ErrClientClosed, zmqio.ErrWouldDeadlock on the
+// loop's own goroutine, and what ended a socket.
 func (c *Client) Call(ctx context.Context, frames ...[]byte) ([][]byte, error) {
 	switch {
 	case ctx == nil:

@@ -280,7 +280,7 @@ func (v *server) reply(envelope, body [][]byte, err error) {
 	}
 }
 
-// failure returns the body of an error reply, and marks the id of a client of this package,
+// failure returns the body of an error reply. It marks the id of a client of this package,
 // which comes behind the routing id of its connection. Where the error's text or
 // ServerConfig.ErrorReply panics, ErrPanicked takes the place of err.
 func (v *server) failure(envelope [][]byte, err error) (body [][]byte) {

@@ -46,7 +46,7 @@ type Protocol interface {
 	PauseWriting()
 
 	// ResumeWriting is called once for every PauseWriting, when the buffer of the pipe is at
-	// or below the low-water mark again, unless the pipe ends first.
+	// or below the low-water mark again. It is not called if the pipe ends first.
 	//
 	// asyncio: resume_writing
 	ResumeWriting()

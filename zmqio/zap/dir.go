@@ -18,8 +18,8 @@ import (
 // A Dir is a store of the CURVE clients that may come in: those whose public certificates are
 // the files *.key of a directory. It follows changes of the directory, and so does what it
 // lets in: at most once a second a request looks at the names, sizes, times and modes of the
-// files, and reads those that have changed or could not be read. Its methods may be called
-// from every goroutine.
+// files. It reads those that have changed or could not be read. Its methods may be called from
+// every goroutine.
 //
 // The user id of a client is the name of its file without .key, and its metadata that of the
 // file. Of two files with the same key the first by name counts. A file that cannot be read,
@@ -67,8 +67,8 @@ func NewDir(path string, logger *slog.Logger) (*Dir, error) {
 }
 
 // Reload looks at the directory at once. The errors are those of the system where the
-// directory cannot be read, and where files cannot, and ErrCertificate and ErrIdentity for
-// what is no certificate. The store has what could be read.
+// directory or a file cannot be read. ErrCertificate and ErrIdentity mean a file that is no
+// certificate. The store has what could be read.
 func (d *Dir) Reload() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -89,8 +89,8 @@ func TestDirFollows(t *testing.T) {
 	}
 }
 
-// A file that is written in place, at the same size and at the same time as far as the file
-// system tells, is read again.
+// A file that is written in place, at the same size, is read again. As far as the file system
+// tells, its time is the same too.
 func TestDirSeesQuickChanges(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", nil)

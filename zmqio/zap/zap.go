@@ -2,8 +2,8 @@
 // and reads and writes the certificate files of CURVE keys.
 //
 // libzmq asks the ZAP handler of a context about each peer that connects to a PLAIN or CURVE
-// server of that context, and to a NULL one with a ZAP_DOMAIN. [Serve] makes a [Handler] the
-// one of a loop's context:
+// server of that context. It also asks about the peers of a NULL server with a ZAP_DOMAIN.
+// [Serve] makes a [Handler] the one of a loop's context:
 //
 //	keys := new(zap.Keys)
 //	keys.Add(client, zap.Identity{UserID: "ann"})
@@ -55,8 +55,8 @@ type Request struct {
 	Domain string
 	// Address is the address of a peer over TCP. It is the zero Addr over ipc.
 	Address netip.Addr
-	// Peer is what libzmq knows of the address: of a peer over TCP the address, and over ipc
-	// on Linux a text that ends in the user, group and process ids, each behind a colon.
+	// Peer is what libzmq knows of the address: of a peer over TCP the address. Over ipc on
+	// Linux it is a text that ends in the user, group and process ids, each behind a colon.
 	Peer string
 	// RoutingID is the ROUTING_ID of the server.
 	RoutingID []byte

@@ -104,10 +104,10 @@ func NewCable(t testing.TB, server string) *Cable {
 // cables counts the ports that listenLocally has tried.
 var cables atomic.Uint32
 
-// listenLocally listens at a loopback address of the process's own, where the system has
-// more than one, and at another port each time, so that no other socket takes the port while
-// the cable is cut. The ports are below those that the system gives to outgoing connections,
-// so a client that finds the cable cut cannot connect to itself.
+// listenLocally listens at a loopback address of the process's own, where the system has more
+// than one, and at another port each time. No other socket then takes the port while the cable
+// is cut. The ports are below those that the system gives to outgoing connections, so a client
+// that finds the cable cut cannot connect to itself.
 func listenLocally() (listener net.Listener, err error) {
 	pid := os.Getpid()
 	own := fmt.Sprintf("127.%d.%d.%d", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff)

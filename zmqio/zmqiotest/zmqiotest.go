@@ -1,8 +1,8 @@
 // Package zmqiotest helps to test programs that use zmqio: loops that a test cleans up,
-// connected pairs of sockets, peers that a test asks for what they received, a Cable that
-// a test cuts, stalls, slows and feeds garbage, and checks for what a test leaves behind.
-// Nothing in it sleeps until something may have happened: what a test waits for tells when
-// it happens, or a context ends the test.
+// connected pairs of sockets, and peers that a test asks for what they received. It has a
+// Cable that a test cuts, stalls, slows and feeds garbage, and checks for what a test leaves
+// behind. Nothing in it sleeps until something may have happened: what a test waits for tells
+// when it happens, or a context ends the test.
 package zmqiotest
 
 import (

@@ -39,8 +39,8 @@ func number(v reflect.Value, n *int64) {
 	}
 }
 
-// values returns the names of metrics of a T, and their values where the fields of the T have
-// numbers of their own, in their order.
+// values returns the names of metrics of a T, in their order, and their values. The fields of
+// the T have numbers of their own.
 func values[T any](metrics ...metric[T]) (text string) {
 	v, n := new(T), int64(0)
 	number(reflect.ValueOf(v).Elem(), &n)

@@ -111,8 +111,8 @@ func (g *generator) render(names []string, files []*jen.File) ([]File, error) {
 
 var importBlock = regexp.MustCompile(`(?s)\nimport \((.*?)\n\)`)
 
-// tidy takes out the blank line that a comment leaves at the start of a group, and puts
-// the imports that are not the standard library's behind those that are.
+// tidy takes out the blank line that a comment leaves at the start of a group. It puts the
+// imports of other modules behind those of the standard library.
 func tidy(source []byte) []byte {
 	source = bytes.ReplaceAll(source, []byte(" (\n\n"), []byte(" (\n"))
 	return importBlock.ReplaceAllFunc(source, func(block []byte) []byte {

@@ -85,8 +85,8 @@ func Join(files []*File, taken ...string) (*Spec, error) {
 	return s, nil
 }
 
-// gather puts values that stand alone into the lists of their types, and releases into
-// their order, so that a new release may stand in any file.
+// gather puts values that stand alone into the lists of their types, and releases into their
+// order. A new release may therefore stand in any file.
 func (s *Spec) gather(p *problems) {
 	slices.SortStableFunc(s.Releases, func(a, b Release) int { return a.Version.Compare(b.Version) })
 	for _, v := range s.EnumValues {

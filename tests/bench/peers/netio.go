@@ -222,8 +222,8 @@ func allowDescriptors() error {
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
-// whenAllCame returns a function to be called at the first byte of each connection, and
-// a channel that is closed once every connection of the job has sent its own.
+// whenAllCame returns a function to be called at the first byte of each connection. The
+// channel is closed once every connection of the job has sent its own.
 func (j job) whenAllCame() (came func(), all chan struct{}) {
 	var n atomic.Int64
 	all = make(chan struct{})
@@ -235,7 +235,8 @@ func (j job) whenAllCame() (came func(), all chan struct{}) {
 }
 
 // measureIdle has serve call came at the first byte of each connection, and measures what all
-// connections add to the process's memory, or with how=idle the CPU time that they cost.
+// connections add to the process's memory. With how=idle it measures the CPU time that they
+// cost.
 func (j job) measureIdle(serve func(came func()) error) error {
 	if err := allowDescriptors(); err != nil {
 		return err

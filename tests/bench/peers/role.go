@@ -123,5 +123,5 @@ func (j job) inproc() bool { return strings.HasPrefix(j.endpoint, "inproc:") }
 // tell prints one line of what was found.
 func tell(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
 
-// tellEndpoint tells whoever started the process what it has bound.
+// tellEndpoint tells the parent process what this process has bound.
 func tellEndpoint(endpoint string) error { return tell(map[string]string{"endpoint": endpoint}) }

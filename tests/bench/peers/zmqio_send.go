@@ -101,8 +101,8 @@ func zmqioPub(j job) error {
 	return runBurster(l, b)
 }
 
-// zmqioSend sends from the loop's callbacks, message by message (how=batched) or as a
-// Batch (how=batch), or from j.writers goroutines with Write (how=write), WriteContext
+// zmqioSend sends from the loop's callbacks, message by message (how=batched) or as a Batch
+// (how=batch). From j.writers goroutines it sends with Write (how=write), WriteContext
 // (how=context) or WriteBatchContext (how=batch-context).
 func zmqioSend(j job) error {
 	l := newLoop(zmqio.LoopConfig{})

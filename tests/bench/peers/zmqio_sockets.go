@@ -11,8 +11,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// idlePairs makes n transports that nobody uses: pairs of a PULL and a PUSH, connected
-// inside the process.
+// idlePairs makes n unused transports: pairs of a PULL and a PUSH, connected inside the
+// process.
 func (j job) idlePairs(l *zmqio.EventLoop, n int) {
 	for i := range n {
 		endpoint := fmt.Sprintf("inproc://idle-%d", i/2)

@@ -314,8 +314,8 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestThrottle has zmqcat read a large input while nobody takes what it sends, and
-// then lets somebody.
+// TestThrottle has zmqcat read a large input while no peer takes what it sends, and then lets
+// a peer take it.
 func TestThrottle(t *testing.T) {
 	leakCheck(t)
 	const messages = 200000

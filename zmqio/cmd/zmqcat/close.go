@@ -26,7 +26,7 @@ func (c *cat) close(ctx context.Context) error {
 }
 
 // close waits until what was sent, if anything, is delivered, for a grace period or, toTheLast,
-// until ctx ends, and until what p got is printed, up to a grace period after ctx ends. It
+// until ctx ends. It waits until what p got is printed, up to a grace period after ctx ends. It
 // returns what went wrong.
 func (s *session) close(ctx context.Context, p *printer, toTheLast, sent bool) error {
 	deliver := ctx

@@ -57,8 +57,8 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestStoppedUndelivered stops programs that have something to deliver and nobody to
-// deliver it to.
+// TestStoppedUndelivered stops programs that have something to deliver and no peer to deliver
+// it to.
 func TestStoppedUndelivered(t *testing.T) {
 	for _, side := range []string{"--bind", "--connect"} { // in the transport's buffer, and in libzmq
 		for _, stopLate := range []bool{false, true} {
@@ -179,7 +179,7 @@ func TestSecondSignal(t *testing.T) {
 	_, err = io.WriteString(w, "a\nb\nc\nd\n")
 	must(t, err)
 	sink.receive() // messages go to one peer and the other in turns,
-	sink.receive() // so one is on its way to where nobody is
+	sink.receive() // so one is on its way to no peer
 	must(t, cmd.Process.Signal(syscall.SIGINT))
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
 	_ = cmd.Wait()                                                    // the status tells

@@ -46,7 +46,7 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return w.buf.Write(p)
 }
 
-// TestPrinterFallsBehind prints more than the printer may hold while nobody reads.
+// TestPrinterFallsBehind prints more than the printer may hold while its output is not read.
 func TestPrinterFallsBehind(t *testing.T) {
 	leakCheck(t)
 	w := &slowWriter{make(chan struct{}), make(chan struct{}), bytes.Buffer{}}

@@ -60,9 +60,9 @@ func (c *Control) room(pending, msg Size) bool {
 	return !c.paused && !c.held && c.fits(pending, msg) && (pending.Items == 0 || pending.Bytes+msg.Bytes <= c.high)
 }
 
-// MustQueue reports whether a new writer must queue: another one waits, or is being woken
-// for the second time. A writer that is being woken for the first time may be passed,
-// because a goroutine that runs costs less than one that has to be woken.
+// MustQueue reports whether a new writer must queue: another one waits, or is being woken for
+// the second time. A writer that is being woken for the first time may be passed: a goroutine
+// that runs costs less than one that has to be woken.
 func (c *Control) MustQueue() bool {
 	if c.turn != nil {
 		return c.turn.passed
@@ -78,9 +78,9 @@ func (c *Control) Enqueue(msg Size) *Waiter {
 	return w
 }
 
-// Claim is told that w's turn has come, and decides about its message again. At the
-// second time the message gets in up to the limit, so that the mark and one message is the
-// most that is ever pending. After Wait the Waiter is first in the queue.
+// Claim is told that w's turn has come, and decides about its message again. At the second
+// time the message gets in up to the limit. So the mark and one message is the most that is
+// ever pending. After Wait the Waiter is first in the queue.
 func (c *Control) Claim(w *Waiter, pending Size) Verdict {
 	c.turn = nil
 	switch {

@@ -42,7 +42,7 @@ func (e End) pattern() pattern {
 	if e.Bound || strings.HasPrefix(e.Path, "@") {
 		return p
 	}
-	// The kernel tells the address of a peer as the peer has bound it, which may be
+	// The kernel tells the address of a peer as the peer has bound it. The address may be
 	// relative to a directory that is not known here.
 	p.names[0] = filepath.Base(e.Path)
 	if resolved, err := filepath.EvalSymlinks(e.Path); err == nil {

@@ -146,7 +146,7 @@ func TestWakeEndsAWait(t *testing.T) {
 	}
 }
 
-// A waker that nobody drains is full in the end, and that is no error.
+// A waker that no poll drains is full in the end, and that is no error.
 func TestWakeNeverBlocks(t *testing.T) {
 	p := newPoller(t)
 	var group sync.WaitGroup

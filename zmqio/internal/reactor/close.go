@@ -11,9 +11,9 @@ import (
 // ended, and what they post is run. Close waits until each has left, for up to linger in
 // all. It returns the errors of the residents.
 //
-// Close returns ErrRunning while a goroutine runs the loop, ErrWouldDeadlock in a function
-// that works in the loop's place, and ErrClosed if the loop is closed already. Only then it
-// does not call first.
+// Close returns ErrRunning while a goroutine runs the loop, and ErrWouldDeadlock in a function
+// that works in the loop's place. It returns ErrClosed if the loop is closed already. Only
+// then it does not call first.
 func (l *Loop) Close(linger time.Duration, first func()) (lost []error, err error) {
 	if err := l.stopBackground(); err != nil {
 		return nil, err

@@ -37,9 +37,9 @@ type Slow struct {
 	Took        time.Duration
 }
 
-// SetDebug turns debug mode on or off: the logger gets a warning of callbacks that take
-// long and of a loop that is garbage collected without having been closed, and Origin takes
-// traces.
+// SetDebug turns debug mode on or off: the logger gets a warning of callbacks that take long,
+// and Origin takes traces. The logger also gets one of a loop that is garbage collected
+// without having been closed.
 func (l *Loop) SetDebug(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -43,7 +43,8 @@ func TestEventsOfOldWatchesAreDropped(t *testing.T) {
 	}
 }
 
-// What nobody waits for any more does not wake the loop: it would not sleep again.
+// A descriptor that has no reader and no writer any more does not wake the loop: it would not
+// sleep again.
 func TestRemovedInterestDoesNotWake(t *testing.T) {
 	l := newLoop(t)
 	fd := readable(t)

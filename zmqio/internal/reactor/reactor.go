@@ -192,8 +192,8 @@ func (l *Loop) wakeLocked() {
 	}
 }
 
-// Changed returns a channel that is closed when the loop gets or loses an owner, gets a
-// resident or loses the last one but those of SetLast, or is closed.
+// Changed returns a channel that is closed when the loop gets or loses an owner, or is closed.
+// It is also closed when the loop gets a resident, or loses the last one but those of SetLast.
 func (l *Loop) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

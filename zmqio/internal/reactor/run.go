@@ -25,9 +25,9 @@ func Running() *Loop {
 // Run runs the loop until leave returns true or Stop is called, which it reports. leave is
 // called on the loop, and ctx ending makes it be called again.
 //
-// The errors are ErrClosed, ErrRunning if the loop runs already or the goroutine runs another
-// one, ErrWouldDeadlock in a function that works in the loop's place, and that of the system
-// call that waits.
+// ErrClosed means that the loop is closed. ErrRunning means that the loop runs already or the
+// goroutine runs another one. ErrWouldDeadlock means a call in a function that works in the
+// loop's place. The other errors are those of the system call that waits.
 func (l *Loop) Run(ctx context.Context, leave func() bool) (stopped bool, err error) {
 	switch Running() {
 	case nil:

@@ -26,10 +26,11 @@ const yieldInterval = 5 * time.Millisecond
 
 // shouldYield reports whether Go's scheduler should have a look before the loop waits, now.
 //
-// A loop that blocks in the system is never rescheduled by itself, and the runtime's
-// monitor takes it for one that hogs its P, which is what a goroutine needs to run: it
-// wakes up every 20 µs, sends signals to the loop's thread, and takes the P away whenever
-// that is in C. That costs up to half the speed. So the loop yields from time to time.
+// A loop that blocks in the system is never rescheduled by itself. The runtime's monitor takes
+// it for one that hogs its P, which is what a goroutine needs to run. The monitor then does
+// three things: it wakes up every 20 µs, sends signals to the loop's thread, and takes the P
+// away whenever that is in C. That costs up to half the speed. So the loop yields from time to
+// time.
 //
 // And it keeps its P while it blocks. A goroutine that became ready to run on the loop's
 // thread waits there for 60 µs or longer until another P has found it. So the loop yields

@@ -43,8 +43,8 @@ type guard struct {
 	suspectTold bool          // the logger knows of the suspect
 }
 
-// SetPatience sets how long the loop may have something to do and not run, and how long a
-// callback may run, before the logger is told.
+// SetPatience sets how long the loop may have something to do and not run before the logger is
+// told. It sets the same for how long a callback may run.
 func (l *Loop) SetPatience(unrun, stuck time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,8 +180,8 @@ func (l *Loop) suspectLocked(now time.Duration) bool {
 }
 
 // Current returns the callback that runs, and since when: the first of an iteration since that
-// began, any other since it was first seen, by an earlier call of Current or by the watchdog,
-// which looks once a second. It is nil while none runs.
+// began, and any other since it was first seen. An earlier call of Current saw it first, or
+// the watchdog, which looks once a second. It is nil while none runs.
 func (l *Loop) Current() (from *Origin, seen time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -72,8 +72,8 @@ func expect(t *testing.T, records logged, message string) map[string]string {
 
 const unrunMessage = "no goroutine runs it"
 
-// A callback, or a timer that is due, on a loop that does not run is logged once for each
-// time that the loop does not run.
+// A callback, or a timer that is due, on a loop that does not run is logged. It is logged once
+// for each time that the loop does not run.
 func TestWatchdogTellsOfUnrunLoop(t *testing.T) {
 	for name, give := range map[string]func(*Loop){
 		"callback": func(l *Loop) { soon(t, l, func() {}) },
@@ -118,7 +118,7 @@ func TestWatchdogTellsOfWhatARunLeft(t *testing.T) {
 }
 
 // Nothing is logged of loops that have nothing to do, that run, or whose callbacks have been
-// cancelled, and the watchdog does not look at them for ever.
+// cancelled. The watchdog does not look at them for ever.
 func TestWatchdogIsQuiet(t *testing.T) {
 	l, records := guarded(t)
 	if isGuarded(l) {

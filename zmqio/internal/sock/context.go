@@ -24,11 +24,11 @@ func Version() (major, minor, patch int) {
 	return int(a), int(b), int(c)
 }
 
-// NewContext makes a context, like zmq4.NewContext. That one refuses a running libzmq that
-// it has not heard of, unless the program was built with the very same. pebbe/zmq4 asks at
-// no other place that matters here, and libzmq's later releases serve programs that were
-// built with earlier ones, so NewContext makes the context itself then. A libzmq that is
-// older than the one of the build is refused with errors.ErrUnsupported.
+// NewContext makes a context, like zmq4.NewContext. That one refuses a running libzmq that it
+// has not heard of, unless the program was built with the very same. pebbe/zmq4 asks at no
+// other place that matters here, and libzmq's later releases serve programs that were built
+// with earlier ones. So NewContext makes the context itself then. A libzmq that is older than
+// the one of the build is refused with errors.ErrUnsupported.
 func NewContext() (*zmq4.Context, error) {
 	ctx, err := zmq4.NewContext()
 	if major, _, _ := zmq4.Version(); major != 0 {

@@ -16,12 +16,12 @@ import (
 	"time"
 )
 
-// A pipe that this side has ended stays among those that libzmq's fq_t reads in turn,
-// until fq_t finds that it cannot be read, or the peer has acknowledged its end. If the
-// acknowledgement is handled first, amid a message of the last pipe in the row, fq_t reads
-// the rest of that message from the first pipe: two messages are mixed, or the process ends
-// in fq.cpp. libzmq handles acknowledgements in ZMQ_EVENTS, in each 100th receive of a
-// frame, and in sends.
+// A pipe that this side has ended stays among those that libzmq's fq_t reads in turn. It
+// leaves them when fq_t finds that it cannot be read, or the peer has acknowledged its end.
+// The acknowledgement may be handled first, amid a message of the last pipe in the row. fq_t
+// then reads the rest of that message from the first pipe: two messages are mixed, or the
+// process ends in fq.cpp. libzmq handles acknowledgements in ZMQ_EVENTS, in each 100th receive
+// of a frame, and in sends.
 //
 // After a receive that finds nothing, fq_t starts with the first pipe, and its row has only
 // pipes that have woken since. It then passes a dead one before it reads the last one,
@@ -79,11 +79,11 @@ func (s *Socket) settle(c *Copier, most, mostBytes int) (empty bool) {
 	return false
 }
 
-// Launched must follow a bind or a connect, except over inproc. libzmq then sends the
-// socket a command about the listener or the connection, and an unbind or a disconnect that
-// comes before it is handled ends neither. libzmq handles it in any call, unless an
-// I/O thread has just sent another command and has not signalled it yet. So Launched waits
-// for the signal.
+// Launched must follow a bind or a connect, except over inproc. libzmq then sends the socket a
+// command about the listener or the connection. An unbind or a disconnect that comes before
+// libzmq handles the command ends neither. libzmq handles it in any call, unless an I/O thread
+// has just sent another command and has not signalled it yet. So Launched waits for the
+// signal.
 func (s *Socket) Launched() syscall.Errno {
 	errno := C.zmqio_await(s.handle(), C.int(launched.Milliseconds()))
 	runtime.KeepAlive(s.z)

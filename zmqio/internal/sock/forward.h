@@ -39,10 +39,11 @@ void zmqio_share(zmq_msg_t *msgs, zmq_msg_t *from, int64_t n);
  * message is received whole before its first frame is sent. Its frames are in msgs, which has
  * initialised messages, and table. Both have room for so many.
  *
- * It ends when the source is empty or fails, when an outlet does not take a message, which is
- * then left in msgs, or when enough have been forwarded. A message that has more frames than
- * there is room for ends it too: the caller makes room, and calls it again with the same r.
- * Otherwise r, which is zero at the first call, has nothing begun, and msgs are empty.
+ * It ends when the source is empty or fails, or when enough have been forwarded. It also ends
+ * when an outlet does not take a message, which is then left in msgs. A message that has more
+ * frames than there is room for ends it too: the caller makes room, and calls it again with
+ * the same r. Otherwise r, which is zero at the first call, has nothing begun, and msgs are
+ * empty.
  */
 void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_msg_t *msgs, uint64_t *table,
                    int64_t room, zmqio_forwarded *r);

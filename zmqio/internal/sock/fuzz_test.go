@@ -8,8 +8,8 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// FuzzFraming sends any messages in batches of any size, of which the socket takes a part
-// at a time if its high-water marks are low, and they arrive as they were.
+// FuzzFraming sends any messages in batches of any size, and they arrive as they were. The
+// socket takes a part at a time if its high-water marks are low.
 func FuzzFraming(f *testing.F) {
 	for _, hwm := range []byte{0, 1, 3} {
 		f.Add([]byte{}, byte(0), hwm)

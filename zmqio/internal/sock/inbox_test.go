@@ -9,8 +9,8 @@ import (
 )
 
 // What is put back comes before what Detach receives meanwhile and what is left in libzmq,
-// whole and in order, whichever Receiver had it and however often it is put back. It does
-// not count towards the bounds of Detach.
+// whole and in order. It does not matter which Receiver had it, or how often it is put back.
+// It does not count towards the bounds of Detach.
 func TestPutBack(t *testing.T) {
 	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {

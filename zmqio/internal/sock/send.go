@@ -37,8 +37,8 @@ type Sent struct {
 	Cut      bool          // Errno came amid a message, and the next would be its rest
 }
 
-// A Refusal says what a socket does with the rest of a message when it has refused
-// a frame in the middle, because the pipe has died that the first ones went to.
+// A Refusal says what a socket does with the rest of a message after it refused a frame in the
+// middle. It refuses one when the pipe to which the first frames went has died.
 type Refusal int
 
 const (
@@ -69,8 +69,8 @@ type Batch struct {
 	Table []uint64
 }
 
-// Send hands a batch to libzmq without waiting. A message that is refused half-way is
-// not taken at all, except that a REQ can lose one of three frames or more with the peer
+// Send hands a batch to libzmq without waiting. A message that is refused half-way is not
+// taken at all. The exception is a REQ: it can lose one of three frames or more with the peer
 // it was going to, as it does a request that has been sent. What Held has stays there.
 // ZMQ_EVENTS is read at the end if events is set, and after EAGAIN.
 func (s *Socket) Send(b Batch, refusal Refusal, events bool) Sent {

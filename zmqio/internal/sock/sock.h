@@ -68,20 +68,19 @@ void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin);
 enum { ZMQIO_MAX_PROPERTY = 1024 };
 
 /*
- * Receives without waiting until the socket is empty; the table, the message count
- * or the buffer is full, in which there must be room for max_copy bytes; or a frame
- * comes that is larger than max_copy: that one stays in msg, which must have been
- * initialised, and is left empty otherwise. max_copy is above the size up to which libzmq keeps a payload inside
- * the zmq_msg_t, so that held_data is never a pointer into msg, Go's memory. With single
- * a frame of which more follow is dropped and ends the batch with EPROTO. With origins, which
- * may be NULL, messages from connections that are not in seen are noticed there, and their
- * connections in seen, unless the frame that tells is larger than max_copy. A table that is
- * full of them ends the batch.
+ * Receives without waiting until the socket is empty; the table, the message count or the buffer is
+ * full, in which there must be room for max_copy bytes; or a frame comes that is larger than
+ * max_copy: that one stays in msg, which must have been initialised, and is left empty otherwise.
+ * max_copy is above the size up to which libzmq keeps a payload inside the zmq_msg_t. So held_data
+ * is never a pointer into msg, Go's memory. With single a frame of which more follow is dropped and
+ * ends the batch with EPROTO. origins may be NULL. Otherwise messages from connections that are not
+ * in seen are noticed there, and their connections in seen. A message whose frame that tells is
+ * larger than max_copy is not noticed. A table that is full of them ends the batch.
  *
- * With names, which is NULL or names of properties, each ended by a NUL and the last by
- * two, a frame of their values follows each message as its last one. Each value is the
- * byte 1, the text and a NUL, or a NUL alone where the message does not have the property.
- * Only one such frame can come behind a frame that stays in msg.
+ * With names a frame of the values follows each message as its last one. names is NULL or
+ * names of properties, each ended by a NUL and the last by two. Each value is the byte 1, the
+ * text and a NUL, or a NUL alone where the message does not have the property. Only one such
+ * frame can come behind a frame that stays in msg.
  */
 void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t max_copy,
                 uint64_t *table, int64_t max_frames, int64_t max_messages, int single, const char *names,
@@ -97,8 +96,8 @@ typedef struct {
     int32_t cut;        /* an error came amid a message, and libzmq waits for the rest */
 } zmqio_sent;
 
-/* What a socket does with the rest of a message when it has refused a frame in the
-   middle, because the pipe has died that the first frames went to. */
+/* What a socket does with the rest of a message after it refused a frame in the middle.
+   It refuses one when the pipe to which the first frames went has died. */
 enum {
     ZMQIO_FORGETS,      /* it waits for the message from its beginning */
     ZMQIO_DISCARDS,     /* it drops the frames that follow, up to the last */

@@ -14,9 +14,9 @@ typedef struct {
 } zmqio_monitored;
 
 /*
- * Waits until one of n PAIRs has an event or the descriptor wake, if it is not
- * negative, can be read, for timeout milliseconds at most; a signal ends the wait as
- * well. Receives up to max events without waiting, and returns how many.
+ * Waits until one of n PAIRs has an event or wake can be read, for timeout milliseconds at
+ * most. wake is a descriptor, or negative; a signal ends the wait as well. Receives up to max
+ * events without waiting, and returns how many.
  *
  * The duplicate is made here and not in Go: a goroutine that comes back from C may
  * wait milliseconds for a processor, and the connection may be over by then.

@@ -1,0 +1,104 @@
+// Package prose reads the repository's comments and Markdown, and refuses two things in them:
+// words that name no actor, and sentences that are too long.
+package prose
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// longest is how many words a sentence may have. It ends at . ! ? : or ; and where a line
+// is blank or begins an item.
+const longest = 25
+
+var (
+	noActor = regexp.MustCompile(`(?i)\b((some|no|any)body|(some|any)one|whoever)\b`)
+	word    = regexp.MustCompile(`\S*[\pL\pN]\S*`)
+	end     = regexp.MustCompile(`[.!?:;]["'*_)\]]*$`)
+	item    = regexp.MustCompile(`^ *(-|\*|#+|>|[0-9]+\.) `)
+	names   = regexp.MustCompile(`([^\s,]+, ){5,}((and|or) )?[^\s,]+`) // more than five
+	quoted  = regexp.MustCompile("``.*?``|`[^`]*`|\"[^\"]*\"")
+)
+
+// findings returns what is wrong with lines, each after its line number. What is quoted, a URL
+// and a word of idents are names: they count as a word, and say what they like. A row of a
+// table may be long.
+func findings(lines []line, idents map[string]bool) (found []string) {
+	var sentence []string
+	var start, last int
+	flush := func() {
+		s := strings.Join(sentence, " ")
+		if n := len(word.FindAllString(names.ReplaceAllString(s, "names"), -1)); n > longest && s[0] != '|' {
+			found = append(found, fmt.Sprintf("%d: %d words: %s", start, n, s))
+		}
+		for _, w := range sentence {
+			if bad := noActor.FindString(w); bad != "" && !idents[bad] && !strings.Contains(w, "://") {
+				found = append(found, fmt.Sprintf("%d: %q names no actor: %s", start, bad, s))
+			}
+		}
+		sentence = nil
+	}
+	for _, l := range lines {
+		if l.alone || l.number != last+1 || strings.TrimSpace(l.text) == "" || item.MatchString(l.text) {
+			flush()
+		}
+		last = l.number
+		for _, w := range strings.Fields(quoted.ReplaceAllString(l.text, "`quoted`")) {
+			if len(sentence) == 0 {
+				start = l.number
+			}
+			if sentence = append(sentence, w); end.MatchString(w) && l.text[0] != '|' {
+				flush()
+			}
+		}
+	}
+	flush()
+	return found
+}
+
+// TestProse reads the comments of Go and C, of all modules and also generated ones, and Markdown.
+func TestProse(t *testing.T) {
+	root := filepath.Join("..", "..")
+	read := make(map[string]int)
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch name := d.Name(); {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && (name[0] == '.' || name == "testdata" || name == "bin"):
+			return fs.SkipDir
+		}
+		var lines []line
+		var idents map[string]bool
+		switch ext := filepath.Ext(path); ext {
+		case ".go", ".c", ".h", ".md":
+			src, err := os.ReadFile(path)
+			if err != nil {
+				return err
+			}
+			switch ext {
+			case ".go":
+				lines, idents, err = goLines(src)
+			case ".md":
+				lines = markdownLines(string(src))
+			default:
+				lines = cLines(string(src))
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", path, err)
+			}
+			read[ext]++
+		}
+		for _, f := range findings(lines, idents) {
+			t.Errorf("%s:%s", strings.TrimPrefix(filepath.ToSlash(path), "../../"), f)
+		}
+		return nil
+	})
+	if err != nil || read[".go"] < 300 || read[".c"] < 5 || read[".h"] < 3 || read[".md"] < 5 {
+		t.Errorf("read %v: %v", read, err)
+	}
+}

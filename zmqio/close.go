@@ -19,6 +19,7 @@ const lingerGrace = 500 * time.Millisecond
 // Close closes the loop and all its residents for good. What the buffers of transports hold
 // goes to libzmq as far as it takes it, the rest is dropped; other residents are aborted. A ZAP
 // handler ends last.
+//
 // Every ConnectionLost is called before Close returns; callbacks in the queue, timers,
 // readers, writers and signal handlers are dropped. Then, if the context is the
 // loop's own, Close waits for libzmq to send what it has, up to LoopConfig.Linger in
@@ -28,11 +29,13 @@ const lingerGrace = 500 * time.Millisecond
 // A run that Start began is stopped first, and Close waits for its end. Otherwise Close returns
 // ErrLoopRunning if the loop runs, as it does in the loop's own callbacks. Inside a ConnectionMade
 // that is called while no goroutine runs the loop, Close returns ErrWouldDeadlock. It returns nil
-// if the loop is closed already. An error that is ErrUndelivered counts what was dropped, resident
-// by resident. Of what was on its way over ipc it gives the size, an upper bound. One that is
-// os.ErrDeadlineExceeded says that libzmq took its time to the end: it may have dropped messages,
-// or, for transports that were closed before with a longer ZMQ_LINGER, goes on in the background.
-// How many these are libzmq does not say.
+// if the loop is closed already.
+//
+// An error that is ErrUndelivered counts what was dropped, resident by resident. Of what was on
+// its way over ipc it gives the size, an upper bound. An error that is os.ErrDeadlineExceeded says
+// that libzmq used the whole linger: it may have dropped messages. For transports that were closed
+// before with a longer ZMQ_LINGER it goes on in the background. libzmq does not count such
+// messages.
 func (l *EventLoop) Close() (err error) {
 	var begin time.Time
 	var lost []error

@@ -13,7 +13,7 @@ import (
 )
 
 // departing are the departures of this process. One goroutine deals with all of them for
-// as long as there are any, so that it does not matter who runs the loops.
+// as long as there are any, so that it does not matter which goroutines run the loops.
 var departing departures
 
 type departures struct {

@@ -180,7 +180,7 @@ func (t *Transport) ResumeReading() error {
 	return nil
 }
 
-// IsReading reports whether messages are delivered as they come: they are not after
+// IsReading reports whether messages are delivered as they come. They are not after
 // PauseReading, or on a transport that closes or is closed. Nor are they on that of a Stream
 // that is full, or that a Proxy is paused on or has no room to forward from.
 //

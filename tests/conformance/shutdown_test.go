@@ -11,10 +11,10 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// drivers are who runs the loop during Shutdown: no goroutine, so that Shutdown does it, or
+// drivers run the loop during Shutdown: either Shutdown itself, because no goroutine does, or
 // another goroutine.
 var drivers = map[string]func(testing.TB, *zmqio.EventLoop, func(context.Context) error){
-	"nobody":  func(t testing.TB, _ *zmqio.EventLoop, fn func(context.Context) error) { must(t, fn(bounded(t))) },
+	"itself":  func(t testing.TB, _ *zmqio.EventLoop, fn func(context.Context) error) { must(t, fn(bounded(t))) },
 	"another": func(t testing.TB, l *zmqio.EventLoop, fn func(context.Context) error) { must(t, l.Run(bounded(t), fn)) },
 }
 

@@ -203,8 +203,8 @@ func TestUnroutableGoexit(t *testing.T) {
 	}
 }
 
-// Without Unroutable the exception handler is told how many messages there were and for
-// whom the last was: at once, then once a second, and before ConnectionLost.
+// Without Unroutable the exception handler is told how many messages there were, and the
+// routing id of the last: at once, then once a second, and before ConnectionLost.
 func TestUnroutableReports(t *testing.T) {
 	l := newLoop(t, nil)
 	var at []time.Duration

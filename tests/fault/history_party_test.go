@@ -143,7 +143,7 @@ func (p *party) write(writer uint16, r *rand.Rand, to int) error {
 	return err
 }
 
-// aim returns whom a message can be for.
+// aim returns the party that a message can be for.
 func (p *party) aim(r *rand.Rand) int {
 	switch {
 	case p.typ != zmq.ROUTER:

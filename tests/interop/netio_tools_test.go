@@ -19,7 +19,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// serverName is whom the servers' certificate is for.
+// serverName is the host name of the servers' certificate.
 const serverName = "server.example"
 
 // certificates are an authority's, a server's and a client's, in files and for package tls.

@@ -46,7 +46,7 @@ func errs(err error) zap.Handler {
 	}
 }
 
-// What zap.Serve makes of a handler: who is let in, and what the monitors say of who is not.
+// What zap.Serve makes of a handler: which peers come in, and what the monitors say of others.
 // Whatever a handler does, the next client is asked about.
 func TestServed(t *testing.T) {
 	needs(t, handshakes)

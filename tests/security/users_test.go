@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// A ledger checks that each message says who has sent it. It pauses reading after each tenth
+// A ledger checks that each message says which peer has sent it. It pauses reading after each tenth
 // message, until the next iteration of the loop.
 type ledger struct {
 	zmqio.BaseProtocol

@@ -271,7 +271,7 @@ func (t *Transport) reap() {
 		_ = process.Release() // which Wait has not done
 	}
 	t.mu.Unlock()
-	t.loop.Share() // for who waits for the end
+	t.loop.Share() // for the goroutine that waits for the end
 	if err != nil {
 		t.residence.Report("the child was reaped elsewhere", t.Protocol(), err)
 	}
@@ -322,7 +322,7 @@ func (t *Transport) leave() {
 		close(t.gone)
 	}
 	t.mu.Unlock()
-	t.loop.Share() // for who waits for the end
+	t.loop.Share() // for the goroutine that waits for the end
 }
 
 // callback calls fn, which calls the method of p with the name given. A panic goes to the

@@ -103,8 +103,8 @@ func Allow(h Handler, networks ...netip.Prefix) Handler {
 	}
 }
 
-// Deny returns a Handler that denies peers whose address is in one of the networks, and asks h
-// about others. The networks count as those of Allow. Peers over ipc are among these.
+// Deny returns a Handler that denies peers whose address is in one of the networks, which count
+// as those of Allow. It asks h about others; peers over ipc are among these.
 func Deny(h Handler, networks ...netip.Prefix) Handler {
 	networks = unmapped(networks)
 	return func(ctx context.Context, r Request) (Identity, error) {

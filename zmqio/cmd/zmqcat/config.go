@@ -70,7 +70,7 @@ func (c *config) check(fs *pflag.FlagSet) error {
 	return nil
 }
 
-// addressed reports whether the first frame of a message says whom to send to.
+// addressed reports whether the first frame of a message says which peer to send to.
 func (c *config) addressed() bool {
 	return c.typ == zmq.ROUTER || c.typ == zmq.STREAM || c.typ == zmq.DGRAM
 }

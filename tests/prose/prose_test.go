@@ -22,7 +22,7 @@ var (
 	end     = regexp.MustCompile(`[.!?:;]["'*_)\]]*$`)
 	item    = regexp.MustCompile(`^ *(-|\*|#+|>|[0-9]+\.) `)
 	names   = regexp.MustCompile(`([^\s,]+, ){5,}((and|or) )?[^\s,]+`) // more than five
-	quoted  = regexp.MustCompile("``.*?``|`[^`]*`|\"[^\"]*\"")
+	quoted  = regexp.MustCompile("``.*?``|`[^`]*`|\"[^\"]*\"|[a-z]+://\\S*\\w")
 )
 
 // findings returns what is wrong with lines, each after its line number. What is quoted, a URL
@@ -33,11 +33,13 @@ func findings(lines []line, idents map[string]bool) (found []string) {
 	var start, last int
 	flush := func() {
 		s := strings.Join(sentence, " ")
-		if n := len(word.FindAllString(names.ReplaceAllString(s, "names"), -1)); n > longest && s[0] != '|' {
-			found = append(found, fmt.Sprintf("%d: %d words: %s", start, n, s))
+		if len(sentence) > longest && s[0] != '|' {
+			if n := len(word.FindAllString(names.ReplaceAllString(s, "names"), -1)); n > longest {
+				found = append(found, fmt.Sprintf("%d: %d words: %s", start, n, s))
+			}
 		}
-		for _, w := range sentence {
-			if bad := noActor.FindString(w); bad != "" && !idents[bad] && !strings.Contains(w, "://") {
+		for _, bad := range noActor.FindAllString(s, -1) {
+			if !idents[bad] {
 				found = append(found, fmt.Sprintf("%d: %q names no actor: %s", start, bad, s))
 			}
 		}

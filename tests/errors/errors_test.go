@@ -1,5 +1,5 @@
 // Package errors_test provokes each error that a user can meet, and keeps the texts in a golden
-// file, where they can be read one after the other.
+// file. There they can be read one after the other.
 package errors_test
 
 import (

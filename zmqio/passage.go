@@ -164,6 +164,7 @@ func (w *passage) forward(s *sock.Socket) syscall.Errno {
 		return f.Errno
 	}
 	w.count(f.Messages, f.Bytes)
+	w.to.setTurn(false)
 	w.settleLocked(w.to.t, f.To)
 	if c := w.proxy.cfg.Capture; c != nil {
 		w.proxy.captured.Add(uint64(f.Messages))
@@ -196,17 +197,12 @@ func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
 	}
 }
 
-// count takes note of messages that were received. A stream that has turns has taken one.
+// count takes note of messages that were received.
 func (w *passage) count(messages, bytes int) {
 	w.messages.Add(uint64(messages))
 	w.bytes.Add(uint64(bytes))
 	w.from.lifeline.came()
-	if w.from.turns == takeTurns {
-		w.from.turn.Store(true)
-	}
-	if w.to.turns == takeTurns {
-		w.to.turn.Store(false)
-	}
+	w.from.setTurn(true)
 }
 
 // MessageReceived implements MessageProtocol: it forwards what C did not.
@@ -218,12 +214,26 @@ func (w *passage) MessageReceived(msg Message) {
 	forward, answer := w.filter(msg)
 	if w.answers && w.from.t.pass(answer) {
 		w.answered.Add(1)
+		w.from.setTurn(false)
 	}
 	if c := w.proxy.cfg.Capture; c != nil && c.t.pass(forward) {
 		w.proxy.captured.Add(1)
 	}
-	if !w.to.t.pass(forward) {
+	if w.to.t.pass(forward) {
+		w.to.setTurn(false)
+	} else {
 		w.dropped.Add(1)
+	}
+	w.holdBehindEnd()
+}
+
+// holdBehindEnd holds reading where an outlet has ended, so that the rest of the batch stays with
+// from.
+func (w *passage) holdBehindEnd() {
+	for _, s := range w.outlets {
+		if s.t.IsClosing() {
+			w.from.t.status.Or(proxyFull)
+		}
 	}
 }
 

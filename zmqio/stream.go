@@ -287,10 +287,17 @@ func (s *Stream) takeTurn(frames int) error {
 	return nil
 }
 
+// setTurn says whether a caller may send, on a stream that has turns.
+func (s *Stream) setTurn(callers bool) {
+	if s.turns == takeTurns {
+		s.turn.Store(callers)
+	}
+}
+
 // sent gives the turn back to the callers where a send has failed.
 func (s *Stream) sent(err error) error {
-	if err != nil && s.turns == takeTurns {
-		s.turn.Store(true)
+	if err != nil {
+		s.setTurn(true)
 	}
 	return err
 }
@@ -365,17 +372,15 @@ func (s *Stream) errCannotReceive() error {
 
 // received gives the turn to the callers where a message has come.
 func (s *Stream) received(msg [][]byte) [][]byte {
-	if s.turns == takeTurns && msg != nil {
-		s.turn.Store(true)
+	if msg != nil {
+		s.setTurn(true)
 	}
 	return msg
 }
 
 // unreceived gives back a message that no caller has got, and with it the turn.
 func (s *Stream) unreceived(msg [][]byte) {
-	if s.turns == takeTurns {
-		s.turn.Store(false)
-	}
+	s.setTurn(false)
 	s.mailbox.unget(msg)
 }
 

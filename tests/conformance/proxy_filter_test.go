@@ -1,0 +1,67 @@
+package conformance
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
+)
+
+// A filter that answers each request leaves the turns as libzmq has them: the REP has replied, and
+// the REQ has asked nothing.
+func TestProxyFilterTakesTurns(t *testing.T) {
+	p := newProxy(t, zmq.REP, zmq.REQ, &zmqio.ProxyConfig{
+		Filter: func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) { return nil, msg.Frames },
+	})
+	end := p.run()
+	client, server := p.peer(zmq.REQ, p.front), p.peer(zmq.REP, p.back)
+	client.send("question")
+	client.want("question")
+	must(t, end())
+	if err := p.front.TrySend([]byte("out of turn")); !errors.Is(err, zmq.EFSM) {
+		t.Errorf("out of turn: %v", err)
+	}
+	must(t, p.back.TrySend([]byte("by hand")))
+	server.want("by hand")
+	server.send("reply")
+	if got := receives(p.ctx, t, p.back); !slices.Equal(got, []string{"reply"}) {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A stream ends while the filter has a batch. What the filter has not seen stays with the other.
+func TestProxyFilterAndEnd(t *testing.T) {
+	for _, ends := range []string{"back", "capture"} {
+		t.Run(ends, func(t *testing.T) {
+			p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+			capture := p.bind(zmq.PUSH)
+			ending := map[string]*zmqio.Stream{"back": p.back, "capture": capture}[ends]
+			var err error
+			p.Proxy, err = zmqio.NewProxy(p.front, p.back, &zmqio.ProxyConfig{
+				Capture: capture,
+				Filter: func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) {
+					must(t, ending.Abort())
+					return msg.Frames, nil
+				},
+			})
+			must(t, err)
+			push := p.peer(zmq.PUSH, p.front)
+			const n = 100
+			for i := range n {
+				push.send(fmt.Sprint(i))
+			}
+			for p.front.Transport().Stats().Unread.Messages < n { // so that they are one batch
+				must(t, p.ctx.Err())
+			}
+			wants(t, p.Run(p.ctx), zmqio.ErrTransportClosed)
+			for i := 1; i < n; i++ {
+				if got := receives(p.ctx, t, p.front); got[0] != fmt.Sprint(i) {
+					t.Fatalf("got %q, want %d", got, i)
+				}
+			}
+		})
+	}
+}

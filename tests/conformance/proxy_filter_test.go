@@ -8,6 +8,7 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // A filter that answers each request leaves the turns as libzmq has them: the REP has replied, and
@@ -63,5 +64,68 @@ func TestProxyFilterAndEnd(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// Where the other stream has ended before, the filter is not called.
+func TestProxyFilterBehindEnd(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	var err error
+	p.Proxy, err = zmqio.NewProxy(p.front, p.back, &zmqio.ProxyConfig{
+		Filter: func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) {
+			t.Errorf("the filter got %q", msg.Frames)
+			return nil, nil
+		},
+	})
+	must(t, err)
+	p.Pause()
+	p.peer(zmq.PUSH, p.front).send("stays")
+	done := make(chan error)
+	go func() { done <- p.Run(p.ctx) }()
+	for p.front.Transport().IsReading() { // until it runs
+		must(t, p.ctx.Err())
+	}
+	zmqiotest.Soon(t, p.loop, func() {
+		must(t, p.back.Abort())
+		p.Resume() // the loop reads before Run has it end
+	})
+	wants(t, <-done, zmqio.ErrTransportClosed)
+	if got := receives(p.ctx, t, p.front); got[0] != "stays" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A filter may use its proxy and the streams. An answer to a PULL goes nowhere, and does not count.
+func TestProxyFilterUsesItsProxy(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	var err error
+	p.Proxy, err = zmqio.NewProxy(p.front, p.back, &zmqio.ProxyConfig{
+		Filter: func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) {
+			p.Pause()
+			if s := p.Stats(); !s.Paused {
+				t.Errorf("%+v", s)
+			}
+			p.Resume()
+			_, _, _ = p.front.Transport().Stats(), p.loop.Stats(), zmqio.TransportTotals()
+			wants(t, p.Run(p.ctx), zmqio.ErrWouldDeadlock)
+			must(t, p.back.TrySend([]byte("before")))
+			return msg.Frames, [][]byte{[]byte("answer")}
+		},
+	})
+	must(t, err)
+	end := p.run()
+	push, pull := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, p.back)
+	const n = 100
+	for i := range n {
+		push.send(fmt.Sprint(i))
+	}
+	for i := range n {
+		pull.want("before")
+		pull.want(fmt.Sprint(i))
+	}
+	must(t, end())
+	p.wantStats(zmqio.ProxyStats{ToBack: zmqio.ProxyFlow{Traffic: zmqio.Traffic{Messages: n, Bytes: 190}}})
+	if err := p.front.Err(); err != nil {
+		t.Errorf("the PULL has ended: %v", err)
 	}
 }

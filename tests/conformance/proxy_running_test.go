@@ -422,6 +422,9 @@ func TestProxyLargeMessages(t *testing.T) {
 	if err := p.back.TrySend([]byte("behind")); !errors.Is(err, zmqio.ErrBufferFull) {
 		t.Errorf("TrySend: %v", err)
 	}
+	for !p.back.Transport().Stats().IsPaused { // the buffer is over its mark
+		must(t, p.ctx.Err())
+	}
 	pull := p.peer(zmq.PULL, p.back)
 	for i := range n {
 		pull.want(fmt.Sprint(i), large)

@@ -193,6 +193,9 @@ func TestStatsPauses(t *testing.T) {
 	if end := tr.Stats(); end.Pauses != 2 || end.Paused <= s.Paused || end.Paused > l.Time()-before {
 		t.Errorf("ended: %+v", end)
 	}
+	if end := pull.Stats(); !pull.in(phaseLost) || end.Paused != 0 {
+		t.Errorf("ended without a pause: %+v", end)
+	}
 }
 
 func TestStatsWaiters(t *testing.T) {

@@ -202,6 +202,11 @@ func TestCannotForward(t *testing.T) {
 	if !d.source.CanForward() {
 		t.Error("without an inbox")
 	}
+	d.source.wary = 1
+	if d.source.CanForward() {
+		t.Error("while it is wary")
+	}
+	d.source.wary = 0
 	d.source.TrackOrigins(true)
 	if d.source.CanForward() {
 		t.Error("with origins that are tracked")

@@ -94,8 +94,8 @@ func (w *passage) Return(left [][][]byte, spoil bool) (kept [][][]byte, large in
 	return w.from.t.loop.copier.Return(left, spoil)
 }
 
-// mustWait reports whether an outlet has messages that go first, or closes. Reading is then
-// held until offeredLocked lets it go on.
+// mustWait reports whether an outlet has messages in its outbox, or closes. mustWait then holds
+// reading; offeredLocked releases it.
 func (w *passage) mustWait() bool {
 	for _, s := range w.outlets {
 		if w.holdBehind(s.t) {
@@ -115,7 +115,8 @@ func (w *passage) holdBehind(t *Transport) bool {
 	return true
 }
 
-// offeredLocked implements owner. What waited behind the messages of s goes when they have gone.
+// offeredLocked implements owner. Once the outbox of s is empty, the passages that send to s
+// receive again. Caller holds s.t.sockMu and s.t.mu.
 func (s *Stream) offeredLocked(errno syscall.Errno, empty bool) {
 	if s.proxy == nil {
 		return
@@ -173,8 +174,8 @@ func (w *passage) forward(s *sock.Socket) syscall.Errno {
 	return f.Errno
 }
 
-// settleLocked takes note of what was sent to an outlet, and has it keep a message that libzmq
-// did not take. Caller holds t.sockMu.
+// settleLocked counts what libzmq has taken for an outlet. A message that libzmq did not take goes
+// into the outlet's outbox. Caller holds t.sockMu.
 func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
 	var f flushed
 	sent := passed.Sent
@@ -192,12 +193,12 @@ func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
 	}
 	f.fx |= t.settleLocked(sent)
 	t.mu.Unlock()
-	if f != (flushed{}) { // when the caller has released the locks
+	if f != (flushed{}) { // later, because conclude needs the locks that the caller holds
 		t.residence.Post(reactor.NewHandle(func() { t.conclude(f) }, nil))
 	}
 }
 
-// count takes note of messages that were received.
+// count counts messages that from has received, and gives the turn to its callers.
 func (w *passage) count(messages, bytes int) {
 	w.messages.Add(uint64(messages))
 	w.bytes.Add(uint64(bytes))

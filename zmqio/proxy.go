@@ -43,7 +43,7 @@ type ProxyConfig struct {
 	// all as they are. What it returns as forward goes on in the message's direction, and a
 	// nil forward drops the message. What it returns as answer goes back to where the
 	// message came from; nil is no answer. On a ROUTER an answer begins with the routing id,
-	// as the message does.
+	// as the message does. An answer to a PULL or a SUB, which cannot send, is dropped.
 	//
 	// msg has the metadata that StreamConfig.Metadata of its stream asks for. Its frames are
 	// the filter's to change, and to return.
@@ -70,8 +70,9 @@ type ProxyStats struct {
 type ProxyFlow struct {
 	Traffic // received
 	// Dropped are messages that Filter dropped, that had several frames for a socket with
-	// CONFLATE, or that had no peer to go to (EHOSTUNREACH). Among the last are those that
-	// the caller has sent itself.
+	// CONFLATE, or that had no peer to go to (EHOSTUNREACH). Messages of the caller and
+	// answers of Filter that have no peer count as well, and so does a message that Filter
+	// returns when the other stream has ended.
 	Dropped uint64
 	// Answered are answers of Filter to messages of this direction.
 	Answered uint64
@@ -95,7 +96,7 @@ type Proxy struct {
 	captured atomic.Uint64
 
 	draining atomic.Bool
-	progress chan struct{} // while draining: something was found empty
+	progress chan struct{} // while draining: a source or an outbox has become empty
 
 	mu      sync.Mutex // its place among the locks: mailbox
 	running bool       // it has its streams
@@ -180,12 +181,12 @@ func captures(typ zmq.SocketType) bool {
 // Run forwards messages until ctx ends or one of the streams does. Messages that the streams
 // have received before go first. Meanwhile Recv of a stream that is forwarded from gets nothing.
 //
-// When ctx has ended, Run goes on until no more has come and all that it took is with libzmq.
-// It then returns nil. Where that does not happen within DrainTimeout, it returns
-// ErrNotDrained. While the proxy is paused, and of a stream whose reading is paused, what has
-// come stays where it is. In each case the streams are the caller's again: Recv returns what
-// was not forwarded, and Close of a stream sends what it has accepted. So nothing is lost, and
-// nothing is doubled.
+// When ctx has ended, Run goes on until it finds nothing more that has come and all that it
+// took is with libzmq, and returns nil. Where that does not happen within DrainTimeout, it
+// returns ErrNotDrained. A Filter that blocks the loop keeps Run waiting. While the proxy is
+// paused, and of a stream whose reading is paused, what has come stays where it is. In each
+// case the streams are the caller's again: Recv returns what was not forwarded, and Close of a
+// stream sends what it has accepted. So nothing is lost, and nothing is doubled.
 //
 // ErrInvalidArgument means a nil ctx, and ErrWouldDeadlock a call on the loop's own goroutine.
 // ErrProxyRunning means that a proxy has one of the streams. The other errors are
@@ -293,7 +294,7 @@ func (p *Proxy) end() {
 	}
 }
 
-// drain goes on until all that has come has gone.
+// drain waits until the proxy has forwarded all that has come, or DrainTimeout is over.
 func (p *Proxy) drain() error {
 	p.draining.Store(true)
 	defer p.draining.Store(false)

@@ -71,10 +71,10 @@ func receiveError(errno syscall.Errno) error {
 	return err
 }
 
-// deliver calls MsgReceived or MessageReceived for each message of a batch, or MsgsReceived, and gives the batch back to the
-// receiver. The socket keeps those that are left when reading is paused, or when a callback
-// calls runtime.Goexit. Of a large message that came alone deliver returns the size: it
-// ended the batch before its time.
+// deliver calls MsgReceived or MessageReceived for each message of a batch, or MsgsReceived for
+// all. Then it gives the batch back to the receiver. The socket keeps the messages that are left
+// when reading is paused, or when a callback calls runtime.Goexit. Of a large message that came
+// alone deliver returns the size: it ended the batch before its time.
 func (t *Transport) deliver(msgs [][][]byte) (large int) {
 	if len(msgs) == 0 {
 		return 0

@@ -59,8 +59,9 @@ type Drops struct {
 	Unroutable Traffic
 	// Unsent are messages that were buffered when the transport ended.
 	Unsent Traffic
-	// Unread are messages that were received, but given neither to the protocol nor to a reader
-	// of the Stream. The transport or the Stream ended before. With the properties of Metadata.
+	// Unread are messages that were received, and given neither to the protocol nor to a reader
+	// of the Stream, because the transport or the Stream ended. Bytes include the properties
+	// that Metadata asks for.
 	Unread Traffic
 	// Events are items that a reader of Stream.Events or Stream.Peers was too slow for.
 	Events uint64

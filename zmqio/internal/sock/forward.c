@@ -51,7 +51,7 @@ static void look(zmqio_outlet *o, int touched)
 void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_msg_t *msgs, uint64_t *table,
                    int64_t room, zmqio_forwarded *r)
 {
-    int64_t most = r->begun; /* frames of the longest message: what msgs holds remains of */
+    int64_t most = r->begun; /* frames of the longest message; no more of msgs can be in use */
     int64_t frames = 0;
     while (r->messages < ZMQIO_FORWARD_MESSAGES && frames < ZMQIO_FORWARD_FRAMES) {
         if (r->begun == room)

@@ -3,8 +3,6 @@
 
 #include "sock.h"
 
-#include "sock.h"
-
 /* A socket that messages are forwarded to, and what it has done with them. */
 typedef struct {
     uintptr_t sock;
@@ -20,8 +18,8 @@ enum { ZMQIO_FORWARD_MESSAGES = 256, ZMQIO_FORWARD_FRAMES = 1024 };
 typedef struct {
     int64_t messages;       /* that were received whole */
     int64_t bytes;          /* and their payload */
-    int64_t begun;          /* frames of a message in msgs: of one that goes on, or one that is left */
-    int32_t left;           /* an outlet, or both, refused the message in msgs */
+    int64_t begun;          /* frames in msgs, of a message that is incomplete or refused */
+    int32_t left;           /* an outlet has refused the message in msgs */
     int32_t err;            /* of the receive that ended the batch, or 0 */
 } zmqio_forwarded;
 

@@ -146,6 +146,34 @@ func program(t *testing.T, stdin io.Reader, args ...string) (cmd *exec.Cmd, stdo
 	return cmd, stdout, stderr
 }
 
+// TestOutputOfTools prints into a pipe whose reader has gone, and onto a device that is full.
+func TestOutputOfTools(t *testing.T) {
+	leakCheck(t)
+	for _, args := range []string{"version", "-v", "--help", "help pull", "completion zsh", "bench -n 1"} {
+		r, w, err := os.Pipe()
+		must(t, err)
+		must(t, r.Close())
+		full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+		if err != nil {
+			t.Skip(err)
+		}
+		for _, test := range []struct {
+			stdout *os.File
+			status int
+			want   string
+		}{
+			{w, exitOK, ""},
+			{full, exitFailure, "zmqcat: write /dev/full: no space left on device\n"},
+		} {
+			stderr := newTranscript()
+			if got := run(t.Context(), strings.Fields(args), strings.NewReader(""), test.stdout, stderr); got != test.status || stderr.String() != test.want {
+				t.Errorf("%s: exit status %d, want %d; standard error says %q, want %q", args, got, test.status, stderr, test.want)
+			}
+			must(t, test.stdout.Close())
+		}
+	}
+}
+
 func TestSignals(t *testing.T) {
 	leakCheck(t)
 	for sig, status := range map[syscall.Signal]int{syscall.SIGINT: 130, syscall.SIGTERM: 143} {

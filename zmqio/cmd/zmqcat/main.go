@@ -9,13 +9,18 @@
 package main
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
+
+	"github.com/spf13/cobra"
 )
 
 // Exit statuses. A signal that ends the program adds its number to exitSignal, as
@@ -41,11 +46,30 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
-	err := root.ExecuteContext(ctx)
+	var unhelped error                        // cobra does not say whether help could be written
+	help := root.HelpFunc()
+	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
+		var text bytes.Buffer
+		cmd.SetOut(&text)
+		help(cmd, args)
+		_, unhelped = stdout.Write(text.Bytes())
+	})
+	err := cmp.Or(root.ExecuteContext(ctx), unhelped)
+	if readerGone(err, stdout) {
+		err = nil
+	}
 	if err != nil && !errors.Is(err, context.Cause(ctx)) { // that ctx has ended the status tells
 		con.fail("%v", err)
 	}
 	return exitStatus(ctx, err)
+}
+
+// readerGone reports whether err is that stdout is a pipe whose reader has gone. Connections
+// fail with EPIPE as well, so the error must name the file.
+func readerGone(err error, stdout io.Writer) bool {
+	var failed *fs.PathError
+	file, ok := stdout.(*os.File)
+	return ok && errors.As(err, &failed) && failed.Path == file.Name() && errors.Is(failed.Err, syscall.EPIPE)
 }
 
 // exitStatus is what goes with err, and with ctx where that has ended.

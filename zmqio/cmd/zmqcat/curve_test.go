@@ -63,6 +63,9 @@ func TestKeygenErrors(t *testing.T) {
 	}{
 		{nil, exitUsage, "keygen takes one NAME, not 0: it writes NAME.key and NAME.key_secret"},
 		{[]string{"a", "b"}, exitUsage, "keygen takes one NAME, not 2: it writes NAME.key and NAME.key_secret"},
+		{[]string{""}, exitUsage, `"" has no NAME: keygen writes NAME.key and NAME.key_secret`},
+		{[]string{dir + "/"}, exitUsage, `"` + dir + `/" has no NAME: keygen writes NAME.key and NAME.key_secret`},
+		{[]string{dir + "/.key"}, exitUsage, `"` + dir + `/.key" has no NAME: keygen writes NAME.key and NAME.key_secret`},
 		{[]string{dir + "/a", "-m", "role"}, exitUsage, "--metadata role: not of the form NAME=VALUE"},
 		{[]string{dir + "/a", "-m", "a b=c"}, exitUsage, `zap: not a certificate: a file cannot hold metadata "a b" = "c"`},
 		{[]string{dir + "/no/a"}, exitFailure, "open " + dir + "/no/a.key_secret: no such file or directory; make the directory first"},
@@ -149,7 +152,7 @@ func TestCurveErrors(t *testing.T) {
 func TestSecretOnTheCommandLine(t *testing.T) {
 	leakCheck(t)
 	_, secret := zap.NewKeypair()
-	for _, setting := range []string{"CURVE_SECRETKEY=" + secret.String(), "plain_password=hunter2"} {
+	for _, setting := range []string{"CURVE_SECRETKEY=" + secret.String(), "plain_password=hunter2", "SOCKS_PASSWORD=hunter3"} {
 		p := start(t, "pull", "-b", anyPort, "-w", "0s", "--set", "PLAIN_USERNAME=ann", "--set", setting)
 		p.wait()
 		_, value, _ := strings.Cut(setting, "=")

@@ -35,6 +35,9 @@ czmq and pyzmq read both files, and the other commands do with --curve-cert and
 			if len(args) != 1 {
 				return usagef("keygen takes one NAME, not %d: it writes NAME.key and NAME.key_secret", len(args))
 			}
+			if name := strings.TrimSuffix(args[0], publicSuffix); name == "" || os.IsPathSeparator(name[len(name)-1]) {
+				return usagef("%q has no NAME: keygen writes NAME.key and NAME.key_secret", args[0])
+			}
 			return nil
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -87,7 +87,7 @@ func completeSetting(cmd *cobra.Command, _ []string, text string) ([]string, cob
 	for _, option := range zmq.Options() {
 		info := option.Info()
 		ours := err != nil || info.SetTypes == nil || slices.Contains(info.SetTypes, typ)
-		if info.Set && ours && secrets[option] == "" {
+		if info.Set && ours && !info.Secret {
 			texts = append(texts, cobra.CompletionWithDesc(info.Name+"=", optionHint(info)))
 		}
 	}

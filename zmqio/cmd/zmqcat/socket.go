@@ -110,18 +110,17 @@ func (s *socket) configure(opts zmq.Sockopts) error {
 	return nil
 }
 
-// secrets are the options that do not belong on a command line, and what they hold.
-var secrets = map[zmq.Option]string{
-	zmq.CURVE_SECRETKEY: "a key; --curve-cert reads it from a file",
-	zmq.PLAIN_PASSWORD:  "a password",
-}
-
 // warn says on con what is unwise in s.
 func (s *socket) warn(con *console) {
 	for _, option := range s.settings {
-		if secret := secrets[option.option]; secret != "" {
-			con.say("--%sset %v: every user of this machine can read a command line, and so %s", s.prefix, option.option, secret)
+		if !option.option.Info().Secret {
+			continue
 		}
+		secret := "a password"
+		if option.option == zmq.CURVE_SECRETKEY {
+			secret = "a key; --curve-cert reads it from a file"
+		}
+		con.say("--%sset %v: every user of this machine can read a command line, and so %s", s.prefix, option.option, secret)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -76,6 +77,9 @@ func (f *jsonFrame) UnmarshalJSON(text []byte) error {
 	case '"':
 		var s string
 		err := json.Unmarshal(text, &s)
+		if strings.Count(s, "\ufffd") > bytes.Count(text, []byte("\ufffd"))+bytes.Count(bytes.ToLower(text), []byte(`\ufffd`)) {
+			return errors.New("half of a surrogate pair, which is no character")
+		}
 		*f = []byte(s)
 		return err
 	case '{':

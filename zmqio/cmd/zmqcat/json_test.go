@@ -53,6 +53,8 @@ func TestJSONErrors(t *testing.T) {
 		`{"frames":["x"]}{}`:               `JSON: more than one value in the line`,
 		`{"frames":["x"]}]`:                `JSON: more than one value in the line`,
 		`{"frames":[1]}`:                   `JSON: a frame is "text" or {"base64":"..."}`,
+		`{"frames":["\ud800"]}`:            `JSON: half of a surrogate pair, which is no character`,
+		`{"frames":["\uFFFD�\udc00"]}`:     `JSON: half of a surrogate pair, which is no character`,
 		`{"frames":[null]}`:                `JSON: a frame is "text" or {"base64":"..."}`,
 		`{"frames":[{}]}`:                  `JSON: a frame is "text" or {"base64":"..."}`,
 		`{"frames":[{"base64":"*"}]}`:      `JSON: illegal base64 data at input byte 0`,
@@ -69,10 +71,10 @@ func TestJSONReads(t *testing.T) {
 	leakCheck(t)
 	sink := newPeer(t, zmq.PULL, bindTo(anyPort))
 	p := start(t, "push", "--connect", sink.transport.Listeners()[0], "--json")
-	p.give(`{"frames":["a\tb",{"base64":"//4="},""]}` + "\n" + ` { "frames" : [ "ü" ] } ` + "\n")
+	p.give(`{"frames":["a\tb",{"base64":"//4="},""]}` + "\n" + ` { "frames" : [ "ü", "\uFFFD�\ud83d\ude00" ] } ` + "\n")
 	p.endInput()
 	p.ends(exitOK)
-	sink.receives("a\tb|\xff\xfe|", "ü")
+	sink.receives("a\tb|\xff\xfe|", "ü|��😀")
 }
 
 func TestJSONReadsNoMessage(t *testing.T) {

@@ -167,7 +167,7 @@ func (m *monitor) format(buf []byte, now time.Time, ev zmq.MonitorEvent) []byte 
 		Value    int32     `json:"value"`
 		Error    string    `json:"error,omitempty"`
 	}{now, strings.TrimPrefix(ev.Event.String(), "EVENT_"), ev.Endpoint, ev.Value, ""}
-	if err := ev.Err(); err != nil {
+	if err := ev.Err(); err != nil && ev.Event != zmq.EVENT_CONNECT_DELAYED { // its EINPROGRESS is no failure
 		object.Error = err.Error()
 	}
 	return appendJSON(buf, object)

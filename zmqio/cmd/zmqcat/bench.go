@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -26,6 +27,8 @@ type load struct {
 const (
 	// benchHeader is the number of a message and how many there are, 8 bytes each.
 	benchHeader = 16
+	// benchLargest is the size of the greatest message, in bytes.
+	benchLargest = 1 << 30
 	// pingShare is how many messages go one way for one that goes both ways, where bench
 	// measures both.
 	pingShare = 10
@@ -53,10 +56,14 @@ func (b *load) check() error {
 	switch {
 	case b.size < benchHeader:
 		return usagef("--size %d: less than %d", b.size, benchHeader)
+	case b.size > benchLargest:
+		return usagef("--size %d: more than %d", b.size, benchLargest)
 	case b.count < 1:
 		return usagef("--count %d: less than 1", b.count)
 	case b.rate < 0:
 		return usagef("--rate %v: negative", b.rate)
+	case math.IsNaN(b.rate) || math.IsInf(b.rate, 0):
+		return usagef("--rate %v: not a number of messages", b.rate)
 	}
 	return nil
 }
@@ -174,7 +181,7 @@ func (b *load) ping(ctx context.Context, s *zmqio.Stream) (trips, error) {
 		return t, err
 	}
 	message := make([]byte, b.size)
-	took := make([]time.Duration, 0, b.count)
+	var took []time.Duration
 	start := time.Now()
 	for i := range b.count {
 		due, err := b.pace(ctx, start, i)

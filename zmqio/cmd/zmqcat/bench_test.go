@@ -179,6 +179,16 @@ func TestBenchInterrupted(t *testing.T) {
 	p.prints("")
 }
 
+// TestBenchManyTrips has more round trips ahead than memory could hold the figures of.
+func TestBenchManyTrips(t *testing.T) {
+	leakCheck(t)
+	p := start(t, "bench", "ping", "-b", anyPort, "-n", strconv.Itoa(math.MaxInt))
+	server := newPeer(t, zmq.REP, connectTo(p.bound()))
+	server.receive()
+	p.stop(signalled{2})
+	p.ends(exitSignal + 2)
+}
+
 // TestBenchOthers meets peers that are no ends of a bench.
 func TestBenchOthers(t *testing.T) {
 	leakCheck(t)

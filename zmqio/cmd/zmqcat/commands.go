@@ -70,7 +70,7 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 		return usagef("no socket type given; see zmqcat --help")
 	}
 	_, err := zmq.ParseSocketType(args[0])
-	if near := root.SuggestionsFor(args[0]); len(near) > 0 {
+	if near := root.SuggestionsFor(args[0]); len(near) > 0 && args[0] != "" {
 		return usagef("%w; did you mean %s?", err, strings.Join(near, " or "))
 	}
 	return usageError{err}

@@ -77,6 +77,11 @@ func TestBadArguments(t *testing.T) {
 		{[]string{"bench", "send", "-c", "ipc"}, `create PUSH: connect "ipc": zmq_connect: Invalid argument (missing tcp:// or another transport)`},
 		{[]string{"bench", "echo", "-b", "tcp://" + in, "--size", "20"}, `unknown flag: --size`},
 
+		{[]string{"bench", "--size", "1073741825"}, `--size 1073741825: more than 1073741824`},
+		{[]string{"bench", "-r", "NaN"}, `--rate NaN: not a number of messages`},
+		{[]string{"bench", "-r", "Inf"}, `--rate +Inf: not a number of messages`},
+		{[]string{""}, `no socket type is named "": unknown name`},
+
 		{[]string{"demo", "a", "b"}, `demo takes one file, not 2`},
 		{[]string{"demo", "--frames"}, `demo takes no flags`},
 		{[]string{"demo", "/does/not/exist"}, `open /does/not/exist: no such file or directory`},

@@ -78,6 +78,9 @@ func TestSecrets(t *testing.T) {
 		}
 		return nil
 	}})
+	zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Loop: loop, Name: "via ann:" + inEndpoint + "@here", Bind: []string{"inproc://via"}, Configure: func(o zmq.Sockopts) error {
+		return o.SetSOCKSProxy("ann:" + inEndpoint + "@127.0.0.1:1080") // which has no scheme
+	}})
 	adopt(t, loop, func() string { return "<Guest ws://ann:" + inEndpoint + "@host --token=" + password + ">" })
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	must(t, curve.WaitConnected(ctx, 1))
@@ -111,7 +114,7 @@ func TestSecrets(t *testing.T) {
 	// A viewer cannot guess one letter by letter either.
 	for _, match := range []string{"ann", "endpoint", "plain-Ses"} {
 		w := get(t, inspect.Handler(), "/?format=json&match="+match+"&limit=303")
-		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"name":"socks"`) || strings.Contains(w.Body.String(), "Guest") {
+		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"name":"socks"`) || strings.Contains(w.Body.String(), "inproc://via") || strings.Contains(w.Body.String(), "Guest") {
 			t.Errorf("%q matches: %s", match, w.Body)
 		}
 	}

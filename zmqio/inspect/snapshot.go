@@ -232,11 +232,12 @@ func (q Query) matches(texts ...string) bool {
 }
 
 func (q Query) matchesTransport(t *zmqio.Transport) bool {
-	if q.Match == "" || q.matches(t.Name(), typeOf(t).String(), protocolOf(t)) {
+	// What is redacted does not match, or a viewer could guess it.
+	if q.Match == "" || q.matches(redact(t.Name()), typeOf(t).String(), protocolOf(t)) {
 		return true
 	}
 	for _, endpoint := range append(t.Listeners(), t.Connections()...) {
-		if q.matches(redact(endpoint)) { // or a viewer could guess what is redacted
+		if q.matches(redact(endpoint)) {
 			return true
 		}
 	}

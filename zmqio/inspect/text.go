@@ -57,6 +57,7 @@ func escape(s string) string {
 // a secret.
 var (
 	userInfo  = regexp.MustCompile(`(\w+)://[^/\s]+@`)
+	bareInfo  = regexp.MustCompile(`(^|[\s"'=,;<\[(])[^\s"'=,;<\[(/:@]+:[^\s/@]+@`) // without a scheme, as proxies have it
 	parameter = regexp.MustCompile(`(?i)(\b[\w-]*(?:pass|pwd|secret|token|auth|credential|signature|api[_-]?key|private)[\w-]*=)[^&;,\s>\]]+`)
 )
 
@@ -71,6 +72,9 @@ func redact(s string) string {
 			}
 			return scheme + "://…@"
 		})
+	}
+	if strings.ContainsRune(s, '@') {
+		s = bareInfo.ReplaceAllString(s, "${1}…@")
 	}
 	if strings.ContainsRune(s, '=') {
 		s = parameter.ReplaceAllString(s, "${1}…")

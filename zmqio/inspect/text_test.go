@@ -28,6 +28,8 @@ func TestText(t *testing.T) {
 		{"tcp://ann:ses@me@host:1", "tcp://…@host:1"},
 		{"<T [ws://ann:sesame@h/a ws://h/b@c]>", "<T [ws://…@h/a ws://h/b@c]>"},
 		{"http://token@host", "http://…@host"},
+		{"ann:sesame@127.0.0.1:1080", "…@127.0.0.1:1080"},
+		{"<T via ann:sesame@h:1>", "<T via …@h:1>"},
 		{"ipc://@abstract", "ipc://@abstract"},
 		{"ipc:///tmp/a:b@c", "ipc:///tmp/a:b@c"},
 		{"inproc://worker@3", "inproc://worker@3"},

@@ -229,6 +229,23 @@ func openEnd(ctx context.Context, s *socket, con *console) (*end, error) {
 	return e, nil
 }
 
+// follow has con show what goes through e, which has a socket of a type, until stop is called.
+func (e *end) follow(typ zmq.SocketType, con *console) (stop func()) {
+	var m meter
+	start := time.Now()
+	return con.follow(func() string {
+		s := e.stream.Transport().Stats()
+		var parts []part
+		if typ.CanSend() {
+			parts = append(parts, partOf("sent", s.Sent))
+		}
+		if typ.CanReceive() {
+			parts = append(parts, partOf("received", s.Received))
+		}
+		return m.line(start, time.Now(), parts...)
+	})
+}
+
 func (e *end) close() error { return errors.Join(e.stream.Close(), e.loop.Close()) }
 
 // local measures both ways between ends of this process, the first of which binds endpoint.
@@ -301,6 +318,9 @@ func (b *load) between(ctx context.Context, bound, connected zmq.SocketType, end
 	there, err := openEnd(ctx, b.socket(&socket{typ: connected, connect: here.stream.Transport().Listeners()}), silent)
 	if err != nil {
 		return errors.Join(err, here.close())
+	}
+	if con.terminal() {
+		defer there.follow(connected, con)()
 	}
 	return cmp.Or(measure(here.stream, there.stream), there.close(), here.close())
 }

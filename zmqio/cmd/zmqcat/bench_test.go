@@ -189,6 +189,23 @@ func TestBenchManyTrips(t *testing.T) {
 	p.ends(exitSignal + 2)
 }
 
+// TestBenchProgress has the figures of an end shown until it ends.
+func TestBenchProgress(t *testing.T) {
+	leakCheck(t)
+	e, err := openEnd(t.Context(), &socket{typ: zmq.DEALER, bind: []string{anyPort}}, newConsole(io.Discard))
+	must(t, err)
+	text := newTranscript()
+	stop := e.follow(zmq.DEALER, newConsole(text))
+	peer := newPeer(t, zmq.DEALER, connectTo(e.stream.Addr()))
+	peer.send("abc")
+	text.await(t, func(s string) bool { return strings.Contains(s, "sent 0, 0 B, 0/s; received 1, 3 B, ") })
+	stop()
+	if got := text.String(); !strings.HasSuffix(got, clearLine) {
+		t.Errorf("%q", got)
+	}
+	must(t, e.close())
+}
+
 // TestBenchOthers meets peers that are no ends of a bench.
 func TestBenchOthers(t *testing.T) {
 	leakCheck(t)

@@ -24,7 +24,8 @@ the least, the greatest and percentiles in microseconds.
 
 Both ends are in this process, with a loop and a context each. The commands send and
 receive, ping and echo are the ends alone, for two processes or machines. Either of two
-ends can bind. The first end waits for the other.`,
+ends can bind. The first end waits for the other. Progress goes to standard error where
+that is a terminal.`,
 		Example: `  zmqcat bench --size 1024 -n 1000000
   zmqcat bench receive -b 'tcp://*:5560'          # on one machine
   zmqcat bench send -c tcp://server.example:5560  # on another
@@ -121,7 +122,12 @@ func (s *socket) bench(ctx context.Context, con *console, work func(context.Cont
 		return nil, err
 	}
 	_, stop := lookOut(ctx, e.stream, s.typ, con)
+	stopFollowing := func() {}
+	if con.terminal() {
+		stopFollowing = e.follow(s.typ, con)
+	}
 	result, err := work(ctx, e.stream)
+	stopFollowing()
 	stop()
 	return result, cmp.Or(err, e.close()) // after an error what is left does not matter
 }

@@ -11,8 +11,6 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-const progressInterval = 500 * time.Millisecond
-
 // A cat is the protocol of zmqcat's one transport. Loop goroutine only, or while no
 // goroutine runs the loop, unless a field or a method says otherwise.
 type cat struct {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/spf13/pflag"
 )
@@ -20,6 +21,8 @@ type console struct {
 }
 
 const (
+	progressInterval = 500 * time.Millisecond
+
 	clearLine     = "\r\x1b[K"
 	progressWidth = 79 // a line that wraps could not be rewritten
 )
@@ -71,6 +74,30 @@ func (c *console) show(text string) {
 	defer c.mu.Unlock()
 	c.progress = true
 	fmt.Fprintf(c.w, "%s%.*s", clearLine, progressWidth, text)
+}
+
+// follow shows what line returns, over and over, until stop is called. It calls line on a
+// goroutine of its own.
+func (c *console) follow(line func() string) (stop func()) {
+	done, ended := make(chan struct{}), make(chan struct{})
+	ticks := time.NewTicker(progressInterval)
+	go func() {
+		defer close(ended)
+		defer ticks.Stop()
+		for {
+			select {
+			case <-ticks.C:
+				c.show(line())
+			case <-done:
+				c.clear()
+				return
+			}
+		}
+	}()
+	return func() {
+		close(done)
+		<-ended
+	}
 }
 
 // clear removes the progress, for something else to be printed.

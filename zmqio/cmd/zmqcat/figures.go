@@ -12,10 +12,7 @@ type figures struct {
 	sent, received traffic
 	pauses         atomic.Int64
 	start          time.Time
-	shown          struct { // in the last progress
-		at             time.Time
-		sent, received int64
-	}
+	meter          meter
 }
 
 // traffic is messages in one direction, and the bytes of their frames.
@@ -39,27 +36,43 @@ func (f *figures) String() string {
 		&f.sent, &f.received, f.pauses.Load(), time.Since(f.start).Seconds())
 }
 
-// progress returns a line that does not wrap, with the rates since the last call, for a
-// socket that sends, receives, or both. Loop goroutine only.
+// progress returns a line for a socket that sends, receives, or both. Loop goroutine only.
 func (f *figures) progress(now time.Time, sends, receives bool) string {
-	if f.shown.at.IsZero() {
-		f.shown.at = f.start
-	}
-	seconds := max(now.Sub(f.shown.at).Seconds(), 1e-9)
-	var text string
-	add := func(verb string, t *traffic, shown *int64) {
-		messages := t.messages.Load()
-		text += fmt.Sprintf("%s %d, %s, %.0f/s; ", verb, messages, inBytes(t.bytes.Load()), float64(messages-*shown)/seconds)
-		*shown = messages
-	}
+	var parts []part
 	if sends {
-		add("sent", &f.sent, &f.shown.sent)
+		parts = append(parts, part{"sent", f.sent.messages.Load(), f.sent.bytes.Load()})
 	}
 	if receives {
-		add("received", &f.received, &f.shown.received)
+		parts = append(parts, part{"received", f.received.messages.Load(), f.received.bytes.Load()})
 	}
-	f.shown.at = now
-	return text + fmt.Sprintf("%.0f s", now.Sub(f.start).Seconds())
+	return f.meter.line(f.start, now, parts...)
+}
+
+// A part of a line of progress is what went one way.
+type part struct {
+	verb            string
+	messages, bytes int64
+}
+
+// A meter makes lines of progress, for one goroutine.
+type meter struct {
+	at    time.Time // of the last line
+	shown [2]int64  // the messages of each part of it
+}
+
+// line returns a line that does not wrap, with the rates since the last one, or since start.
+func (m *meter) line(start, now time.Time, parts ...part) string {
+	if m.at.IsZero() {
+		m.at = start
+	}
+	seconds := max(now.Sub(m.at).Seconds(), 1e-9)
+	m.at = now
+	var text string
+	for i, p := range parts {
+		text += fmt.Sprintf("%s %d, %s, %.0f/s; ", p.verb, p.messages, inBytes(p.bytes), float64(p.messages-m.shown[i])/seconds)
+		m.shown[i] = p.messages
+	}
+	return text + fmt.Sprintf("%.0f s", now.Sub(start).Seconds())
 }
 
 // inBytes returns n with a unit.

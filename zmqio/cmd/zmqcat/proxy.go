@@ -29,7 +29,8 @@ from XSUB to XPUB what is published and back the subscriptions, from PULL to PUS
 Each socket binds and connects as its flags say. A third one, with --capture-bind or
 --capture-connect, sends a copy of every message.
 
-Figures go to standard error at the end and, where that is a terminal, all the time.
+Figures go to standard error at the end and, where that is a terminal, all the time,
+with rates.
 After a signal the proxy forwards what has come already.`,
 		Example: `  zmqcat proxy router dealer --front-bind 'tcp://*:5559' --back-bind 'tcp://*:5560'
   zmqcat proxy xsub xpub --front-bind 'tcp://*:5556' --back-bind 'tcp://*:5557' --capture-bind ipc:///tmp/all
@@ -145,28 +146,16 @@ func (r *relay) open(ctx context.Context, loop *zmqio.EventLoop, con *console) (
 	return zmqio.NewProxy(front, back, &cfg)
 }
 
-// showProxy has con show the figures of p until stop is called.
+// showProxy has con show the figures of p, with rates, until stop is called.
 func showProxy(p *zmqio.Proxy, start time.Time, con *console) (stop func()) {
-	done, ended := make(chan struct{}), make(chan struct{})
-	ticks := time.NewTicker(progressInterval)
-	go func() {
-		defer close(ended)
-		defer ticks.Stop()
-		for {
-			select {
-			case <-ticks.C:
-				con.show(fmt.Sprintf("%s, %.1f s", proxyFigures(p.Stats()), time.Since(start).Seconds()))
-			case <-done:
-				con.clear()
-				return
-			}
-		}
-	}()
-	return func() {
-		close(done)
-		<-ended
-	}
+	var m meter
+	return con.follow(func() string {
+		s := p.Stats()
+		return m.line(start, time.Now(), partOf("to back", s.ToBack.Traffic), partOf("to front", s.ToFront.Traffic))
+	})
 }
+
+func partOf(verb string, t zmqio.Traffic) part { return part{verb, int64(t.Messages), int64(t.Bytes)} }
 
 // proxyFigures returns what went through a proxy.
 func proxyFigures(s zmqio.ProxyStats) string {

@@ -168,7 +168,7 @@ func TestProxyProgress(t *testing.T) {
 	must(t, err)
 	text := newTranscript()
 	stop := showProxy(p, time.Now(), newConsole(text))
-	const line = "to back 0 messages (0 bytes), to front 0 (0 bytes), "
+	const line = "to back 0, 0 B, 0/s; to front 0, 0 B, 0/s; "
 	text.await(t, func(s string) bool { return strings.Contains(s, line) })
 	stop()
 	if got := text.String(); !strings.HasSuffix(got, clearLine) {

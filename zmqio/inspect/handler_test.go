@@ -136,12 +136,10 @@ func TestVar(t *testing.T) {
 	loop := zmqiotest.NewLoop(t, nil)
 	publish()
 	s := new(inspect.Snapshot)
-	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); len(s.Loops) == 0; { // at first it may be of earlier tests
+	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); len(s.Loops) != 1 || s.Loops[0].State != inspect.LoopStopped; { // at first it may be of earlier tests
 		must(t, ctx.Err())
+		*s = inspect.Snapshot{}
 		must(t, json.Unmarshal([]byte(expvar.Get("zmqio").String()), s))
-	}
-	if len(s.Loops) != 1 || s.Loops[0].State != inspect.LoopStopped {
-		t.Errorf("%+v", s)
 	}
 	must(t, loop.Close())
 }

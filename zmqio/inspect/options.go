@@ -25,7 +25,11 @@ func differing(o zmq.Sockopts, typ zmq.SocketType) []Option {
 			continue
 		}
 		if got, want := valueText(v), valueText(standard); got != want {
-			found = append(found, Option{Name: info.Name, Value: text(got), Default: text(want)})
+			shown := text
+			if info.Kind == zmq.KindCurveKey { // a public one in Z85 can look like credentials
+				shown = clean
+			}
+			found = append(found, Option{Name: info.Name, Value: shown(got), Default: shown(want)})
 		}
 	}
 	return found

@@ -43,9 +43,9 @@ func TestSecrets(t *testing.T) {
 		t.Skip("this libzmq has no CURVE")
 	}
 	zmqiotest.CheckLeaks(t)
-	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "secrets"})
 	server, client := zap.NewCertificate(nil), zap.NewCertificate(nil)
 	const password, proxyPassword, inEndpoint = "plain-Sesame<&>1", "socks-Sesame\"2", "endpoint-Sesame3"
+	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "secrets\u202e --token=" + password})
 	secrets := make(map[string]string)
 	for name, secret := range map[string]string{
 		"the server's key": string(server.Secret[:]), "the client's key": string(client.Secret[:]),
@@ -81,12 +81,13 @@ func TestSecrets(t *testing.T) {
 	zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Loop: loop, Name: "via ann:" + inEndpoint + "@here", Bind: []string{"inproc://via"}, Configure: func(o zmq.Sockopts) error {
 		return o.SetSOCKSProxy("ann:" + inEndpoint + "@127.0.0.1:1080") // which has no scheme
 	}})
+	zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Loop: loop, Name: "told", Bind: []string{"ipc://" + zmqiotest.SocketDir(t) + "/\u202e,pwd=" + inEndpoint}})
 	adopt(t, loop, func() string { return "<Guest ws://ann:" + inEndpoint + "@host --token=" + password + ">" })
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	must(t, curve.WaitConnected(ctx, 1))
 	must(t, plain.WaitConnected(ctx, 1))
 
-	s := snapshotOf(t, inspect.Handler(), "limit=301")
+	s := snapshotOf(t, inspect.Handler(), "")
 	if one := transportOf(t, s, "curve"); one.Mechanism != "CURVE" || len(one.Options) == 0 {
 		t.Errorf("%+v", one)
 	}
@@ -99,12 +100,22 @@ func TestSecrets(t *testing.T) {
 	if one := transportOf(t, s, "socks"); one.Bound[0] != "inproc://…@here" || !strings.Contains(optionsOf(one), "SOCKS_PROXY socks5://…@127.0.0.1:1080") {
 		t.Errorf("%+v", one)
 	}
+	for len(transportOf(t, s, "told").Events) == 0 { // its endpoint is in what the monitor tells
+		must(t, ctx.Err())
+		s = snapshotOf(t, inspect.Handler(), "")
+	}
+	if one := transportOf(t, s, "told"); !strings.HasSuffix(one.Events[0].Endpoint, `/\u202e,pwd=…`) {
+		t.Errorf("%+v", one.Events)
+	}
 	got := map[string]string{
 		"the page": get(t, inspect.Handler(), "/").Body.String(),
 		"the JSON": get(t, inspect.Handler(), "/?format=json&history=1&limit=302").Body.String(),
 		"expvar":   inspect.Var().String(),
 	}
 	for what, body := range got {
+		if strings.Contains(body, "\u202e") {
+			t.Errorf("%s has a mark that turns the direction of writing", what)
+		}
 		for name, secret := range secrets {
 			if strings.Contains(body, secret) {
 				t.Errorf("%s has %s", what, name)

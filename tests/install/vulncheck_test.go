@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// make vuln fails where zmqio calls what the database lists, and passes where it does not. It
-// says that nothing was checked where no database can be reached.
+// make vuln fails where zmqio calls what the database lists, and passes where it does not.
+// Where the database is not reached, make vuln says that nothing was checked.
 func TestVulncheck(t *testing.T) {
 	t.Parallel()
 	tool := filepath.Join(t.TempDir(), "govulncheck")

@@ -1,6 +1,6 @@
-// Package inspect shows what lives on the event loops of a process: transports with their
-// endpoints, peers, options, buffers, rates and events, callbacks that take long, and other
-// residents. It is an http.Handler, as package net/http/pprof has them:
+// Package inspect shows what lives on the event loops of a process: transports, other
+// residents, and callbacks that take long. Of a transport it shows endpoints, peers, options,
+// buffers, rates and events. It is an http.Handler, as package net/http/pprof has them:
 //
 //	http.Handle("/debug/zmq/", inspect.Handler())
 //
@@ -12,9 +12,9 @@
 // Importing this package registers nothing, with http.DefaultServeMux or elsewhere, and imports
 // neither expvar nor net/http/pprof. Nothing runs, and nothing is counted, without a request.
 //
-// A client that reaches the page learns the endpoints, routing ids and options of the program,
-// and the names of its functions. Serve it where only the operators are. It has no keys and no
-// passwords: options that zmq.OptionInfo calls secret are not even read, and credentials in
+// A viewer of the page learns the endpoints, routing ids and options of the program, and the
+// names of its functions. Serve it where only the operators are. It has no keys and no
+// passwords. Options that zmq.OptionInfo calls secret are not even read. Credentials in
 // endpoints and other texts are replaced by "…".
 //
 // A loop that is stuck is shown as stuck, with the callback that does not return. Nothing here

@@ -25,16 +25,16 @@ type Query struct {
 	// 0 is DefaultLimit. Of more transports those come first that have something buffered or
 	// unread, and then those that have carried most messages.
 	Limit int
-	// Match is a part of a transport's name, type, protocol or endpoints, or of a resident's
-	// text, in upper or lower case. Transports and other residents without it are left out.
+	// Match is a part of the name, type, protocol or an endpoint of the transports to show, and
+	// of the text of other residents. Case does not count. Empty shows all.
 	Match string
 	// History asks for the numbers of Snapshot.HistorySecondsAgo.
 	History bool
 }
 
-// Take returns what lives on the loops of the process now. It does not wait for any loop. Take
-// reports a socket, or a resident of another package, that does not answer within 100 ms. It
-// waits for some three seconds at most in all.
+// Take returns what lives on the loops of the process now. It does not wait for any loop. A
+// socket or another resident that does not answer within 100 ms is shown as busy. Take returns
+// within some three seconds.
 func Take() *Snapshot { return Query{}.Take() }
 
 // Take is Take for what q asks for.

@@ -14,8 +14,8 @@ const maxText = 256
 // text makes s fit to be shown, whatever a peer or a program has put into it.
 func text(s string) string { return clean(redact(s)) }
 
-// clean cuts s where it is long, and escapes what does not print: control characters, invisible
-// ones, those that turn the direction of writing, and bytes that are not UTF-8.
+// clean cuts s where it is long, and escapes what does not print. Those are control characters,
+// invisible ones, marks that turn the direction of writing, and bytes that are not UTF-8.
 func clean(s string) string {
 	whole := len(s)
 	if whole > maxText {

@@ -314,8 +314,7 @@ type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestThrottle has zmqcat read a large input while no peer takes what it sends, and then lets
-// a peer take it.
+// TestThrottle has zmqcat read a large input before a peer takes what it sends.
 func TestThrottle(t *testing.T) {
 	leakCheck(t)
 	const messages = 200000

@@ -25,9 +25,9 @@ func (c *cat) close(ctx context.Context) error {
 	return c.session.close(ctx, c.printer, c.toTheLast, c.figures.sent.messages.Load() > 0)
 }
 
-// close waits until what was sent, if anything, is delivered, for a grace period or, toTheLast,
-// until ctx ends. It waits until what p got is printed, up to a grace period after ctx ends. It
-// returns what went wrong.
+// close waits until what was sent is delivered: for a grace period or, toTheLast, until ctx
+// ends. Then it waits until p has printed all, up to a grace period after ctx ends. It returns
+// what went wrong.
 func (s *session) close(ctx context.Context, p *printer, toTheLast, sent bool) error {
 	deliver := ctx
 	if !toTheLast {

@@ -57,8 +57,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestStoppedUndelivered stops programs that have something to deliver and no peer to deliver
-// it to.
+// TestStoppedUndelivered stops programs that have something to deliver and no peer.
 func TestStoppedUndelivered(t *testing.T) {
 	for _, side := range []string{"--bind", "--connect"} { // in the transport's buffer, and in libzmq
 		for _, stopLate := range []bool{false, true} {

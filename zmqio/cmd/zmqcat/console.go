@@ -37,8 +37,8 @@ func (c *console) flags(fs *pflag.FlagSet) {
 // terminal reports whether there can be progress.
 func (c *console) terminal() bool { return !c.quiet && isTerminal(c.w) }
 
-// isTerminal reports whether v is a terminal. A device with characters counts as one, except
-// the null device, which is no terminal in daily use.
+// isTerminal reports whether v is a character device other than /dev/null. Nearly all such
+// devices are terminals.
 func isTerminal(v any) bool {
 	f, ok := v.(*os.File)
 	if !ok {

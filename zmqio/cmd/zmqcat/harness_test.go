@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eventually waits for something that sends no event when it happens.
+// eventually waits for something that sends no signal when it happens.
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(tooLong); !happened(); time.Sleep(time.Millisecond) {
@@ -289,5 +289,5 @@ func connectTo(endpoint string) zmqio.ConnectionConfig {
 	return zmqio.ConnectionConfig{Connect: []string{endpoint}}
 }
 
-// socketFile returns an endpoint that is in no other use, and that can be bound later.
+// socketFile returns an endpoint of its own, which can be bound later.
 func socketFile(t *testing.T) string { return zmqiotest.FreeEndpoint(t, "ipc") }

@@ -43,5 +43,12 @@ func TestIsTerminal(t *testing.T) {
 		if !isTerminal(terminal) {
 			t.Error("does not know a terminal")
 		}
+		con := newConsole(terminal)
+		if !con.terminal() {
+			t.Error("there is no progress on a terminal")
+		}
+		if con.quiet = true; con.terminal() {
+			t.Error("there is progress with --quiet")
+		}
 	}
 }

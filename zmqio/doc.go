@@ -190,8 +190,8 @@
 // ZMQ_MAXMSGSIZE bounds each frame, and ZMQ_RCVHWM counts whole messages. A peer that sends a
 // message without end can fill the memory, and so can one that makes subscriptions without
 // end. Take such connections from trusted peers alone. A peer that subscribes to a topic of
-// 200 KB can end the process of a PUB or an XPUB, and that of a publisher behind a Proxy:
-// libzmq 4.3.4 overflows its stack when the subscription ends. ZMQ_MAXMSGSIZE bounds topics too.
+// 200 KB can end the process of a PUB or an XPUB. libzmq 4.3.4 overflows its stack when that
+// subscription ends. A Proxy passes topics on. ZMQ_MAXMSGSIZE bounds topics too.
 //
 // # What libzmq gets wrong
 //

@@ -71,8 +71,8 @@ type ProxyFlow struct {
 	Traffic // received
 	// Dropped are messages that Filter dropped, that had several frames for a socket with
 	// CONFLATE, or that had no peer to go to (EHOSTUNREACH). Messages of the caller and
-	// answers of Filter that have no peer count as well, and so does a message that Filter
-	// returns when the other stream has ended.
+	// answers of Filter that have no peer count as well. So does a message that Filter returns
+	// when the other stream has ended.
 	Dropped uint64
 	// Answered are answers of Filter to messages of this direction.
 	Answered uint64
@@ -181,8 +181,8 @@ func captures(typ zmq.SocketType) bool {
 // Run forwards messages until ctx ends or one of the streams does. Messages that the streams
 // have received before go first. Meanwhile Recv of a stream that is forwarded from gets nothing.
 //
-// When ctx has ended, Run goes on until it finds nothing more that has come and all that it
-// took is with libzmq, and returns nil. Where that does not happen within DrainTimeout, it
+// When ctx has ended, Run goes on until it finds nothing more that has come, and all that it
+// took is with libzmq. It then returns nil. Where that does not happen within DrainTimeout, it
 // returns ErrNotDrained. A Filter that blocks the loop keeps Run waiting. While the proxy is
 // paused, and of a stream whose reading is paused, what has come stays where it is. In each
 // case the streams are the caller's again: Recv returns what was not forwarded, and Close of a

@@ -60,8 +60,8 @@ type Drops struct {
 	// Unsent are messages that were buffered when the transport ended.
 	Unsent Traffic
 	// Unread are messages that were received, and given neither to the protocol nor to a reader
-	// of the Stream, because the transport or the Stream ended. Bytes include the properties
-	// that Metadata asks for.
+	// of the Stream. The transport or the Stream ended before. Bytes include the properties that
+	// Metadata asks for.
 	Unread Traffic
 	// Events are items that a reader of Stream.Events or Stream.Peers was too slow for.
 	Events uint64

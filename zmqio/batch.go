@@ -20,7 +20,7 @@ func (b *Batch) Append(frames ...[]byte) {
 	if len(frames) == 0 {
 		return
 	}
-	b.out.Add(frames, sock.Size(frames))
+	b.out.Gather(frames, sock.Size(frames))
 }
 
 // Len returns the number of messages.

@@ -124,6 +124,10 @@ func TestBatchCounts(t *testing.T) {
 	if first := b.out.First(); text(first) != "ab||ab" {
 		t.Errorf("the Batch has not copied: %q", first)
 	}
+	b.Append(make([]byte, 2*outbox.BatchBytes))
+	if b.out.DropFirst(); b.out.Front().Held != nil {
+		t.Error("a Batch that is forgotten would leak")
+	}
 	b.Reset()
 	if b.Len() != 0 || b.Size() != 0 {
 		t.Errorf("%d messages, %d bytes after Reset", b.Len(), b.Size())

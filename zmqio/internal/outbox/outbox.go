@@ -61,11 +61,17 @@ func (o *Outbox) Bytes() int { return o.bytes }
 // Frames returns the number of frames that wait.
 func (o *Outbox) Frames() int { return o.frames }
 
-// Add copies msg, of at least one frame and size bytes in all, to the end.
-func (o *Outbox) Add(msg [][]byte, size int) {
+// Add copies msg, of at least one frame and size bytes in all, to the end. A large message goes
+// to memory of libzmq, which Clear or sending it frees.
+func (o *Outbox) Add(msg [][]byte, size int) { o.put(msg, size, IsLarge(size, len(msg))) }
+
+// Gather is Add to memory of Go alone: the garbage collector frees an Outbox that is forgotten.
+func (o *Outbox) Gather(msg [][]byte, size int) { o.put(msg, size, false) }
+
+func (o *Outbox) put(msg [][]byte, size int, hold bool) {
 	c := o.last
-	if c == nil || !c.hasRoom(msg, size) {
-		c = newChunk(msg, size)
+	if c == nil || hold || !c.hasRoom(msg, size) {
+		c = newChunk(msg, size, hold)
 		o.append(c)
 	}
 	c.add(msg)
@@ -142,14 +148,13 @@ func (c *chunk) add(msg [][]byte) {
 }
 
 func (c *chunk) hasRoom(msg [][]byte, size int) bool {
-	return len(c.held) == 0 && len(c.buf)+size <= cap(c.buf) && len(c.table)+len(msg) <= cap(c.table) && !IsLarge(size, len(msg))
+	return len(c.held) == 0 && len(c.buf)+size <= cap(c.buf) && len(c.table)+len(msg) <= cap(c.table)
 }
 
-// newChunk returns a chunk that msg can be added to. If msg is large, the chunk holds it
-// already.
-func newChunk(msg [][]byte, size int) *chunk {
+// newChunk returns a chunk that msg can be added to. With hold, the chunk holds it already.
+func newChunk(msg [][]byte, size int, hold bool) *chunk {
 	frames := len(msg)
-	if IsLarge(size, frames) {
+	if hold {
 		c := holders.Get().(*chunk)
 		if held, errno := c.held.Hold(msg); errno == 0 { // else our own memory may do
 			c.held = held

@@ -51,7 +51,6 @@ static void look(zmqio_outlet *o, int touched)
 void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_msg_t *msgs, uint64_t *table,
                    int64_t room, zmqio_forwarded *r)
 {
-    int64_t most = r->begun; /* frames of the longest message; no more of msgs can be in use */
     int64_t frames = 0;
     while (r->messages < ZMQIO_FORWARD_MESSAGES && frames < ZMQIO_FORWARD_FRAMES) {
         if (r->begun == room)
@@ -67,8 +66,8 @@ void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_
         }
         const int more = zmq_msg_more(msg);
         table[r->begun++] = (uint64_t)zmq_msg_size(msg) << 1 | more;
-        if (r->begun > most)
-            most = r->begun;
+        if (r->begun > r->used)
+            r->used = r->begun;
         if (more)
             continue;
         const int64_t n = r->begun;
@@ -85,7 +84,8 @@ void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_
     }
     if (!r->left) {
         r->begun = 0; /* of a message that a failed receive has torn */
-        zmqio_drop(msgs, most);
+        zmqio_drop(msgs, r->used);
+        r->used = 0;
     }
     look(to, r->messages > 0);
     if (capture)

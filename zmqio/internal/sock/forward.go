@@ -133,12 +133,12 @@ func (f *Forwarder) Share(h Held) (Held, []uint64) {
 	return h, f.table[:n]
 }
 
-// Drop follows each Forward. It drops the message that an outlet did not take, and what room
-// there is for messages of very many frames.
+// Drop follows each Forward. It drops the message that an outlet did not take, and what is left
+// of longer ones before it. It also gives up the room for messages of very many frames.
 func (f *Forwarder) Drop() {
-	if f.res.begun > 0 {
-		C.zmqio_drop(f.msgs.first(), C.int64_t(f.res.begun))
-		f.res.begun = 0
+	if f.res.used > 0 {
+		C.zmqio_drop(f.msgs.first(), f.res.used)
+		f.res.begun, f.res.used = 0, 0
 	}
 	if len(f.msgs) > maxFrames {
 		f.msgs, f.table = nil, nil

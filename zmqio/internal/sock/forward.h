@@ -19,6 +19,7 @@ typedef struct {
     int64_t messages;       /* that were received whole */
     int64_t bytes;          /* and their payload */
     int64_t begun;          /* frames in msgs, of a message that is incomplete or refused */
+    int64_t used;           /* how many of msgs may hold something: those of earlier messages too */
     int32_t left;           /* an outlet has refused the message in msgs */
     int32_t err;            /* of the receive that ended the batch, or 0 */
 } zmqio_forwarded;

@@ -143,6 +143,23 @@ func TestForwardRefused(t *testing.T) {
 	}
 }
 
+// A Forwarder that has dropped a refused message holds nothing, also of longer messages before
+// it: libzmq would never free that.
+func TestForwardHoldsNothing(t *testing.T) {
+	d := newDevice(t, 1) // each end
+	d.send(parts(3, 100), parts(1, 100), parts(1, 100), parts(1, 100))
+	f := d.forward(Outlet{})
+	if !f.To.Refused || f.Messages < 2 {
+		t.Fatalf("%+v", f)
+	}
+	d.forwarder.Drop()
+	for i := range d.forwarder.msgs {
+		if n := len(d.forwarder.msgs.Frame(i)); n > 0 {
+			t.Errorf("%d bytes are left in message %d", n, i)
+		}
+	}
+}
+
 // What captures gets its copy although it had no room, and the destination has the message.
 func TestForwardCaptureRefuses(t *testing.T) {
 	d := newDevice(t, 0)

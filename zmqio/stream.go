@@ -9,7 +9,6 @@ import (
 	"io"
 	"iter"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/pebbe/zmq4"
@@ -325,8 +324,8 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 // On a REQ whose Recv was cancelled the reply is the next Recv's.
 //
 // The errors are the cause of ctx, io.EOF after Close, and ErrTransportClosed after Abort and
-// at the end of the loop. The others are ErrWouldDeadlock on the loop's own goroutine, ENOTSUP
-// on types that cannot receive, and what ended the socket.
+// at the end of the loop. The others are ErrWouldDeadlock on the loop's own goroutine, and
+// what ended the socket.
 //
 // aiozmq: read
 func (s *Stream) Recv(ctx context.Context) ([][]byte, error) {
@@ -347,8 +346,6 @@ func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 		return nil, errNilContext("Recv")
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case s.neverReceives():
-		return nil, s.errCannotReceive()
 	}
 	msg, w, err := s.mailbox.take(!s.t.loop.InLoop())
 	switch {
@@ -358,16 +355,6 @@ func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 		err = ErrWouldDeadlock
 	}
 	return s.received(msg), err
-}
-
-// neverReceives reports whether a receive would wait for ever. The end of a stream has an error
-// of its own.
-func (s *Stream) neverReceives() bool { return !s.t.traits.receives && !s.t.IsClosing() }
-
-// errCannotReceive is libzmq's error for a receive of a PUSH or a PUB.
-func (s *Stream) errCannotReceive() error {
-	err := translate("zmq_msg_recv", syscall.Errno(zmq.ENOTSUP))
-	return &OpError{Op: "read", Err: fmt.Errorf("%w (a %v cannot receive)", err, s.t.typ)}
 }
 
 // received gives the turn to the callers where a message has come.
@@ -387,9 +374,6 @@ func (s *Stream) unreceived(msg [][]byte) {
 // TryRecv returns the next message if there is one, and else a nil message and a nil error.
 // The other errors are those of Recv.
 func (s *Stream) TryRecv() ([][]byte, error) {
-	if s.neverReceives() {
-		return nil, s.errCannotReceive()
-	}
 	msg, _, err := s.mailbox.take(false)
 	return s.t.metadata.frames(s.received(msg)), err
 }

@@ -55,16 +55,6 @@ var streamCases = []provocation{
 		_, err := zmqio.Open(noContext, zmq.PULL, zmqio.StreamConfig{Bind: []string{}})
 		return err
 	}},
-	{"Recv on a PUSH", zmq.ENOTSUP, says{"PUSH cannot receive"}, func(t *testing.T) error {
-		return receive(t.Context())(stream(t, zmq.PUSH))
-	}},
-	{"TryRecv on a PUB", zmq.ENOTSUP, says{"PUB cannot receive"}, onStream(zmq.PUB, func(s *zmqio.Stream) error {
-		_, err := s.TryRecv()
-		return err
-	})},
-	{"Messages of a PUSH", zmq.ENOTSUP, says{"PUSH cannot receive"}, func(t *testing.T) error {
-		return firstError(stream(t, zmq.PUSH).Messages(t.Context()))
-	}},
 	{"Open, nothing given", zmqio.ErrInvalidArgument, says{"Bind, Connect or Socket"}, badStream(zmq.PULL, zmqio.StreamConfig{})},
 	{"Open, Socket and Bind", zmqio.ErrInvalidArgument, says{"Socket", "Bind"}, func(t *testing.T) error {
 		return badStream(zmq.PULL, zmqio.StreamConfig{Bind: []string{}, Socket: socket(t, 7)})(t)

@@ -8,24 +8,25 @@ import (
 
 // Names of subjects that goals and bases speak of.
 const (
-	inC          = "c"
-	inCNoCopy    = "c-no-copy"
-	zmqioBatched = "zmqio-batched" // Write from callbacks
-	zmqioBatch   = "zmqio-batch"   // WriteBatch from callbacks, 256 messages each
-	ours         = "zmqio"
-	fewerCycles  = "zmqio-gogc400" // with a garbage collector that runs less often than by default
-	borrowing    = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
-	streaming    = "zmqio-stream"  // with a Stream, from one goroutine
-	scraped      = "zmqio-scraped" // whose figures are read every 10 ms
-	calling      = "zmqio-rpc"     // with one Client of package rpc
-	filtering    = "zmqio-filter"  // with a Filter that forwards everything
-	pebbe        = "pebbe"
-	reactor      = "pebbe-reactor"
-	goZeromq     = "go-zeromq"
-	aiozmq       = "aiozmq"
-	pyzmq        = "pyzmq"
-	plainGo      = "go" // package net, with a goroutine for each connection
-	asyncio      = "asyncio"
+	inC               = "c"
+	inCNoCopy         = "c-no-copy"
+	zmqioBatched      = "zmqio-batched"       // Write from callbacks
+	zmqioBatch        = "zmqio-batch"         // WriteBatch from callbacks, 256 messages each
+	zmqioBatchContext = "zmqio-batch-context" // WriteBatchContext from a goroutine
+	ours              = "zmqio"
+	fewerCycles       = "zmqio-gogc400" // with a garbage collector that runs less often than by default
+	borrowing         = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
+	streaming         = "zmqio-stream"  // with a Stream, from one goroutine
+	scraped           = "zmqio-scraped" // whose figures are read every 10 ms
+	calling           = "zmqio-rpc"     // with one Client of package rpc
+	filtering         = "zmqio-filter"  // with a Filter that forwards everything
+	pebbe             = "pebbe"
+	reactor           = "pebbe-reactor"
+	goZeromq          = "go-zeromq"
+	aiozmq            = "aiozmq"
+	pyzmq             = "pyzmq"
+	plainGo           = "go" // package net, with a goroutine for each connection
+	asyncio           = "asyncio"
 )
 
 var sizes = []int{16, 64, kib, 64 * kib, mib}
@@ -139,19 +140,19 @@ func receiving(where string, size int) benchCase {
 
 func sending(where string, size int) benchCase {
 	jobs := map[string]subject{
-		inC:                   {Test: process{"c", "send"}},
-		zmqioBatched:          {Test: process{"go", "zmqio-send"}, Params: []string{"how=batched"}},
-		zmqioBatch:            {Test: process{"go", "zmqio-send"}, Params: []string{"how=batch"}},
-		"zmqio-batch-context": {Test: process{"go", "zmqio-send"}, Params: []string{"how=batch-context", "writers=1"}},
-		"zmqio-write":         {Test: process{"go", "zmqio-send"}, Params: []string{"how=write", "writers=1"}},
-		"zmqio-context":       {Test: process{"go", "zmqio-send"}, Params: []string{"how=context", "writers=1"}},
-		streaming:             {Test: process{"go", "zmqio-stream-send"}},
-		pebbe:                 {Test: process{"go", "pebbe-send"}},
-		goZeromq:              {Test: process{"go", "go-zeromq-send"}},
-		aiozmq:                {Test: process{"aiozmq", "send"}},
-		pyzmq:                 {Test: process{"pyzmq", "send"}},
+		inC:               {Test: process{"c", "send"}},
+		zmqioBatched:      {Test: process{"go", "zmqio-send"}, Params: []string{"how=batched"}},
+		zmqioBatch:        {Test: process{"go", "zmqio-send"}, Params: []string{"how=batch"}},
+		zmqioBatchContext: {Test: process{"go", "zmqio-send"}, Params: []string{"how=batch-context", "writers=1"}},
+		"zmqio-write":     {Test: process{"go", "zmqio-send"}, Params: []string{"how=write", "writers=1"}},
+		"zmqio-context":   {Test: process{"go", "zmqio-send"}, Params: []string{"how=context", "writers=1"}},
+		streaming:         {Test: process{"go", "zmqio-stream-send"}},
+		pebbe:             {Test: process{"go", "pebbe-send"}},
+		goZeromq:          {Test: process{"go", "go-zeromq-send"}},
+		aiozmq:            {Test: process{"aiozmq", "send"}},
+		pyzmq:             {Test: process{"pyzmq", "send"}},
 	}
-	names := []string{inC, zmqioBatch, "zmqio-batch-context", zmqioBatched, "zmqio-write", "zmqio-context", pebbe}
+	names := []string{inC, zmqioBatch, zmqioBatchContext, zmqioBatched, "zmqio-write", "zmqio-context", pebbe}
 	if where == "tcp" && size == 64 {
 		names = append(names, streaming)
 	}

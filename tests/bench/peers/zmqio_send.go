@@ -15,6 +15,9 @@ import (
 // burst is how many messages a burster writes before it lets the loop do other things.
 const burst = 256
 
+// burstBytes is the payload of a Batch of large messages.
+const burstBytes = 1 << 20
+
 // A burster writes from the loop's callbacks, as fast as it may.
 type burster struct {
 	zmqio.BaseProtocol
@@ -36,7 +39,7 @@ func (b *burster) ResumeWriting() {
 // writeBatch is write with WriteBatch.
 func (b *burster) writeBatch() {
 	stop := false
-	for n := 0; n < burst && !stop; n++ {
+	for !stop && !isBurst(b.batch) {
 		b.batch.Append(b.msg...)
 		stop = b.tick()
 	}
@@ -135,11 +138,14 @@ func zmqioSend(j job) error {
 	return j.fromGoroutines(j.writers, func() func([][]byte) error { return write })
 }
 
+// isBurst reports whether a batch is to be written: a burst of messages, or what is as large.
+func isBurst(b *zmqio.Batch) bool { return b.Len() >= burst || b.Size() >= burstBytes }
+
 // inBatches returns a function that gathers messages and writes each burst of them.
 func inBatches(t *zmqio.Transport) func(msg [][]byte) error {
 	b := new(zmqio.Batch)
 	return func(msg [][]byte) error {
-		if b.Append(msg...); b.Len() < burst {
+		if b.Append(msg...); !isBurst(b) {
 			return nil
 		}
 		_, err := t.WriteBatchContext(context.Background(), b)

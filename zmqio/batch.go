@@ -76,8 +76,8 @@ func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int
 // fail by itself, and where the buffer has no room for the whole part.
 func (t *Transport) writeFront(out *outbox.Outbox, how manner, ctx context.Context) error {
 	if !t.traits.eager && !t.conflates() {
-		bytes, frames := out.FrontSize()
-		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: bytes, Items: frames}}, how, ctx)
+		front := out.Front() // all its payload is in Buf, as Gather has it
+		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: len(front.Buf), Items: len(front.Table)}}, how, ctx)
 		if !errors.Is(err, ErrBufferFull) {
 			return err
 		}

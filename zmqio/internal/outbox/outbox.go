@@ -75,9 +75,7 @@ func (o *Outbox) put(msg [][]byte, size int, hold bool) {
 		o.append(c)
 	}
 	c.add(msg)
-	o.bytes += size
-	o.frames += len(msg)
-	o.messages++
+	o.grow(1, len(msg), size)
 }
 
 // AddRefused adds the message that f could not forward. The outbox shares its memory.
@@ -87,7 +85,8 @@ func (o *Outbox) AddRefused(f *sock.Forwarder) {
 	c.held, table = f.Share(c.held)
 	c.table = append(c.table, table...)
 	o.append(c)
-	o.count(c)
+	messages, frames, bytes := c.left()
+	o.grow(messages, frames, bytes)
 }
 
 // append puts a chunk behind the last one.
@@ -102,39 +101,38 @@ func (o *Outbox) append(c *chunk) {
 
 // Take moves the first chunk of other, or what is left of it, to the end. Nothing is copied.
 func (o *Outbox) Take(other *Outbox) {
-	c := other.first
-	n := c.left()
-	other.messages -= n.Messages
-	other.frames -= len(c.table) - c.sentFrames
-	other.bytes -= n.Bytes
-	if other.first = c.next; other.first == nil {
-		other.last = nil
+	c := other.removeFirst()
+	messages, frames, bytes := c.left()
+	other.grow(-messages, -frames, -bytes)
+	o.append(c)
+	o.grow(messages, frames, bytes)
+}
+
+// removeFirst takes the first chunk out of the queue, and leaves the counts.
+func (o *Outbox) removeFirst() *chunk {
+	c := o.first
+	if o.first = c.next; o.first == nil {
+		o.last = nil
 	}
 	c.next = nil
-	o.append(c)
-	o.count(c)
+	return c
 }
 
-// count adds what of c has not been sent.
-func (o *Outbox) count(c *chunk) {
-	n := c.left()
-	o.messages += n.Messages
-	o.frames += len(c.table) - c.sentFrames
-	o.bytes += n.Bytes
-}
-
-// FrontSize returns the payload of Front in bytes, and the number of its frames.
-func (o *Outbox) FrontSize() (bytes, frames int) {
-	return o.first.left().Bytes, len(o.first.table) - o.first.sentFrames
+// grow changes the counts.
+func (o *Outbox) grow(messages, frames, bytes int) {
+	o.messages += messages
+	o.frames += frames
+	o.bytes += bytes
 }
 
 // left counts what of c has not been sent.
-func (c *chunk) left() (n Tally) {
-	for _, entry := range c.table[c.sentFrames:] {
-		n.Messages += 1 - int(entry&1)
-		n.Bytes += int(entry >> 1)
+func (c *chunk) left() (messages, frames, bytes int) {
+	table := c.table[c.sentFrames:]
+	for _, entry := range table {
+		messages += 1 - int(entry&1)
+		bytes += int(entry >> 1)
 	}
-	return n
+	return messages, len(table), bytes
 }
 
 // add copies msg behind the others. A chunk that holds msg has its payload already.
@@ -182,19 +180,14 @@ func (o *Outbox) Advance(messages, frames, bytes int) {
 	if frames == 0 {
 		return
 	}
-	o.messages -= messages
-	o.frames -= frames
-	o.bytes -= bytes
+	o.grow(-messages, -frames, -bytes)
 	c := o.first
 	c.sentFrames += frames
 	c.sentBytes += bytes
 	if c.sentFrames < len(c.table) {
 		return
 	}
-	if o.first = c.next; o.first == nil {
-		o.last = nil
-	}
-	c.recycle()
+	o.removeFirst().recycle()
 }
 
 // recycle lets c be used again, unless it is one of a size that is rarely needed.

@@ -30,11 +30,7 @@ func (r rawContext) GetContext(opt zmq.ContextOption) (int, error) {
 }
 
 func (r rawContext) SetContext(opt zmq.ContextOption, value int) error {
-	policy, err := sock.GetContext(r.ctx, int(zmq.THREAD_SCHED_POLICY))
-	if err != nil {
-		policy = -1
-	}
-	if err := checkThreadOption(opt, value, policy); err != nil {
+	if err := r.checkThreadOption(opt, value); err != nil {
 		return err
 	}
 	return zmq.Translate("zmq_ctx_set", sock.SetContext(r.ctx, int(opt), value))

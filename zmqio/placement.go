@@ -7,6 +7,7 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/proc"
+	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
 // checkPlacement returns the system's error for threads on c.CPUs, and with SchedBatch.
@@ -49,10 +50,9 @@ func (c LoopConfig) enterRun() (leave func(), err error) {
 }
 
 // checkThreadOption returns the system's error for an option of I/O threads. libzmq takes
-// any value, and ends the process when it starts the first thread. policy is what
-// THREAD_SCHED_POLICY is, negative where it is not set or not known.
-func checkThreadOption(opt zmq.ContextOption, value, policy int) error {
-	err := tryThreadOption(opt, value, policy)
+// any value, and ends the process when it starts the first thread.
+func (r rawContext) checkThreadOption(opt zmq.ContextOption, value int) error {
+	err := r.tryThreadOption(opt, value)
 	var failed *os.SyscallError
 	if errors.As(err, &failed) { // with the errors of package zmq
 		return zmq.Translate(failed.Syscall, failed.Err)
@@ -61,7 +61,7 @@ func checkThreadOption(opt zmq.ContextOption, value, policy int) error {
 }
 
 // tryThreadOption is checkThreadOption with the errors of package syscall.
-func tryThreadOption(opt zmq.ContextOption, value, policy int) error {
+func (r rawContext) tryThreadOption(opt zmq.ContextOption, value int) error {
 	switch {
 	case value < 0: // which libzmq refuses
 	case opt == zmq.THREAD_AFFINITY_CPU_ADD:
@@ -70,9 +70,11 @@ func tryThreadOption(opt zmq.ContextOption, value, policy int) error {
 		return proc.TryScheduler(value, 1)
 	case opt == zmq.THREAD_SCHED_POLICY:
 		return proc.TryScheduler(value, 0)
-	case opt == zmq.THREAD_PRIORITY && proc.IsRealtime(policy):
-		return proc.TryScheduler(policy, value)
 	case opt == zmq.THREAD_PRIORITY:
+		// Releases that cannot read the policy return an error.
+		if policy, err := sock.GetContext(r.ctx, int(zmq.THREAD_SCHED_POLICY)); err == nil && proc.IsRealtime(policy) {
+			return proc.TryScheduler(policy, value)
+		}
 		return proc.TryNice(libzmqNice)
 	}
 	return nil

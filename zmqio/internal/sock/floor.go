@@ -34,11 +34,9 @@ func (f *heapFloor) want(now time.Time) {
 	defer f.mu.Unlock()
 	watched := !f.wanted.IsZero()
 	f.wanted = now
-	if watched {
-		return
+	if !watched {
+		f.watchLocked()
 	}
-	f.resizeLocked()
-	time.AfterFunc(floorIdle, func() { f.look(time.Now()) })
 }
 
 // look lets the floor go when no receiver has wanted it for floorIdle. Otherwise it has the
@@ -50,17 +48,17 @@ func (f *heapFloor) look(now time.Time) {
 		f.memory, f.wanted = nil, time.Time{}
 		return
 	}
-	f.resizeLocked()
-	time.AfterFunc(floorIdle, func() { f.look(time.Now()) })
+	f.watchLocked()
 }
 
-// resizeLocked gives the floor its size. Caller holds f.mu.
-func (f *heapFloor) resizeLocked() {
+// watchLocked gives the floor its size, and looks at it again after floorIdle. Caller holds f.mu.
+func (f *heapFloor) watchLocked() {
 	settings := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/gomemlimit:bytes"}}
 	metrics.Read(settings)
 	if size := floorFor(settings[0].Value.Uint64(), settings[1].Value.Uint64()); size != len(f.memory) {
 		f.memory = untouched(size)
 	}
+	time.AfterFunc(floorIdle, func() { f.look(time.Now()) })
 }
 
 // floorFor returns the size of the floor for a GOGC in percent and a GOMEMLIMIT in bytes.

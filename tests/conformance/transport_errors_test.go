@@ -191,7 +191,7 @@ func TestRequestsWaitForReplies(t *testing.T) {
 }
 
 // A mandatory router refuses a message for an unknown peer, when that shows inside Write. A
-// message to somebody goes out as before.
+// message for a known peer goes out as before.
 func TestHostUnreachable(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)

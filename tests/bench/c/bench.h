@@ -40,6 +40,10 @@ void *open_socket(void *ctx, int type, const struct job *job);
 void bind_and_tell(void *socket, const char *endpoint);
 void connect_to(void *socket, const char *endpoint);
 void send_message(void *socket, const struct job *job, const char *payload);
+
+/* Receives one message and sends all its frames to another socket, or nowhere if to is NULL. */
+void pass_on(void *from, void *to);
+
 void run_on_thread(void *(*fn)(void *), void *arg);
 
 /* Says that the other end has counts[0..n) of what it received, of which the least is

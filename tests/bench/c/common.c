@@ -122,3 +122,20 @@ void run_on_thread(void *(*fn)(void *), void *arg)
     if (pthread_create(&thread, NULL, fn, arg) != 0)
         die("pthread_create");
 }
+
+void pass_on(void *from, void *to)
+{
+    zmq_msg_t msg;
+    int more;
+    do {
+        zmq_msg_init(&msg);
+        while (zmq_msg_recv(&msg, from, 0) < 0)
+            if (errno != EINTR)
+                die("zmq_msg_recv");
+        more = zmq_msg_more(&msg);
+        while (to && zmq_msg_send(&msg, to, more ? ZMQ_SNDMORE : 0) < 0)
+            if (errno != EINTR)
+                die("zmq_msg_send");
+        zmq_msg_close(&msg);
+    } while (more);
+}

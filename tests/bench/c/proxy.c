@@ -1,7 +1,6 @@
 /*
  * A proxy, and what is at its two ends.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,23 +19,6 @@ struct ends {
 };
 
 static int is_queue(const struct job *job) { return strcmp(job->how, "streamer") != 0; }
-
-static void pass_on(void *from, void *to)
-{
-    zmq_msg_t msg;
-    int more;
-    do {
-        zmq_msg_init(&msg);
-        while (zmq_msg_recv(&msg, from, 0) < 0)
-            if (errno != EINTR)
-                die("zmq_msg_recv");
-        more = zmq_msg_more(&msg);
-        while (to && zmq_msg_send(&msg, to, more ? ZMQ_SNDMORE : 0) < 0)
-            if (errno != EINTR)
-                die("zmq_msg_send");
-        zmq_msg_close(&msg);
-    } while (more);
-}
 
 static char *payload(const struct job *job)
 {

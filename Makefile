@@ -10,13 +10,14 @@ DEPS  := ./tests/tools/deps.sh
 ZMQCAT_1 = $(GO) run ./zmqio/cmd/zmqcat manual | $(TOOL) go-md2man
 
 # What `make bench` runs: cases and peers by regular expression, rounds, and seconds a run.
-# PIN=1 puts the measured process on one processor and its peer on another.
+# PIN=on puts the measured process on one processor and its peer on another, PIN=off leaves
+# both where the system puts them, and PIN=both runs each case both ways.
 CASES  ?=
 PEERS  ?=
 ROUNDS ?= 5
 TIME   ?= 1
 OUT    ?= bench.out
-PIN    ?=
+PIN    ?= both
 
 # Where `make bundle` puts its directory, which must be empty or not there.
 BUNDLE ?= bin/bundle
@@ -79,9 +80,9 @@ test-fault: ## the long form of tests/fault under the race detector, and the fuz
 	$(GO) test -run '^$$' -fuzz FuzzEndpoint -fuzztime 20s ./zmqio
 	$(GO) test -run '^$$' -fuzz FuzzFraming -fuzztime 20s ./zmqio/internal/sock
 
-bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir PIN=1
+bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=seconds OUT=dir PIN=on|off|both
 	@$(DEPS) peers
-	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s $(if $(PIN),-pin) -out '$(abspath $(OUT))'
+	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s -pin '$(PIN)' -out '$(abspath $(OUT))'
 
 bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n
 	@$(DEPS)

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -47,10 +48,25 @@ func checkResults(t *testing.T, file string) {
 	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 23 {
 		t.Errorf("%d cases on %+v", len(rep.Cases), rep.Machine)
 	}
+	if want := pinnedGOMAXPROCS(); rep.PinnedGOMAXPROCS != want || len(rep.Placements) != 2 {
+		t.Errorf("placements %v, pinned with GOMAXPROCS=%d, want %d", rep.Placements, rep.PinnedGOMAXPROCS, want)
+	}
+	both := 0
 	for _, c := range rep.Cases {
 		for _, s := range c.Subjects {
 			checkSubject(t, c, s)
+			if s.Placement == pinned {
+				both++
+			}
 		}
+		for _, g := range c.Goals {
+			if g.Placement == "" {
+				t.Errorf("%s: goal %v names no placement", c.Name, g)
+			}
+		}
+	}
+	if both == 0 {
+		t.Error("nothing was pinned")
 	}
 }
 
@@ -64,6 +80,8 @@ func checkSubject(t *testing.T, c *caseResult, s *subjectResult) {
 		t.Errorf("%s: %s has no figures: %+v", c.Name, s.Name, s)
 	case c.Base != "" && s.Name != c.Base && s.Ratio == nil:
 		t.Errorf("%s: %s has no ratio", c.Name, s.Name)
+	case s.Samples[0].Messages > 0 && (s.CPU == nil || s.Voluntary == nil || s.Involuntary == nil):
+		t.Errorf("%s: %s lacks what a message takes: %+v", c.Name, s.Name, s)
 	}
 }
 
@@ -79,7 +97,7 @@ func checkChart(t *testing.T, file string) {
 			t.Fatal(err)
 		}
 	}
-	for _, want := range []string{"<svg", ">recv/tcp/64B to c<", ">pebbe<", ">writers/write/10 to 1<"} {
+	for _, want := range []string{"<svg", ">recv/tcp/64B to c<", ">pebbe<", ">writers/write/10 to 1<", ">writers/write/10 to 1, pinned<"} {
 		if !bytes.Contains(text, []byte(want)) {
 			t.Errorf("no %s in the chart", want)
 		}
@@ -88,43 +106,99 @@ func checkChart(t *testing.T, file string) {
 
 // samples makes a result of as many rounds as there are seconds, in each of which one
 // million messages took so long.
-func samples(name string, seconds ...float64) *subjectResult {
-	s := &subjectResult{Name: name}
+func samples(p placement, name string, seconds ...float64) *subjectResult {
+	s := &subjectResult{Name: name, Placement: p}
 	for _, t := range seconds {
-		s.Samples = append(s.Samples, result{Messages: 1e6, Seconds: t, CPU: 2 * t})
+		s.Samples = append(s.Samples, result{
+			Messages: 1e6, Seconds: t, CPU: 2 * t, Voluntary: int(1e6 * t), Involuntary: int(1e5 * t), Instructions: int(1e9 * t),
+		})
 	}
 	return s
 }
 
 func TestRatiosAreRoundByRound(t *testing.T) {
-	res := newCaseResult(benchCase{Unit: rate, Base: "a", Goals: []goal{
-		{Of: "b", To: "a", AtLeast: 0.5}, {Of: "b", To: "a", AtMost: 0.4}, {Of: "b", AtLeast: 400}, {Of: "gone", To: "a", AtLeast: 0},
-	}})
+	goals := in(unpinned, goal{Of: "b", To: "a", AtLeast: 0.5}, goal{Of: "b", To: "a", AtMost: 0.4}, goal{Of: "b", AtLeast: 400},
+		goal{Of: "gone", To: "a", AtLeast: 0})
+	goals = append(goals, in(pinned, goal{Of: "b", To: "a", AtLeast: 2}, goal{Of: "b", To: "a", AtLeast: 2.1})...)
+	goals = append(goals, in(unpinned, // whichever is less
+		goal{Of: "b", To: "a", AtLeast: 0.6, OrTo: "d", OrAtLeast: 1}, goal{Of: "b", To: "a", AtLeast: 0.4, OrTo: "d", OrAtLeast: 1.1},
+		goal{Of: "b", To: "a", AtLeast: 0.6, OrTo: "d", OrAtLeast: 1.1})...)
+	c := benchCase{Unit: rate, Base: "a", Goals: goals, Subjects: []subject{{Name: "a"}, {Name: "b"}, {Name: "d"}, {Name: "gone"}}}
+	res := newCaseResult(c, []placement{unpinned, pinned})
 	res.Subjects = []*subjectResult{
-		samples("a", 1, 2, 4), samples("b", 2, 4, 4),
-		{Name: "gone", Failure: "it is", Samples: []result{{}}},
+		samples(unpinned, "a", 1, 2, 4), samples(unpinned, "b", 2, 4, 4), samples(unpinned, "d", 2, 4, 4),
+		{Name: "gone", Placement: unpinned, Failure: "it is", Samples: []result{{}}},
+		samples(pinned, "a", 2, 2, 2), samples(pinned, "b", 1, 1, 1),
 	}
 	res.sumUp()
 	b := res.Subjects[1]
-	if *b.Value != (spread{250, 250, 500}) || *b.CPU != (spread{8, 4, 8}) || *b.Ratio != (spread{0.5, 0.5, 1}) {
+	if *b.Value != (spread{250, 250, 500}) || *b.CPU != (spread{8000, 4000, 8000}) || *b.Ratio != (spread{0.5, 0.5, 1}) {
 		t.Errorf("value %v, CPU %v, ratio %v", b.Value, b.CPU, b.Ratio)
+	}
+	if *b.Voluntary != (spread{4, 2, 4}) || *b.Involuntary != (spread{0.4, 0.2, 0.4}) || *b.Instructions != (spread{4000, 2000, 4000}) {
+		t.Errorf("waits %v, preempted %v, instructions %v", b.Voluntary, b.Involuntary, b.Instructions)
 	}
 	if a := res.Subjects[0]; a.Ratio != nil {
 		t.Errorf("the base has the ratio %v", a.Ratio)
+	}
+	if b := res.Subjects[5]; *b.Ratio != (spread{2, 2, 2}) {
+		t.Errorf("pinned, the ratio is %v", b.Ratio)
 	}
 	var met []bool
 	for _, g := range res.Goals {
 		met = append(met, g.Met)
 	}
-	if !slices.Equal(met, []bool{true, false, false, false}) {
+	if !slices.Equal(met, []bool{true, false, false, false, true, false, true, true, false}) {
 		t.Errorf("goals met: %v", met)
 	}
 	var out strings.Builder
 	res.print(&out)
-	for _, want := range []string{"gone is left out: it is", "goal b ≥ 0.5 of a: met with 0.500 (0.500 to 1.00)", "gone ≥ 0 of a: not measured"} {
+	for _, want := range []string{
+		"gone, unpinned, is left out: it is", "goal unpinned b ≥ 0.5 of a: met with 0.500 (0.500 to 1.00)",
+		"unpinned gone ≥ 0 of a: not measured", "unpinned b ≥ 0.6 of a or ≥ 1 of d: met with 0.500 (0.500 to 1.00) or 1.00 (1.00 to 1.00)",
+		"instructions",
+	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("no %q in\n%s", want, &out)
 		}
+	}
+	if rows := regexp.MustCompile(`(?m)^ *b +unpinned .*\n *b +pinned `); !rows.MatchString(out.String()) {
+		t.Errorf("b unpinned and b pinned are not side by side in\n%s", &out)
+	}
+}
+
+// Of a case that is not pinned, and of slow libraries, one placement is run.
+func TestPlacements(t *testing.T) {
+	c := benchCase{Subjects: []subject{{Name: ours}, {Name: aiozmq}}, Goals: inBoth(goal{Of: ours, AtLeast: 1})}
+	count := func(c benchCase, placements ...placement) [2]int {
+		res := newCaseResult(c, placements)
+		return [2]int{len(res.Subjects), len(res.Goals)}
+	}
+	for _, got := range [][2][2]int{
+		{count(c, unpinned, pinned), {3, 2}}, {count(c, unpinned), {2, 1}}, {count(c, pinned), {1, 1}},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("subjects and goals: %v, want %v", got[0], got[1])
+		}
+	}
+	c.Unpinned = true
+	if got := count(c, unpinned, pinned); got[0] != 2 {
+		t.Errorf("%d subjects of a case that is not pinned", got[0])
+	}
+}
+
+// Pinned programs in Go have the GOMAXPROCS that was asked for, or two.
+func TestPinnedGOMAXPROCS(t *testing.T) {
+	for _, set := range []string{"", "1"} {
+		t.Setenv("GOMAXPROCS", set)
+		want := map[string]string{"": "GOMAXPROCS=2", "1": "GOMAXPROCS=1"}[set]
+		if env := (&child{placement: pinned}).environment(); !slices.Contains(env, want) {
+			t.Errorf("with GOMAXPROCS=%q there is no %s", set, want)
+		}
+	}
+	t.Setenv("GOMAXPROCS", "")
+	if env := (&child{placement: unpinned}).environment(); slices.Contains(env, "GOMAXPROCS=2") {
+		t.Error("an unpinned child has GOMAXPROCS=2")
 	}
 }
 
@@ -160,7 +234,7 @@ func TestImplausibleResults(t *testing.T) {
 // A peer that is missing, or that fails, is left out and the others are measured.
 func TestMissingPeer(t *testing.T) {
 	p := &programs{commands: map[string][]string{"c": {"false"}}, missing: map[string]string{"pyzmq": "no Python"}}
-	r := runner{programs: p, rounds: 1, length: 1, warm: 1}
+	r := runner{programs: p, rounds: 1, length: 1, warm: 1, placements: []placement{unpinned}}
 	res, err := r.measure(t.Context(), benchCase{Unit: rate, Where: "inproc", Subjects: []subject{
 		{Name: pyzmq, Test: process{"pyzmq", "recv"}},
 		{Name: inC, Test: process{"c", "recv"}},
@@ -211,11 +285,11 @@ func TestChoose(t *testing.T) {
 	if want := []string{inC, ours, fewerCycles, aiozmq}; !slices.Equal(names, want) {
 		t.Errorf("subjects %v, want %v", names, want)
 	}
-	want := []goal{{Of: fewerCycles, To: inC, AtLeast: 0.9}, {Of: ours, To: aiozmq, AtLeast: 25}}
+	want := append(in(pinned, goal{Of: ours, To: inC, AtLeast: 0.9}), in(unpinned, goal{Of: ours, To: aiozmq, AtLeast: 25})...)
 	if !slices.Equal(chosen[0].Goals, want) {
 		t.Errorf("goals %v, want %v", chosen[0].Goals, want)
 	}
-	for _, args := range [][]string{{"-rounds", "0"}, {"-time", "0s"}, {"-cases", "("}, {"-peers", "("}, {"all"}} {
+	for _, args := range [][]string{{"-rounds", "0"}, {"-time", "0s"}, {"-cases", "("}, {"-peers", "("}, {"-pin", "1"}, {"all"}} {
 		if _, err := parseFlags(args); err == nil {
 			t.Errorf("%q are fine", args)
 		}
@@ -242,8 +316,10 @@ func TestCases(t *testing.T) {
 			t.Errorf("%s: no base %s", c.Name, c.Base)
 		}
 		for _, g := range c.Goals {
-			if !c.has(g.Of) || g.To != "" && !c.has(g.To) {
-				t.Errorf("%s: goal %v names no subject of the case", c.Name, g)
+			for _, name := range g.names() {
+				if i := slices.IndexFunc(c.Subjects, func(s subject) bool { return s.Name == name }); i < 0 || !c.runs(c.Subjects[i], g.Placement) {
+					t.Errorf("%s: goal %v, and there is no such %s", c.Name, g, name)
+				}
 			}
 		}
 	}

@@ -16,6 +16,7 @@ type benchCase struct {
 	Params   []string // for all its processes, name=value
 	Where    string   // the endpoint, or its transport
 	Slow     bool     // to begin: it warms up longer
+	Unpinned bool     // it is not run pinned, because that would change what it is about
 	Subjects []subject
 	Goals    []goal
 }
@@ -24,6 +25,20 @@ type benchCase struct {
 func (c benchCase) has(name string) bool {
 	return slices.ContainsFunc(c.Subjects, func(s subject) bool { return s.Name == name })
 }
+
+// runs reports whether a subject of the case is run in that placement. The slowest
+// libraries run unpinned alone.
+func (c benchCase) runs(s subject, p placement) bool {
+	return p == unpinned || !c.Unpinned && !slices.Contains([]string{goZeromq, aiozmq, pyzmq, asyncio}, s.Name)
+}
+
+// A placement says on which processors the processes of a run are.
+type placement string
+
+const (
+	unpinned placement = "unpinned" // where the system puts them
+	pinned   placement = "pinned"   // the measured one on processor 0, the other on processor 1
+)
 
 // A subject is what is measured: a process, with another at the other end.
 type subject struct {
@@ -67,16 +82,37 @@ var (
 )
 
 // A goal is for the ratio of one subject to another, or for its value if To is "".
-// Just one of the bounds is set.
+// Just one of the bounds is set. With OrTo it is enough to reach OrAtLeast of that.
 type goal struct {
-	Of      string  `json:"of"`
-	To      string  `json:"to,omitempty"`
-	AtLeast float64 `json:"at_least,omitempty"`
-	AtMost  float64 `json:"at_most,omitempty"`
+	Of        string    `json:"of"`
+	Placement placement `json:"placement"`
+	To        string    `json:"to,omitempty"`
+	AtLeast   float64   `json:"at_least,omitempty"`
+	AtMost    float64   `json:"at_most,omitempty"`
+	OrTo      string    `json:"or_to,omitempty"`
+	OrAtLeast float64   `json:"or_at_least,omitempty"`
+}
+
+// in returns the goals for figures of one placement.
+func in(p placement, goals ...goal) []goal {
+	for i := range goals {
+		goals[i].Placement = p
+	}
+	return goals
+}
+
+// inBoth returns the goals for the figures of each placement.
+func inBoth(goals ...goal) []goal {
+	return append(in(unpinned, slices.Clone(goals)...), in(pinned, goals...)...)
 }
 
 func (g goal) met(v float64) bool {
 	return (g.AtLeast == 0 || v >= g.AtLeast) && (g.AtMost == 0 || v <= g.AtMost)
+}
+
+// names are of the subjects that the goal is about.
+func (g goal) names() []string {
+	return slices.DeleteFunc([]string{g.Of, g.To, g.OrTo}, func(name string) bool { return name == "" })
 }
 
 func (g goal) String() string {
@@ -84,10 +120,14 @@ func (g goal) String() string {
 	if g.AtMost > 0 {
 		sign, bound = "≤", g.AtMost
 	}
-	if g.To == "" {
-		return fmt.Sprintf("%s %s %v", g.Of, sign, bound)
+	s := fmt.Sprintf("%s %s %s %v", g.Placement, g.Of, sign, bound)
+	if g.To != "" {
+		s += " of " + g.To
 	}
-	return fmt.Sprintf("%s %s %v of %s", g.Of, sign, bound, g.To)
+	if g.OrTo != "" {
+		s += fmt.Sprintf(" or ≥ %v of %s", g.OrAtLeast, g.OrTo)
+	}
+	return s
 }
 
 const (

@@ -34,10 +34,11 @@ var colours = []struct {
 	{filtering, color.RGBA{0x9e, 0xda, 0xe5, 0xff}},
 	{zmqioBatched, color.RGBA{0x8c, 0x10, 0x2a, 0xff}},
 	{zmqioBatch, color.RGBA{0x17, 0x60, 0x2a, 0xff}},
+	{zmqioBatchCPUs, color.RGBA{0xb5, 0xcf, 0x6b, 0xff}},
 	{scraped, color.RGBA{0x9e, 0x6b, 0x1f, 0xff}},
 	{zmqioBatchContext, color.RGBA{0x6b, 0xc4, 0x7d, 0xff}},
-	{"zmqio-write", color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
-	{"zmqio-context", color.RGBA{0xe3, 0x77, 0xc2, 0xff}},
+	{zmqioWrite, color.RGBA{0xff, 0x7f, 0x0e, 0xff}},
+	{zmqioContext, color.RGBA{0xe3, 0x77, 0xc2, 0xff}},
 	{streaming, color.RGBA{0x39, 0x3b, 0x79, 0xff}},
 	{calling, color.RGBA{0xad, 0x49, 0x4a, 0xff}},
 	{inC, color.RGBA{0x11, 0x11, 0x11, 0xff}},
@@ -63,13 +64,17 @@ func known(series string) bool {
 // rowsAndDots lays the ratios out, a row for a case, or for a condition of one.
 func rowsAndDots(r *report) (rows []string, dots []dot) {
 	for _, c := range r.Cases {
-		for _, s := range c.Subjects {
+		for _, s := range c.Subjects { // unpinned ones first
 			if s.Ratio == nil {
 				continue
 			}
-			row, series := c.Name+" to "+c.Base, s.Name
+			row, series := c.Name, s.Name
 			if !known(series) {
-				row, series = c.Name+"/"+s.Name+" to "+c.Base, ours
+				row, series = row+"/"+series, ours
+			}
+			row += " to " + c.Base
+			if s.Placement == pinned {
+				row += ", pinned"
 			}
 			if len(rows) == 0 || rows[len(rows)-1] != row {
 				rows = append(rows, row)

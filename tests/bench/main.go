@@ -12,8 +12,15 @@
 // zmqio-gogc400. For ten thousand sockets a process must be allowed as many
 // descriptors.
 //
-// With -pin the measured process keeps to one processor and its peer to another. Go
-// programs then choose GOMAXPROCS=1, unless the environment says otherwise.
+// Each case is run in two placements. Unpinned, processes run where the system puts them.
+// Pinned, the measured process keeps to processor 0 and its peer to processor 1, and Go
+// programs have GOMAXPROCS=2 unless the environment says otherwise. Goals, figures and
+// results name the placement. Cases without a peer are run unpinned alone, and so are the
+// libraries that are slower than C by an order of magnitude.
+//
+// Beside its rate stands what a process uses for a message: CPU time, the context switches
+// of all its threads (waits are voluntary, the others preempt a thread), and, where the
+// machine counts them, instructions in user and system mode.
 //
 // Run it with make bench; go run . -help lists the flags.
 package main
@@ -51,8 +58,14 @@ type settings struct {
 	rounds       int
 	time         time.Duration
 	out          string
-	pin, list    bool
+	placements   []placement
+	list         bool
 }
+
+// warm is how long a run goes before it is measured.
+func (s settings) warm() time.Duration { return max(s.time/3, 50*time.Millisecond) }
+
+var placementsOf = map[string][]placement{"off": {unpinned}, "on": {pinned}, "both": {unpinned, pinned}}
 
 func parseFlags(args []string) (s settings, err error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
@@ -61,10 +74,13 @@ func parseFlags(args []string) (s settings, err error) {
 	flags.IntVar(&s.rounds, "rounds", 5, "rounds")
 	flags.DurationVar(&s.time, "time", time.Second, "what a run measures; it warms up for a third of that before")
 	flags.StringVar(&s.out, "out", "bench.out", "`directory` for results.json and chart.svg")
-	flags.BoolVar(&s.pin, "pin", false, "run the measured process on processor 0 and its peer on processor 1")
+	pin := flags.String("pin", "both", "run the measured process on processor 0 and its peer on processor 1: `on, off or both`")
 	flags.BoolVar(&s.list, "list", false, "list the cases and do nothing else")
 	if err := flags.Parse(args); err != nil {
 		return s, err
+	}
+	if s.placements = placementsOf[*pin]; s.placements == nil {
+		return s, fmt.Errorf("-pin is %q; need on, off or both", *pin)
 	}
 	if flags.NArg() > 0 || s.rounds < 1 || s.time <= 0 {
 		return s, fmt.Errorf("need no arguments, one round or more and a positive time; see -help")
@@ -96,10 +112,19 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	defer programs.remove()
-	rep := report{Machine: thisMachine(), Rounds: s.rounds, Seconds: s.time.Seconds(), Pinned: s.pin}
+	rep := report{Machine: thisMachine(), Rounds: s.rounds, Seconds: s.time.Seconds(), Placements: s.placements}
+	r := runner{programs: programs, rounds: s.rounds, placements: s.placements, length: s.time, warm: s.warm()}
+	if slices.Contains(s.placements, pinned) {
+		rep.PinnedGOMAXPROCS = pinnedGOMAXPROCS()
+	}
+	if counter, err := openCounter(instructions); err != nil {
+		rep.Uncounted = err.Error()
+	} else {
+		counter.Close()
+		r.counter = &instructions
+	}
 	rep.Machine.print(os.Stdout)
-	printPlan(os.Stdout, chosen, s)
-	r := runner{programs: programs, rounds: s.rounds, pin: s.pin, length: s.time, warm: max(s.time/3, 50*time.Millisecond)}
+	rep.printPlan(os.Stdout, chosen, s)
 	for _, c := range chosen {
 		var results *caseResult
 		if results, err = r.measure(ctx, c); err != nil {
@@ -125,7 +150,8 @@ func choose(cases []benchCase, s settings) (chosen []benchCase) {
 		}
 		var subjects []subject
 		for _, sub := range c.Subjects {
-			if s.peers.MatchString(sub.Name) || sub.Name == c.Base {
+			run := slices.ContainsFunc(s.placements, func(p placement) bool { return c.runs(sub, p) })
+			if run && (s.peers.MatchString(sub.Name) || sub.Name == c.Base) {
 				subjects = append(subjects, sub)
 			}
 		}
@@ -133,7 +159,9 @@ func choose(cases []benchCase, s settings) (chosen []benchCase) {
 			continue
 		}
 		c.Subjects = subjects
-		c.Goals = slices.DeleteFunc(c.Goals, func(g goal) bool { return !c.has(g.Of) || g.To != "" && !c.has(g.To) })
+		c.Goals = slices.DeleteFunc(c.Goals, func(g goal) bool {
+			return slices.ContainsFunc(g.names(), func(name string) bool { return !c.has(name) })
+		})
 		chosen = append(chosen, c)
 	}
 	return chosen

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -18,55 +19,120 @@ const (
 
 // A report is everything that was measured, and where.
 type report struct {
-	Machine machine       `json:"machine"`
-	Rounds  int           `json:"rounds"`
-	Seconds float64       `json:"seconds"` // a run
-	Pinned  bool          `json:"pinned"`
-	Cases   []*caseResult `json:"cases"`
+	Machine          machine       `json:"machine"`
+	Rounds           int           `json:"rounds"`
+	Seconds          float64       `json:"seconds"` // a run
+	Placements       []placement   `json:"placements"`
+	PinnedGOMAXPROCS int           `json:"pinned_gomaxprocs,omitempty"` // machine.gomaxprocs is of the others
+	Uncounted        string        `json:"no_instructions,omitempty"`   // why instructions are not counted
+	Cases            []*caseResult `json:"cases"`
 }
 
 // printPlan says what is going to be run, and about how long it takes.
-func printPlan(w io.Writer, cases []benchCase, s settings) {
-	runs := 0
+func (r *report) printPlan(w io.Writer, cases []benchCase, s settings) {
+	runs, took := 0, time.Duration(0)
 	for _, c := range cases {
-		runs += len(c.Subjects)
+		for _, p := range s.placements {
+			for _, sub := range c.Subjects {
+				if c.runs(sub, p) {
+					runs++
+					took += time.Duration(s.rounds) * c.estimate(sub, s)
+				}
+			}
+		}
 	}
-	took := time.Duration(runs*s.rounds) * (s.time + s.time/3 + 100*time.Millisecond)
-	where := "where the system places them"
-	if s.pin {
-		where = "pinned"
+	fmt.Fprintf(w, "%d cases, %d runs of %v in each of %d rounds: about %v\n", len(cases), runs, s.time, s.rounds, took.Round(time.Second))
+	if r.PinnedGOMAXPROCS > 0 {
+		fmt.Fprintf(w, "pinned: the measured process on processor 0, its peer on processor 1, Go programs with GOMAXPROCS=%d\n", r.PinnedGOMAXPROCS)
 	}
-	fmt.Fprintf(w, "%d cases, %d runs of %v in each of %d rounds, %s: about %v\n\n",
-		len(cases), runs, s.time, s.rounds, where, took.Round(time.Second))
+	if r.Uncounted != "" {
+		fmt.Fprintf(w, "no instructions are counted: %s\n", r.Uncounted)
+	}
+	fmt.Fprintln(w)
+}
+
+// estimate is how long a run of a subject takes: processes start within 100 ms, and those in
+// Python, or with thousands of sockets, need longer.
+func (c benchCase) estimate(sub subject, s settings) time.Duration {
+	took := s.time + s.warm() + 100*time.Millisecond
+	if c.Slow {
+		took += slowWarm
+	}
+	for _, p := range []string{sub.Test.Program, sub.Other.Program} {
+		if p != "" && p != "c" && p != "go" {
+			took += 200 * time.Millisecond
+		}
+	}
+	return took
+}
+
+// A column of a case's table is one figure of each subject, and its spread if it is wide.
+type column struct {
+	head string
+	of   func(*subjectResult) *spread
+	wide bool
+}
+
+// columns leaves out those that no subject has.
+func (res *caseResult) columns() []column {
+	all := []column{
+		{res.Unit, func(s *subjectResult) *spread { return s.Value }, true},
+		{"to " + res.Base, func(s *subjectResult) *spread { return s.Ratio }, true},
+		{"CPU ns", func(s *subjectResult) *spread { return s.CPU }, false},
+		{"waits", func(s *subjectResult) *spread { return s.Voluntary }, false},
+		{"preempted", func(s *subjectResult) *spread { return s.Involuntary }, false},
+		{"instructions", func(s *subjectResult) *spread { return s.Instructions }, false},
+	}
+	return slices.DeleteFunc(all, func(c column) bool {
+		return !slices.ContainsFunc(res.Subjects, func(s *subjectResult) bool { return c.of(s) != nil })
+	})
+}
+
+// sideBySide are the subjects that were measured, each with its placements in a row.
+func (res *caseResult) sideBySide() (all []*subjectResult) {
+	for _, sub := range res.benchCase.Subjects {
+		for _, p := range []placement{unpinned, pinned} {
+			if s := res.find(p, sub.Name); s != nil {
+				all = append(all, s)
+			}
+		}
+	}
+	return all
 }
 
 func (res *caseResult) print(w io.Writer) {
 	fmt.Fprintf(w, "%s: %s\n", res.Name, res.Title)
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\t%s\tmin\tmax\tCPU s/M\t%s\tmin\tmax\t\n", res.Unit, res.against())
-	for _, s := range res.Subjects {
-		if s.Failure == "" {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\t\n", s.Name, s.Value, s.CPU.median(), s.Ratio)
+	columns := res.columns()
+	fmt.Fprint(t, "\t")
+	for _, c := range columns {
+		fmt.Fprintf(t, "\t%s", c.head)
+		if c.wide {
+			fmt.Fprint(t, "\tmin\tmax")
 		}
+	}
+	fmt.Fprint(t, "\t\n")
+	for _, s := range res.sideBySide() {
+		fmt.Fprintf(t, "%s\t%s", s.Name, s.Placement)
+		for _, c := range columns {
+			if v := c.of(s); c.wide {
+				fmt.Fprintf(t, "\t%s", v)
+			} else {
+				fmt.Fprintf(t, "\t%s", v.median())
+			}
+		}
+		fmt.Fprint(t, "\t\n")
 	}
 	t.Flush()
 	for _, s := range res.Subjects {
 		if s.Failure != "" {
-			fmt.Fprintf(w, "  %s is left out: %s\n", s.Name, s.Failure)
+			fmt.Fprintf(w, "  %s, %s, is left out: %s\n", s.Name, s.Placement, s.Failure)
 		}
 	}
 	for _, g := range res.Goals {
 		fmt.Fprintf(w, "  goal %v\n", g)
 	}
 	fmt.Fprintln(w)
-}
-
-// against heads the column of ratios.
-func (res *caseResult) against() string {
-	if res.Base == "" {
-		return ""
-	}
-	return "to " + res.Base
 }
 
 // String makes three columns.
@@ -105,7 +171,16 @@ func (g goalResult) String() string {
 	if g.Met {
 		verdict = "met"
 	}
-	return fmt.Sprintf("%v: %s with %s (%s to %s)", g.goal, verdict, figure(g.Value.Median), figure(g.Value.Min), figure(g.Value.Max))
+	s := fmt.Sprintf("%v: %s with %s", g.goal, verdict, g.Value.inOne())
+	if g.OrValue != nil {
+		s += " or " + g.OrValue.inOne()
+	}
+	return s
+}
+
+// inOne is the median and the range.
+func (s *spread) inOne() string {
+	return fmt.Sprintf("%s (%s to %s)", figure(s.Median), figure(s.Min), figure(s.Max))
 }
 
 // printGoals lists the goals that were missed.
@@ -144,7 +219,7 @@ func (r *report) essentialFailure() error {
 	for _, c := range r.Cases {
 		for _, s := range c.Subjects {
 			if s.Failure != "" && s.subject.essential() {
-				return fmt.Errorf("%s, %s: %s", c.Name, s.Name, s.Failure)
+				return fmt.Errorf("%s, %s, %s: %s", c.Name, s.Name, s.Placement, s.Failure)
 			}
 		}
 	}

@@ -10,7 +10,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -19,16 +21,22 @@ import (
 // ten thousand sockets.
 const patience = 20 * time.Second
 
+// slowWarm is how much longer the cases warm up that are slow to begin.
+const slowWarm = 500 * time.Millisecond
+
 // underWay is how many messages a sender may be ahead of its receiver: small ones fill
 // the kernel's buffers by the hundred thousand.
 const underWay = 500_000
 
 // A result is what a process that is measured prints.
 type result struct {
-	Messages int     `json:"messages,omitempty"`
-	Seconds  float64 `json:"seconds,omitempty"`
-	CPU      float64 `json:"cpu,omitempty"`   // seconds
-	Bytes    int     `json:"bytes,omitempty"` // of memory
+	Messages     int     `json:"messages,omitempty"`
+	Seconds      float64 `json:"seconds,omitempty"`
+	CPU          float64 `json:"cpu,omitempty"`          // seconds, user and system
+	Voluntary    int     `json:"voluntary,omitempty"`    // context switches of all threads: to wait
+	Involuntary  int     `json:"involuntary,omitempty"`  // and because another thread took the processor
+	Instructions int     `json:"instructions,omitempty"` // user and system, where the machine counts them
+	Bytes        int     `json:"bytes,omitempty"`        // of memory
 }
 
 // thousands are the messages a second.
@@ -38,15 +46,16 @@ func (r result) thousands() float64 { return float64(r.Messages) / r.Seconds / 1
 type runner struct {
 	programs     *programs
 	rounds       int
-	pin          bool
+	placements   []placement
 	length, warm time.Duration
-	runs         int // so far, for unique endpoints
+	counter      *event // counted of measured processes; nil: nothing
+	runs         int    // so far, for unique endpoints
 }
 
 // measure runs a case. Subjects that cannot be run are left out, with the reason; the
 // error is that of ctx.
 func (r *runner) measure(ctx context.Context, c benchCase) (*caseResult, error) {
-	res := newCaseResult(c)
+	res := newCaseResult(c, r.placements)
 	for round := range r.rounds {
 		order := slices.Clone(res.Subjects)
 		if round%2 == 1 { // what comes first has no advantage
@@ -56,7 +65,7 @@ func (r *runner) measure(ctx context.Context, c benchCase) (*caseResult, error) 
 			if s.Failure != "" {
 				continue
 			}
-			got, err := r.run(ctx, c, s.subject)
+			got, err := r.run(ctx, c, s.subject, s.Placement)
 			if ctx.Err() != nil {
 				return nil, ctx.Err()
 			}
@@ -72,17 +81,17 @@ func (r *runner) measure(ctx context.Context, c benchCase) (*caseResult, error) 
 }
 
 // run measures a subject once.
-func (r *runner) run(ctx context.Context, c benchCase, s subject) (res result, err error) {
+func (r *runner) run(ctx context.Context, c benchCase, s subject, p placement) (res result, err error) {
 	ctx, cancel := context.WithTimeout(ctx, patience+r.length+r.warm)
 	defer cancel()
 	warm := r.warm
 	if c.Slow {
-		warm += 500 * time.Millisecond
+		warm += slowWarm
 	}
 	params := append(slices.Clone(c.Params), s.Params...)
 	measured := append(slices.Clone(params), fmt.Sprint("warm=", warm.Seconds()), fmt.Sprint("length=", r.length.Seconds()))
-	test := child{process: s.Test, params: measured, env: s.Env, processor: 0}
-	other := child{process: s.Other, params: params, processor: 1}
+	test := child{process: s.Test, params: measured, env: s.Env, placement: p, processor: 0, counter: r.counter}
+	other := child{process: s.Other, params: params, placement: p, processor: 1}
 	defer func() {
 		err = errors.Join(err, test.stop(), other.stop())
 		if err == nil {
@@ -139,7 +148,9 @@ type child struct {
 	process
 	params    []string
 	env       []string
+	placement placement
 	processor int // where it is pinned to
+	counter   *event
 	cmd       *exec.Cmd
 	stdin     io.Closer
 	stdout    *json.Decoder
@@ -160,7 +171,7 @@ func (r *runner) start(ctx context.Context, c *child, endpoint string) error {
 	}
 	args := append(append(slices.Clone(command[1:]), c.Job, "endpoint="+endpoint), c.params...)
 	cmd := exec.CommandContext(ctx, command[0], args...)
-	cmd.Env = append(append(os.Environ(), "GOGC=100"), c.env...) // of two settings the later counts
+	cmd.Env = c.environment()
 	cmd.Stderr = &c.stderr
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
@@ -171,15 +182,68 @@ func (r *runner) start(ctx context.Context, c *child, endpoint string) error {
 		return err
 	}
 	c.stdin, c.stdout = stdin, json.NewDecoder(stdout)
-	launch := cmd.Start
-	if r.pin {
-		launch = func() error { return startOn(cmd, c.processor) }
+	err = launch(cmd, c.prepare)
+	for _, f := range cmd.ExtraFiles {
+		f.Close() // the child has its own
 	}
-	if err := launch(); err != nil {
+	if err != nil {
 		return err
 	}
 	c.cmd = cmd
 	return nil
+}
+
+// environment is the benchmark's own with what the child's is to have. Of two settings
+// the later counts.
+func (c *child) environment() []string {
+	env := append(os.Environ(), "GOGC=100")
+	if c.placement == pinned {
+		env = append(env, fmt.Sprint("GOMAXPROCS=", pinnedGOMAXPROCS()))
+	}
+	return append(env, c.env...)
+}
+
+// pinnedGOMAXPROCS is that of pinned processes in Go: of the environment, or two, so that
+// goroutines and the loop each have one. Go alone would choose the number of processors.
+func pinnedGOMAXPROCS() int {
+	if n, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil && n > 0 {
+		return n
+	}
+	return 2
+}
+
+// prepare sets up the thread that starts cmd: a child inherits its processors and counters.
+func (c *child) prepare(cmd *exec.Cmd) error {
+	if c.placement == pinned {
+		if err := keepTo(c.processor); err != nil {
+			return err
+		}
+	}
+	if c.counter == nil {
+		return nil
+	}
+	counter, err := openCounter(*c.counter)
+	if err != nil {
+		return err
+	}
+	cmd.ExtraFiles = []*os.File{counter}
+	cmd.Args = append(cmd.Args, "counter=3") // its descriptor there
+	return nil
+}
+
+// launch starts cmd on a thread that prepare has set up. The thread ends afterwards, so that
+// no other child inherits anything.
+func launch(cmd *exec.Cmd, prepare func(*exec.Cmd) error) error {
+	started := make(chan error)
+	go func() {
+		runtime.LockOSThread() // for ever: the thread ends with the goroutine
+		err := prepare(cmd)
+		if err == nil {
+			err = cmd.Start()
+		}
+		started <- err
+	}()
+	return <-started
 }
 
 // line reads the next line that the child prints.

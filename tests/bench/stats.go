@@ -31,14 +31,18 @@ type caseResult struct {
 	benchCase benchCase
 }
 
-// A subjectResult is what one subject of it gave.
+// A subjectResult is what one subject of it gave in one placement.
 type subjectResult struct {
-	Name    string   `json:"name"`
-	Failure string   `json:"failure,omitempty"` // why there is nothing else
-	Samples []result `json:"samples,omitempty"` // one a round
-	Value   *spread  `json:"value,omitempty"`
-	CPU     *spread  `json:"cpu_seconds_per_million,omitempty"`
-	Ratio   *spread  `json:"ratio,omitempty"` // to the base
+	Name         string    `json:"name"`
+	Placement    placement `json:"placement"`
+	Failure      string    `json:"failure,omitempty"` // why there is nothing else
+	Samples      []result  `json:"samples,omitempty"` // one a round
+	Value        *spread   `json:"value,omitempty"`
+	Ratio        *spread   `json:"ratio,omitempty"` // to the base
+	CPU          *spread   `json:"cpu_ns_per_message,omitempty"`
+	Voluntary    *spread   `json:"voluntary_switches_per_message,omitempty"`
+	Involuntary  *spread   `json:"involuntary_switches_per_message,omitempty"`
+	Instructions *spread   `json:"instructions_per_message,omitempty"` // where the machine counts them
 
 	subject subject
 	values  []float64
@@ -47,14 +51,24 @@ type subjectResult struct {
 // A goalResult is how a goal was met.
 type goalResult struct {
 	goal
-	Value *spread `json:"value,omitempty"` // nil: it could not be measured
-	Met   bool    `json:"met"`
+	Value   *spread `json:"value,omitempty"` // nil: it could not be measured
+	OrValue *spread `json:"or_value,omitempty"`
+	Met     bool    `json:"met"`
 }
 
-func newCaseResult(c benchCase) *caseResult {
+func newCaseResult(c benchCase, placements []placement) *caseResult {
 	res := &caseResult{Name: c.Name, Title: c.Title, Unit: c.Unit.Name, Base: c.Base, Params: c.Params, benchCase: c}
-	for _, s := range c.Subjects {
-		res.Subjects = append(res.Subjects, &subjectResult{Name: s.Name, subject: s})
+	for _, p := range placements {
+		for _, s := range c.Subjects {
+			if c.runs(s, p) {
+				res.Subjects = append(res.Subjects, &subjectResult{Name: s.Name, Placement: p, subject: s})
+			}
+		}
+	}
+	for _, g := range c.Goals {
+		if slices.Contains(placements, g.Placement) {
+			res.Goals = append(res.Goals, goalResult{goal: g})
+		}
 	}
 	return res
 }
@@ -66,15 +80,23 @@ func (res *caseResult) sumUp() {
 	}
 	for _, s := range res.Subjects {
 		if s.Name != res.Base {
-			s.Ratio = res.ratio(s.Name, res.Base)
+			s.Ratio = res.ratio(s.Placement, s.Name, res.Base)
 		}
 	}
-	for _, g := range res.benchCase.Goals {
-		v := res.ratio(g.Of, g.To)
-		if s := res.find(g.Of); g.To == "" && s != nil {
-			v = s.Value
-		}
-		res.Goals = append(res.Goals, goalResult{g, v, v != nil && g.met(v.Median)})
+	for i := range res.Goals {
+		res.Goals[i].sumUp(res)
+	}
+}
+
+func (g *goalResult) sumUp(res *caseResult) {
+	g.Value = res.ratio(g.Placement, g.Of, g.To)
+	if s := res.find(g.Placement, g.Of); g.To == "" && s != nil {
+		g.Value = s.Value
+	}
+	g.Met = g.Value != nil && g.met(g.Value.Median)
+	if g.OrTo != "" {
+		g.OrValue = res.ratio(g.Placement, g.Of, g.OrTo)
+		g.Met = g.Met || g.OrValue != nil && g.OrValue.Median >= g.OrAtLeast
 	}
 }
 
@@ -83,25 +105,36 @@ func (s *subjectResult) sumUp(u unit) {
 		s.Samples = nil // of fewer rounds than the others
 		return
 	}
-	var cpu []float64
 	for _, r := range s.Samples {
 		s.values = append(s.values, u.of(r))
-		if r.Messages > 0 {
-			cpu = append(cpu, r.CPU/float64(r.Messages)*1e6)
-		}
 	}
 	value := spreadOf(s.values)
 	s.Value = &value
-	if len(cpu) > 0 {
-		all := spreadOf(cpu)
-		s.CPU = &all
+	s.CPU = s.perMessage(func(r result) float64 { return r.CPU * 1e9 })
+	s.Voluntary = s.perMessage(func(r result) float64 { return float64(r.Voluntary) })
+	s.Involuntary = s.perMessage(func(r result) float64 { return float64(r.Involuntary) })
+	if s.Samples[0].Instructions > 0 {
+		s.Instructions = s.perMessage(func(r result) float64 { return float64(r.Instructions) })
 	}
 }
 
-// find returns a subject that was measured, or nil.
-func (res *caseResult) find(name string) *subjectResult {
+// perMessage divides a figure of each round by its messages. It is nil without any.
+func (s *subjectResult) perMessage(of func(result) float64) *spread {
+	var all []float64
+	for _, r := range s.Samples {
+		if r.Messages == 0 {
+			return nil
+		}
+		all = append(all, of(r)/float64(r.Messages))
+	}
+	v := spreadOf(all)
+	return &v
+}
+
+// find returns a subject that was measured in that placement, or nil.
+func (res *caseResult) find(p placement, name string) *subjectResult {
 	for _, s := range res.Subjects {
-		if s.Name == name && s.Value != nil {
+		if s.Placement == p && s.Name == name && s.Value != nil {
 			return s
 		}
 	}
@@ -110,8 +143,8 @@ func (res *caseResult) find(name string) *subjectResult {
 
 // ratio divides the values of two subjects round by round. It is nil if either was
 // not measured.
-func (res *caseResult) ratio(of, to string) *spread {
-	a, b := res.find(of), res.find(to)
+func (res *caseResult) ratio(p placement, of, to string) *spread {
+	a, b := res.find(p, of), res.find(p, to)
 	if a == nil || b == nil {
 		return nil
 	}

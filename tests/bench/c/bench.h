@@ -19,21 +19,35 @@ struct job {
     int stride;   /* messages between two looks at the clock */
     int inflight; /* requests without a reply */
     int sockets;
+    int counter;  /* the descriptor that counts instructions; 0: none */
     double warm, length; /* seconds before and on the clock; length 0: never ends */
 };
 
-/* Counts messages, and after the warm-up takes time and CPU time. */
+/* Where a measurement begins: what the process has counted and used so far. */
+struct mark {
+    const struct job *job;
+    long n, voluntary, involuntary; /* messages, context switches */
+    long long instructions;
+    double time, cpu; /* seconds */
+};
+
+struct mark mark(const struct job *job, long n);
+
+/* Prints what has come since a mark, with n messages by now, and ends the process. */
+void tell_since(const struct mark *m, long n);
+
+/* Counts messages, and measures after the warm-up. */
 struct meter {
     const struct job *job;
-    long n, from;
-    double start, begin, cpu;
+    long n;
+    double start;
+    struct mark begin;
 };
 
 /* Each counts a message, and ends the process with a result when time is up. */
 void meter_tick(struct meter *m);
 
 double now(void);
-double cpu_seconds(void);
 void die(const char *what);
 void *context(const struct job *job);
 void *open_socket(void *ctx, int type, const struct job *job);

@@ -24,11 +24,26 @@ double now(void)
     return t.tv_sec + t.tv_nsec / 1e9;
 }
 
-double cpu_seconds(void)
+struct mark mark(const struct job *job, long n)
 {
+    struct mark m = {.job = job, .n = n, .time = now()};
     struct rusage u;
     getrusage(RUSAGE_SELF, &u);
-    return u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+    m.cpu = u.ru_utime.tv_sec + u.ru_stime.tv_sec + (u.ru_utime.tv_usec + u.ru_stime.tv_usec) / 1e6;
+    m.voluntary = u.ru_nvcsw;
+    m.involuntary = u.ru_nivcsw;
+    if (job->counter && read(job->counter, &m.instructions, sizeof m.instructions) != sizeof m.instructions)
+        die("counter");
+    return m;
+}
+
+void tell_since(const struct mark *from, long n)
+{
+    struct mark to = mark(from->job, n);
+    printf("{\"messages\":%ld,\"seconds\":%.9f,\"cpu\":%.6f,\"voluntary\":%ld,\"involuntary\":%ld,\"instructions\":%lld}\n",
+           to.n - from->n, to.time - from->time, to.cpu - from->cpu, to.voluntary - from->voluntary,
+           to.involuntary - from->involuntary, to.instructions - from->instructions);
+    _exit(0);
 }
 
 static void meter_look(struct meter *m)
@@ -36,18 +51,13 @@ static void meter_look(struct meter *m)
     double t = now();
     if (m->start == 0 && m->n >= m->job->lead)
         m->start = t;
-    if (m->begin == 0) {
-        if (m->start != 0 && t - m->start >= m->job->warm) {
-            m->begin = t;
-            m->from = m->n;
-            m->cpu = cpu_seconds();
-        }
+    if (m->begin.time == 0) {
+        if (m->start != 0 && t - m->start >= m->job->warm)
+            m->begin = mark(m->job, m->n);
         return;
     }
-    if (t - m->begin < m->job->length)
-        return;
-    printf("{\"messages\":%ld,\"seconds\":%.9f,\"cpu\":%.6f}\n", m->n - m->from, t - m->begin, cpu_seconds() - m->cpu);
-    _exit(0);
+    if (t - m->begin.time >= m->job->length)
+        tell_since(&m->begin, m->n);
 }
 
 void meter_tick(struct meter *m)

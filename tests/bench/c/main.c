@@ -50,6 +50,7 @@ int main(int argc, char **argv)
         .stride = atoi(value(argc, argv, "stride", "1")),
         .inflight = atoi(value(argc, argv, "inflight", "1")),
         .sockets = atoi(value(argc, argv, "sockets", "1")),
+        .counter = atoi(value(argc, argv, "counter", "0")),
         .warm = atof(value(argc, argv, "warm", "0")),
         .length = atof(value(argc, argv, "length", "0")),
     };

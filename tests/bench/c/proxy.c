@@ -114,10 +114,7 @@ void op_proxy(const struct job *job)
     while (ask(ends[COUNT]) < job->lead)
         usleep(1000);
     usleep(job->warm * 1e6);
-    const double begin = now(), cpu = cpu_seconds();
-    const long from = ask(ends[COUNT]);
+    const struct mark begin = mark(job, ask(ends[COUNT]));
     usleep(job->length * 1e6);
-    const long n = ask(ends[COUNT]) - from;
-    printf("{\"messages\":%ld,\"seconds\":%.9f,\"cpu\":%.6f}\n", n, now() - begin, cpu_seconds() - cpu);
-    _exit(0);
+    tell_since(&begin, ask(ends[COUNT]));
 }

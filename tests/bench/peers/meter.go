@@ -1,6 +1,7 @@
 package peers
 
 import (
+	"encoding/binary"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -10,17 +11,58 @@ import (
 type result struct {
 	Messages int     `json:"messages"`
 	Seconds  float64 `json:"seconds"`
-	CPU      float64 `json:"cpu"` // seconds, user and system
+	usage
 }
 
-// A meter counts messages, and after the warm-up takes time and CPU time.
+// usage is what the process has used, in all its threads.
+type usage struct {
+	CPU          float64 `json:"cpu"` // seconds, user and system
+	Voluntary    int     `json:"voluntary"`
+	Involuntary  int     `json:"involuntary"` // context switches
+	Instructions int     `json:"instructions"`
+}
+
+// used returns what the process has used so far. Instructions are those that the
+// benchmark's counter has, if the job comes with one.
+func (j job) used() usage {
+	var u syscall.Rusage
+	must(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
+	var count [8]byte
+	if j.counter > 0 {
+		_, err := syscall.Read(j.counter, count[:])
+		must(err)
+	}
+	cpu := time.Duration(u.Utime.Nano() + u.Stime.Nano())
+	return usage{cpu.Seconds(), int(u.Nvcsw), int(u.Nivcsw), int(binary.NativeEndian.Uint64(count[:]))}
+}
+
+// A mark is where a measurement begins.
+type mark struct {
+	job
+	n    int // messages so far
+	time time.Time
+	used usage
+}
+
+func (j job) mark(n int) mark { return mark{j, n, time.Now(), j.used()} }
+
+// result is what has come since, with n messages by now.
+func (m mark) result(n int) result {
+	took, now := time.Since(m.time), m.job.used()
+	return result{n - m.n, took.Seconds(), usage{
+		now.CPU - m.used.CPU, now.Voluntary - m.used.Voluntary,
+		now.Involuntary - m.used.Involuntary, now.Instructions - m.used.Instructions,
+	}}
+}
+
+// A meter counts messages, and measures after the warm-up.
 type meter struct {
 	job
-	n, from      int
-	start, begin time.Time
-	cpu          time.Duration
-	result       result
-	done         bool
+	n      int
+	start  time.Time
+	begin  mark
+	result result
+	done   bool
 }
 
 // tick counts a message, and reports whether time is up.
@@ -39,23 +81,13 @@ func (m *meter) look() {
 			m.start = now
 		}
 	case m.done:
-	case m.begin.IsZero():
+	case m.begin.time.IsZero():
 		if now.Sub(m.start) >= m.warm {
-			m.begin, m.from, m.cpu = now, m.n, cpuTime()
+			m.begin = m.job.mark(m.n)
 		}
-	case now.Sub(m.begin) >= m.length:
-		m.done = true
-		m.result = result{m.n - m.from, now.Sub(m.begin).Seconds(), (cpuTime() - m.cpu).Seconds()}
+	case now.Sub(m.begin.time) >= m.length:
+		m.done, m.result = true, m.begin.result(m.n)
 	}
-}
-
-// cpuTime is what the process has used, in user and system mode.
-func cpuTime() time.Duration {
-	var u syscall.Rusage
-	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
-		panic(err) // it has no way to fail
-	}
-	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 // A tally is one goroutine's count of messages, on a cache line of its own.
@@ -64,15 +96,15 @@ type tally struct {
 	_ [7]int64
 }
 
-// watch measures what others count, or, without any, just CPU time.
+// watch measures what others count, or, without any, just what the process uses.
 func (j job) watch(tallies []tally) result {
 	for sum(tallies) < j.lead {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(j.warm)
-	begin, cpu, from := time.Now(), cpuTime(), sum(tallies)
+	begin := j.mark(sum(tallies))
 	time.Sleep(j.length)
-	return result{sum(tallies) - from, time.Since(begin).Seconds(), (cpuTime() - cpu).Seconds()}
+	return begin.result(sum(tallies))
 }
 
 // fromGoroutines measures n goroutines. Each calls begin, and then again and again what that

@@ -31,6 +31,8 @@ type job struct {
 	sockets  int
 	writers  int
 	callers  int
+	counter  int           // the descriptor that counts instructions; 0: none
+	place    int           // 1: the loop has LoopConfig.CPUs
 	scrape   int           // milliseconds between two looks at all figures; 0: none
 	warm     time.Duration // before the clock starts
 	length   time.Duration // on the clock
@@ -89,7 +91,7 @@ func (j *job) set(name, value string) (err error) {
 	numbers := map[string]*int{
 		"size": &j.size, "frames": &j.frames, "hwm": &j.hwm, "keep": &j.keep, "lead": &j.lead, "stride": &j.stride,
 		"inflight": &j.inflight, "sockets": &j.sockets, "writers": &j.writers, "callers": &j.callers,
-		"scrape": &j.scrape,
+		"counter": &j.counter, "place": &j.place, "scrape": &j.scrape,
 	}
 	texts := map[string]*string{"endpoint": &j.endpoint, "how": &j.how}
 	seconds := map[string]*time.Duration{"warm": &j.warm, "length": &j.length}

@@ -44,7 +44,7 @@ func zmqioProxy(j job) error {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(j.warm)
-	begin, cpu, from := time.Now(), cpuTime(), through()
+	begin := j.mark(through())
 	time.Sleep(j.length)
-	return tell(result{through() - from, time.Since(begin).Seconds(), (cpuTime() - cpu).Seconds()})
+	return tell(begin.result(through()))
 }

@@ -108,7 +108,7 @@ func zmqioPub(j job) error {
 // (how=batch). From j.writers goroutines it sends with Write (how=write), WriteContext
 // (how=context) or WriteBatchContext (how=batch-context).
 func zmqioSend(j job) error {
-	l := newLoop(zmqio.LoopConfig{})
+	l := newLoop(j.placed())
 	if j.how == "batched" || j.how == "batch" {
 		b := &burster{meter: meter{job: j}, msg: j.message()}
 		if j.how == "batch" {
@@ -136,6 +136,15 @@ func zmqioSend(j job) error {
 	}
 	go func() { must(l.RunForever(context.Background())) }()
 	return j.fromGoroutines(j.writers, func() func([][]byte) error { return write })
+}
+
+// placed keeps the loop's threads to one processor, if the job says so. Pinned processes
+// have the same one.
+func (j job) placed() (cfg zmqio.LoopConfig) {
+	if j.place == 1 {
+		cfg.CPUs = []int{0}
+	}
+	return cfg
 }
 
 // isBurst reports whether a batch is to be written: a burst of messages, or what is as large.

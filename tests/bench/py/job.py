@@ -3,6 +3,7 @@
 import json
 import os
 import resource
+import sys
 import threading
 import time
 
@@ -17,6 +18,7 @@ class Job:
         for name in "size", "frames", "hwm", "keep", "stride", "inflight", "callers":
             setattr(self, name, int(given.get(name, "1")))
         self.lead = int(given.get("lead", "0"))  # messages before the warm-up
+        self.counter = int(given.get("counter", "0"))  # the descriptor that counts instructions
         self.warm = float(given.get("warm", "0"))
         self.length = float(given.get("length", "1"))
 
@@ -25,13 +27,13 @@ class Job:
 
 
 class Meter:
-    """Counts messages; after the warm-up it takes time and CPU time, and ends the
-    process with a result when time is up."""
+    """Counts messages; after the warm-up it measures, and ends the process with a
+    result when time is up."""
 
     def __init__(self, job):
         self.job = job
-        self.n = self.start = self.begin = self.first = 0
-        self.cpu = 0.0
+        self.n = self.start = 0
+        self.begin = None
 
     def tick(self):
         self.n += 1
@@ -45,15 +47,19 @@ class Meter:
                 self.start = now
         elif not self.begin:
             if now - self.start >= self.job.warm:
-                self.begin, self.first, self.cpu = now, self.n, cpu_seconds()
-        elif now - self.begin >= self.job.length:
-            tell({"messages": self.n - self.first, "seconds": now - self.begin, "cpu": cpu_seconds() - self.cpu})
+                self.begin = self.mark(now)
+        elif now - self.begin["seconds"] >= self.job.length:
+            end = self.mark(now)
+            tell({name: end[name] - self.begin[name] for name in end})
             os._exit(0)
 
-
-def cpu_seconds():
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+    def mark(self, now):
+        used = resource.getrusage(resource.RUSAGE_SELF)
+        count = os.read(self.job.counter, 8) if self.job.counter else b""
+        return {
+            "messages": self.n, "seconds": now, "cpu": used.ru_utime + used.ru_stime,
+            "voluntary": used.ru_nvcsw, "involuntary": used.ru_nivcsw, "instructions": int.from_bytes(count, sys.byteorder),
+        }
 
 
 def tell(what):

@@ -15,17 +15,19 @@ ZMQCAT_1 = $(GO) run ./zmqio/cmd/zmqcat manual | $(TOOL) go-md2man
 CASES  ?=
 PEERS  ?=
 ROUNDS ?= 5
-TIME   ?= 1
+TIME   ?= 0.4
 OUT    ?= bench.out
 PIN    ?= both
 
 # Where `make bundle` puts its directory, which must be empty or not there.
 BUNDLE ?= bin/bundle
 
-# What `make bench-compare` compares with, which micro-benchmarks, and how often.
+# What `make bench-compare` compares with, which micro-benchmarks, and how often. With
+# FAIL=10 it fails if a benchmark is slower by more than 10 %, or allocates more at all.
 REF   ?= main
 BENCH ?= .
 COUNT ?= 6
+FAIL  ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help run bundle static test test-spec race test-asan test-fault bench bench-compare generate man fmt ci fresh format tidy vuln lint
@@ -54,6 +56,7 @@ test: ## install what is missing, then run all tests
 	$(GO) -C tests/browser test -count=1 ./...
 	$(GO) -C zmqio/zmqprom test -count=1 ./...
 	$(GO) -C zmqio/examples test -count=1 ./...
+	$(GO) -C tests/tools test -count=1 ./...
 
 test-spec: ## change the facts of spec/ one by one, 40 of each field, and want each to be noticed
 	@$(DEPS)
@@ -84,9 +87,9 @@ bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=sec
 	@$(DEPS) peers
 	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s -pin '$(PIN)' -out '$(abspath $(OUT))'
 
-bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n
+bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n FAIL=percent
 	@$(DEPS)
-	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(value BENCH)' '$(COUNT)'
+	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(value BENCH)' '$(COUNT)' '$(FAIL)'
 
 generate: ## write the generated files from spec/
 	$(GO) generate ./gen
@@ -107,6 +110,7 @@ ci: fresh format tidy lint vuln ## everything that must hold before a change goe
 	$(GO) -C tests/browser test -count=1 -timeout 3m ./...
 	$(GO) -C zmqio/zmqprom test -count=1 -timeout 3m -race ./...
 	$(GO) -C zmqio/examples test -count=1 -timeout 3m ./...
+	$(GO) -C tests/tools test -count=1 -timeout 3m ./...
 
 # The parts of ci.
 
@@ -141,6 +145,8 @@ lint:
 	$(GO) -C zmqio/examples vet ./...
 	$(GO) -C zmqio/examples tool -modfile=../../tests/tools/go.mod staticcheck ./...
 	$(GO) -C tests/tools build tool
+	$(GO) -C tests/tools vet ./...
+	$(GO) -C tests/tools tool staticcheck ./...
 
 vuln: ## look for known vulnerabilities in what zmqio calls, where https://vuln.go.dev is reached
 	@./tests/tools/vulncheck.sh $(TOOL) govulncheck ./...

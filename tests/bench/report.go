@@ -51,10 +51,10 @@ func (r *report) printPlan(w io.Writer, cases []benchCase, s settings) {
 	fmt.Fprintln(w)
 }
 
-// estimate is how long a run of a subject takes: processes start within 100 ms, and those in
+// estimate is how long a run of a subject takes: processes start within 60 ms, and those in
 // Python, or with thousands of sockets, need longer.
 func (c benchCase) estimate(sub subject, s settings) time.Duration {
-	took := s.time + s.warm() + 100*time.Millisecond
+	took := s.time + s.warm() + 60*time.Millisecond
 	if c.Slow {
 		took += slowWarm
 	}

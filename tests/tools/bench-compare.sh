@@ -2,13 +2,19 @@
 # Compares package zmqio here with another commit, by the micro-benchmarks that are
 # here: both test programs are built, run in turn, and given to benchstat.
 #
-# Usage: bench-compare.sh REF [BENCH [COUNT]]
+# Usage: bench-compare.sh REF [BENCH [COUNT [FAIL]]]
 #
 # REF is any commit, BENCH a regular expression for -test.bench and COUNT how many
-# times each program runs.
+# times each program runs. With FAIL the script fails if a benchmark here is slower by more
+# than FAIL percent, or allocates more, and the difference is significant (p of 0.05 or
+# less). COUNT must be 4 or more for that; benchgate decides.
 set -eu
 
-ref=${1:?usage: bench-compare.sh REF [BENCH [COUNT]]} bench=${2:-.} count=${3:-6}
+ref=${1:?usage: bench-compare.sh REF [BENCH [COUNT [FAIL]]]} bench=${2:-.} count=${3:-6} fail=${4:-}
+if [ -n "$fail" ] && [ "$count" -lt 4 ]; then
+	echo "bench-compare: FAIL needs a COUNT of 4 or more" >&2
+	exit 2
+fi
 cd "$(dirname "$0")/../.."
 go=${GO:-go}
 suite=zmqio/bench_test.go
@@ -35,3 +41,6 @@ while [ "$i" -lt "$count" ]; do
 	done
 done
 "$go" tool -modfile=tests/tools/go.mod benchstat "$ref=$dir/ref.txt" "here=$dir/here.txt"
+if [ -n "$fail" ]; then
+	"$go" -C tests/tools run ./benchgate "$fail" "$dir/ref.txt" "$dir/here.txt"
+fi

@@ -289,6 +289,16 @@ func TestChoose(t *testing.T) {
 	if !slices.Equal(chosen[0].Goals, want) {
 		t.Errorf("goals %v, want %v", chosen[0].Goals, want)
 	}
+	if s, err = parseFlags([]string{"-pin", "on"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range choose(allCases(), s) {
+		for _, sub := range c.Subjects {
+			if !c.runs(sub, pinned) {
+				t.Errorf("%s: %s is chosen, and not run pinned", c.Name, sub.Name)
+			}
+		}
+	}
 	for _, args := range [][]string{{"-rounds", "0"}, {"-time", "0s"}, {"-cases", "("}, {"-peers", "("}, {"-pin", "1"}, {"all"}} {
 		if _, err := parseFlags(args); err == nil {
 			t.Errorf("%q are fine", args)

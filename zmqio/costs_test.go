@@ -92,7 +92,7 @@ func unread(t *testing.T, l *zmqio.EventLoop, endpoint string) {
 
 var payload = [][]byte{make([]byte, 64)}
 
-// Sending allocates nothing for a message, whoever calls and however.
+// Sending allocates nothing for a message, on the loop and off it, in each way to send.
 func TestCostOfSending(t *testing.T) {
 	l := costLoop(t)
 	unread(t, l, "inproc://costs")

@@ -18,9 +18,9 @@
 // results name the placement. Cases without a peer are run unpinned alone, and so are the
 // libraries that are slower than C by an order of magnitude.
 //
-// Beside its rate stands what a process uses for a message: CPU time, the context switches
-// of all its threads (waits are voluntary, the others preempt a thread), and, where the
-// machine counts them, instructions in user and system mode.
+// Beside its rate stands what a process uses for a message: CPU time, and the context
+// switches of all its threads, of which waits are voluntary and the others preempt a thread.
+// Where the machine counts them there are instructions, in user and system mode.
 //
 // Run it with make bench; go run . -help lists the flags. All cases in both placements take
 // about 40 minutes with the default flags, and the first lines say how long those that were

@@ -39,7 +39,7 @@ func (l *Loop) dropCallbacks() {
 	l.lost.Stop()
 	l.unguardLocked()
 	for _, t := range l.timers {
-		t.index = -1
+		t.timer.index = -1
 	}
 	l.timers = nil
 	kept := l.ready[:0]

@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 // One case of every kind runs, and gives figures, a table and a chart.
 func TestSmoke(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "out")
-	const cases = "^(recv/tcp/64B|recv/inproc/1KiB|send/ipc/1MiB|send/tcp/64Bx3|roundtrip/tcp/64B|rpc/1|rpc-rep/1000|pub/tcp/10|echo/tcp/1KiB/1|echo/tls/64B/100|proxy/streamer/64B|proxy/queue/100|connections/idle|connections/memory/tls|writers/.*|sockets/.*|stats/recv/tcp/64B|aiozmq/own)$"
+	const cases = "^(recv/tcp/64B|recv/inproc/1KiB|send/ipc/1MiB|send/tcp/64Bx3|roundtrip/tcp/64B|rpc/1|rpc-rep/1000|pub/tcp/10|echo/tcp/1KiB/1|echo/tls/64B/100|proxy/streamer/64B|proxy/queue/100|connections/idle|connections/memory/tls|writers/.*|sockets/.*|loops/zmqio|loops/hash/c|timers/.*|active/100|latency/tcp/50|stats/recv/tcp/64B|aiozmq/own)$"
 	const peers = "^([^1]|10?$)" // of the numbers only 1 and 10
 	err := run(t.Context(), []string{"-cases", cases, "-peers", peers, "-rounds", "1", "-time", "60ms", "-out", out})
 	if err != nil {
@@ -45,7 +45,7 @@ func checkResults(t *testing.T, file string) {
 	if err := json.Unmarshal(text, &rep); err != nil {
 		t.Fatal(err)
 	}
-	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 23 {
+	if rep.Machine.Cores < 1 || rep.Machine.Libzmq == "" || len(rep.Cases) != 29 {
 		t.Errorf("%d cases on %+v", len(rep.Cases), rep.Machine)
 	}
 	if want := pinnedGOMAXPROCS(); rep.PinnedGOMAXPROCS != want || len(rep.Placements) != 2 {

@@ -16,6 +16,7 @@ type benchCase struct {
 	Params   []string // for all its processes, name=value
 	Where    string   // the endpoint, or its transport
 	Slow     bool     // to begin: it warms up longer
+	Load     float64  // of the highest rate that all subjects reach, the parameter rate; 0: as fast as it goes
 	Unpinned bool     // it is not run pinned, because that would change what it is about
 	Subjects []subject
 	Goals    []goal

@@ -64,6 +64,7 @@ func allCases() []benchCase {
 	}
 	all = append(all, scraping(receiving("tcp", 64)), scraping(oneInFlight(64)))
 	all = append(all, connectionsIdle(), memoryOfConnection("tcp", 10_000, 2), memoryOfConnection("tls", 2000, 10))
+	all = append(all, scale()...)
 	return append(all, writers("write"), writers("context"), idle(), busy(ours), busy(fewerCycles), busy(borrowing), memoryOfSocket(), aiozmqOwn())
 }
 

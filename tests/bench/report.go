@@ -78,6 +78,10 @@ func (res *caseResult) columns() []column {
 	all := []column{
 		{res.Unit, func(s *subjectResult) *spread { return s.Value }, true},
 		{"to " + res.Base, func(s *subjectResult) *spread { return s.Ratio }, true},
+		{"k msg/s", func(s *subjectResult) *spread { return s.Rate }, false},
+		{"p50 µs", func(s *subjectResult) *spread { return s.P50 }, false},
+		{"p99 µs", func(s *subjectResult) *spread { return s.P99 }, false},
+		{"p99.9 µs", func(s *subjectResult) *spread { return s.P999 }, false},
 		{"CPU ns", func(s *subjectResult) *spread { return s.CPU }, false},
 		{"waits", func(s *subjectResult) *spread { return s.Voluntary }, false},
 		{"preempted", func(s *subjectResult) *spread { return s.Involuntary }, false},

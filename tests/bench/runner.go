@@ -37,6 +37,9 @@ type result struct {
 	Involuntary  int     `json:"involuntary,omitempty"`  // and because another thread took the processor
 	Instructions int     `json:"instructions,omitempty"` // user and system, where the machine counts them
 	Bytes        int     `json:"bytes,omitempty"`        // of memory
+	P50          float64 `json:"p50,omitempty"`          // of times that the process notes, in µs
+	P99          float64 `json:"p99,omitempty"`
+	P999         float64 `json:"p999,omitempty"`
 }
 
 // thousands are the messages a second.
@@ -56,6 +59,9 @@ type runner struct {
 // error is that of ctx.
 func (r *runner) measure(ctx context.Context, c benchCase) (*caseResult, error) {
 	res := newCaseResult(c, r.placements)
+	if err := r.setRates(ctx, res); err != nil {
+		return nil, err
+	}
 	for round := range r.rounds {
 		order := slices.Clone(res.Subjects)
 		if round%2 == 1 { // what comes first has no advantage

@@ -38,7 +38,11 @@ type subjectResult struct {
 	Failure      string    `json:"failure,omitempty"` // why there is nothing else
 	Samples      []result  `json:"samples,omitempty"` // one a round
 	Value        *spread   `json:"value,omitempty"`
-	Ratio        *spread   `json:"ratio,omitempty"` // to the base
+	Ratio        *spread   `json:"ratio,omitempty"`                // to the base
+	Rate         *spread   `json:"thousands_per_second,omitempty"` // where times are noted
+	P50          *spread   `json:"p50,omitempty"`                  // of these times, in µs
+	P99          *spread   `json:"p99,omitempty"`
+	P999         *spread   `json:"p999,omitempty"`
 	CPU          *spread   `json:"cpu_ns_per_message,omitempty"`
 	Voluntary    *spread   `json:"voluntary_switches_per_message,omitempty"`
 	Involuntary  *spread   `json:"involuntary_switches_per_message,omitempty"`
@@ -110,6 +114,7 @@ func (s *subjectResult) sumUp(u unit) {
 	}
 	value := spreadOf(s.values)
 	s.Value = &value
+	s.sumUpTimes()
 	s.CPU = s.perMessage(func(r result) float64 { return r.CPU * 1e9 })
 	s.Voluntary = s.perMessage(func(r result) float64 { return float64(r.Voluntary) })
 	s.Involuntary = s.perMessage(func(r result) float64 { return float64(r.Involuntary) })

@@ -5,6 +5,7 @@
 #define BENCH_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <zmq.h>
 
 /* What a process is asked for, as name=value arguments. */
@@ -20,8 +21,16 @@ struct job {
     int inflight; /* requests without a reply */
     int sockets;
     int counter;  /* the descriptor that counts instructions; 0: none */
+    double rate;         /* messages a second; 0: as fast as it goes */
     double warm, length; /* seconds before and on the clock; length 0: never ends */
 };
+
+/* Counts times, 32 buckets for each power of two of a nanosecond. */
+struct histogram {
+    long counts[60 * 32];
+};
+
+void histogram_add(struct histogram *h, int64_t ns);
 
 /* Where a measurement begins: what the process has counted and used so far. */
 struct mark {
@@ -29,6 +38,7 @@ struct mark {
     long n, voluntary, involuntary; /* messages, context switches */
     long long instructions;
     double time, cpu; /* seconds */
+    struct histogram *times; /* since then; NULL: none are noted */
 };
 
 struct mark mark(const struct job *job, long n);
@@ -41,6 +51,7 @@ struct meter {
     const struct job *job;
     long n;
     double start;
+    struct histogram *times; /* NULL: none are noted */
     struct mark begin;
 };
 
@@ -48,6 +59,7 @@ struct meter {
 void meter_tick(struct meter *m);
 
 double now(void);
+int64_t now_ns(void); /* of CLOCK_MONOTONIC, which all processes share */
 void die(const char *what);
 void *context(const struct job *job);
 void *open_socket(void *ctx, int type, const struct job *job);
@@ -76,5 +88,11 @@ void op_subs(const struct job *job);
 void op_memory(const struct job *job);
 void op_ends(const struct job *job);
 void op_proxy(const struct job *job);
+void op_pace(const struct job *job);
+void op_pace_bind(const struct job *job);
+void op_latency(const struct job *job);
+void op_active(const struct job *job);
+void op_senders(const struct job *job);
+void op_threads(const struct job *job);
 
 #endif

@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,6 +23,34 @@ double now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return t.tv_sec + t.tv_nsec / 1e9;
+}
+
+int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
+}
+
+void histogram_add(struct histogram *h, int64_t ns)
+{
+    uint64_t v = ns < 0 ? 0 : (uint64_t)ns;
+    int shift = v < 64 ? 0 : 58 - __builtin_clzll(v); /* leaves six bits */
+    h->counts[shift * 32 + (int)(v >> shift)]++;
+}
+
+/* In µs, the middle of its bucket: the time that the share of all times does not exceed. */
+static double percentile(const struct histogram *h, double share)
+{
+    int n = sizeof h->counts / sizeof *h->counts, i = 0;
+    long all = 0, seen = h->counts[0];
+    for (int k = 0; k < n; k++)
+        all += h->counts[k];
+    while (seen < share * all)
+        seen += h->counts[++i];
+    if (i < 64)
+        return i / 1e3;
+    return (i % 32 + 32.5) * (double)(UINT64_C(1) << (i / 32 - 1)) / 1e3;
 }
 
 struct mark mark(const struct job *job, long n)
@@ -40,10 +69,23 @@ struct mark mark(const struct job *job, long n)
 void tell_since(const struct mark *from, long n)
 {
     struct mark to = mark(from->job, n);
-    printf("{\"messages\":%ld,\"seconds\":%.9f,\"cpu\":%.6f,\"voluntary\":%ld,\"involuntary\":%ld,\"instructions\":%lld}\n",
+    if (from->times)
+        printf("{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,", percentile(from->times, 0.5), percentile(from->times, 0.99),
+               percentile(from->times, 0.999));
+    else
+        printf("{");
+    printf("\"messages\":%ld,\"seconds\":%.9f,\"cpu\":%.6f,\"voluntary\":%ld,\"involuntary\":%ld,\"instructions\":%lld}\n",
            to.n - from->n, to.time - from->time, to.cpu - from->cpu, to.voluntary - from->voluntary,
            to.involuntary - from->involuntary, to.instructions - from->instructions);
     _exit(0);
+}
+
+static void meter_begin(struct meter *m)
+{
+    if (m->times)
+        memset(m->times, 0, sizeof *m->times);
+    m->begin = mark(m->job, m->n);
+    m->begin.times = m->times;
 }
 
 static void meter_look(struct meter *m)
@@ -53,7 +95,7 @@ static void meter_look(struct meter *m)
         m->start = t;
     if (m->begin.time == 0) {
         if (m->start != 0 && t - m->start >= m->job->warm)
-            m->begin = mark(m->job, m->n);
+            meter_begin(m);
         return;
     }
     if (t - m->begin.time >= m->job->length)

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "bench.h"
@@ -15,6 +16,8 @@ static const struct {
 } operations[] = {
     {"recv", op_recv}, {"send", op_send}, {"sink", op_sink}, {"echo", op_echo}, {"roundtrip", op_roundtrip},
     {"pub", op_pub},   {"subs", op_subs}, {"memory", op_memory}, {"ends", op_ends}, {"proxy", op_proxy},
+    {"pace", op_pace}, {"pace-bind", op_pace_bind}, {"latency", op_latency}, {"active", op_active},
+    {"senders", op_senders}, {"threads", op_threads},
 };
 
 static void *exit_at_end_of_input(void *unused)
@@ -51,9 +54,15 @@ int main(int argc, char **argv)
         .inflight = atoi(value(argc, argv, "inflight", "1")),
         .sockets = atoi(value(argc, argv, "sockets", "1")),
         .counter = atoi(value(argc, argv, "counter", "0")),
+        .rate = atof(value(argc, argv, "rate", "0")),
         .warm = atof(value(argc, argv, "warm", "0")),
         .length = atof(value(argc, argv, "length", "0")),
     };
+    struct rlimit files; /* Go programs do the same */
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &files);
+    }
     setvbuf(stdout, NULL, _IOLBF, 0);
     run_on_thread(exit_at_end_of_input, NULL);
     for (size_t i = 0; i < sizeof operations / sizeof *operations; i++)

@@ -12,6 +12,7 @@ type result struct {
 	Messages int     `json:"messages"`
 	Seconds  float64 `json:"seconds"`
 	usage
+	percentiles
 }
 
 // usage is what the process has used, in all its threads.
@@ -49,7 +50,7 @@ func (j job) mark(n int) mark { return mark{j, n, time.Now(), j.used()} }
 // result is what has come since, with n messages by now.
 func (m mark) result(n int) result {
 	took, now := time.Since(m.time), m.job.used()
-	return result{n - m.n, took.Seconds(), usage{
+	return result{Messages: n - m.n, Seconds: took.Seconds(), usage: usage{
 		now.CPU - m.used.CPU, now.Voluntary - m.used.Voluntary,
 		now.Involuntary - m.used.Involuntary, now.Instructions - m.used.Instructions,
 	}}
@@ -61,6 +62,7 @@ type meter struct {
 	n      int
 	start  time.Time
 	begin  mark
+	times  *histogram // nil: none are noted
 	result result
 	done   bool
 }
@@ -83,10 +85,12 @@ func (m *meter) look() {
 	case m.done:
 	case m.begin.time.IsZero():
 		if now.Sub(m.start) >= m.warm {
+			m.times.reset()
 			m.begin = m.job.mark(m.n)
 		}
 	case now.Sub(m.begin.time) >= m.length:
 		m.done, m.result = true, m.begin.result(m.n)
+		m.result.percentiles = m.times.percentiles()
 	}
 }
 

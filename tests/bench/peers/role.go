@@ -31,6 +31,7 @@ type job struct {
 	sockets  int
 	writers  int
 	callers  int
+	timers   int
 	counter  int           // the descriptor that counts instructions; 0: none
 	place    int           // 1: the loop has LoopConfig.CPUs
 	scrape   int           // milliseconds between two looks at all figures; 0: none
@@ -43,6 +44,8 @@ var roles = map[string]func(job) error{
 	"zmqio-stream-recv": streamRecv, "zmqio-stream-send": streamSend, "zmqio-stream-roundtrip": streamRoundTrip,
 	"zmqio-proxy": zmqioProxy, "zmqio-rpc": zmqioRPC, "pebbe-rpc": pebbeRPC,
 	"zmqio-pair": zmqioPair, "zmqio-idle": zmqioIdle, "zmqio-busy": zmqioBusy, "zmqio-memory": zmqioMemory,
+	"zmqio-latency": zmqioLatency, "zmqio-active": zmqioActive, "zmqio-loops": zmqioLoops,
+	"zmqio-timers": zmqioTimers, "zmqio-cancel": zmqioCancel, "go-timers": goTimers, "go-cancel": goCancel,
 	"netio-echo": netioEcho, "netio-idle": netioIdle, "go-echo": goEcho, "go-idle": goIdle, "echo-load": echoLoad, "idle-load": idleLoad,
 	"pebbe-recv": pebbeRecv, "pebbe-send": pebbeSend, "pebbe-roundtrip": pebbeRoundTrip, "pebbe-pub": pebbePub,
 	"pebbe-reactor-recv": reactorRecv, "pebbe-reactor-roundtrip": reactorRoundTrip,
@@ -91,7 +94,10 @@ func (j *job) set(name, value string) (err error) {
 	numbers := map[string]*int{
 		"size": &j.size, "frames": &j.frames, "hwm": &j.hwm, "keep": &j.keep, "lead": &j.lead, "stride": &j.stride,
 		"inflight": &j.inflight, "sockets": &j.sockets, "writers": &j.writers, "callers": &j.callers,
-		"counter": &j.counter, "place": &j.place, "scrape": &j.scrape,
+		"counter": &j.counter, "place": &j.place, "timers": &j.timers, "scrape": &j.scrape,
+	}
+	if name == "rate" {
+		return nil // it is for the other end
 	}
 	texts := map[string]*string{"endpoint": &j.endpoint, "how": &j.how}
 	seconds := map[string]*time.Duration{"warm": &j.warm, "length": &j.length}

@@ -15,7 +15,7 @@ class Job:
         given = dict(a.split("=", 1) for a in arguments)
         self.endpoint = given.get("endpoint", "")
         self.how = given.get("how", "")
-        for name in "size", "frames", "hwm", "keep", "stride", "inflight", "callers":
+        for name in "size", "frames", "hwm", "keep", "stride", "inflight", "callers", "timers":
             setattr(self, name, int(given.get(name, "1")))
         self.lead = int(given.get("lead", "0"))  # messages before the warm-up
         self.counter = int(given.get("counter", "0"))  # the descriptor that counts instructions
@@ -34,6 +34,7 @@ class Meter:
         self.job = job
         self.n = self.start = 0
         self.begin = None
+        self.times = []  # seconds
 
     def tick(self):
         self.n += 1
@@ -47,10 +48,11 @@ class Meter:
                 self.start = now
         elif not self.begin:
             if now - self.start >= self.job.warm:
+                self.times.clear()
                 self.begin = self.mark(now)
         elif now - self.begin["seconds"] >= self.job.length:
             end = self.mark(now)
-            tell({name: end[name] - self.begin[name] for name in end})
+            tell({name: end[name] - self.begin[name] for name in end} | percentiles(self.times))
             os._exit(0)
 
     def mark(self, now):
@@ -60,6 +62,13 @@ class Meter:
             "messages": self.n, "seconds": now, "cpu": used.ru_utime + used.ru_stime,
             "voluntary": used.ru_nvcsw, "involuntary": used.ru_nivcsw, "instructions": int.from_bytes(count, sys.byteorder),
         }
+
+
+def percentiles(times):
+    """Those that results have, in microseconds."""
+    shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999} if times else {}
+    times = sorted(times)
+    return {name: times[int(share * len(times))] * 1e6 for name, share in shares.items()}
 
 
 def tell(what):

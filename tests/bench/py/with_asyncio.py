@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import random
 import ssl
 import sys
 
@@ -43,7 +44,40 @@ async def echo(job, meter):
     await server.serve_forever()
 
 
+def period():
+    return random.uniform(1, 10)
+
+
+async def timers(job, meter):
+    """Timers that each set themselves again."""
+    loop = asyncio.get_running_loop()
+
+    def beat(due, period):
+        now = loop.time()
+        meter.times.append(now - due)
+        meter.tick()
+        loop.call_at(now + period, beat, now + period, period)
+
+    for _ in range(job.timers):
+        p = period()
+        due = loop.time() + random.uniform(0, p)
+        loop.call_at(due, beat, due, p)
+    await loop.create_future()
+
+
+async def cancel(job, meter):
+    """Sets timers and cancels them, while others wait."""
+    loop = asyncio.get_running_loop()
+    for _ in range(job.timers):
+        loop.call_later(3600 + period(), print)
+    while True:
+        for _ in range(256):
+            loop.call_later(3600 + period(), print).cancel()
+            meter.tick()
+        await asyncio.sleep(0)
+
+
 if __name__ == "__main__":
     exit_at_end_of_input()
     job = Job(sys.argv[2:])
-    asyncio.run({"echo": echo}[sys.argv[1]](job, Meter(job)))
+    asyncio.run({"echo": echo, "timers": timers, "cancel": cancel}[sys.argv[1]](job, Meter(job)))

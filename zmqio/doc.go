@@ -146,6 +146,53 @@
 // THREAD_SCHED_POLICY of SCHED_FIFO or SCHED_RR needs a THREAD_PRIORITY from 1 to 99: without
 // one libzmq ends the process with its first socket.
 //
+// # What one core carries
+//
+// The process had one core of an AMD EPYC, its peer in C another one, over TCP, on 2026-11-26.
+// Rates are in thousands of messages a second, with the ratio to C.
+//
+//		payload   received       Batch of 256   Write from a goroutine
+//		16 B      5,800 (0.79)   7,200 (1.02)   2,200 (0.29)
+//		64 B      4,600 (1.00)   5,700 (1.01)   1,500 (0.26)
+//		1 KiB       800 (0.99)     630 (0.85)     500 (0.70)
+//		64 KiB       21 (0.82)      10 (0.33)      17 (0.59)
+//
+//	  - Callers. A thousand goroutines that call through one client of package rpc get 340,000
+//	    replies a second. Each takes 2.8 µs of CPU time.
+//	  - Timers. A loop carries 100,000 timers that each fire every 1 to 10 s, with a tenth of a
+//	    core. A timer is 0.6 ms late in the median, and one in a hundred 1.2 ms: the loop waits
+//	    for whole milliseconds. To set a timer and to cancel it takes 0.15 µs. A timer takes
+//	    about 100 bytes.
+//	  - Sockets. An idle socket takes no CPU time. 9,000 connected sockets that each receive a
+//	    message a second take 0.3 of a core, and zmq_poll in C a whole one.
+//	  - Memory. A transport that is connected over inproc takes 9.3 KiB, of which libzmq takes
+//	    8.5. A socket has a descriptor, and one more for each connection over TCP.
+//	  - Latency. At a tenth of the highest rate the median of 64 B is 0.12 ms, in C 0.11. At half
+//	    of it the median is 0.13 to 0.24 ms, in C 0.13 to 0.19. One message in a hundred takes
+//	    0.6 to 4 ms, in C 0.3 to 3. At 90 % queues fill: 0.3 to 1.5 ms, in C 0.2 to 0.5.
+//
+// How it grows:
+//
+//   - Loops. Where callbacks take a microsecond, two loops on two cores reach 1.6 times the rate
+//     of one, and so do two threads in C. The senders had the same two cores.
+//   - Loops that only count. One loop and its sender nearly use up both cores. Two loops reach
+//     1.2 times the rate of one, and two threads in C 1.4 to 1.8 times. Four loops do less
+//     than two.
+//   - GOMAXPROCS. Leave it at the number of cores. Two loops on two cores reach 0.7 of their
+//     rate with 1, and four loops 0.8 of theirs with 4.
+//   - I/O threads. Each loop has one, in a libzmq context of its own. One carries 1.4 GB a
+//     second in messages of 64 KiB.
+//
+// What limits it:
+//
+//   - Small messages: the loop goroutine and the I/O thread, at about 0.1 µs each. A [Batch],
+//     and short callbacks, relieve the loop goroutine.
+//   - Large messages: copying, and the kernel's work for the connection.
+//   - Latency: two threads that take turns on a core, for up to 4 ms. It is the same with GOGC=off.
+//   - Garbage: the floor of the heap is one for all loops. Several busy loops share it, and
+//     collect more often. A higher GOGC may help them.
+//   - Descriptors: 10,000 sockets with a connection each need 20,000.
+//
 // # Loops in the background, and other residents
 //
 // [EventLoop.Start] runs a loop on a goroutine of its own, and [DefaultLoop] returns one

@@ -109,23 +109,40 @@ func (m *mailbox) countLocked(msg [][]byte, n int) {
 	m.size.Items += n * size.Items
 }
 
-// take returns the next message of the queue. Where there is none it returns the end, or
-// with wait a new receiver.
-func (m *mailbox) take(wait bool) (msg [][]byte, w *parked, err error) {
+// next returns the next message of the queue. Where there is none it returns the end, if that
+// has come.
+func (m *mailbox) next() (msg [][]byte, err error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.head < len(m.queue) {
-		msg, m.queue[m.head] = m.queue[m.head], nil
-		m.head++
-		m.countLocked(msg, -1)
+	msg, err = m.nextLocked()
+	m.mu.Unlock()
+	return msg, err
+}
+
+// nextLocked is next. Caller holds m.mu.
+func (m *mailbox) nextLocked() (msg [][]byte, err error) {
+	if m.head == len(m.queue) {
+		return nil, m.end
+	}
+	msg, m.queue[m.head] = m.queue[m.head], nil
+	m.head++
+	m.countLocked(msg, -1)
+	if m.held {
 		m.releaseLocked()
-		return msg, nil, nil
 	}
-	if m.end == nil && wait {
-		w = parkedPool.Get().(*parked)
-		m.waiting = append(m.waiting, w)
+	return msg, nil
+}
+
+// await is next that waits until there is one or the other, or ctx ends.
+func (m *mailbox) await(ctx context.Context) (msg [][]byte, err error) {
+	m.mu.Lock()
+	if msg, err = m.nextLocked(); msg != nil || err != nil {
+		m.mu.Unlock()
+		return msg, err
 	}
-	return nil, w, m.end
+	w := parkedPool.Get().(*parked)
+	m.waiting = append(m.waiting, w)
+	m.mu.Unlock()
+	return m.receive(ctx, w)
 }
 
 // releaseLocked has the loop read again where a quarter of max is left. Caller holds m.mu.

@@ -347,12 +347,13 @@ func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
-	msg, w, err := s.mailbox.take(!s.t.loop.InLoop())
+	msg, err := s.mailbox.next()
 	switch {
-	case w != nil:
-		msg, err = s.mailbox.receive(ctx, w)
-	case msg == nil && err == nil:
+	case msg != nil || err != nil:
+	case s.t.loop.InLoop():
 		err = ErrWouldDeadlock
+	default:
+		msg, err = s.mailbox.await(ctx)
 	}
 	return s.received(msg), err
 }
@@ -374,7 +375,7 @@ func (s *Stream) unreceived(msg [][]byte) {
 // TryRecv returns the next message if there is one, and else a nil message and a nil error.
 // The other errors are those of Recv.
 func (s *Stream) TryRecv() ([][]byte, error) {
-	msg, _, err := s.mailbox.take(false)
+	msg, err := s.mailbox.next()
 	return s.t.metadata.frames(s.received(msg)), err
 }
 

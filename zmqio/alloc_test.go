@@ -104,6 +104,34 @@ func TestDeliveryDoesNotAllocate(t *testing.T) {
 	}
 }
 
+// A Stream adds nothing to what a batch allocates, and Recv allocates nothing.
+func TestRecvDoesNotAllocate(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	s := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{"inproc://recv"}})
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("inproc://recv"))
+	frame := [][]byte{make([]byte, 64)}
+	took := 0
+	if n := testing.AllocsPerRun(100, func() {
+		for range 10 {
+			must(t, push.Write(frame))
+		}
+		if found, errno := s.t.receive(); found != foundEmpty || errno != 0 {
+			t.Fatalf("found %v, %v", found, errno)
+		}
+		for range 10 {
+			msg, err := s.Recv(t.Context())
+			must(t, err)
+			took += len(msg)
+		}
+	}); n > 2 {
+		t.Errorf("%v allocations a batch", n)
+	}
+	if msg, err := s.TryRecv(); took != 101*10 || msg != nil || err != nil {
+		t.Errorf("%d frames, then %q, %v", took, msg, err)
+	}
+}
+
 // Forwarding allocates nothing.
 func TestForwardingDoesNotAllocate(t *testing.T) {
 	leakCheck(t)

@@ -44,7 +44,8 @@
 // With Config.TLS the handshake comes before ConnectionMade, on the goroutine of the creator,
 // or on one for each client that a [Server] accepts. [Transport.StartTLS] does it later. After
 // the handshake TLS takes no goroutine. Close sends close_notify and waits for that of the
-// peer, for Config.ShutdownTimeout.
+// peer, for Config.ShutdownTimeout. An idle connection takes a little over 1 KiB, and with
+// TLS 11 KiB: crypto/tls keeps its keys and what the handshake came in.
 //
 // # Pipes
 //

@@ -3,7 +3,12 @@ package zmqio
 import (
 	"context"
 	"runtime"
+	"sync/atomic"
 	"testing"
+
+	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
 // Waiting for room is tested in tests/conformance, and the order of the waiters in
@@ -36,8 +41,8 @@ func turnWithoutRoom(tr *Transport, before func()) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	before()
-	tr.flow.SetMarks(100, 0, tr.pendingLocked())
-	tr.flow.SetMarks(1, 0, tr.pendingLocked())
+	tr.flow.SetMarks(100, 0, tr.pendingLocked(), flow.Self())
+	tr.flow.SetMarks(1, 0, tr.pendingLocked(), flow.Self())
 }
 
 // A protocol that fills the buffer in each ResumeWriting takes the room of the writer
@@ -59,4 +64,58 @@ func TestWriteContextTakesItsSecondTurn(t *testing.T) {
 	if n := tr.WriteBufferSize(); n != 2 {
 		t.Errorf("%d bytes in the buffer", n)
 	}
+}
+
+// A resumer blocks in ResumeWriting.
+type resumer struct {
+	BaseProtocol
+	in, out chan struct{}
+	pauses  atomic.Int32
+}
+
+func (r *resumer) PauseWriting() { r.pauses.Add(1) }
+
+func (r *resumer) ResumeWriting() {
+	r.in <- struct{}{}
+	<-r.out
+}
+
+// While the loop is in ResumeWriting, a writer that fills the buffer calls libzmq once for
+// many messages: libzmq has refused, and the writer could not pause the protocol. The end of
+// ResumeWriting pauses it.
+func TestWriteDuringResumeWriting(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	runAside(t, l)
+	r := &resumer{in: make(chan struct{}), out: make(chan struct{})}
+	tr := blocked(t, l, r)
+	for r.pauses.Load() == 0 {
+		must(t, tr.Write(msg("x")))
+		must(t, tr.SetWriteBufferLimits(0, 0))
+	}
+	peer, err := l.context.NewSocket(zmq4.PULL)
+	must(t, err)
+	must(t, peer.Connect(tr.Listeners()[0]))
+	<-r.in
+	must(t, peer.SetLinger(0))
+	must(t, peer.Close())
+	for tr.WriteBufferSize() == 0 { // until libzmq has seen that the peer has gone
+		must(t, tr.Write(msg("x")))
+	}
+	const messages = 10_000
+	before := runtime.NumCgoCall()
+	for range messages {
+		must(t, tr.Write(msg("x")))
+	}
+	if calls := runtime.NumCgoCall() - before; calls > messages/10 {
+		t.Errorf("%d calls of C for %d messages", calls, messages)
+	}
+	if n := r.pauses.Load(); n != 1 {
+		t.Errorf("paused %d times during ResumeWriting, want once before", n)
+	}
+	r.out <- struct{}{}
+	for r.pauses.Load() == 1 {
+		runtime.Gosched()
+	}
+	must(t, tr.Abort())
 }

@@ -119,7 +119,7 @@ func (t *DatagramTransport) admitLocked(data []byte, to destination) (fx flow.Ef
 		}
 	}
 	t.out.add(data, to)
-	fx |= t.offerLocked(t.flow.Grew(t.out.size()))
+	fx |= t.offerLocked(t.flow.Grew(t.out.size(), flow.Self()))
 	return fx | t.settleLocked(), nil
 }
 

@@ -140,7 +140,7 @@ func (t *Transport) endSending(ctx context.Context, err error) error {
 	case bad != nil && ctx.Err() == nil:
 		fx = t.endLocked(err)
 	default:
-		fx = t.offerLocked(t.flow.Release(t.pendingLocked()))
+		fx = t.offerLocked(t.flow.Release(t.pendingLocked(), flow.Self()))
 		t.loop.Share() // for writers that wait
 		fx |= t.readAgainLocked()
 	}

@@ -190,11 +190,11 @@ func (t *Transport) acceptLocked(b []byte) (flow.Effects, error) {
 			return t.endLocked(err), err
 		}
 		if b = b[n:]; len(b) == 0 && t.stream.buffered() == 0 {
-			return t.flow.Grew(sizeOf(0)), nil // for the next writer that waits
+			return t.flow.Grew(sizeOf(0), flow.Self()), nil // for the next writer that waits
 		}
 	}
 	t.out.add(b)
-	return t.offerLocked(t.flow.Grew(t.pendingLocked())) | t.settleLocked(), nil
+	return t.offerLocked(t.flow.Grew(t.pendingLocked(), flow.Self())) | t.settleLocked(), nil
 }
 
 // flushLocked sends what waits, as far as it goes. Caller holds t.mu.
@@ -283,7 +283,7 @@ func (t *socket) resume() {
 	}
 	defer func() { // also after runtime.Goexit
 		t.mu.Lock()
-		fx := t.flow.ResumeReturned(t.kind.pendingLocked(), self)
+		fx := t.offerLocked(t.flow.ResumeReturned(t.kind.pendingLocked(), self))
 		t.mu.Unlock()
 		t.carry(fx)
 	}()
@@ -352,7 +352,7 @@ func (t *socket) SetWriteBufferLimits(high, low int) error {
 		return invalid("netio: SetWriteBufferLimits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
-	fx := t.offerLocked(t.flow.SetMarks(h, l, t.kind.pendingLocked()))
+	fx := t.offerLocked(t.flow.SetMarks(h, l, t.kind.pendingLocked(), flow.Self()))
 	t.mu.Unlock()
 	t.carry(fx)
 	return nil

@@ -107,10 +107,10 @@ func ResolveMarks(high, low int) (h, l int, ok bool) {
 func (c *Control) Marks() (high, low int) { return c.high, c.low }
 
 // SetMarks sets the marks. Marks above what is pending admit writers that wait, but do not
-// resume a protocol before something has been sent.
-func (c *Control) SetMarks(high, low int, pending Size) Effects {
+// resume a protocol before something has been sent. The caller is goroutine self.
+func (c *Control) SetMarks(high, low int, pending Size, self int64) Effects {
 	c.high, c.low = high, low
-	return c.Grew(pending)
+	return c.Grew(pending, self)
 }
 
 // over reports whether pending is over the high-water mark. Where that is 0 any item is.
@@ -123,24 +123,29 @@ func (c *Control) under(pending Size) bool {
 	return pending.Bytes <= c.low && (c.low > 0 || pending.Items == 0)
 }
 
-// mustPause reports whether the protocol is to be paused.
-func (c *Control) mustPause(pending Size) bool {
-	return !c.stopped && !c.paused && !c.held && c.over(pending)
+// mustPause reports whether goroutine self is to pause the protocol. While another goroutine
+// is in ResumeWriting, the pause is left to the end of that.
+func (c *Control) mustPause(pending Size, self int64) bool {
+	return !c.stopped && !c.paused && !c.held && c.over(pending) && (c.resumer == 0 || c.resumer == self)
 }
 
-// Grew is told that something has been buffered.
-func (c *Control) Grew(pending Size) Effects {
+// Grew is told that goroutine self has buffered something.
+func (c *Control) Grew(pending Size, self int64) Effects {
 	c.wakeNext(pending)
-	if !c.mustPause(pending) {
+	return c.offerIfOver(pending, self)
+}
+
+// offerIfOver asks for the offer that comes before a pause.
+func (c *Control) offerIfOver(pending Size, self int64) Effects {
+	if !c.mustPause(pending, self) {
 		return 0
 	}
 	return Offer
 }
 
-// Offered is told that the peer has been offered what is pending, and by which goroutine.
-// While another goroutine is in ResumeWriting, the pause is left to the end of that.
+// Offered is told that goroutine self has offered the peer what is pending.
 func (c *Control) Offered(pending Size, self int64) Effects {
-	if !c.mustPause(pending) || c.resumer != 0 && c.resumer != self {
+	if !c.mustPause(pending, self) {
 		return 0
 	}
 	c.paused = true
@@ -212,20 +217,20 @@ func (c *Control) ResumeDue(pending Size, self int64) bool {
 }
 
 // ResumeReturned is told that ResumeWriting has returned on goroutine self. What other
-// goroutines wrote meanwhile has been offered.
+// goroutines wrote meanwhile may be over the mark.
 func (c *Control) ResumeReturned(pending Size, self int64) Effects {
 	c.resumer = 0
-	return c.Offered(pending, self)
+	return c.offerIfOver(pending, self)
 }
 
 // Hold admits nothing from here on, and neither pauses nor resumes the protocol, until
 // Release. What the transport itself sends meanwhile concerns neither writers nor protocol.
 func (c *Control) Hold() { c.held = true }
 
-// Release ends what Hold began.
-func (c *Control) Release(pending Size) Effects {
+// Release ends what Hold began. The caller is goroutine self.
+func (c *Control) Release(pending Size, self int64) Effects {
 	c.held = false
-	return c.Grew(pending) | c.resumeIfUnder(pending)
+	return c.Grew(pending, self) | c.resumeIfUnder(pending)
 }
 
 // Stop is told that nothing more is accepted. Writers that wait get err.

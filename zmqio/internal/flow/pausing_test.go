@@ -16,7 +16,7 @@ func TestAwaitPausing(t *testing.T) {
 	if c.Pausing().By(writer) || c.Pausing().By(loop) {
 		t.Error("a goroutine is in no PauseWriting")
 	}
-	if fx := c.Grew(full) | c.Offered(full, writer); !fx.Has(Pause) {
+	if fx := c.Grew(full, writer) | c.Offered(full, writer); !fx.Has(Pause) {
 		t.Fatalf("effects %b", fx)
 	}
 	p := c.Pausing()
@@ -34,4 +34,30 @@ func TestAwaitPausing(t *testing.T) {
 	c.PauseReturned(full)
 	<-waited
 	c.Pausing().Await(loop, forever)
+}
+
+// While the loop is in ResumeWriting, a writer that fills the buffer is not asked to offer it:
+// the writer could not pause the protocol. The end of ResumeWriting asks instead.
+func TestGrewDuringResumeWriting(t *testing.T) {
+	const writer, loop = 1, 2
+	c := New(0)
+	full, empty := Size{Bytes: defaultHigh + 1, Items: 1}, Size{}
+	c.Grew(full, writer)
+	c.Offered(full, writer)
+	c.PauseReturned(full)
+	if !c.Shrank(empty).Has(Resume) || !c.ResumeDue(empty, loop) {
+		t.Fatal("not resumed")
+	}
+	if fx := c.Grew(full, writer); fx != 0 {
+		t.Errorf("a writer gets effects %b, want none", fx)
+	}
+	if fx := c.Grew(full, loop); fx != Offer {
+		t.Errorf("ResumeWriting itself gets effects %b, want Offer", fx)
+	}
+	if fx := c.ResumeReturned(full, loop); fx != Offer {
+		t.Errorf("the end of ResumeWriting has effects %b, want Offer", fx)
+	}
+	if fx := c.Offered(full, loop); fx != Pause {
+		t.Errorf("the offer has effects %b, want Pause", fx)
+	}
 }

@@ -58,7 +58,7 @@ func (p *pipe) write(ctx context.Context, n int) error {
 func (p *pipe) add(size Size) {
 	p.pending.Bytes += size.Bytes
 	p.pending.Items++
-	p.c.Grew(p.pending)
+	p.c.Grew(p.pending, Self())
 }
 
 // take takes a message of the average size, and reports whether there was one.
@@ -108,7 +108,7 @@ func TestNoWakeUpIsLost(t *testing.T) {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		high := rand.IntN(40)
-		p.c.SetMarks(high, high/4, p.pending)
+		p.c.SetMarks(high, high/4, p.pending, Self())
 	})
 	until(func() {
 		p.mu.Lock()

@@ -133,7 +133,7 @@ func (w *world) write(n int, canWait bool, self int64) error {
 
 func (w *world) buffered(n int, self int64) error {
 	w.buffer = append(w.buffer, n)
-	return w.carry(w.c.Grew(w.pending()), self)
+	return w.carry(w.c.Grew(w.pending(), self), self)
 }
 
 func (w *world) head() *Waiter {
@@ -282,8 +282,8 @@ var operations = []operation{
 	{"claim", func(w *world) bool { return w.head() != nil && w.woken[w.head()] }, (*world).claim},
 	{"give up first", func(w *world) bool { return len(w.waiting) > 0 }, func(w *world) error { return w.giveUp(0) }},
 	{"give up last", func(w *world) bool { return len(w.waiting) > 1 }, func(w *world) error { return w.giveUp(len(w.waiting) - 1) }},
-	{"marks 0 0", always, func(w *world) error { return w.carry(w.c.SetMarks(0, 0, w.pending()), writer) }},
-	{"marks 9 1", always, func(w *world) error { return w.carry(w.c.SetMarks(9, 1, w.pending()), writer) }},
+	{"marks 0 0", always, func(w *world) error { return w.carry(w.c.SetMarks(0, 0, w.pending(), writer), writer) }},
+	{"marks 9 1", always, func(w *world) error { return w.carry(w.c.SetMarks(9, 1, w.pending(), writer), writer) }},
 	{"hold", func(w *world) bool { return !w.held }, func(w *world) error {
 		w.held = true
 		w.c.Hold()
@@ -294,7 +294,7 @@ var operations = []operation{
 	}},
 	{"release", func(w *world) bool { return w.held }, func(w *world) error {
 		w.held = false
-		return errors.Join(w.carry(w.c.Release(w.pending()), writer), w.resumesSoon())
+		return errors.Join(w.carry(w.c.Release(w.pending(), writer), writer), w.resumesSoon())
 	}},
 	{"stop", func(w *world) bool { return !w.stopped }, (*world).stop},
 	{"lose", func(w *world) bool { return !w.ended }, (*world).lose},

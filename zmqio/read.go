@@ -114,28 +114,31 @@ func (t *Transport) putBack(msgs [][][]byte) {
 // those that make the protocol panic. It reports whether none did.
 func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 	var c *callee
+	all, taken := *msgs, 0
 	defer func() {
+		*msgs = all[taken:]
 		if v := recover(); !done {
 			t.deliveryFailed(c, v)
 		}
 	}()
-	for len(*msgs) > 0 && t.reads() {
-		all := *msgs
+	for taken < len(all) && t.reads() {
 		c = t.protocol.Load()
 		if c.batch != nil {
-			*msgs = nil
+			left := all[taken:]
+			taken = len(all)
 			t.loop.reactor.Share() // a protocol of batches hands them to goroutines, as a rule
 			if t.owner == nil {    // a Stream keeps the properties
-				t.metadata.batch(all)
+				t.metadata.batch(left)
 			}
-			c.batch.MsgsReceived(slices.Clip(all))
+			c.batch.MsgsReceived(slices.Clip(left))
 			break
 		}
-		*msgs = all[1:]
+		msg := all[taken]
+		taken++
 		if c.message != nil {
-			c.message.MessageReceived(t.metadata.message(all[0]))
+			c.message.MessageReceived(t.metadata.message(msg))
 		} else {
-			c.protocol.MsgReceived(t.metadata.frames(all[0]))
+			c.protocol.MsgReceived(t.metadata.frames(msg))
 		}
 	}
 	return true

@@ -144,7 +144,7 @@ type Lender struct {
 
 // NewLender returns a Lender.
 func NewLender() *Lender {
-	l := &Lender{frames: make([][]byte, maxFrames+1)}
+	l := &Lender{frames: make([][]byte, maxFrames)}
 	l.init()
 	return l
 }
@@ -189,7 +189,7 @@ func (l *Lender) Return(left [][][]byte, spoil bool) (kept [][][]byte, large int
 	}
 	l.lent = false
 	if l.res.is_held != 0 {
-		large = int(l.res.held >> 1)
+		large = int(l.res.held_size)
 		l.drop()
 	}
 	if spoil {
@@ -251,7 +251,7 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 	s.taken.messages += uint64(in.res.messages)
 	s.taken.bytes += uint64(in.res.payload)
 	runtime.KeepAlive(s.z)
-	return int(in.res.frames) + int(in.res.is_held)
+	return int(in.res.frames)
 }
 
 // Taken returns how many messages have been received from libzmq, and the payload of their
@@ -262,7 +262,7 @@ func (s *Socket) Taken() (messages, bytes uint64) { return s.taken.messages, s.t
 // behind the other, and of a large one, or nil.
 func (in *intake) payload() (small, large []byte) {
 	if in.res.is_held != 0 {
-		large = unsafe.Slice((*byte)(in.res.held_data), int(in.res.held>>1))
+		large = unsafe.Slice((*byte)(in.res.held_data), int(in.res.held_size))
 	}
 	return in.scratch[:in.res.bytes], large
 }
@@ -270,17 +270,27 @@ func (in *intake) payload() (small, large []byte) {
 // split makes frames of the payload that call has brought, or of its copy, and messages of
 // the frames. The last ones, of which rest is the number, begin a message that is partial.
 func (in *intake) split(s *Socket, frames [][]byte, small, large []byte) (rest int) {
-	first := 0 // of the message that is being put together
-	table := in.table
-	for i := range frames {
-		entry := in.res.held
-		if in.res.is_held != 0 && i == int(in.res.held_at) {
+	table := in.table[:len(frames)]
+	held := -1
+	if in.res.is_held != 0 {
+		held = int(in.res.held_at)
+	}
+	at := 0
+	for i, entry := range table {
+		if i == held {
 			frames[i] = large
-		} else {
-			entry, table = C.uint64_t(table[0]), table[1:]
-			end := int(entry >> 1)
-			frames[i], small = small[:end:end], small[end:]
+			continue
 		}
+		end := at + int(entry>>1)
+		frames[i] = small[at:end:end]
+		at = end
+	}
+	if s.inbox.partial == nil && int(in.res.messages) == len(frames) {
+		in.single(frames)
+		return 0
+	}
+	first := 0 // of the message that is being put together
+	for i, entry := range table {
 		if entry&1 == 0 {
 			in.msgs = append(in.msgs, s.inbox.complete(frames[first:i+1:i+1]))
 			first = i + 1
@@ -288,6 +298,16 @@ func (in *intake) split(s *Socket, frames [][]byte, small, large []byte) (rest i
 	}
 	s.inbox.partial = append(s.inbox.partial, frames[first:]...)
 	return len(frames) - first
+}
+
+// single makes a message of each frame.
+func (in *intake) single(frames [][]byte) {
+	n := len(in.msgs)
+	in.msgs = slices.Grow(in.msgs, len(frames))[:n+len(frames)]
+	msgs := in.msgs[n:]
+	for i := range msgs {
+		msgs[i] = frames[i : i+1 : i+1]
+	}
 }
 
 // drop closes the message that C left, and forgets where its memory was.

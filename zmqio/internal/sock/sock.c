@@ -176,15 +176,15 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
             origins->next = !more ? ZMQIO_FIRST : first && !told ? ZMQIO_SECOND : ZMQIO_REST;
         }
         if (len > max_copy) {
-            r->held = entry;
             r->held_at = r->frames;
+            r->held_size = len;
             r->held_data = zmq_msg_data(msg);
             r->is_held = 1;
         } else {
             memcpy(buf + r->bytes, zmq_msg_data(msg), (size_t)len);
-            table[r->frames++] = entry;
             r->bytes += len;
         }
+        table[r->frames++] = entry;
         r->messages += !more;
         r->payload += len;
         if (names && !more)

@@ -31,8 +31,8 @@ typedef struct {
     int64_t bytes;      /* bytes of the buffer that were filled */
     int64_t messages;   /* messages that were ended */
     int64_t payload;    /* bytes of all frames, those left in msg too, without properties */
-    uint64_t held;      /* table entry of the frame left in msg, if is_held */
-    int64_t held_at;    /* and how many entries of the table come before it */
+    int64_t held_at;    /* which entry of the table is that of the frame left in msg, if is_held */
+    int64_t held_size;  /* and its size */
     void *held_data;    /* and its payload, good until msg is used again */
     int32_t is_held;
     int32_t err;        /* what ended the batch; 0 when it is full */

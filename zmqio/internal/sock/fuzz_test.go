@@ -16,6 +16,8 @@ func FuzzFraming(f *testing.F) {
 		f.Add([]byte{1, 0, 5}, byte(1), hwm)
 		f.Add([]byte{0, 1, 0, 1, 0, 1, 33, 0, 255, 254}, byte(2), hwm)
 		f.Add(bytes.Repeat([]byte{1}, maxFrames+1), byte(0), hwm)
+		f.Add(bytes.Repeat([]byte{4}, 3*maxMessages), byte(255), hwm)
+		f.Add(bytes.Repeat([]byte{4, 6, 250}, maxMessages), byte(255), hwm)
 		f.Add(bytes.Repeat([]byte{250, 3}, 3*maxMessages), byte(7), hwm)
 		f.Add(bytes.Repeat([]byte{250, 3, 4}, 100), byte(255), hwm)
 	}

@@ -7,12 +7,19 @@ import (
 )
 
 // Start runs the loop in the background, on a goroutine of its own, until Stop or Close. The
-// loop runs when Start returns. Close stops it and waits for that, except in the loop's own
-// callbacks, where it returns ErrLoopRunning. A callback that calls runtime.Goexit does not
-// end the run. An error of the system call that waits does, and goes to the exception handler.
+// loop runs when Start returns. Close stops that run and waits for its end, except in the
+// loop's own callbacks, where Close returns ErrLoopRunning.
 //
-// The errors are ErrLoopClosed, ErrLoopRunning, and ErrWouldDeadlock in a ConnectionMade that
-// is called while no goroutine runs the loop.
+// A callback that calls runtime.Goexit does not end the run. An error of the system call that
+// waits ends the run; the exception handler gets that error.
+//
+// Errors:
+//   - [ErrLoopClosed]: the loop is closed.
+//   - [ErrLoopRunning]: the loop runs already.
+//   - [ErrWouldDeadlock]: the calling goroutine works in the loop's place, in ConnectionMade
+//     for example.
+//
+// asyncio: a thread that calls run_forever
 func (l *EventLoop) Start() error {
 	return l.reactor.Start(func(err error) {
 		l.CallExceptionHandler(ExceptionContext{Message: "event loop has stopped: it cannot wait", Err: err})
@@ -25,10 +32,12 @@ var common struct {
 	loop *EventLoop
 }
 
-// DefaultLoop returns a loop that runs in the background, for programs that need no loop of
-// their own. The first call makes it, with the Name default, and so does the first one after
-// the loop was closed; one that was stopped is started again. The loop keeps no process
-// alive: see ShutdownDefault.
+// DefaultLoop returns a loop that runs in the background, named "default", for programs that
+// need no loop of their own. The first call makes the loop. A call after its Close makes
+// another, and a call after Stop starts it again. The loop keeps no process alive: see
+// [ShutdownDefault].
+//
+// The errors are those of NewEventLoop.
 func DefaultLoop() (*EventLoop, error) {
 	common.mu.Lock()
 	defer common.mu.Unlock()
@@ -51,10 +60,12 @@ func DefaultLoop() (*EventLoop, error) {
 	return l, nil
 }
 
-// ShutdownDefault ends the loop that DefaultLoop returns: Shutdown, Stop and Close. It is for
-// the end of programs, whose messages may still be on their way, and of tests that look for
-// goroutines. Without such a loop it does nothing. The errors are ErrInvalidArgument for a nil
-// ctx, and those of [EventLoop.Shutdown] and [EventLoop.Close].
+// ShutdownDefault ends the loop that DefaultLoop returns, by Shutdown, Stop and Close. Call it
+// at the end of programs, whose messages may still be on their way, and of tests that look for
+// goroutines. Without such a loop ShutdownDefault does nothing.
+//
+// The errors are ErrInvalidArgument for a nil ctx, and those of EventLoop.Shutdown and
+// EventLoop.Close.
 func ShutdownDefault(ctx context.Context) error {
 	if ctx == nil {
 		return errNilContext("ShutdownDefault")

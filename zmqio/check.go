@@ -17,17 +17,17 @@ var callbacks = map[string]reflect.Type{
 	"EventReceived":   reflect.TypeFor[MonitorProtocol](),
 }
 
-// Check finds methods of p that look like callbacks and are none: because a name is
-// misspelt, or because MsgsReceived, MessageReceived or EventReceived have other parameters
-// than their interface. No compiler finds them, as BaseProtocol has the methods that were
-// meant. Check is for tests:
+// Check finds methods of p that look like callbacks and are none. Either a name is misspelt, or
+// MsgsReceived, MessageReceived or EventReceived have other parameters than their interface.
+// The compiler cannot find them where BaseProtocol is embedded, because it has the methods that
+// were meant. Check is for tests:
 //
 //	if err := zmqio.Check(new(myProtocol)); err != nil {
 //		t.Error(err)
 //	}
 //
-// The error names each such method, and is ErrInvalidArgument, as it is for a nil p. Check
-// does not see methods whose names begin with a small letter.
+// The error names each such method. It is ErrInvalidArgument, as it is for a nil p. Check does
+// not see methods whose names begin with a small letter.
 func Check(p Protocol) error {
 	if isNil(p) {
 		return invalid("Check: nil protocol")

@@ -6,8 +6,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// DefaultSlowCallbackDuration is how long a callback may take before debug mode logs
-// it, until SetSlowCallbackDuration says otherwise.
+// DefaultSlowCallbackDuration is how long a callback may take before debug mode logs it.
+// SetSlowCallbackDuration changes that for a loop.
+//
+// asyncio: slow_callback_duration
 const DefaultSlowCallbackDuration = reactor.DefaultSlowCallback
 
 // SetDebug turns debug mode on or off; a loop starts with it on if the environment

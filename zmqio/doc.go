@@ -1,5 +1,5 @@
-// Package zmqio is ZeroMQ for Go: sockets that are read and written by calls, and the event
-// loop below them, as aiozmq has it for Python.
+// Package zmqio is ZeroMQ for Go. Its sockets are read and written by calls; below them runs an
+// event loop with transports and protocols, as in Python's aiozmq.
 //
 // A [Stream] is a socket with Send and Recv, for any number of goroutines:
 //
@@ -10,11 +10,10 @@
 //	...
 //	msg, err := s.Recv(ctx)
 //
-// Package rpc sends requests and receives replies, thousands at a time. Package netio has TCP
-// and Unix sockets, plain or with TLS, on the same loop. Package zap decides who may connect.
+// The socket types and options are in package github.com/zmqio/zmq, here called zmq.
 //
-// Below, a socket is a [Transport] on an [EventLoop], which calls the methods of a [Protocol]
-// that the user writes:
+// Below a stream, a socket is a [Transport] on an [EventLoop]. The loop calls the methods of a
+// [Protocol] that the user writes:
 //
 //	loop, err := zmqio.NewEventLoop(nil)
 //	...
@@ -24,54 +23,107 @@
 //	...
 //	err = loop.RunForever(ctx)
 //
-// # Words
+// A first echo needs two methods. ConnectionMade keeps the transport, and MsgReceived replies:
 //
-//   - A message is one frame or more, and a frame is a slice of bytes.
+//	type echo struct {
+//		zmqio.BaseProtocol // the other methods
+//		t *zmqio.Transport
+//	}
+//
+//	func (e *echo) ConnectionMade(t *zmqio.Transport) { e.t = t }
+//	func (e *echo) MsgReceived(msg [][]byte)          { e.t.Write(msg) }
+//
+// Other packages stand on this one. Package rpc sends requests and receives replies, thousands
+// at a time. Package netio has TCP, TLS, UDP, Unix sockets and pipes on the same loop. Package
+// subprocess has child processes. Package zap decides who may connect. Package inspect shows
+// what lives on the loops, and package zmqiotest helps to test programs.
+//
+// # Glossary
+//
+// The documentation uses these words, each for one thing:
+//
+//   - A frame is a slice of bytes. A message is one frame or more.
+//   - The payload of a message is the bytes of all its frames. Sizes are payload in bytes.
 //   - A batch is the messages that cross into or out of libzmq in one C call.
-//   - The buffer of a transport holds what Write has accepted and libzmq has not taken.
-//   - The high-water mark is the size of the buffer above which the protocol is paused. At
-//     the low-water mark it is resumed.
-//   - The loop goroutine is the one that runs the loop, works in its place while no
-//     goroutine runs it, or closes it.
-//   - A peer is the socket at the other end of a connection.
+//   - A socket is a ZeroMQ socket. A transport owns it, until it ends.
+//   - An endpoint is a text such as tcp://127.0.0.1:5555, which a socket binds or connects to.
+//   - A peer is the socket at the other end of a connection. One socket can have many peers.
+//   - A context is a context.Context. A libzmq context is what sockets are made in; inproc
+//     endpoints are known in one libzmq context alone.
+//   - A loop is an [EventLoop]. It runs while a goroutine is in RunForever, Run or
+//     RunUntilComplete, and after Start.
+//   - The loop goroutine runs the loop. While no goroutine runs it, a goroutine in
+//     CreateZmqConnection, Do or Close works in its place and is the loop goroutine meanwhile.
+//   - A callback is a function that the loop calls, on the loop goroutine.
+//   - A protocol is the user's value whose methods a transport calls; they are callbacks.
+//   - A resident lives on a loop and ends with it, as transports do.
+//   - A caller is the goroutine that calls the method described. A writer is a caller of Write,
+//     WriteContext, Send and the like. A reader is a caller of Recv and the like.
+//   - The write buffer of a transport holds what Write has accepted and libzmq has not taken.
+//   - A mark is a size of the write buffer. Above the high-water mark the transport pauses the
+//     protocol; at the low-water mark it resumes it. libzmq's own high-water marks, ZMQ_SNDHWM
+//     and ZMQ_RCVHWM, count messages.
+//   - A waiter is a writer that waits for room in the write buffer.
+//   - The linger is how long libzmq goes on to send after a socket was closed: ZMQ_LINGER.
+//   - A transport ends when it is closed, aborted, or lost by an error of libzmq.
 //
 // # Streams
 //
 // A stream lives on a loop: [DefaultLoop], which runs in the background, or one of the
-// user's. The loop receives for it and hands over batches. What no caller has read yet is
-// bounded by StreamConfig.MaxReadBuffer. Beyond it messages wait in libzmq and, behind its
-// high-water marks, with their senders; a PUB drops them. A stream that is not read does not
-// stop others.
+// user's. The loop receives for the stream. StreamConfig.MaxReadBuffer bounds the messages that
+// no reader has taken yet. Further messages wait in libzmq and, at its high-water marks, with
+// their senders; a PUB drops them. A stream that is not read does not stop other streams.
 //
-// A receive that is cancelled loses no message. [Stream.Messages] is for range, and
-// [Stream.Chan] for select. [Stream.Send] waits for room where peers are slow, and
-// [Stream.TrySend] fails instead.
+// A cancelled Recv loses no message. [Stream.Messages] is for range, and [Stream.Chan] for
+// select. [Stream.Send] waits for room where peers are slow. [Stream.TrySend] fails instead.
 //
-// [Stream.RecvMessage] returns what libzmq knows of the peer beside the frames: its address, and
-// who it is. StreamConfig.Metadata says what is wanted; a [MessageProtocol] gets the same.
+// [Stream.RecvMessage] also returns what libzmq knows of the peer, its address for example.
+// StreamConfig.Metadata names what is wanted. A [MessageProtocol] gets the same.
 //
-// Close the streams before main returns: the process takes libzmq along with what it has not
-// sent. [Stream.Close] waits for that, at most LoopConfig.Linger, and says what was lost.
+// Close the streams before main returns. The process otherwise ends with messages that libzmq
+// has not sent. [Stream.Close] waits for them, at most for LoopConfig.Linger, and its error says
+// what was not delivered.
+//
+// # Socket types
+//
+// A stream and a transport hand over and take whole messages, in the form that libzmq has for
+// the type. Three forms surprise newcomers:
+//
+//   - REQ and REP have one conversation at a time. A REQ sends and then receives; a REP receives
+//     and then sends. Out of turn a send returns zmq.EFSM. libzmq adds and removes the empty
+//     delimiter frame. A REP returns the frames in front of that delimiter to the peer with the
+//     reply; the program sees only those behind it.
+//   - A ROUTER puts the routing id of the peer in front of each message that it receives, as a
+//     frame. The first frame of a message that it sends names the peer, and does not travel.
+//   - A DEALER adds no frame. To talk to a REP it sends an empty frame first, and receives it
+//     before the reply. A ROUTER receives that of a REQ behind the routing id, and must return
+//     it: id, empty frame, body.
+//
+// A SUB receives nothing before it subscribes: see StreamConfig.Subscribe. A PUB drops what it
+// sends before a subscription has come, and does not know its subscribers. An XPUB receives
+// subscriptions as messages, and [Stream.WaitSubscribed] waits for them.
 //
 // # Proxies
 //
 // A [Proxy] forwards the messages of two streams to one another, as zmq_proxy does, until a
 // context ends. [RunProxy] is enough for the classic devices: ROUTER and DEALER, XSUB and
-// XPUB, PULL and PUSH. A proxy is paused and resumed, counts, and can have a stream that
-// captures and a filter that changes, drops and answers.
+// XPUB, PULL and PUSH. A proxy can be paused, and counts its messages. ProxyConfig adds a stream
+// that captures, and a filter that changes, drops and answers messages.
 //
-// Messages stay in libzmq's memory on their way. There are three exceptions: with a filter,
-// from an XPUB, whose subscriptions the stream follows, and while [Stream.Peers] is in use on
-// a ROUTER. At its end a proxy forwards what has come, within ProxyConfig.DrainTimeout. The
-// streams keep the rest.
+// Messages stay in libzmq's memory on their way, with three exceptions: with a filter, from an
+// XPUB, and while [Stream.Peers] is in use on a ROUTER. When its context ends, a proxy forwards
+// what has come, within ProxyConfig.DrainTimeout. The streams keep the rest.
 //
 // # Goroutines
 //
-// Every method of every type may be called from every goroutine, and from every
-// callback. Callbacks run on the loop goroutine, one at a time, and never with a lock
-// held. There are two exceptions. PauseWriting runs inside the Write that fills the
-// buffer, on the goroutine that called it. And while no goroutine runs the loop,
-// CreateZmqConnection calls ConnectionMade itself.
+// All methods and functions are safe for concurrent use, from every goroutine and every
+// callback, except where their documentation says otherwise. [Batch] and the accessors that
+// [SocketOptions] returns are for one goroutine at a time. A method that would wait for the
+// loop on the loop goroutine returns [ErrWouldDeadlock].
+//
+// Callbacks run on the loop goroutine, one at a time. zmqio holds no lock meanwhile. The one
+// exception is PauseWriting: the transport calls it inside the Write that fills the write
+// buffer, on the writer's goroutine. What it shares with other callbacks needs a lock.
 //
 // # What it costs
 //

@@ -11,79 +11,83 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// Errors that are zmqio's own, wrapped with what they are about. Use errors.Is.
+// These errors are zmqio's own, wrapped with what they are about. Compare with errors.Is.
 //
-// A text says what was tried, on what, and the cause. What to do about it stands at its end,
-// behind a semicolon. Behind the words of libzmq it stands in parentheses.
+// A text says what was tried, on what, and the cause. Advice stands at the end, behind a
+// semicolon; behind the words of libzmq it stands in parentheses.
 var (
-	// ErrInvalidArgument is a nil function, a negative size, an endpoint that cannot
-	// be meant and the like.
+	// ErrInvalidArgument refuses an argument: a nil function or context, a negative size, an
+	// endpoint that no socket can have, for example. The text names the argument.
 	//
 	// asyncio: ValueError, TypeError
 	ErrInvalidArgument = errors.New("zmqio: invalid argument")
-	// ErrDNSEndpoint refuses to connect to a TCP name that is not an address,
-	// because libzmq would block to resolve it. It is also ErrInvalidArgument.
+	// ErrDNSEndpoint refuses to connect to a TCP name instead of an address, because libzmq
+	// would block to resolve it. It is also ErrInvalidArgument. See
+	// [ConnectionConfig].AllowHostnames and [EventLoop.ResolveEndpoint].
 	ErrDNSEndpoint error = &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address, not a name; AllowHostnames and ResolveEndpoint take names", ErrInvalidArgument}
-	// ErrSocketType refuses a socket type that no transport can have, or a socket
-	// that is not of the type asked for. It is also ErrInvalidArgument.
+	// ErrSocketType refuses a socket type that no transport can have, a socket of another type
+	// than asked for, or an operation that the type lacks. It is also ErrInvalidArgument.
 	ErrSocketType error = &sentinel{"zmqio: wrong socket type", ErrInvalidArgument}
 
-	// ErrLoopClosed is returned by what needs a loop that has been closed.
+	// ErrLoopClosed refuses a call that needs an open loop.
 	ErrLoopClosed = reactor.ErrClosed
-	// ErrLoopRunning refuses to run or to close a loop that runs already, and to
-	// run one loop inside another.
+	// ErrLoopRunning refuses to run or to close a loop that runs, and to run a loop on the loop
+	// goroutine of another.
 	ErrLoopRunning = reactor.ErrRunning
-	// ErrLoopStopped says that Stop came before what the loop was run for was done.
+	// ErrLoopStopped is the error of Run and RunUntilComplete after a call of Stop.
 	ErrLoopStopped = errors.New("zmqio: event loop was stopped before the work was done")
-	// ErrExecutorShutdown is the error of what is given to Go after the loop's executor was
-	// shut down.
+	// ErrExecutorShutdown is the error of a function that was given to Go after the shutdown of
+	// the loop's executor.
 	ErrExecutorShutdown = errors.New("zmqio: executor has been shut down")
-	// ErrNoEventLoop says that the goroutine has no event loop.
+	// ErrNoEventLoop means that the policy has no loop for the calling goroutine.
 	ErrNoEventLoop = errors.New("zmqio: no event loop for this goroutine; SetEventLoop gives it one")
-	// ErrWouldDeadlock refuses to wait for the loop on the loop's own goroutine.
+	// ErrWouldDeadlock refuses to wait for the loop on the loop goroutine.
 	ErrWouldDeadlock = reactor.ErrWouldDeadlock
 
-	// ErrTransportClosed is returned by a transport after Close or Abort, or after
-	// it was lost. It is also net.ErrClosed.
+	// ErrTransportClosed is the error of a transport that was closed, aborted or lost. It is
+	// also net.ErrClosed.
 	ErrTransportClosed error = &sentinel{"zmqio: transport is closed", net.ErrClosed}
-	// ErrBufferFull is returned by Write for a message that libzmq does not take and
-	// that is too much for ConnectionConfig.MaxWriteBuffer.
+	// ErrBufferFull refuses a message that libzmq does not take now and that the write buffer
+	// has no room for. The limit is ConnectionConfig.MaxWriteBuffer; for Stream.TrySend it is
+	// also the high-water mark.
 	ErrBufferFull = errors.New("zmqio: write buffer is full")
-	// ErrUndelivered is what EventLoop.Close and Shutdown return when messages that
-	// Write had accepted were dropped, or did not arrive in time over ipc.
+	// ErrUndelivered counts accepted messages that were dropped, or that did not arrive in time
+	// over ipc. Close and Shutdown, of a loop and of a Stream, return it.
 	ErrUndelivered = errors.New("zmqio: messages were not delivered")
-	// ErrMultipart ends a transport that has CONFLATE and receives a message of several
-	// frames: libzmq would end the process at the next receive. It is also the error of a
-	// Write of such a message there.
+	// ErrMultipart ends a transport that has CONFLATE and receives a message of several frames:
+	// libzmq would end the process at the next receive. It also refuses to write such a message
+	// there.
 	ErrMultipart = errors.New("zmqio: with CONFLATE a message has one frame")
-	// ErrAlreadyPaused is returned by PauseReading on a transport that is paused.
+	// ErrAlreadyPaused is the error of PauseReading on a transport whose reading is paused.
 	ErrAlreadyPaused = errors.New("zmqio: reading is already paused")
-	// ErrNotPaused is returned by ResumeReading on a transport that is not paused.
+	// ErrNotPaused is the error of ResumeReading on a transport whose reading is not paused.
 	ErrNotPaused = errors.New("zmqio: reading is not paused")
 
-	// ErrEventsDropped comes in place of events that a reader of Stream.Events or
+	// ErrEventsDropped takes the place of events that the reader of Stream.Events or
 	// Stream.Peers was too slow for. Its text has their number.
 	ErrEventsDropped = errors.New("zmqio: events were dropped")
 
-	// ErrProxyRunning refuses to run a proxy on a stream that a proxy runs on.
+	// ErrProxyRunning refuses to run a proxy on a stream on which a proxy runs.
 	ErrProxyRunning = errors.New("zmqio: a proxy runs on the stream already")
-	// ErrNotDrained says that a proxy ended before it had forwarded all that had come. The
-	// streams have the rest.
+	// ErrNotDrained means that a proxy ended before it had forwarded all messages that had
+	// come. The streams have the rest.
 	ErrNotDrained = errors.New("zmqio: proxy was not drained within its DrainTimeout")
 
-	// ErrWatcherClosed is returned by a child watcher after Close. It is also
+	// ErrWatcherClosed is the error of a child watcher after its Close. It is also
 	// os.ErrClosed.
 	ErrWatcherClosed error = &sentinel{"zmqio: child watcher is closed", os.ErrClosed}
 
-	// ErrGoexit stands for the result of a function that called runtime.Goexit.
+	// ErrGoexit takes the place of the result of a function that called runtime.Goexit.
 	ErrGoexit = reactor.ErrGoexit
 
-	// ErrInvalidState refuses the result of a future that has none yet, and a second
-	// result.
+	// ErrInvalidState is the error of Future.Result without a result, and of SetResult and
+	// SetError with one.
 	//
 	// asyncio: InvalidStateError
 	ErrInvalidState = errors.New("zmqio: invalid state of a future")
 	// ErrCancelled is the result of a future that was cancelled.
+	//
+	// asyncio: CancelledError
 	ErrCancelled = errors.New("zmqio: the future was cancelled")
 )
 

@@ -8,57 +8,76 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// An ExceptionContext describes an error that has no caller to go to. Fields that
-// do not apply are zero.
+// An ExceptionContext describes an error that has no caller to go to. Fields that do not apply
+// are zero.
+//
+// asyncio: the context of call_exception_handler
 type ExceptionContext struct {
-	Message   string     // what happened
-	Err       error      // the error, or the panic as a *PanicError
-	Stack     []byte     // of a panic
-	Handle    *Handle    // the callback
-	Transport *Transport // the transport
-	Protocol  Protocol   // and its protocol
-	// Source is the resident of the loop that it happened to, and SourceProtocol its
-	// protocol: Transport and Protocol again, or those of a transport that is not zmqio's.
+	// Message says what happened.
+	Message string
+	// Err is the error. For a panic it is a *PanicError.
+	Err error
+	// Stack is the stack of a panic.
+	Stack []byte
+	// Handle is the callback that failed.
+	Handle *Handle
+	// Transport is the transport that it happened to, and Protocol its protocol.
+	Transport *Transport
+	Protocol  Protocol // and its protocol
+	// Source is the resident that it happened to, and SourceProtocol its protocol. For a
+	// Transport they repeat Transport and Protocol; otherwise they belong to a resident of
+	// another kind.
 	Source         Resident
 	SourceProtocol any
-	// Created is where the callback was given to the loop, or else the transport or
-	// the future was made, in debug mode.
+	// Created is, in debug mode, the stack of the call that gave the callback to the loop.
+	// Without a callback it is that of the call that made the transport or the future.
 	Created []byte
 }
 
-// An ExceptionHandler is told of errors that have no caller to go to. It runs on the loop. The
-// exceptions are a panic in a PauseWriting that does not, and one in a body of Run that goes
-// on after Run has returned. A panic in it goes to the default handler.
+// An ExceptionHandler gets errors that have no caller to go to. A panic in the handler itself
+// goes to the logger.
+//
+// It runs on the loop goroutine, with three exceptions. The error of a PauseWriting that panics
+// comes on the writer's goroutine. The panic of a body that goes on after Run has returned
+// comes on body's goroutine. CallExceptionHandler and Residence.Report run the handler on their
+// caller's goroutine.
+//
+// asyncio: the handler of set_exception_handler
 type ExceptionHandler func(*EventLoop, ExceptionContext)
 
-// A PanicError is a panic in a callback, in the body of Run, or in a function that was
-// given to Go. It unwraps to the panic's value where that is an error.
+// A PanicError is a panic in a callback, in the body of Run, or in a function that was given to
+// Go.
 type PanicError struct {
+	// Value is the argument of panic.
 	Value any
-	Stack []byte // of the goroutine that panicked
+	// Stack is the stack of the goroutine that panicked.
+	Stack []byte
 }
 
-// NewPanicError returns the error of a panic with v, for a deferred function that has just
-// recovered it.
+// NewPanicError returns the error of a panic with the value v. Call it in the deferred function
+// that recovered the panic, so that Stack is right.
 func NewPanicError(v any) *PanicError { return &PanicError{Value: v, Stack: debug.Stack()} }
 
+// Error returns "panic: " and the value.
 func (e *PanicError) Error() string { return fmt.Sprintf("panic: %v", e.Value) }
 
+// Unwrap returns Value if that is an error, and nil otherwise.
 func (e *PanicError) Unwrap() error {
 	err, _ := e.Value.(error)
 	return err
 }
 
-// SetExceptionHandler makes h the handler of what goes wrong in callbacks; nil is
-// DefaultExceptionHandler.
+// SetExceptionHandler makes h the loop's exception handler; nil means DefaultExceptionHandler.
+//
+// asyncio: set_exception_handler
 func (l *EventLoop) SetExceptionHandler(h ExceptionHandler) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.handler = h
 }
 
-// ExceptionHandler returns what SetExceptionHandler has set: nil where
-// DefaultExceptionHandler is the handler.
+// ExceptionHandler returns the handler of the last SetExceptionHandler: nil means
+// DefaultExceptionHandler.
 //
 // asyncio: get_exception_handler
 func (l *EventLoop) ExceptionHandler() ExceptionHandler {
@@ -67,8 +86,10 @@ func (l *EventLoop) ExceptionHandler() ExceptionHandler {
 	return l.handler
 }
 
-// CallExceptionHandler calls the loop's exception handler, on the calling
-// goroutine. A handler that panics is reported to the default one.
+// CallExceptionHandler calls the loop's exception handler on the calling goroutine. If the
+// handler panics, the panic goes to the logger.
+//
+// asyncio: call_exception_handler
 func (l *EventLoop) CallExceptionHandler(ctx ExceptionContext) {
 	l.exceptions.Add(1)
 	h := l.ExceptionHandler()
@@ -100,7 +121,9 @@ func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool)
 	}, slog.Group("during", attrs(during)...))
 }
 
-// DefaultExceptionHandler logs ctx with level ERROR.
+// DefaultExceptionHandler logs ctx at level ERROR.
+//
+// asyncio: default_exception_handler
 func (l *EventLoop) DefaultExceptionHandler(ctx ExceptionContext) { l.log(ctx) }
 
 func (l *EventLoop) log(ctx ExceptionContext, more ...any) {

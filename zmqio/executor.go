@@ -7,8 +7,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// DefaultExecutorLimit is how many functions that were given to Go run at the same
-// time where LoopConfig.ExecutorLimit is 0.
+// DefaultExecutorLimit is the LoopConfig.ExecutorLimit that 0 stands for.
 const DefaultExecutorLimit = 32
 
 // An Executor runs the functions that [Go] is given. A loop begins with one of its own,

@@ -23,56 +23,57 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// DefaultLinger is how long EventLoop.Close waits, in all, for libzmq to send what
-// it has taken, where LoopConfig.Linger is 0.
+// DefaultLinger is the LoopConfig.Linger that 0 stands for.
 const DefaultLinger = time.Second
 
 // maxLinger is what libzmq can count.
 const maxLinger = math.MaxInt32 * time.Millisecond
 
-// LoopConfig says what an event loop is made of. The zero value is fine.
+// LoopConfig configures an event loop. The zero value is a good configuration.
 type LoopConfig struct {
-	// Name tells the loop apart in LoopTotals, and so in the figures of package zmqprom. Loops may
-	// share a name. The names of a program should be few and fixed: OtherName takes the place of
-	// the 101st. It is valid UTF-8 of up to 64 bytes without control characters.
+	// Name is the loop's name in LoopTotals, and so in the figures of package zmqprom. It is
+	// valid UTF-8 of up to 64 bytes without control characters. Loops may share a name. A
+	// program should have few names, all fixed: OtherName takes the place of the 101st.
 	Name string
-	// IOThreads is the number of libzmq I/O threads of the loop's own context; 0
-	// means 1.
+	// IOThreads is the number of I/O threads in the loop's own libzmq context; 0 means 1.
 	//
 	// aiozmq: io_threads
 	IOThreads int
-	// MaxSockets is how many sockets the loop's own context may have; 0 leaves
-	// libzmq's default.
+	// MaxSockets is how many sockets the loop's own libzmq context may have; 0 means libzmq's
+	// default. A monitor takes two of them.
+	//
+	// libzmq: ZMQ_MAX_SOCKETS
 	MaxSockets int
-	// Context is used instead of a context of the loop's own. The loop never
-	// terminates it. Two loops have two contexts, and inproc endpoints of the one are
-	// unknown in the other: a connection between them delivers nothing, without an error.
+	// Context is a libzmq context to use instead of one of the loop's own. The loop never
+	// terminates it.
+	//
+	// Two loops have two libzmq contexts, and each knows its own inproc endpoints alone. A
+	// connection over inproc from one loop to the other delivers nothing, without an error.
 	// Loops that talk over inproc need the same Context.
 	Context *zmq4.Context
-	// CPUs are the processors, by the system's numbers from 0 on, that the loop goroutine's
-	// thread and libzmq's I/O threads run on. Empty leaves that to the system. It is for a
-	// context of the loop's own, on Linux, from libzmq 4.3.0 on: see "Where threads run".
+	// CPUs are the processors on which the loop goroutine's thread and libzmq's I/O threads
+	// run, by the system's numbers from 0 on. Empty leaves the choice to the system. CPUs needs
+	// Linux, libzmq 4.3.0 or later, and a libzmq context of the loop's own. See "Where threads
+	// run".
 	CPUs []int
-	// SchedBatch gives libzmq's I/O threads the policy SCHED_BATCH, with which they do not
-	// interrupt the thread that wakes them. It is for loops that only send. What is said of
-	// CPUs holds for it.
+	// SchedBatch gives libzmq's I/O threads the policy SCHED_BATCH. A thread that wakes them
+	// then keeps its processor. It is for loops that only send, and needs what CPUs needs.
 	SchedBatch bool
-	// NoHeapFloor keeps the heap as it is. Without it, a loop that receives more than 25 MB
-	// a second has the process hold up to 24 MiB that it never touches: see "What it costs".
+	// NoHeapFloor turns the floor of the heap off. Otherwise a loop that receives more than 25
+	// MB a second has the process hold up to 24 MiB that it never touches. See "What it costs".
 	NoHeapFloor bool
-	// Linger is how long Close waits in all for messages that libzmq has taken to
-	// be sent and, over ipc, to be read; 0 is DefaultLinger. It takes the place of an infinite ZMQ_LINGER,
-	// and of a longer one. libzmq counts milliseconds in 32 bits, so it can be 24
-	// days.
+	// Linger is how long Close waits in all: for libzmq to send what it has taken and, over
+	// ipc, for peers to read that. 0 means DefaultLinger, and the maximum is 2^31-1 ms, some 24
+	// days. Close also lowers a ZMQ_LINGER that is infinite or longer to Linger.
 	Linger time.Duration
-	// ExecutorLimit is how many functions that were given to Go run at the same
-	// time; 0 is DefaultExecutorLimit. An executor of SetDefaultExecutor has its own limit.
+	// ExecutorLimit is how many functions given to Go run at the same time; 0 means
+	// DefaultExecutorLimit. An executor set by SetDefaultExecutor has a limit of its own.
 	ExecutorLimit int
-	// Resolver looks up names for GetAddrInfo, GetNameInfo and ResolveEndpoint; nil
-	// is net.DefaultResolver.
+	// Resolver looks up names for GetAddrInfo, GetNameInfo and ResolveEndpoint; nil means
+	// net.DefaultResolver.
 	Resolver *net.Resolver
-	// Logger gets what no exception handler was set for, and what debug mode and the
-	// watchdog have to say; nil is slog.Default().
+	// Logger gets errors while no exception handler is set, and the warnings of debug mode and
+	// the watchdog; nil means slog.Default().
 	Logger *slog.Logger
 }
 
@@ -95,12 +96,16 @@ func (c LoopConfig) check() error {
 	return c.checkPlacement()
 }
 
-// An EventLoop runs callbacks, timers and transports on one goroutine, the one
-// that calls RunForever, Run or RunUntilComplete. All its methods may be called from
-// every goroutine.
+// An EventLoop runs callbacks, timers and transports on one goroutine: the one that calls
+// RunForever, Run or RunUntilComplete, or a goroutine that Start begins.
 //
-// A loop must be made by NewEventLoop, and closed when it is no longer needed. The
-// methods of a zero EventLoop panic.
+// NewEventLoop makes a loop, and Close must end it; the methods of a zero EventLoop panic. All
+// methods are safe for concurrent use and may be called from callbacks.
+//
+// Two loops have two libzmq contexts: see [LoopConfig].Context before you connect them over
+// inproc.
+//
+// asyncio: AbstractEventLoop
 //
 // aiozmq: ZmqEventLoop
 type EventLoop struct {
@@ -136,9 +141,16 @@ type EventLoop struct {
 	threads    bool         // the context has libzmq's threads
 }
 
-// NewEventLoop returns a loop that does not run yet. A nil cfg is the zero value.
-// The loop's context is shared by all its transports. With a libzmq before 4.2.0 the error
-// is errors.ErrUnsupported.
+// NewEventLoop returns a loop that does not run yet. A nil cfg means the zero LoopConfig. All
+// transports of the loop share its libzmq context.
+//
+// Errors:
+//   - [ErrInvalidArgument]: a field of cfg has a value that it cannot have.
+//   - errors.ErrUnsupported: libzmq is older than 4.2.0, or lacks what CPUs or SchedBatch need.
+//   - An *os.SyscallError: the system or libzmq refused, EMFILE without descriptors for
+//     example.
+//
+// asyncio: new_event_loop
 func NewEventLoop(cfg *LoopConfig) (*EventLoop, error) {
 	var c LoopConfig
 	if cfg != nil {
@@ -204,35 +216,45 @@ func (c LoopConfig) configure(opts zmq.Contextopts) error {
 	return c.place(opts)
 }
 
-// Time returns the time since the loop was made, on a clock that never goes back.
-// It is the clock of CallAt, and goes on when the loop is closed.
+// Time returns the time since the loop was made, on a monotonic clock. CallAt uses the same
+// clock. It goes on after Close.
+//
+// asyncio: time
 func (l *EventLoop) Time() time.Duration { return l.reactor.Time() }
 
 // IsRunning reports whether a goroutine runs the loop.
+//
+// asyncio: is_running
 func (l *EventLoop) IsRunning() bool { return l.reactor.IsRunning() }
 
-// IsClosed reports whether Close has been called.
+// IsClosed reports whether Close has been called and was not refused.
+//
+// asyncio: is_closed
 func (l *EventLoop) IsClosed() bool { return l.reactor.IsClosed() }
 
-// InLoop reports whether the calling goroutine is the one that callbacks run on: it runs
-// the loop, creates a transport while no goroutine does, or closes the loop.
+// InLoop reports whether the calling goroutine is the loop goroutine.
 func (l *EventLoop) InLoop() bool { return l.reactor.InLoop() }
 
-// Share lets other goroutines run before the loop waits again. A callback of a resident
-// calls it when it has made one ready to run, by sending to a channel for example. Without it
-// such a goroutine may wait some 60 µs, because a loop that serves residents alone keeps
-// its processor. Other callbacks need not call it.
+// Share lets other goroutines run before the loop waits again. A callback of a resident calls
+// Share after it made a goroutine ready to run, by a channel send for example. Without Share
+// such a goroutine may wait some 60 µs, because a loop that serves only residents keeps its
+// processor. Other callbacks need not call Share.
 func (l *EventLoop) Share() { l.reactor.Share() }
 
-// Context returns the context of the loop's sockets: LoopConfig.Context, or the loop's own,
-// which Close terminates. ContextOptions sets its options, those of libzmq's threads before
-// the loop's first socket.
+// Context returns the libzmq context of the loop's sockets: LoopConfig.Context, or the loop's
+// own, which Close terminates. [ContextOptions] sets its options; those of libzmq's threads
+// count only before the loop's first socket.
 func (l *EventLoop) Context() *zmq4.Context { return l.context }
 
-// CallSoon arranges for fn to be called on the loop, after all that was given to
-// CallSoon before, once. It wakes the loop, and returns before fn is called even
-// on the loop's own goroutine. The errors are ErrInvalidArgument for a nil fn and
-// ErrLoopClosed.
+// CallSoon queues fn to be called once on the loop, in the order of the calls of CallSoon.
+// CallSoon wakes the loop and returns before fn is called, on the loop goroutine too. The
+// Handle cancels the call.
+//
+// Errors:
+//   - [ErrInvalidArgument]: fn is nil.
+//   - [ErrLoopClosed]: the loop is closed.
+//
+// asyncio: call_soon
 func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	if fn == nil {
 		return nil, invalid("CallSoon: nil function")
@@ -245,19 +267,26 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	return h, nil
 }
 
-// CallSoonThreadsafe is CallSoon, which may be called from everywhere.
+// CallSoonThreadsafe is CallSoon, which is safe for concurrent use.
 //
 // asyncio: call_soon_threadsafe
 func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) { return l.CallSoon(fn) }
 
-// Do calls fn as the loop does, never at the same time as a callback, and returns what fn
-// returned. On the loop's own goroutine, and while no goroutine runs the loop, fn runs at
-// once on the calling goroutine. Elsewhere it runs on the loop, and ctx bounds the wait for
-// fn to start.
+// Do calls fn on the loop, never at the same time as a callback, and returns the result of fn.
+// On the loop goroutine fn runs at once. While no goroutine runs the loop, fn runs at once too,
+// and the calling goroutine is the loop goroutine meanwhile. Otherwise Do waits for the loop;
+// ctx bounds the wait for fn to start.
 //
-// The other errors are ErrInvalidArgument for a nil ctx or fn, ErrLoopClosed, and ErrGoexit if
-// fn called runtime.Goexit. A panic in fn goes to the exception handler, with ErrGoexit as the
-// result, where fn runs on the loop, and to the caller elsewhere.
+// A panic in fn goes to the exception handler if fn runs on the running loop, and Do returns
+// ErrGoexit. Otherwise the panic goes to the caller.
+//
+// Errors beside those of fn:
+//   - [ErrInvalidArgument]: ctx or fn is nil.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - [ErrGoexit]: fn called runtime.Goexit, or panicked on the running loop.
+//   - The cause of ctx: ctx ended before fn started.
+//
+// asyncio: run_coroutine_threadsafe
 func (l *EventLoop) Do(ctx context.Context, fn func() error) error {
 	switch {
 	case ctx == nil:
@@ -291,7 +320,7 @@ func (l *EventLoop) leave(f follower) {
 	l.followers = slices.DeleteFunc(l.followers, func(g follower) bool { return g == f })
 }
 
-// String returns the loop's state, for messages.
+// String returns the loop's state, for messages and logs.
 func (l *EventLoop) String() string {
 	return fmt.Sprintf("<EventLoop running=%t closed=%t residents=%d>", l.IsRunning(), l.IsClosed(), len(l.reactor.Residents()))
 }

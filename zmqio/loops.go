@@ -51,8 +51,8 @@ func unlist(w weak.Pointer[EventLoop]) {
 	}
 }
 
-// Loops returns all loops that have not been closed, oldest first. A loop that the program
-// has forgotten is not kept for it.
+// Loops returns all loops that have not been closed, oldest first. The list keeps no loop from
+// being garbage collected.
 func Loops() []*EventLoop {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
@@ -79,15 +79,14 @@ func RunningLoop() *EventLoop {
 
 type loopKey struct{}
 
-// NewContext returns a context that carries l, for code that passes its loop along
-// and does not ask which goroutine it is on.
+// NewContext returns a context that carries l, for code that passes its loop along.
 func NewContext(ctx context.Context, l *EventLoop) context.Context {
 	return context.WithValue(ctx, loopKey{}, l)
 }
 
-// FromContext returns the loop that NewContext put into ctx, and whether there is
-// one. It may have been closed since. Run and Go put their loop into the context of the
-// function that they call.
+// FromContext returns the loop that NewContext put into ctx, and whether ctx carries one. That
+// loop may be closed. Run and Go put their loop into the context of the function that they
+// call.
 func FromContext(ctx context.Context) (*EventLoop, bool) {
 	l, _ := ctx.Value(loopKey{}).(*EventLoop)
 	return l, l != nil

@@ -108,8 +108,8 @@ func LoopTotals() []LoopTotal {
 	return sums
 }
 
-// OtherName is the name under which totals sum up what has none of the first 100 names of the
-// process. Loops and transports have 100 names each.
+// OtherName is the name under which totals count loops or transports beyond the first 100 names
+// of the process. Loops and transports have 100 names each.
 const OtherName = "other"
 
 const (

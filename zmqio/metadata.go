@@ -26,7 +26,7 @@ type MessageProtocol interface {
 	MessageReceived(msg Message)
 }
 
-// MaxMetadata is how many names ConnectionConfig.Metadata may have.
+// MaxMetadata is the largest number of names in ConnectionConfig.Metadata.
 const MaxMetadata = 16
 
 // checkMetadata checks what libzmq is to be asked for.

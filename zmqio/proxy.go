@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// DefaultDrainTimeout is ProxyConfig.DrainTimeout where that is 0.
+// DefaultDrainTimeout is the ProxyConfig.DrainTimeout that 0 stands for.
 const DefaultDrainTimeout = time.Second
 
 // A ProxyDirection says which way a message goes through a Proxy.

@@ -6,14 +6,23 @@ import (
 	"sync/atomic"
 )
 
-// RunForever runs the loop on the calling goroutine until Stop is called, and then
-// returns nil, or until ctx ends, and then returns its cause. The loop can be run
-// again afterwards.
+// RunForever runs the loop on the calling goroutine until Stop is called or ctx ends. After
+// Stop it returns nil. After the end of ctx it returns the cause of ctx. The loop can be run
+// again.
 //
-// It returns ErrLoopClosed, ErrLoopRunning if the loop runs already or the goroutine
-// runs another one, or an error of the system call that waits. While another
-// goroutine creates a transport on the idle loop, it waits; on that goroutine, in
-// ConnectionMade, it returns ErrWouldDeadlock.
+// While another goroutine works in the loop's place, to create a transport for example,
+// RunForever waits for that goroutine.
+//
+// Errors:
+//   - The cause of ctx.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - [ErrLoopRunning]: the loop runs already, or the calling goroutine runs another loop.
+//   - [ErrWouldDeadlock]: the calling goroutine works in the loop's place, in ConnectionMade
+//     for example.
+//   - The error of the system call that waits.
+//
+// asyncio: run_forever
 func (l *EventLoop) RunForever(ctx context.Context) error {
 	if ctx == nil {
 		return errNilContext("RunForever")
@@ -25,17 +34,21 @@ func (l *EventLoop) RunForever(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// Run runs body on a goroutine of its own and the loop on the calling one, until
-// body returns. It returns what body returned. A panic in body makes Run return a
-// *PanicError, and runtime.Goexit ErrGoexit, as with [Go].
+// Run runs body on a goroutine of its own and the loop on the calling one, until body returns.
+// Run returns the result of body. If body panics, the error is a *PanicError; if it calls
+// runtime.Goexit, the error is ErrGoexit.
 //
-// The context that body gets ends with ctx. Run goes on until body has returned all
-// the same, so that body can finish what it began. If Stop is called first, Run
-// returns ErrLoopStopped at once and the context of body ends with that cause. A panic
-// in body after that goes to the exception handler, on body's goroutine.
+// The context that body gets ends with ctx, and carries the loop for FromContext. After the end
+// of ctx Run still waits for body to return. The goroutine of body runs no loop: RunningLoop
+// returns nil there, and GetEventLoop asks the policy.
 //
-// The context of body carries the loop: FromContext returns it. The goroutine of body
-// runs no loop, so that GetEventLoop there asks the policy, and RunningLoop is nil.
+// After a call of Stop, Run returns ErrLoopStopped at once, and the context of body ends with
+// that cause. If body panics later, the exception handler gets the panic on body's goroutine.
+//
+// The other errors are ErrInvalidArgument for a nil ctx or body, and those of RunForever but
+// for the cause of ctx.
+//
+// asyncio: run
 func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) error {
 	switch {
 	case ctx == nil:
@@ -84,11 +97,13 @@ func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool)
 	err = body()
 }
 
-// RunUntilComplete runs l until f is done and returns f's result.
+// RunUntilComplete runs l until f is done and returns the result of f.
 //
-// If ctx ends first it returns the cause, and if Stop is called first
-// ErrLoopStopped; f goes on to live in both cases. A nil f, or one of another loop,
-// is ErrInvalidArgument.
+// Errors beside those of f:
+//   - The cause of ctx: ctx ended first. f goes on.
+//   - [ErrLoopStopped]: Stop was called first. f goes on.
+//   - [ErrInvalidArgument]: ctx, l or f is nil, or f belongs to another loop.
+//   - Those of RunForever.
 //
 // asyncio: run_until_complete
 func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T, error) {
@@ -114,7 +129,8 @@ func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T
 	return zero, context.Cause(ctx)
 }
 
-// Stop makes the loop return from the method that runs it, once the callbacks that
-// are ready now have run. If the loop does not run, the next run makes one pass
-// over what is ready, without waiting, and returns.
+// Stop makes the running loop return after the callbacks that are ready now. If the loop does
+// not run, the next run makes one pass over the ready callbacks and returns.
+//
+// asyncio: stop
 func (l *EventLoop) Stop() { l.reactor.Stop() }

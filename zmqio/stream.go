@@ -16,7 +16,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// DefaultReadBuffer is StreamConfig.MaxReadBuffer where that is 0, in bytes.
+// DefaultReadBuffer is the StreamConfig.MaxReadBuffer that 0 stands for.
 const DefaultReadBuffer = 1 << 20
 
 // StreamConfig says what a Stream is made of. Endpoints or a Socket must be given.

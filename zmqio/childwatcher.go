@@ -9,59 +9,58 @@ import (
 	"syscall"
 )
 
-// A ChildWatcher calls a function on an event loop when a child process has ended.
-// [SafeChildWatcher] works on every Unix, PidfdChildWatcher on Linux.
+// A ChildWatcher calls a function on a loop when a child process has ended. [SafeChildWatcher]
+// works on every Unix, [PidfdChildWatcher] on Linux. The methods are safe for concurrent use,
+// and may be called from handlers.
 //
-// A watcher reaps the children that have a handler and touches no others. Other parts of the
-// program may use os/exec for theirs. But each child can be reaped only once: a program that
-// gives a pid to a watcher must leave the waiting to it. With os/exec that means
+// A watcher reaps the children that have a handler and touches no others. Each child can be
+// reaped only once. So a program that gives a pid to a watcher must not wait for that child
+// itself. With os/exec that means:
 //
-//   - start the child with Cmd.Start or os.StartProcess, pass Process.Pid to
-//     AddChildHandler and do not call Wait, Run, Output or CombinedOutput. What Wait
-//     gives is what the handler gets;
-//   - give Stdin, Stdout and Stderr as *os.File or leave them nil: the goroutines
-//     that copy for other readers and writers, and the pipes of StdinPipe and its
-//     likes, are ended by Wait;
-//   - do not use exec.CommandContext, which watches the context until Wait;
-//   - Process.Signal and Process.Kill may be used until the handler is called, and
+//   - Start the child with Cmd.Start or os.StartProcess, and pass Process.Pid to
+//     AddChildHandler. Do not call Wait, Run, Output or CombinedOutput. The handler gets what
+//     Wait would return.
+//   - Give Stdin, Stdout and Stderr as *os.File, or leave them nil. Only Wait ends the
+//     goroutines that copy for other readers and writers, and the pipes of StdinPipe and the
+//     like.
+//   - Do not use exec.CommandContext, which watches its context until Wait.
+//   - Use Process.Signal and Process.Kill only until the handler is called. Call
 //     Process.Release when the Process is no longer needed.
 //
-// Where Wait is wanted all the same, call it in [Go] and use no watcher. Children of package
+// To use Cmd.Wait all the same, call it in [Go] and use no watcher. Children of package
 // subprocess need no watcher, and must not be given to one.
-//
-// All methods may be called from every goroutine, and from handlers.
 //
 // asyncio: AbstractChildWatcher
 type ChildWatcher interface {
-	// AddChildHandler has fn called on the loop once, when the child pid has ended. fn gets
-	// the exit status or, if a signal killed the child, the signal's number negated. A second
-	// handler for a pid replaces the first.
+	// AddChildHandler makes the loop call fn once, when the child pid has ended. code is the
+	// exit status or, if a signal killed the child, the negative number of that signal. fn
+	// replaces an earlier handler for pid.
 	//
-	// The order of ending, adding and attaching does not matter: a child that has
-	// ended already is reported too, and a watcher without a loop keeps the
-	// handlers until it gets one. For a pid that is not a child of this process, or
-	// was reaped elsewhere, fn gets 255 and a warning is logged.
+	// The order of ending, adding and attaching does not matter. fn is called for a child that
+	// has ended before. A watcher without a loop keeps its handlers until AttachLoop. If pid is
+	// not a child of this process, or was reaped elsewhere, code is 255 and the logger gets a
+	// warning.
 	//
 	// asyncio: add_child_handler
 	AddChildHandler(pid int, fn func(pid, code int)) error
-	// RemoveChildHandler reports whether there was a handler for pid. That handler
-	// will not be called, and the child is the caller's to wait for.
+	// RemoveChildHandler removes the handler for pid and reports whether there was one. The
+	// watcher then does not reap the child; the caller must.
 	//
 	// asyncio: remove_child_handler
 	RemoveChildHandler(pid int) bool
-	// AttachLoop makes l the loop that the handlers are called on, in place of any
-	// other; with nil there is none. Handlers are kept, and a warning is logged if
-	// nil leaves some waiting.
+	// AttachLoop makes l the loop on which the handlers are called, in place of the loop
+	// before. nil detaches the loop. The watcher keeps its handlers, and logs a warning if nil
+	// leaves some of them waiting.
 	//
 	// asyncio: attach_loop
 	AttachLoop(l *EventLoop) error
-	// IsActive reports whether the watcher has a loop that runs, so that handlers
-	// can be called.
+	// IsActive reports whether the watcher has a loop that runs.
 	//
 	// asyncio: is_active
 	IsActive() bool
-	// Close removes all handlers and detaches the loop, for good. It may be
-	// repeated.
+	// Close removes all handlers and detaches the loop, for good. Close may be repeated.
+	//
+	// asyncio: close
 	Close() error
 }
 
@@ -97,8 +96,14 @@ type childHandler struct {
 	fn func(pid, code int)
 }
 
-// AddChildHandler implements [ChildWatcher]. The errors are ErrInvalidArgument for
-// a pid that is not positive, a nil fn and a zero watcher, and ErrWatcherClosed.
+// AddChildHandler implements [ChildWatcher].
+//
+// Errors:
+//   - [ErrInvalidArgument]: pid is not positive, fn is nil, or the watcher is a zero one.
+//   - [ErrWatcherClosed]: the watcher is closed.
+//   - Those of pidfd_open, from a PidfdChildWatcher.
+//
+// asyncio: add_child_handler
 func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	switch {
 	case pid <= 0: // to waitpid it would stand for any child at all
@@ -131,6 +136,8 @@ func errZeroWatcher() error {
 }
 
 // RemoveChildHandler implements [ChildWatcher].
+//
+// asyncio: remove_child_handler
 func (c *children) RemoveChildHandler(pid int) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -149,9 +156,14 @@ func (c *children) removeLocked(pid int) bool {
 	return true
 }
 
-// AttachLoop implements [ChildWatcher]. The errors are ErrLoopClosed, which leaves
-// the watcher as it was, ErrWatcherClosed, and ErrInvalidArgument for a zero watcher. A loop that is closed detaches
-// itself.
+// AttachLoop implements [ChildWatcher]. A loop that is closed detaches itself.
+//
+// Errors:
+//   - [ErrLoopClosed]: l is closed. The watcher keeps the loop that it had.
+//   - [ErrWatcherClosed]: the watcher is closed.
+//   - [ErrInvalidArgument]: the watcher is a zero one.
+//
+// asyncio: attach_loop
 func (c *children) AttachLoop(l *EventLoop) error {
 	switch {
 	case l == nil:
@@ -212,6 +224,8 @@ func (c *children) forget(l *EventLoop) {
 }
 
 // IsActive implements [ChildWatcher].
+//
+// asyncio: is_active
 func (c *children) IsActive() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -219,6 +233,8 @@ func (c *children) IsActive() bool {
 }
 
 // Close implements [ChildWatcher]. The error is always nil.
+//
+// asyncio: close
 func (c *children) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -16,26 +16,29 @@ import (
 // end: time enough for its threads, even on a busy machine.
 const lingerGrace = 500 * time.Millisecond
 
-// Close closes the loop and all its residents for good. What the buffers of transports hold
-// goes to libzmq as far as it takes it, the rest is dropped; other residents are aborted. A ZAP
-// handler ends last.
+// Close closes the loop and all its residents for good. It hands the write buffers of the
+// transports to libzmq as far as libzmq takes them, and drops the rest. It aborts other
+// residents. A ZAP handler ends last.
 //
-// Every ConnectionLost is called before Close returns; callbacks in the queue, timers,
-// readers, writers and signal handlers are dropped. Then, if the context is the
-// loop's own, Close waits for libzmq to send what it has, up to LoopConfig.Linger in
-// all. For what is on its way over ipc it waits with any context, until the receivers
-// have read it; see Transport.Close.
+// Close returns after every ConnectionLost has been called. It drops queued callbacks, timers,
+// readers, writers and signal handlers. If the libzmq context is the loop's own, Close then
+// waits for libzmq to send what it has. With any libzmq context it waits until peers have read
+// what is on its way over ipc; see [Transport.Close]. LoopConfig.Linger bounds the whole wait.
 //
-// A run that Start began is stopped first, and Close waits for its end. Otherwise Close returns
-// ErrLoopRunning if the loop runs, as it does in the loop's own callbacks. Inside a ConnectionMade
-// that is called while no goroutine runs the loop, Close returns ErrWouldDeadlock. It returns nil
-// if the loop is closed already.
+// Close stops a run that Start began, and waits for its end. A second Close returns nil.
 //
-// An error that is ErrUndelivered counts what was dropped, resident by resident. Of what was on
-// its way over ipc it gives the size, an upper bound. An error that is os.ErrDeadlineExceeded says
-// that libzmq used the whole linger: it may have dropped messages. For transports that were closed
-// before with a longer ZMQ_LINGER it goes on in the background. libzmq does not count such
-// messages.
+// Errors:
+//   - [ErrLoopRunning]: the loop runs and not by Start, or the caller is one of its callbacks.
+//   - [ErrWouldDeadlock]: the calling goroutine works in the loop's place, in ConnectionMade
+//     for example.
+//   - [ErrUndelivered]: messages were dropped. The text counts them, resident by resident. Over
+//     ipc it gives an upper bound of the bytes.
+//   - os.ErrDeadlineExceeded: libzmq used the whole linger. Messages may be lost; libzmq does
+//     not count them. For transports closed before with a longer ZMQ_LINGER, libzmq goes on to
+//     send in the background.
+//   - The error of zmq_ctx_term.
+//
+// asyncio: close
 func (l *EventLoop) Close() (err error) {
 	var begin time.Time
 	var lost []error

@@ -9,22 +9,21 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/ipc"
 )
 
-// Closed returns a channel that is closed when libzmq has let the transport's socket go.
-// That is after ConnectionLost: libzmq closes in the background, and sends what it has
-// for as long as ZMQ_LINGER says. From then on the endpoints that were bound can be bound
-// again. Over ipc the kernel may still hold what the receiver has not read.
+// Closed returns a channel that is closed when libzmq has let the transport's socket go. That
+// is after ConnectionLost: libzmq sends in the background for as long as ZMQ_LINGER says. From
+// then on the bound endpoints can be bound again. Over ipc the kernel may still hold what the
+// peer has not read.
 //
-// Call Closed before Close or Abort: libzmq must be asked before the socket is closed. A
-// first call that comes later returns a channel that is closed at the end of
-// EventLoop.Close, unless the transport had sent over ipc.
+// Call Closed before Close or Abort, because libzmq must be asked before the socket is closed.
+// A first call that comes later returns a channel that is closed at the end of EventLoop.Close.
+// If the transport has sent over ipc, a later call is in time too.
 //
-// The end of the context closes the channel as well. Where the context is terminated
-// elsewhere, that is when zmq_ctx_term begins, and libzmq may still have messages to
-// send. So it may when EventLoop.Close runs out of time.
+// The end of the libzmq context also closes the channel. libzmq may then still have messages to
+// send, if the context is terminated elsewhere, or if EventLoop.Close ran out of time.
 //
-// A transport that ends so takes two more sockets of the context's MaxSockets until it
-// is over, unless it has a monitor. If there are none, the logger gets a warning, and the
-// channel is closed at the end of EventLoop.Close.
+// Until the channel is closed, it takes two sockets of MaxSockets, unless the transport has a
+// monitor. If there are none, the logger gets a warning, and the channel is closed at the end
+// of EventLoop.Close.
 func (t *Transport) Closed() <-chan struct{} {
 	if gone := t.askClosed(); gone != nil {
 		return gone

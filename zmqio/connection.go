@@ -14,65 +14,77 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// ConnectionConfig says what a transport is made of. Exactly one of Bind, Connect
-// and Socket must be given.
+// ConnectionConfig configures a transport. Exactly one of Bind, Connect and Socket must be
+// given.
 type ConnectionConfig struct {
-	// Name tells the transport apart in TransportTotals, and so in the figures of package
-	// zmqprom, and in messages. Transports may share a name. The names of a program should be few
-	// and fixed: OtherName takes the place of the 101st. It is valid UTF-8 of up to 64 bytes
-	// without control characters.
+	// Name is the transport's name in TransportTotals, in the figures of package zmqprom, and
+	// in messages. It is valid UTF-8 of up to 64 bytes without control characters. Transports
+	// may share a name. A program should have few names, all fixed: OtherName takes the place
+	// of the 101st.
 	Name string
-	// Bind and Connect are endpoints, bound or connected in order. A non-nil
-	// empty slice counts as given, and does nothing.
-	Bind, Connect []string
-	// Socket is a socket that was made elsewhere. The transport uses it as it is
-	// and closes it in the end; the caller must not use it any more. If no transport
-	// comes about, it stays the caller's, open. A socket that a transport of any loop
-	// owns is ErrInvalidArgument. Sockets are told apart by their pointers: a zmq4.Socket
-	// must not be copied.
-	Socket *zmq4.Socket
-	// MaxWriteBuffer is how many bytes of payload, and how many frames, the transport
-	// buffers at most; 0 is no limit. Write returns ErrBufferFull for what libzmq does
-	// not take and has no place here. What one Write sends is taken whole or not at all.
-	MaxWriteBuffer int
-	// BorrowFrames lends MsgReceived, or MsgsReceived, the frames until it returns, instead
-	// of giving them away: nothing is allocated, and a frame over 8 KiB that ends its message
-	// is not copied. (Messages that came in several pieces, or wait while reading is paused,
-	// are.) The frames must not be changed, and what is to be kept must be cloned; Write may
-	// be given them. A frame that is used later reads other messages, or memory that libzmq
-	// has freed, and may end the process. In debug mode small frames are overwritten when
-	// the batch that they came in has been delivered.
-	BorrowFrames bool
-	// Metadata names the properties of messages that are to be read: User-Id, which the ZAP
-	// handler sets, Peer-Address, Socket-Type, Routing-Id, those that the ZAP handler adds, and
-	// those that the peer adds, X-.... A [MessageProtocol] gets them with each message. Names
-	// count in upper and lower case, and are 16 at most. Where it is nil none is read, which
-	// costs nothing; the first name costs some 80 ns a message, and each other one 30.
+	// Bind and Connect are endpoints to bind or to connect to, in order. A non-nil empty slice
+	// counts as given. It makes a transport without endpoints, for Transport.Bind and
+	// Transport.Connect.
 	//
-	// Over inproc messages have no properties. A property of more than 1,024 bytes counts as
-	// one that is not there, and a value ends at a NUL. What no ZAP handler has set comes from
-	// the peer, and so can User-Id where no handler is asked: believe it only on a PLAIN or
-	// CURVE server, or with a ZAP_DOMAIN, and a handler. Reserve of package zap sets others.
+	// aiozmq: bind, connect
+	Bind, Connect []string
+	// Socket is a socket that was made elsewhere. The transport uses it as it is, and closes it
+	// at its end; the caller must not use it any more. If the creation fails, the socket stays
+	// open and the caller's. If a transport owns the socket already, the error is
+	// ErrInvalidArgument. zmqio identifies a socket by its pointer, so do not copy a
+	// zmq4.Socket.
+	//
+	// aiozmq: zmq_sock
+	Socket *zmq4.Socket
+	// MaxWriteBuffer is the most that the write buffer holds, in bytes and also in frames; 0
+	// means no limit. Beyond it Write returns ErrBufferFull for a message that libzmq does not
+	// take now. Write accepts a message whole or not at all.
+	MaxWriteBuffer int
+	// BorrowFrames lends MsgReceived or MsgsReceived the frames until it returns, instead of
+	// giving them away. The callback must not change frames, and must clone what it keeps. It
+	// may give them to Write. Nothing is allocated, and a frame over 8 KiB that ends its
+	// message is not copied. Frames of messages that wait while reading is paused, or that came
+	// in parts, are copied.
+	//
+	// A frame that is used later holds bytes of other messages, or memory that libzmq has
+	// freed: the process may end. To expose that, debug mode overwrites small frames after
+	// their batch.
+	BorrowFrames bool
+	// Metadata names the properties of messages that a [MessageProtocol] gets. User-Id is what
+	// the ZAP handler says of the peer. Peer-Address, Socket-Type and Routing-Id are others,
+	// and so are those that the ZAP handler adds, and names with X- that the peer adds. Upper
+	// and lower case differ. There may be up to MaxMetadata names. With nil nothing is read;
+	// the first name costs some 80 ns a message, each further one 30 ns.
+	//
+	// Over inproc messages have no properties. A property of more than 1,024 bytes is missing,
+	// and a value ends at a NUL.
+	//
+	// The peer itself sets each property that no ZAP handler sets, User-Id too. Believe User-Id
+	// only with a ZAP handler, on a PLAIN or CURVE server or with ZAP_DOMAIN set. Reserve of
+	// package zap protects other names.
 	Metadata []string
-	// AllowHostnames lets a TCP endpoint to connect to hold a name, tcp://host:port, instead
-	// of an address; Connect then returns no ErrDNSEndpoint. libzmq looks the name up when it
-	// connects, and anew whenever it connects again. It does so with the resolver of the C
-	// library, in its I/O thread. A slow resolver therefore delays every socket of the
-	// context. A name that is not found is tried again as a peer that is absent is, in silence.
+	// AllowHostnames allows a name in a TCP endpoint to connect to, as in tcp://host:port.
+	// Connect then does not return ErrDNSEndpoint. libzmq looks the name up whenever it
+	// connects, with the C library's resolver in its I/O thread. A slow resolver therefore
+	// delays every socket of the libzmq context. If the name is not found, libzmq tries again
+	// in silence, as it does for an absent peer.
 	AllowHostnames bool
 	// Unroutable, if not nil, gets each message that libzmq refuses with EHOSTUNREACH after
-	// Write has returned nil, and the error: on a ROUTER with ROUTER_MANDATORY messages for a
-	// peer that is gone or unknown. The loop calls it, with frames that are its own, in the
-	// order of the messages. It is called for what is left while Close and EventLoop.Close
-	// flush as well, and not after ConnectionLost. A panic in it goes to the exception
-	// handler. Without Unroutable the exception handler gets an error, at most once a second.
-	// It has the number of such messages and the routing id of the last one.
+	// Write has returned nil, and the error. That happens on a ROUTER with ROUTER_MANDATORY,
+	// for a peer that is gone or unknown. The loop calls Unroutable in the order of the
+	// messages; the frames are its own. It also calls it while Close and EventLoop.Close flush,
+	// and not after ConnectionLost. A panic goes to the exception handler.
+	//
+	// If Unroutable is nil, the exception handler gets an error, at most once a second. It has
+	// the number of such messages and the routing id of the last one.
 	Unroutable func(msg [][]byte, err error)
-	// Configure, if not nil, is called before the protocol's factory and before
-	// any bind or connect, the time for high-water marks, routing ids and keys.
-	// Its error fails the creation, and so do keys that leave MECHANISM at NULL: that is
-	// ErrInvalidArgument. The Sockopts may be kept; they are what Transport.Sockopts
-	// returns, and after a creation that failed return ErrTransportClosed.
+	// Configure, if not nil, sets options of the new socket: high-water marks, routing ids and
+	// keys, for example. The loop calls it before the protocol's factory and before any bind or
+	// connect. The Sockopts may be kept; they equal Transport.Sockopts. After a failed creation
+	// they return ErrTransportClosed.
+	//
+	// The creation fails with the error of Configure. It fails with ErrInvalidArgument if
+	// Configure sets keys and leaves MECHANISM at NULL.
 	Configure func(zmq.Sockopts) error
 }
 
@@ -92,19 +104,31 @@ func (c ConnectionConfig) check() error {
 	return cmp.Or(checkName("ConnectionConfig", c.Name), checkMetadata("ConnectionConfig", c.Metadata))
 }
 
-// CreateZmqConnection makes a socket of type typ and a transport for it, with the
-// protocol that factory returns.
+// CreateZmqConnection makes a socket of type typ and a transport for it, with the protocol that
+// factory returns.
 //
-// In this order it checks the arguments, makes the socket, calls Configure and
-// factory, calls ConnectionMade, binds or connects, and returns. What fails leaves
-// nothing open and is returned; when it fails after ConnectionMade, ConnectionLost
-// gets it too, unless ConnectionMade closed the transport. Among the errors are ErrInvalidArgument, ErrDNSEndpoint,
-// ErrSocketType, ErrLoopClosed and libzmq's. EMFILE comes also where the first socket of a
-// loop would leave libzmq's threads too few descriptors, at which it ends the process.
+// It checks the arguments, makes the socket, and calls Configure and factory. Then it calls
+// ConnectionMade, binds or connects, and returns. A failure leaves nothing open. After
+// ConnectionMade, ConnectionLost also gets the error, unless ConnectionMade closed the
+// transport.
 //
-// On the loop's own goroutine all of this happens at once. Elsewhere it happens on
-// the loop, and ctx bounds the wait for that; while no goroutine runs the loop, it happens
-// on the calling goroutine, which takes the loop's place.
+// All of that happens on the loop goroutine. On another goroutine CreateZmqConnection waits for
+// the loop, and ctx bounds that wait. While no goroutine runs the loop, the calling goroutine
+// works in its place and does not wait.
+//
+// Errors:
+//   - [ErrInvalidArgument]: ctx or factory is nil, factory returns nil, or cfg has a value that
+//     it cannot have.
+//   - [ErrDNSEndpoint]: an endpoint to connect to has a name.
+//   - [ErrSocketType]: libzmq or a transport does not have typ, or Socket is of another type.
+//     CLIENT, SERVER and other thread-safe types are also errors.ErrUnsupported.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - The cause of ctx: ctx ended first.
+//   - The error of Configure, or a *PanicError from Configure or factory.
+//   - Those of Transport.Bind and Transport.Connect.
+//   - zmq.EMFILE: the libzmq context has MaxSockets sockets, or the process has too few
+//     descriptors left. libzmq would end the process otherwise.
+//   - Other errors of libzmq.
 //
 // aiozmq: create_zmq_connection
 func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Protocol, typ zmq.SocketType,
@@ -151,8 +175,10 @@ func (l *EventLoop) connect(ctx context.Context, factory func() Protocol, typ zm
 	return t, nil
 }
 
-// CreateZmqConnection is the method of the same name for a factory that returns the
-// protocol in its own type.
+// CreateZmqConnection is the method of the same name, for a factory that returns the protocol
+// in its own type. A nil l is ErrInvalidArgument.
+//
+// aiozmq: create_zmq_connection
 func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory func() P, typ zmq.SocketType,
 	cfg ConnectionConfig,
 ) (*Transport, P, error) {

@@ -7,13 +7,13 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// ContextOptions returns the typed accessors of a context's options. Every goroutine may
-// call them, but not at the same time as zmq4.Context.Term. Some options count only before
-// the context's first socket. A loop makes its first socket with its first transport, so
-// that they can be set on EventLoop.Context of a new loop.
+// ContextOptions returns the typed accessors of a libzmq context's options. They are safe for
+// concurrent use, except during zmq4.Context.Term. Some options count only before the libzmq
+// context's first socket. A loop makes its first socket with its first transport, so set them
+// on EventLoop.Context of a new loop.
 //
-// The error is ErrInvalidArgument for a nil context. The accessors of a context that was
-// terminated return zmq.ETERM.
+// The error is ErrInvalidArgument for a nil ctx. The accessors return zmq.ETERM after the
+// context was terminated.
 func ContextOptions(ctx *zmq4.Context) (zmq.Contextopts, error) {
 	if ctx == nil {
 		return zmq.Contextopts{}, errNilContext("ContextOptions")

@@ -14,28 +14,28 @@ import (
 // close, or at any time abort, lets the socket go. Then the loop calls lost, and that
 // ConnectionLost. closed.go has what becomes of the socket after the second step.
 
-// Close stops receiving, sends what Write has accepted, for as long as that takes,
-// and then closes the socket and calls ConnectionLost(nil). It does not wait for
-// any of this. What libzmq has taken it goes on to send after that, for as long as
-// ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop, a call of
-// MsgReceived that is just starting there may still come.
+// Close closes the transport in good order and does not wait. The transport stops receiving,
+// sends what Write has accepted, for as long as that takes, and closes the socket. Then the
+// loop calls ConnectionLost(nil). libzmq goes on to send what it has taken, for as long as
+// ZMQ_LINGER says. Close may be repeated, and returns nil. Off the loop goroutine, a call of
+// MsgReceived that is just starting may still come.
 //
-// Endpoints may be in use after ConnectionLost. Closed tells until when.
+// After ConnectionLost the endpoints may still be in use. [Transport.Closed] tells until when.
 //
-// Over ipc, on Linux, zmqio keeps the connections open until their peers have read everything,
-// ZMQ_LINGER is over, or EventLoop.Close gives up. A process that ends before loses what a
-// peer has not read; call EventLoop.Shutdown or EventLoop.Close first. "Read" means by the
-// peer's libzmq, not by its program. What a peer does not read in time goes to the logger as a
-// warning, once for the transport. It also goes into the ErrUndelivered of the next Shutdown
-// or EventLoop.Close.
+// Over ipc, on Linux, zmqio keeps the connections open until the peer's libzmq has read
+// everything. It gives up when ZMQ_LINGER or EventLoop.Close is over. The logger then gets a
+// warning, once for the transport, and the next EventLoop.Shutdown or EventLoop.Close returns
+// ErrUndelivered. A process that ends before loses what the peer has not read: call
+// EventLoop.Shutdown or EventLoop.Close first.
 //
-// Until it is over this costs a look at every descriptor of the process and a descriptor for
-// each connection. If the transport connects, it also costs two sockets of the context's
-// MaxSockets. Up to 100 ms pass before the socket is closed where a connection is being made.
-// A connection that comes even later is kept open too. If it is over before that can be done,
-// what it carried counts as undelivered, unless the transport sent 7 KiB or less. A peer whose
-// ZMQ_HEARTBEAT_TIMEOUT ends meanwhile hangs up. Of a socket that was made elsewhere only the
-// last endpoint is known.
+// Keeping connections open has a price, until it is over:
+//   - a look at every descriptor of the process, and one descriptor for each connection;
+//   - two sockets of MaxSockets, if the transport connects;
+//   - up to 100 ms before the socket is closed, while a connection is being made.
+//
+// It also has limits. A connection that comes and ends too early to be kept open counts as
+// undelivered, unless the transport sent 7 KiB or less. A peer whose ZMQ_HEARTBEAT_TIMEOUT ends
+// hangs up. For a socket made elsewhere, only the last endpoint is known.
 //
 // asyncio: close
 func (t *Transport) Close() error {
@@ -52,12 +52,12 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// Abort closes the socket at once and calls ConnectionLost(nil). It drops what
-// Write has accepted and, by setting ZMQ_LINGER to 0, what libzmq has taken and not
-// sent yet. It may be repeated, also after Close, and returns nil.
+// Abort closes the socket at once; then the loop calls ConnectionLost(nil). It drops what Write
+// has accepted and, by a ZMQ_LINGER of 0, what libzmq has taken and not sent. Abort may be
+// repeated, also after Close, and returns nil.
 //
-// While a transport sends messages of several frames over TCP, Abort is not safe if the
-// peer ends at the same moment: libzmq may end the process in session_base.cpp. Close is.
+// Over TCP, Abort is not safe while messages of several frames are sent and the peer ends at
+// the same moment. libzmq may then end the process in session_base.cpp. Close is safe.
 //
 // asyncio: abort
 func (t *Transport) Abort() error {
@@ -65,13 +65,13 @@ func (t *Transport) Abort() error {
 	return nil
 }
 
-// IsClosing reports whether the transport is closed or about to be.
+// IsClosing reports whether the transport has ended, or Close has been called.
 //
 // asyncio: is_closing
 func (t *Transport) IsClosing() bool { return t.in(phaseClosing) }
 
-// Undelivered returns what Write has accepted and libzmq has not taken, or after the end
-// what was dropped then: messages, and their payload in bytes.
+// Undelivered returns the size of the write buffer, as messages and their payload in bytes.
+// After the end it returns what was dropped then.
 func (t *Transport) Undelivered() (messages, bytes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

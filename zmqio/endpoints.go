@@ -9,34 +9,33 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Bind accepts connections at endpoint, and returns the endpoint that was bound:
-// wildcards are replaced by what they became. Errors are ErrTransportClosed and libzmq's:
-// EINVAL, EPROTONOSUPPORT, EADDRINUSE and others.
+// Bind accepts connections at endpoint. It returns the endpoint that was bound, with wildcards
+// replaced: port * or 0 becomes a number.
 //
-// An endpoint that cannot be meant is ErrInvalidArgument as well, and the text has a hint: no
-// transport, a port that is no number up to 65535, or a name that is neither an address nor an
-// interface. Another case is an IPv6 address without the option IPV6.
+// Errors, in an [*OpError]:
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
+//   - zmq.EADDRINUSE, EPROTONOSUPPORT and others of libzmq.
+//   - [ErrInvalidArgument] and zmq.EINVAL: no socket can bind endpoint. It has no transport, or
+//     its port is no number up to 65535. Or its name is neither an address nor an interface, or
+//     its IPv6 address needs the option IPV6. The text says which.
+//   - [ErrInvalidArgument]: keys are set and MECHANISM is NULL, or ZAP_ENFORCE_DOMAIN is set
+//     without ZAP_DOMAIN.
+//   - zmq.EMFILE: the process would run out of descriptors, and libzmq would end it.
 //
-// libzmq unlinks whatever file an ipc path names. Bind therefore looks first, and fails with
-// EADDRINUSE where a server listens, and where the file is not a socket; a symbolic link is
-// none. With EACCES it fails where it may not ask. A socket that no server has any more is
-// replaced. The look connects and disconnects, which the server's monitor reports as a failed
-// handshake. A server of another process that binds between look and bind loses its path.
-// After Unbind, and after ConnectionLost, libzmq has the path for a moment longer.
+// Over ipc, libzmq itself would unlink any file at the path. So Bind looks first. If a server
+// listens there, or the file is not a socket, the error is zmq.EADDRINUSE; a symbolic link is
+// not a socket. If Bind may not look, the error is zmq.EACCES. Bind replaces a socket that no
+// server uses. Its look is a connection, which the server's monitor reports as a failed
+// handshake. A server of another process that binds between look and bind loses its path. After
+// Unbind and ConnectionLost, libzmq has the path for a moment longer.
 //
-// The mode of the file follows the umask, so other users may often connect. A socket in a
-// directory of mode 0700 is safe from them.
+// The file's mode follows the umask, so other users may often connect. A directory of mode 0700
+// keeps them out. libzmq ends the process when a peer connects to an ipc endpoint and no
+// descriptor is left: keep some in reserve.
 //
-// A CURVE server that binds in a context without a ZAP handler lets every client in, and the
-// first Bind of each logs a warning. Serve the handler first, by package zap. The look for it takes one socket
-// of MaxSockets for a moment.
-//
-// EMFILE says that a TCP, UDP or WebSocket bind would run out of descriptors, at which
-// libzmq ends the process. libzmq also does so when a peer connects to an ipc endpoint
-// while there is none: keep some in reserve.
-//
-// ErrInvalidArgument refuses a socket on which keys are set and MECHANISM is NULL, and one
-// that has ZAP_ENFORCE_DOMAIN and no ZAP_DOMAIN.
+// A CURVE server without a ZAP handler in its libzmq context lets every client in. Serve the
+// handler of package zap first. Otherwise the first Bind logs a warning. To find out, Bind
+// takes one socket of MaxSockets for a moment.
 //
 // aiozmq: bind
 func (t *Transport) Bind(endpoint string) (string, error) {
@@ -52,29 +51,30 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 	return actual, nil
 }
 
-// Connect connects to endpoint and returns it in libzmq's own form. The connection
-// is made in the background, and made again when it is lost. DEALER, PUB, REQ and SUB
-// connect once to the same endpoint; on others each call makes another connection, and
-// one Disconnect ends them all. A TCP endpoint needs an address; for a name the error is
-// ErrDNSEndpoint, and ResolveEndpoint finds the address, unless ConnectionConfig.AllowHostnames
-// leaves that to libzmq. Others are ErrTransportClosed and
-// libzmq's.
+// Connect connects to endpoint and returns it in libzmq's own form. libzmq connects in the
+// background, and again whenever the connection is lost. So Connect succeeds without a peer.
+// DEALER, PUB, REQ and SUB connect only once to the same endpoint. On other types each call
+// makes another connection, and one Disconnect ends them all.
 //
-// An endpoint that cannot be meant is ErrInvalidArgument, as with Bind; so are a wildcard
-// for the port, and an IPv6 address without the option IPV6, for which libzmq would wait in
-// silence.
+// An inproc endpoint may be bound later, but in the same libzmq context. Two loops have two,
+// unless they share LoopConfig.Context. Debug mode warns of an endpoint that is bound only in
+// another one.
 //
-// An inproc endpoint may be bound later, but in the same context: that of another loop is
-// another one, unless LoopConfig.Context says otherwise. Debug mode warns of an endpoint
-// that is bound in another context alone.
+// Errors, in an [*OpError]:
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
+//   - [ErrDNSEndpoint]: a TCP endpoint has a name. ResolveEndpoint finds the address; with
+//     ConnectionConfig.AllowHostnames libzmq does.
+//   - [ErrInvalidArgument] and zmq.EINVAL: no socket can connect to endpoint; see Bind. Other
+//     cases are a wildcard port, and an IPv6 address without the option IPV6, for which libzmq
+//     would wait in silence.
+//   - [ErrInvalidArgument]: keys are set and MECHANISM is NULL, or a server has
+//     ZAP_ENFORCE_DOMAIN without ZAP_DOMAIN.
+//   - zmq.EMFILE: see the next paragraph.
+//   - Others of libzmq.
 //
-// ErrInvalidArgument refuses the sockets that it refuses in Bind, but for ZAP_ENFORCE_DOMAIN
-// servers alone.
-//
-// With tcp://source;destination libzmq looks at the network interfaces whenever it
-// connects, also when it connects again by itself. It ends the process if there is no
-// descriptor for that. Connect returns EMFILE where there is none at first. Keep some in
-// reserve, or leave the source out.
+// With tcp://source;destination libzmq lists the network interfaces whenever it connects. It
+// ends the process if it has no descriptor for that. Connect returns zmq.EMFILE where there is
+// none at first. Keep some in reserve, or leave the source out.
 //
 // aiozmq: connect
 func (t *Transport) Connect(endpoint string) (string, error) {
@@ -90,12 +90,16 @@ func (t *Transport) Connect(endpoint string) (string, error) {
 	return actual, err
 }
 
-// Unbind stops to accept connections at an endpoint that Bind returned or was
-// given; of several that were given by one name with a wildcard, at the first. The
-// error for any other is ENOENT, and on a closed transport ErrTransportClosed.
+// Unbind stops accepting connections at an endpoint that Bind returned or was given. If several
+// were bound by one name with a wildcard, that name means the first.
 //
-// Except over inproc, libzmq also ends the connections that came in through the endpoint.
-// What their peers sent and libzmq has received is still delivered.
+// Unbind also disconnects the peers that came in through the endpoint, except over inproc.
+// Messages that libzmq has received from them are still delivered.
+//
+// Errors, in an [*OpError]:
+//   - zmq.ENOENT: the transport is not bound to endpoint.
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
+//   - Others of libzmq.
 //
 // aiozmq: unbind
 func (t *Transport) Unbind(endpoint string) error {
@@ -103,29 +107,37 @@ func (t *Transport) Unbind(endpoint string) error {
 }
 
 // Disconnect ends a connection to an endpoint that Connect returned or was given.
-// The error for any other is ENOENT, and on a closed transport ErrTransportClosed.
 //
-// What libzmq has received from that peer and MsgReceived has not had is lost. Disconnect
-// first takes up to 1,024 messages, or 1 MiB, out of libzmq, which MsgReceived gets next.
-// So libzmq does not mix messages of other peers. The package documentation says what that
-// does not cover, under "What libzmq gets wrong".
+// libzmq drops what it has received from that peer. Before that, Disconnect takes up to 1,024
+// messages, or 1 MiB, out of libzmq; MsgReceived gets them next. That also prevents libzmq from
+// mixing messages of other peers. "What libzmq gets wrong" in the package documentation says
+// where it cannot.
+//
+// Errors, in an [*OpError]:
+//   - zmq.ENOENT: the transport is not connected to endpoint.
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
+//   - Others of libzmq.
 //
 // aiozmq: disconnect
 func (t *Transport) Disconnect(endpoint string) error {
 	return t.detach("zmq_disconnect", endpoint, t.zsock.Disconnect, &t.connections, &t.listeners)
 }
 
-// Listeners returns what is bound, sorted: the endpoints that Bind returned, also
-// for ConnectionConfig.Bind, and not what a socket had from elsewhere.
+// Listeners returns the bound endpoints, sorted, in the form that Bind returned. It includes
+// those of ConnectionConfig.Bind, and not what a socket made elsewhere had bound before.
+//
+// aiozmq: listeners
 func (t *Transport) Listeners() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.listeners.list()
 }
 
-// Connections returns what is connected, sorted: the endpoints that Connect
-// returned, also for ConnectionConfig.Connect, and not what a socket had from
-// elsewhere.
+// Connections returns the connected endpoints, sorted, in the form that Connect returned. It
+// includes those of ConnectionConfig.Connect, and not what a socket made elsewhere had
+// connected to before. It lists endpoints, and not peers.
+//
+// aiozmq: connections
 func (t *Transport) Connections() []string {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,33 +8,34 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// AddReader has fn called on the loop whenever descriptor fd can be read without blocking, has
-// come to its end or is in error: once in each iteration for as long as that holds. It takes
-// the place of the reader that fd had.
+// AddReader makes the loop call fn while descriptor fd can be read without blocking, is at its
+// end or has an error. The loop calls fn once in each iteration for as long as that holds. fn
+// replaces the reader that fd had.
 //
-// fd is watched, not owned: take the reader off with RemoveReader before closing fd.
-// A regular file can always be read and written, and keeps the loop busy meanwhile.
+// The caller keeps fd, and must call RemoveReader before closing it. A regular file can always
+// be read and keeps the loop busy.
 //
-// ErrInvalidArgument means a nil fn, a number that cannot be a descriptor, or the descriptor of a
-// transport or of another Resident. ErrLoopClosed means that the loop is closed. The other errors
-// are those of the system call that begins to watch, EBADF among them. What fd had before then
-// stays.
+// Errors, after which the earlier reader stays:
+//   - [ErrInvalidArgument]: fn is nil, fd cannot be a descriptor, or fd belongs to a transport
+//     or other Resident.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - The error of the system call that begins to watch, EBADF for example.
 //
 // asyncio: add_reader
 func (l *EventLoop) AddReader(fd int, fn func()) error {
 	return l.addCallback("AddReader", l.reactor.AddReader, fd, fn)
 }
 
-// RemoveReader ends what AddReader began, and reports whether fd had a reader. A
-// reader that is removed, or replaced, is not called again, not even if it is due in
-// the same iteration; off the loop, a call that is just starting there may still
-// come. On a closed loop no descriptor has a reader.
+// RemoveReader ends what AddReader began, and reports whether fd had a reader. The loop does
+// not call a removed or replaced reader, even if it is due in the same iteration. Off the loop
+// goroutine, a call that is just starting may still come. On a closed loop no descriptor has a
+// reader.
 //
 // asyncio: remove_reader
 func (l *EventLoop) RemoveReader(fd int) bool { return l.reactor.RemoveReader(fd) }
 
-// AddWriter is AddReader for writing. In an iteration where fd can be both read and
-// written, its reader is called before its writer.
+// AddWriter is AddReader for writing. In an iteration where fd can be both read and written,
+// the loop calls the reader first.
 //
 // asyncio: add_writer
 func (l *EventLoop) AddWriter(fd int, fn func()) error {

@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A Handle is a callback that was given to the loop.
+// A Handle is a callback that was given to the loop. Its methods are safe for concurrent use.
 //
 // asyncio: Handle
 type Handle struct{ handle reactor.Handle }
@@ -18,17 +18,20 @@ type Handle struct{ handle reactor.Handle }
 // well be seen as one: it is the same memory.
 func asHandle(h *reactor.Handle) *Handle { return (*Handle)(unsafe.Pointer(h)) }
 
-// Cancel keeps the callback from running if it has not started yet. It may be called any
-// number of times, and after the callback has run. It takes a reader, a writer or a signal
-// handler, which an ExceptionContext may name, off the loop. That happens the next time that
-// the loop would call it.
+// Cancel prevents the call if it has not started. Cancel may be repeated, and may come after
+// the call. The Handle of a reader, a writer or a signal handler comes with an
+// ExceptionContext; Cancel removes it when the loop would call it next.
+//
+// asyncio: cancel
 func (h *Handle) Cancel() { h.handle.Cancel() }
 
 // Cancelled reports whether Cancel has been called.
+//
+// asyncio: cancelled
 func (h *Handle) Cancelled() bool { return h.handle.Cancelled() }
 
-// String returns the handle's state, for messages; in debug mode also the callback and
-// where it was given to the loop.
+// String returns the handle's state, for messages and logs. In debug mode it adds the callback,
+// and where it was given to the loop.
 func (h *Handle) String() string { return "<Handle" + h.handle.Describe() + ">" }
 
 // A TimerHandle is a callback that was given to the loop for a certain time.
@@ -40,16 +43,19 @@ type TimerHandle struct {
 	loop  *EventLoop
 }
 
-// When returns the time at which the callback is due, on the clock of
-// EventLoop.Time.
+// When returns the time at which the callback is due, on the clock of EventLoop.Time.
+//
+// asyncio: when
 func (h *TimerHandle) When() time.Duration { return h.timer.When() }
 
-// String is Handle.String, with the time.
+// String returns the handle's state and time, for messages and logs.
 func (h *TimerHandle) String() string {
 	return fmt.Sprintf("<TimerHandle when=%v%s>", h.When(), h.handle.Describe())
 }
 
-// Cancel is Handle.Cancel, and takes the timer off the loop at once.
+// Cancel prevents the call as Handle.Cancel does, and removes the timer at once.
+//
+// asyncio: cancel
 func (h *TimerHandle) Cancel() {
 	if h.loop == nil { // a zero TimerHandle
 		h.Handle.Cancel()

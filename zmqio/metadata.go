@@ -9,16 +9,16 @@ import (
 
 // A Message is a message with what libzmq knows of the peer that has sent it.
 type Message struct {
-	// Frames are one or more.
+	// Frames are the frames of the message, one or more.
 	Frames [][]byte
-	// Metadata has those of the properties asked for that the peer has, by the names in
-	// ConnectionConfig.Metadata. The messages of a peer share the map: it must not be changed.
+	// Metadata has the properties that the peer has, of those that ConnectionConfig.Metadata
+	// names. The messages of a peer share the map: do not change it.
 	Metadata map[string]string
 }
 
-// A MessageProtocol is a Protocol that gets the metadata of messages that
-// ConnectionConfig.Metadata asks for: MessageReceived is called instead of MsgReceived and
-// MsgsReceived. A transport looks for it when it is made, and in SetProtocol.
+// A MessageProtocol is a Protocol that gets the properties of messages that
+// ConnectionConfig.Metadata names. MessageReceived is called instead of MsgReceived and
+// MsgsReceived. A transport looks for MessageReceived when it is made, and in SetProtocol.
 type MessageProtocol interface {
 	Protocol
 

@@ -15,33 +15,36 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A MonitorProtocol is a Protocol that is told what happens to the connections of its
-// transport, once Transport.EnableMonitor has been called.
+// A MonitorProtocol is a Protocol that gets events of the transport's connections, after
+// Transport.EnableMonitor.
 type MonitorProtocol interface {
 	Protocol
 
-	// EventReceived is called with each event, on the loop, in the order of libzmq.
-	// Events and messages travel separately; their relative order is unspecified.
+	// EventReceived is called with each event, in the order of libzmq. Events and messages
+	// travel separately; their relative order is unspecified.
 	//
 	// aiozmq: event_received
 	EventReceived(ev zmq.MonitorEvent)
 }
 
-// EnableMonitor has the protocol's EventReceived called with events, from now on until
-// DisableMonitor or the end of the transport. For aiozmq's default pass zmq.EVENT_ALL.
+// EnableMonitor makes the loop call the protocol's EventReceived with events, until
+// DisableMonitor or the end of the transport. zmq.EVENT_ALL means all events of the running
+// libzmq, as is aiozmq's default.
 //
-// Enabling it again with the same events does nothing. With others it is as if
-// DisableMonitor came first. To miss nothing, enable it in ConnectionMade, which is
-// before the first bind or connect. Over inproc libzmq reports nothing.
+// A second call with the same events does nothing. A second call with others first ends the
+// monitor, as DisableMonitor does. To miss nothing, call EnableMonitor in ConnectionMade, which
+// is before the first bind or connect. Over inproc libzmq reports nothing.
 //
-// Events wait in memory while the loop does not run; PauseReading does not keep
-// them back. A protocol that SetProtocol has put in place without EventReceived misses
-// them. A monitor takes two sockets of the context's MaxSockets.
+// Events wait in memory while the loop does not run. PauseReading does not hold them back. A
+// protocol set by SetProtocol that has no EventReceived misses them. A monitor takes two
+// sockets of MaxSockets.
 //
-// ErrInvalidArgument means a set that is empty or holds what is not in zmq.EVENT_ALL, or a
-// protocol without EventReceived. errors.ErrUnsupported means events that the running libzmq
-// does not have; EVENT_ALL is all that it has. The other errors are ErrTransportClosed and
-// those of libzmq.
+// Errors, in an [*OpError]:
+//   - [ErrInvalidArgument]: events is empty or not within zmq.EVENT_ALL, or the protocol has no
+//     EventReceived.
+//   - errors.ErrUnsupported: the running libzmq lacks some of events.
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
+//   - Others of libzmq.
 //
 // aiozmq: enable_monitor
 func (t *Transport) EnableMonitor(events zmq.Event) error {
@@ -78,12 +81,12 @@ func (t *Transport) enableMonitor(events zmq.Event) error {
 	return m.unsubscribeLocked(before)
 }
 
-// DisableMonitor ends what EnableMonitor began. EventReceived is not called again, not
-// even with an event that libzmq has reported before, and so never with
-// EVENT_MONITOR_STOPPED; off the loop, a call that is just starting there may still come.
-// Close and Abort do the same.
+// DisableMonitor ends what EnableMonitor began. EventReceived is not called again, even for an
+// event that libzmq has reported; so it never gets EVENT_MONITOR_STOPPED. Off the loop
+// goroutine, a call that is just starting may still come. Close and Abort end the monitor in
+// the same way.
 //
-// It may be repeated, and does nothing on a closed transport. An error is libzmq's, and
+// DisableMonitor may be repeated, and does nothing on a closed transport. An error is libzmq's;
 // the monitor has ended nevertheless.
 //
 // aiozmq: disable_monitor

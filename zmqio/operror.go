@@ -6,16 +6,16 @@ import (
 	"strings"
 )
 
-// An OpError is the error of an operation of a Transport: what net.OpError is to
-// connections. It wraps one of the Err variables, or the *os.SyscallError of a call of
-// libzmq; errors.Is and errors.As see through it.
+// An OpError is the error of an operation of a Transport, as net.OpError is that of a
+// connection. It wraps one of the Err variables, or the *os.SyscallError of a call of libzmq.
+// errors.Is and errors.As see through it.
 type OpError struct {
-	// Op is the operation: "bind", "connect", "unbind", "disconnect", "resolve", "write"
-	// or "monitor".
+	// Op is the operation: "bind", "connect", "unbind", "disconnect", "resolve", "write" or
+	// "monitor".
 	Op string
-	// Endpoint is the endpoint as the caller gave it, empty where the operation has none.
+	// Endpoint is the endpoint that the caller gave. It is empty for an operation without one.
 	Endpoint string
-	// Err is what went wrong.
+	// Err is the cause.
 	Err error
 }
 
@@ -31,15 +31,15 @@ func (e *OpError) Error() string {
 // Unwrap returns Err.
 func (e *OpError) Unwrap() error { return e.Err }
 
-// Timeout reports whether the operation took too long: ETIMEDOUT, EAGAIN and the like, as
-// Timeout of zmq.Errno has it.
+// Timeout reports whether the operation took too long: ETIMEDOUT, EAGAIN and others, as Timeout
+// of zmq.Errno says.
 func (e *OpError) Timeout() bool {
 	var t interface{ Timeout() bool }
 	return errors.As(e.Err, &t) && t.Timeout()
 }
 
-// Temporary reports whether the same operation may succeed later. A full buffer is
-// temporary, and so is what Temporary of zmq.Errno says of an error number.
+// Temporary reports whether the same operation may succeed later. A full write buffer is
+// temporary, and so are the error numbers for which Temporary of zmq.Errno says so.
 func (e *OpError) Temporary() bool {
 	var t interface{ Temporary() bool }
 	return errors.Is(e.Err, ErrBufferFull) || errors.As(e.Err, &t) && t.Temporary()

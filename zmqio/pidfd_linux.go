@@ -4,22 +4,22 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/proc"
 )
 
-// A PidfdChildWatcher is a [ChildWatcher] that has a descriptor for each of its children,
-// which tells when that child has ended. It needs no signal, and takes the same time for any
-// number of children. It cannot take a new process for an old one that had its number.
+// A PidfdChildWatcher is a ChildWatcher that has a descriptor for each of its children; the
+// descriptor tells when the child has ended. The watcher needs no signal, and the time it takes
+// does not depend on the number of children. It cannot mistake a new process for an old one
+// that had the same number.
 //
-// All methods may be called from every goroutine. Use [NewPidfdChildWatcher]: a
-// zero PidfdChildWatcher takes no loop and no handlers.
+// All methods are safe for concurrent use. Use NewPidfdChildWatcher: a zero PidfdChildWatcher
+// takes no loop and no handlers.
 //
 // asyncio: PidfdChildWatcher
 type PidfdChildWatcher struct{ children }
 
-// NewPidfdChildWatcher returns a watcher that has no loop yet. The error is
-// errors.ErrUnsupported where Linux is older than 5.4 or does not allow it.
+// NewPidfdChildWatcher returns a watcher that has no loop yet: see AttachLoop. The error is
+// errors.ErrUnsupported where Linux is older than 5.4 or does not allow pidfds.
 //
-// The watcher's AddChildHandler may return an error of pidfd_open as well: ESRCH for
-// a process that does not exist or was reaped, EMFILE where there are too many
-// descriptors.
+// The errors of the watcher's AddChildHandler include those of pidfd_open: ESRCH if there is no
+// such process or it was reaped, EMFILE without descriptors.
 func NewPidfdChildWatcher() (*PidfdChildWatcher, error) {
 	if err := proc.CheckPidfd(); err != nil {
 		return nil, err

@@ -8,19 +8,20 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 )
 
-// An EventLoopPolicy decides which event loop belongs to a goroutine.
+// An EventLoopPolicy decides which event loop belongs to a goroutine. Its methods must be safe
+// for concurrent use. [Policy] is the usual one.
 //
 // asyncio: AbstractEventLoopPolicy, for threads
 type EventLoopPolicy interface {
-	// EventLoop returns the calling goroutine's loop.
+	// EventLoop returns the calling goroutine's loop, or ErrNoEventLoop.
 	//
 	// asyncio: get_event_loop
 	EventLoop() (*EventLoop, error)
-	// NewEventLoop returns a new loop, which no goroutine has until SetEventLoop.
+	// NewEventLoop returns a new loop. It belongs to no goroutine until SetEventLoop.
 	//
 	// asyncio: new_event_loop
 	NewEventLoop() (*EventLoop, error)
-	// SetEventLoop makes a loop the calling goroutine's; with nil it has none.
+	// SetEventLoop makes l the calling goroutine's loop; nil takes the loop from the goroutine.
 	//
 	// asyncio: set_event_loop
 	SetEventLoop(l *EventLoop) error
@@ -28,19 +29,18 @@ type EventLoopPolicy interface {
 	//
 	// asyncio: get_child_watcher
 	ChildWatcher() (ChildWatcher, error)
-	// SetChildWatcher replaces it.
+	// SetChildWatcher replaces the watcher of child processes.
 	//
 	// asyncio: set_child_watcher
 	SetChildWatcher(w ChildWatcher) error
 }
 
-// A Policy is the usual EventLoopPolicy: each goroutine has its own loop. The main
-// goroutine gets one on demand, others have none until they set one.
+// A Policy is the usual EventLoopPolicy: each goroutine has its own loop. The main goroutine
+// gets a loop on demand; other goroutines have none until SetEventLoop. The zero value is a
+// policy with the zero LoopConfig. All methods are safe for concurrent use.
 //
-// The zero value is a policy with the default LoopConfig.
-//
-// A loop that is closed is dropped. A goroutine that ends should close its loop, or
-// set nil, because the runtime does not tell the policy of the end.
+// The policy drops a loop that is closed. The runtime does not tell the policy when a goroutine
+// ends. So a goroutine should close its loop or set nil before it ends.
 //
 // aiozmq: ZmqEventLoopPolicy
 type Policy struct {
@@ -54,7 +54,7 @@ type Policy struct {
 // mainGoroutine is the id of the goroutine that main runs on.
 const mainGoroutine = 1
 
-// NewPolicy returns a policy that makes its loops with cfg.
+// NewPolicy returns a policy that makes its loops with cfg; nil means the zero LoopConfig.
 func NewPolicy(cfg *LoopConfig) *Policy {
 	if cfg != nil {
 		c := *cfg
@@ -63,8 +63,14 @@ func NewPolicy(cfg *LoopConfig) *Policy {
 	return &Policy{cfg: cfg}
 }
 
-// EventLoop returns the calling goroutine's loop. On the main goroutine, unless
-// SetEventLoop has been called there, it makes one. The error is ErrNoEventLoop.
+// EventLoop returns the calling goroutine's loop. On the main goroutine it makes a loop, unless
+// SetEventLoop has been called there.
+//
+// Errors:
+//   - [ErrNoEventLoop]: the goroutine has no loop.
+//   - Those of NewEventLoop and SetEventLoop, where it makes a loop.
+//
+// asyncio: get_event_loop
 func (p *Policy) EventLoop() (*EventLoop, error) {
 	id := goroutine.ID()
 	p.mu.Lock()
@@ -83,15 +89,21 @@ func (p *Policy) EventLoop() (*EventLoop, error) {
 	return l, p.SetEventLoop(l)
 }
 
-// NewEventLoop returns a new loop, which no goroutine has until SetEventLoop.
+// NewEventLoop returns a new loop. It belongs to no goroutine until SetEventLoop. The errors
+// are those of the function NewEventLoop.
+//
+// asyncio: new_event_loop
 func (p *Policy) NewEventLoop() (*EventLoop, error) { return NewEventLoop(p.cfg) }
 
-// SetEventLoop makes l the calling goroutine's loop; with nil it has none. On the
-// main goroutine the child watcher, if there is one yet, goes along: l is attached
-// to it, and nil detaches it. A watcher that has been closed is dropped instead.
+// SetEventLoop makes l the calling goroutine's loop; nil takes the loop from the goroutine. On
+// the main goroutine SetEventLoop also attaches l to the child watcher, if there is one; nil
+// detaches it. It drops a watcher that has been closed.
 //
-// The errors are ErrLoopClosed, which changes nothing, and what AttachLoop of a
-// watcher returns, when l has been set all the same.
+// Errors:
+//   - [ErrLoopClosed]: l is closed. Nothing changes.
+//   - Those of AttachLoop of the watcher. l is set all the same.
+//
+// asyncio: set_event_loop
 func (p *Policy) SetEventLoop(l *EventLoop) error {
 	id := goroutine.ID()
 	w, err := p.register(id, l)
@@ -124,10 +136,12 @@ func (p *Policy) register(goroutine int64, l *EventLoop) (ChildWatcher, error) {
 	return p.watcher, nil
 }
 
-// ChildWatcher returns the watcher of child processes. If there is none it makes a
-// SafeChildWatcher. That one is attached to the main goroutine's loop, if there is one and the
-// call comes from the main goroutine. Otherwise it has no loop until SetEventLoop is called
-// there or AttachLoop anywhere. The error is always nil.
+// ChildWatcher returns the watcher of child processes. If there is none, it makes a
+// SafeChildWatcher. Called on the main goroutine, it attaches that goroutine's loop, if there
+// is one, to the new watcher. Otherwise the watcher has no loop until the next SetEventLoop on
+// the main goroutine, or AttachLoop. The error is always nil.
+//
+// asyncio: get_child_watcher
 func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -141,10 +155,15 @@ func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 	return p.watcher, nil
 }
 
-// SetChildWatcher makes w the watcher of child processes and closes the one that
-// was. It attaches no loop: the next SetEventLoop on the main goroutine does, or
-// AttachLoop. With nil, ChildWatcher will make a new one. The errors are ErrInvalidArgument
-// for a nil pointer in w, which changes nothing, and what Close of the old one returns.
+// SetChildWatcher makes w the watcher of child processes, and closes the watcher before. It
+// attaches no loop: the next SetEventLoop on the main goroutine does, or AttachLoop. After nil,
+// ChildWatcher makes a new watcher.
+//
+// Errors:
+//   - [ErrInvalidArgument]: w holds a nil pointer. Nothing changes.
+//   - Those of Close of the watcher before.
+//
+// asyncio: set_child_watcher
 func (p *Policy) SetChildWatcher(w ChildWatcher) error {
 	if w != nil && isNil(w) {
 		return invalid("SetChildWatcher: nil %T", w)
@@ -175,8 +194,10 @@ var current struct {
 	policy EventLoopPolicy
 }
 
-// SetEventLoopPolicy makes p the policy of the process. A nil p, and a nil pointer in p,
-// is a new default one.
+// SetEventLoopPolicy makes p the policy of the process. A nil p, or a nil pointer in p, means a
+// new default policy.
+//
+// asyncio: set_event_loop_policy
 func SetEventLoopPolicy(p EventLoopPolicy) {
 	if isNil(p) {
 		p = nil
@@ -186,8 +207,8 @@ func SetEventLoopPolicy(p EventLoopPolicy) {
 	current.policy = p
 }
 
-// CurrentEventLoopPolicy returns the policy of the process: until one is set, a
-// Policy with the default LoopConfig.
+// CurrentEventLoopPolicy returns the policy of the process. Until SetEventLoopPolicy, that is a
+// Policy with the zero LoopConfig.
 //
 // asyncio: get_event_loop_policy
 func CurrentEventLoopPolicy() EventLoopPolicy {
@@ -199,12 +220,14 @@ func CurrentEventLoopPolicy() EventLoopPolicy {
 	return current.policy
 }
 
-// GetEventLoop returns the loop that the calling goroutine runs, as it does inside a callback.
-// Otherwise it returns the loop that the current policy has for it.
+// GetEventLoop returns the loop that the calling goroutine runs, in a callback for example. On
+// other goroutines it returns the loop of the current policy for the goroutine.
 //
-// The body of Run and a function that was given to Go have goroutines of their own, for
-// which the policy has no loop: ErrNoEventLoop. They have the loop in their context; see
-// FromContext.
+// The body of Run and a function given to Go have goroutines of their own. The policy has no
+// loop for these, and GetEventLoop returns ErrNoEventLoop. [FromContext] finds the loop in
+// their context.
+//
+// The errors are those of EventLoopPolicy.EventLoop.
 //
 // asyncio: get_event_loop
 func GetEventLoop() (*EventLoop, error) {
@@ -214,7 +237,8 @@ func GetEventLoop() (*EventLoop, error) {
 	return CurrentEventLoopPolicy().EventLoop()
 }
 
-// SetEventLoop makes l the calling goroutine's loop in the current policy.
+// SetEventLoop makes l the calling goroutine's loop in the current policy. The errors are those
+// of EventLoopPolicy.SetEventLoop.
 //
 // asyncio: set_event_loop
 func SetEventLoop(l *EventLoop) error { return CurrentEventLoopPolicy().SetEventLoop(l) }

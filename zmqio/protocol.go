@@ -1,78 +1,80 @@
 package zmqio
 
-// A Protocol is what a transport calls. The loop calls its methods one at a time on its
-// own goroutine, except PauseWriting.
+// A Protocol has the callbacks of a transport. The loop calls them one at a time, on the loop
+// goroutine, and holds no lock. PauseWriting is the exception: the transport calls it on the
+// writer's goroutine. What PauseWriting shares with other callbacks therefore needs a lock.
 //
-// The order is ConnectionMade, then any number of the others, then ConnectionLost;
-// the first and the last come once each. A protocol must not be a nil pointer, not even
-// of a type whose methods would bear it.
+// ConnectionMade comes first, ConnectionLost last, each once. The others come between, any
+// number of times. A protocol must not be a nil pointer.
 //
-// A panic in any of them goes to the loop's exception handler, and the transport lives
-// on, except for a REP in MsgReceived.
+// Embed [BaseProtocol] to write only the methods that matter. BaseProtocol hides a misspelt
+// method: Msgreceived compiles and is never called. [Check] finds that in a test.
+//
+// If a callback panics, the loop's exception handler gets the panic and the transport goes on.
+// A REP in MsgReceived is the exception.
 //
 // aiozmq: ZmqProtocol
 type Protocol interface {
-	// ConnectionMade is called when the transport is ready to use, before the
-	// first Bind or Connect of its ConnectionConfig and before
-	// CreateZmqConnection returns.
+	// ConnectionMade is called when the transport is ready to use. That is before the first
+	// Bind or Connect of its ConnectionConfig, and before CreateZmqConnection returns. A
+	// protocol that writes keeps t here.
 	//
 	// asyncio: connection_made
 	ConnectionMade(t *Transport)
 
-	// ConnectionLost is called when the transport's socket has been closed: with
-	// nil after Close or Abort, else with what went wrong. libzmq closes in the
+	// ConnectionLost is called when the transport's socket has been closed. err is nil after
+	// Close and Abort, and otherwise says what ended the transport. libzmq closes in the
 	// background, so the endpoints may still be in use: see Transport.Closed.
 	//
 	// asyncio: connection_lost
 	ConnectionLost(err error)
 
-	// PauseWriting is called when the transport's buffer goes strictly over the
-	// high-water mark, inside the Write or SetWriteBufferLimits that did it and on
-	// that goroutine: posted to the loop, it would come too late for one that
-	// keeps writing.
+	// PauseWriting is called when the write buffer grows above the high-water mark. The
+	// transport calls it inside the Write or SetWriteBufferLimits that did that, on the
+	// writer's goroutine. A call on the loop would come too late for a writer that goes on.
+	// Guard with a lock what PauseWriting shares with other callbacks.
 	//
-	// The buffer may go over the mark while ResumeWriting is running on the loop. PauseWriting
-	// is then called on the loop as soon as ResumeWriting has returned.
+	// The write buffer may grow above the mark while ResumeWriting runs. PauseWriting is then
+	// called on the loop goroutine as soon as ResumeWriting has returned.
 	//
 	// asyncio: pause_writing
 	PauseWriting()
 
-	// ResumeWriting is called once for every PauseWriting, when the buffer is at
-	// or below the low-water mark again, unless ConnectionLost comes first.
+	// ResumeWriting is called once for each PauseWriting, when the write buffer is at or below
+	// the low-water mark again. It is not called after ConnectionLost.
 	//
 	// asyncio: resume_writing
 	ResumeWriting()
 
-	// MsgReceived is called with each message received: at least one frame, which
-	// are the receiver's to keep and to change, or lent to it: see
-	// ConnectionConfig.BorrowFrames. A [BatchProtocol] gets messages a batch at a time, and
-	// a [MessageProtocol] with what is known of the peer.
+	// MsgReceived is called with each message received: one frame or more. The protocol owns
+	// the frames, and may keep and change them, unless ConnectionConfig.BorrowFrames lends
+	// them. A [BatchProtocol] gets a batch at a time, and a [MessageProtocol] also gets what
+	// libzmq knows of the peer.
 	//
-	// Small frames that were received together share one allocation, so that a
-	// frame which is kept keeps up to 64 KiB; clone it where that matters.
+	// Small frames that were received together share one allocation. A frame that is kept
+	// therefore keeps up to 64 KiB; clone it where that matters.
 	//
-	// A REP whose MsgReceived panics before the reply has been written ends, and
-	// ConnectionLost gets the *PanicError: libzmq gives a REP no other request until it
-	// has sent that reply, and every client would wait for ever. runtime.Goexit ends it in
-	// the same way, with ErrGoexit. A REP that has written its reply lives on.
+	// A REP ends if MsgReceived panics, or calls runtime.Goexit, before it has written the
+	// reply. ConnectionLost gets the *PanicError or ErrGoexit. libzmq gives a REP no other
+	// request before that reply, so every client would wait for ever.
 	//
 	// aiozmq: msg_received
 	MsgReceived(msg [][]byte)
 }
 
 // A BatchProtocol is a Protocol that gets messages a batch at a time: MsgsReceived is called
-// instead of MsgReceived. A transport looks for it when it is made, and in SetProtocol.
+// instead of MsgReceived. A transport looks for MsgsReceived when it is made, and in
+// SetProtocol.
 type BatchProtocol interface {
 	Protocol
 
-	// MsgsReceived is called with the messages that came together, in order: at least one,
-	// and as a rule 256 at most. The outer slice is lent until it returns. The messages are
-	// the receiver's to keep and to change, as those of MsgReceived are, or all lent with
-	// their frames: see ConnectionConfig.BorrowFrames.
+	// MsgsReceived is called with the messages of a batch, in order: at least one, and as a
+	// rule 256 at most. The outer slice is lent until MsgsReceived returns. The protocol owns
+	// the messages and frames, unless ConnectionConfig.BorrowFrames lends them.
 	//
 	// What MsgsReceived writes goes out together when it has returned. PauseReading and
-	// SetProtocol count from the next batch on. A panic and runtime.Goexit drop what is left
-	// of the batch, and end a REP as they do in MsgReceived.
+	// SetProtocol take effect with the next batch. A panic or runtime.Goexit drops the rest of
+	// the batch, and ends a REP as in MsgReceived.
 	MsgsReceived(msgs [][][]byte)
 }
 
@@ -103,8 +105,8 @@ func (c *callee) receiving() string {
 	return "MsgReceived"
 }
 
-// BaseProtocol has all methods of Protocol and does nothing in any. Embed it to
-// write only those that matter.
+// BaseProtocol has all methods of Protocol, each of which does nothing. Embed it to write only
+// the methods that matter. It also hides a method whose name is misspelt: [Check] finds those.
 type BaseProtocol struct{}
 
 // ConnectionMade does nothing.

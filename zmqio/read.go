@@ -154,10 +154,13 @@ func (t *Transport) wantsMessages() bool {
 	return t.traits.receives && (t.reads() || t.traits.eager && t.IsClosing() && !t.in(phaseClosed))
 }
 
-// PauseReading stops calls of MsgReceived before the next message, until
-// ResumeReading. Off the loop, a call that is just starting there may still come.
-// Messages wait in libzmq, and once its high-water marks are reached with the senders.
-// The errors are ErrAlreadyPaused and ErrTransportClosed.
+// PauseReading stops the calls of MsgReceived before the next message, until ResumeReading.
+// Messages then wait in libzmq and, at its high-water marks, with the peers. Off the loop
+// goroutine, a call that is just starting may still come.
+//
+// Errors:
+//   - [ErrAlreadyPaused]: reading is paused.
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
 //
 // asyncio: pause_reading
 func (t *Transport) PauseReading() error {
@@ -171,8 +174,8 @@ func (t *Transport) PauseReading() error {
 	return nil
 }
 
-// ResumeReading ends what PauseReading began. It does nothing on a closed
-// transport, and returns ErrNotPaused on one that is not paused.
+// ResumeReading ends what PauseReading began. On a closed transport it does nothing. The error
+// is ErrNotPaused if reading is not paused.
 //
 // asyncio: resume_reading
 func (t *Transport) ResumeReading() error {
@@ -183,9 +186,10 @@ func (t *Transport) ResumeReading() error {
 	return nil
 }
 
-// IsReading reports whether messages are delivered as they come. They are not after
-// PauseReading, or on a transport that closes or is closed. Nor are they on that of a Stream
-// that is full, or that a Proxy is paused on or has no room to forward from.
+// IsReading reports whether the loop delivers messages as they come. It does not after
+// PauseReading, and while the transport closes or after its end. On a Stream's transport it
+// does not while the stream is full, nor while a Proxy on the stream is paused or waits for
+// room.
 //
 // asyncio: is_reading
 func (t *Transport) IsReading() bool { return t.reads() }

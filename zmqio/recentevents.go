@@ -10,16 +10,16 @@ import (
 // keptEvents is how many events a monitor keeps for RecentEvents.
 const keptEvents = 16
 
-// A RecentEvent is an event of a monitor, and when the loop took it from libzmq.
+// A RecentEvent is an event of a monitor, with the time when the loop took it from libzmq.
 type RecentEvent struct {
 	zmq.MonitorEvent
 	Time time.Time
 }
 
 // RecentEvents returns the last events of the transport's monitor, at most 16, oldest first.
-// It starts no monitor: monitored reports whether there is one, as on the transport of
-// every Stream, and with EnableMonitor. All events are kept, also those that EnableMonitor
-// was not asked for, from the start of the monitor until its end.
+// monitored reports whether there is a monitor: every Stream has one, and another transport
+// after EnableMonitor. RecentEvents starts none. It includes events that EnableMonitor was not
+// asked for, from the start of the monitor to its end.
 //
 // RecentEvents waits while another goroutine calls libzmq with the socket.
 func (t *Transport) RecentEvents() (events []RecentEvent, monitored bool) {

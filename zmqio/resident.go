@@ -9,27 +9,29 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A Resident is what lives on a loop and ends with it: a Transport, or a transport of
-// another kind that [EventLoop.Adopt] has put there. Shutdown of the loop closes it, and
-// Close of the loop aborts it. Its methods may be called from every goroutine, and Close and
-// Abort may be repeated.
+// A Resident lives on a loop and ends with it: a Transport, or a value that EventLoop.Adopt has
+// put there. Shutdown of the loop closes residents, and Close of the loop aborts those that are
+// not Transports. The methods must be safe for concurrent use. Close and Abort may be repeated.
 type Resident interface {
-	// Close begins the end in good order, and does not wait for it. When the end has come,
-	// the resident must call [Residence.Leave]: Shutdown waits for that.
+	// Close begins an orderly end and does not wait for it. At that end the resident calls
+	// [Residence.Leave]; Shutdown waits for that.
 	Close() error
 	// Abort ends the resident at once. Its Leave has been posted when Abort returns, or is
-	// posted soon: Close of the loop waits for that, for up to LoopConfig.Linger.
+	// posted soon. Close of the loop waits for that, for up to LoopConfig.Linger.
 	Abort() error
 	// Undelivered returns what the resident has accepted and not passed on, in its own items
-	// and in bytes. After the end it is what was dropped, and becomes a part of the
-	// ErrUndelivered that Shutdown and Close of the loop return.
+	// and in bytes. After the end it returns what was dropped. Shutdown and Close of the loop
+	// report that in ErrUndelivered.
 	Undelivered() (items, bytes int)
-	// String names the resident, for messages.
+	// String names the resident, for messages and logs.
 	String() string
 }
 
-// Adopt makes r a resident of the loop, until r leaves. The errors are ErrInvalidArgument for
-// a nil r, or a nil pointer in r, and ErrLoopClosed.
+// Adopt makes r a resident of the loop, until r leaves.
+//
+// Errors:
+//   - [ErrInvalidArgument]: r is nil, or holds a nil pointer.
+//   - [ErrLoopClosed]: the loop is closed.
 func (l *EventLoop) Adopt(r Resident) (*Residence, error) {
 	if isNil(r) {
 		return nil, invalid("Adopt: nil resident")
@@ -64,8 +66,8 @@ type inhabitant interface {
 	loss() error
 }
 
-// A Residence is a Resident's place on its loop. Its methods may be called from every
-// goroutine. Those of a zero Residence panic.
+// A Residence is a Resident's place on its loop. Its methods are safe for concurrent use. Those
+// of a zero Residence panic.
 type Residence struct {
 	loop      *EventLoop
 	resident  Resident
@@ -73,18 +75,18 @@ type Residence struct {
 	created   *reactor.Trace // in debug mode
 }
 
-// Post is EventLoop.CallSoon for what must not be lost, as ConnectionLost must not: Close of
-// the loop calls fn before it returns. Once it has returned, Post does nothing. A nil fn is
-// ignored.
+// Post queues fn to be called on the loop, as EventLoop.CallSoon does. Close of the loop calls
+// fn before it returns, so that a ConnectionLost is not lost. After Close, Post does nothing.
+// Post ignores a nil fn.
 func (p *Residence) Post(fn func()) {
 	if fn != nil {
 		p.residence.Post(p.residence.NewHandle(fn, p.loop.reactor.Origin(fn)))
 	}
 }
 
-// Report calls the loop's exception handler, on the calling goroutine, with err, which has no
-// caller to go to. The handler gets the resident as the Source, and its protocol, which may be
-// nil. Of a *PanicError it gets the stack as well: see [NewPanicError].
+// Report calls the loop's exception handler, on the calling goroutine, with an err that has no
+// caller to go to. The handler gets the resident as Source and protocol, which may be nil, as
+// SourceProtocol. For a *PanicError the handler also gets the stack: see NewPanicError.
 //
 // asyncio: call_exception_handler
 func (p *Residence) Report(message string, protocol any, err error) {
@@ -96,21 +98,24 @@ func (p *Residence) Report(message string, protocol any, err error) {
 	p.loop.CallExceptionHandler(ctx)
 }
 
-// Leave ends the residence: the loop no longer closes or aborts the resident, and does not
-// wait for it. It may be repeated.
+// Leave ends the residence. The loop then no longer closes or aborts the resident, and does not
+// wait for it. Leave may be repeated.
 func (p *Residence) Leave() { p.residence.Leave() }
 
-// Watch reserves descriptor fd, for which AddReader and AddWriter then return
-// ErrInvalidArgument. [Watch.Want] says what to look for; nothing at first. While fd can be
-// read, or written, the loop calls read, or write, once in each iteration, read before write.
+// Watch reserves descriptor fd for the resident; AddReader and AddWriter then return
+// ErrInvalidArgument for fd. The loop looks for nothing until Watch.Want. While fd can be read
+// it calls read, and while fd can be written it calls write. It calls each once in an
+// iteration, read first.
 //
-// A function that makes other goroutines ready to run calls [EventLoop.Share].
+// If read or write makes goroutines ready to run, it should call [EventLoop.Share].
 //
-// fd is watched, not owned: call [Watch.Stop] before closing it. It takes the place of
-// readers and writers that were not removed when a file of the same number was closed.
+// The caller keeps fd, and must call Watch.Stop before closing it. Watch replaces readers and
+// writers that were not removed when a file of the same number was closed.
 //
-// ErrInvalidArgument means a number that cannot be a descriptor, one that another resident
-// watches, or nil for both read and write. ErrLoopClosed means that the loop is closed.
+// Errors:
+//   - [ErrInvalidArgument]: fd cannot be a descriptor, another resident watches it, or both
+//     functions are nil.
+//   - [ErrLoopClosed]: the loop is closed.
 func (p *Residence) Watch(fd int, read, write func()) (*Watch, error) {
 	if err := checkDescriptor("Watch", fd); err != nil {
 		return nil, err
@@ -137,19 +142,22 @@ func (p *Residence) task(fn func()) *reactor.Task {
 	return p.residence.NewTask(fn, p.loop.reactor.Origin(fn))
 }
 
-// A Watch is a descriptor that a Resident watches. Its methods may be called from every
-// goroutine. Those of a zero Watch panic.
+// A Watch is a descriptor that a Resident watches. Its methods are safe for concurrent use.
+// Those of a zero Watch panic.
 type Watch struct {
 	watch       *reactor.Watch
 	read, write *reactor.Task // nil where there is no function
 }
 
-// Want says what the loop is to look for, from now on, with at most one system call. What is
-// no longer wanted is not called again, not even if it is due in the same iteration; off the
-// loop, a call that is just starting there may still come.
+// Want sets what the loop looks for from now on, with at most one system call. The loop does
+// not call a function that is no longer wanted, even if it is due in the same iteration. Off
+// the loop goroutine, a call that is just starting may still come.
 //
-// The errors are ErrInvalidArgument for what Watch was given no function for, os.ErrClosed
-// after Stop, ErrLoopClosed, and that of the system call. What was wanted before then stays.
+// Errors, after which the earlier wish stays:
+//   - [ErrInvalidArgument]: Watch got no function for read or write.
+//   - os.ErrClosed: Stop was called.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - The error of the system call.
 func (w *Watch) Want(read, write bool) error {
 	if read && w.read == nil || write && w.write == nil {
 		return invalid("Want: Watch was given no function for that")
@@ -169,9 +177,9 @@ func (w *Watch) Want(read, write bool) error {
 	return nil
 }
 
-// Stop ends the watch, and must be called before the descriptor is closed. Nothing is called
-// after it, as after Want. It may be repeated, and does not touch another watch that has the
-// same number by now.
+// Stop ends the watch. Call it before closing the descriptor. The loop then calls neither
+// function; off the loop goroutine, a call that is just starting may still come. Stop may be
+// repeated. It does not touch a later watch of the same number.
 func (w *Watch) Stop() {
 	w.watch.Stop()
 	for _, task := range [...]*reactor.Task{w.read, w.write} {

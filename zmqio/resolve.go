@@ -11,19 +11,19 @@ import (
 	"syscall"
 )
 
-// AddrInfoHints say what GetAddrInfo is to look for, as the hints of getaddrinfo(3) do.
-// The zero value is no hint.
+// AddrInfoHints restrict what GetAddrInfo looks for, as the hints of getaddrinfo(3) do. The
+// zero value restricts nothing.
 type AddrInfoHints struct {
-	// Family is syscall.AF_INET or syscall.AF_INET6; 0 is both.
+	// Family is syscall.AF_INET or syscall.AF_INET6; 0 means both.
 	Family int
-	// Type is syscall.SOCK_STREAM or syscall.SOCK_DGRAM, and decides whether a service is
-	// one of TCP or of UDP; 0 is either, TCP first.
+	// Type is syscall.SOCK_STREAM for services of TCP, or syscall.SOCK_DGRAM for services of
+	// UDP; 0 means both, TCP first.
 	Type int
-	// Proto is syscall.IPPROTO_TCP or syscall.IPPROTO_UDP, and decides as Type does; 0 is
-	// either.
+	// Proto is syscall.IPPROTO_TCP or syscall.IPPROTO_UDP, and restricts as Type does; 0 means
+	// both.
 	Proto int
-	// Passive makes of an empty host the addresses to listen on, 0.0.0.0 and ::, and not
-	// those of this host, ::1 and 127.0.0.1.
+	// Passive makes an empty host mean the addresses to listen on, 0.0.0.0 and ::. Otherwise it
+	// means those of this host, ::1 and 127.0.0.1.
 	//
 	// asyncio: AI_PASSIVE
 	Passive bool
@@ -72,15 +72,20 @@ func (h AddrInfoHints) noHost() []netip.Addr {
 	return []netip.Addr{netip.IPv6Loopback(), netip.AddrFrom4([4]byte{127, 0, 0, 1})}
 }
 
-// GetAddrInfo looks up the addresses of host, a name or an address, for service, the name
-// or the number of a port. An empty service is port 0. An empty host is this host: see
-// AddrInfoHints.Passive. The addresses come in the order in which they should be tried. At
-// most one value of hints may be given.
+// GetAddrInfo looks up the addresses of host at the port of service. host is a name or an
+// address; an empty host means this host: see AddrInfoHints.Passive. service is a name or a
+// number; an empty service means port 0. At most one value of hints may be given. The addresses
+// come in the order in which a client should try them.
 //
-// It works off the loop, as Go does, with LoopConfig.Resolver, and fails with its
-// *net.DNSError or *net.AddrError. A *net.AddrError also means a host that has no address of
-// the family, or a name where the hints ask for a number. Hints that cannot be meant, and
-// neither host nor service, are ErrInvalidArgument at once.
+// The lookup runs off the loop, by [Go], with LoopConfig.Resolver.
+//
+// Errors of the future:
+//   - *net.DNSError: the resolver failed.
+//   - *net.AddrError: host has no address of the family, or is a name where the hints ask for a
+//     number. So is a service.
+//   - [ErrInvalidArgument], at once: ctx is nil, the hints contradict each other, or host and
+//     service are both empty.
+//   - Those of Go.
 //
 // asyncio: getaddrinfo
 func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string, hints ...AddrInfoHints) *Future[[]netip.AddrPort] {
@@ -157,18 +162,21 @@ func lookupHost(ctx context.Context, r *net.Resolver, host string, h AddrInfoHin
 	return addrs, nil
 }
 
-// Resolver returns what looks names up: LoopConfig.Resolver, or net.DefaultResolver.
+// Resolver returns LoopConfig.Resolver, or net.DefaultResolver where that is nil.
 func (l *EventLoop) Resolver() *net.Resolver { return l.resolver }
 
-// NameInfo is what GetNameInfo finds.
+// NameInfo is the result of GetNameInfo.
 type NameInfo struct {
-	Host    string // without the dot at the end; the address if it has no name
-	Service string // the number of the port: Go has no list of services by number
+	// Host is the name, without the dot at the end. It is the address if there is no name.
+	Host string
+	// Service is the number of the port: Go has no list of services by number.
+	Service string
 }
 
-// GetNameInfo looks up the name of an address. It works off the loop, as Go does, with
-// LoopConfig.Resolver, and fails with its *net.DNSError; an address that has no name is
-// no error.
+// GetNameInfo looks up the name of an address. If the address has no name, Host is the address.
+// The lookup runs off the loop, by [Go], with LoopConfig.Resolver.
+//
+// The errors of the future are a *net.DNSError, and those of Go.
 //
 // asyncio: getnameinfo
 func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Future[NameInfo] {
@@ -186,15 +194,19 @@ func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Futur
 	})
 }
 
-// ResolveEndpoint turns an endpoint into those that Transport.Connect takes: one for
-// each address of the host in tcp://host:port or tcp://source;host:port, where host is a
-// name. Any other endpoint it returns as it is. They are endpoints of the same peer, so
-// one of them is what to connect to. IPv4 comes first, because a socket takes IPv6 only
-// where its option IPV6 is set.
+// ResolveEndpoint turns an endpoint with a host name into endpoints that Transport.Connect
+// takes: one for each address of the host. Such endpoints are tcp://host:port and
+// tcp://source;host:port. The result of any other endpoint is the endpoint itself. All results
+// lead to the same peer, so connect to one of them. IPv4 comes first, because a socket takes
+// IPv6 only with its option IPV6.
 //
-// It works off the loop, as Go does, with LoopConfig.Resolver, and fails with its
-// *net.DNSError or *net.AddrError. An endpoint that cannot be meant to connect to is
-// ErrInvalidArgument at once; see Transport.Connect.
+// The lookup runs off the loop, by [Go], with LoopConfig.Resolver.
+//
+// Errors of the future:
+//   - An *OpError that holds a *net.DNSError or *net.AddrError: the lookup failed.
+//   - [ErrInvalidArgument], at once: ctx is nil, or no socket can connect to endpoint; see
+//     Transport.Connect.
+//   - Those of Go.
 func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Future[[]string] {
 	if ctx == nil {
 		return failed[[]string](l, errNilContext("ResolveEndpoint"))

@@ -9,21 +9,20 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/proc"
 )
 
-// A SafeChildWatcher is a [ChildWatcher] that asks the system about each of its
-// children, one by one, whenever SIGCHLD arrives. It needs time in
-// proportion to the number of handlers.
+// A SafeChildWatcher is a ChildWatcher that asks the system about each of its children whenever
+// SIGCHLD arrives. The time for that is proportional to the number of handlers.
 //
-// It listens to SIGCHLD through a channel of its own while it has a loop. Other
-// channels, other watchers and AddSignalHandler get the signal all the same; but
-// signal.Ignore and signal.Reset of SIGCHLD would take it from all of them.
+// While it has a loop, the watcher listens to SIGCHLD through a channel of its own. Other
+// channels, other watchers and AddSignalHandler get the signal too. But signal.Ignore and
+// signal.Reset of SIGCHLD take it from all of them.
 //
-// All methods may be called from every goroutine. Use [NewSafeChildWatcher]: a zero
-// SafeChildWatcher takes no loop and no handlers.
+// All methods are safe for concurrent use. Use NewSafeChildWatcher: a zero SafeChildWatcher
+// takes no loop and no handlers.
 //
 // asyncio: SafeChildWatcher
 type SafeChildWatcher struct{ children }
 
-// NewSafeChildWatcher returns a watcher that has no loop yet.
+// NewSafeChildWatcher returns a watcher that has no loop yet: see AttachLoop.
 func NewSafeChildWatcher() *SafeChildWatcher {
 	w := &SafeChildWatcher{}
 	w.open = func(pid int) (child, error) { return process(pid), nil }

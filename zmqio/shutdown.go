@@ -12,30 +12,34 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// Shutdown closes all transports and other residents, also those that come meanwhile. It waits
-// until they have sent what they accepted and left; a transport has left when ConnectionLost
-// has been called. While no goroutine runs the loop, Shutdown runs it. Then it waits until
-// receivers over ipc have read what is on its way, also for transports that were closed
-// before; see Transport.Close. The loop stays open; Close comes next.
+// Shutdown closes all transports and other residents, those that come meanwhile too. It waits
+// until each has sent what it accepted and has left; a transport leaves with ConnectionLost.
+// While no goroutine runs the loop, Shutdown runs it. Then Shutdown waits until peers over ipc
+// have read what is on its way, from transports closed before too; see [Transport.Close]. The
+// loop stays open: Close comes next.
 //
-// A ZAP handler, package zap's or a transport bound to inproc://zeromq.zap.01, is closed when
-// the others have left. Servers on other loops of its context must have been closed before.
+// A ZAP handler ends when the others have left. It is a server of package zap, or a transport
+// bound to inproc://zeromq.zap.01. Close servers on other loops of its libzmq context before.
 //
-// When ctx ends first, what is left in the transports' buffers is dropped, and so are the
-// transports; other residents are aborted. The error is then the cause of ctx and, if anything was
-// dropped, ErrUndelivered, which counts it transport by transport; ConnectionLost may come later.
-// Messages that libzmq has taken do not count, except over ipc: there the error gives an upper
-// bound of what the receivers have not read, and says if libzmq has not sent everything. libzmq
-// goes on to send for as long as ZMQ_LINGER says, and at most for LoopConfig.Linger if ctx ended;
-// connections over ipc stay open as long, and Close waits for them. What an error of libzmq made a
-// transport drop meanwhile is ErrUndelivered as well. So is what was lost over ipc since the last
-// call.
+// When ctx ends first, Shutdown drops the transports and their write buffers, and aborts other
+// residents. ConnectionLost may come later. The error then is the cause of ctx and, if anything
+// was dropped, ErrUndelivered.
 //
-// Callbacks go on meanwhile, and one that does not return keeps Shutdown, or the closing,
-// waiting for it.
+// The ErrUndelivered counts what was dropped, transport by transport. It does not count
+// messages that libzmq has taken, except over ipc: there it gives an upper bound of what peers
+// have not read. It also counts what an error of libzmq made a transport drop, and what was
+// lost over ipc since the last call. libzmq goes on to send for as long as ZMQ_LINGER says; if
+// ctx ended, at most for LoopConfig.Linger. Connections over ipc stay open as long, and Close
+// waits for them.
 //
-// The other errors are ErrWouldDeadlock on the loop's own goroutine, ErrLoopRunning
-// on one that runs another loop, and ErrLoopClosed.
+// Callbacks go on meanwhile. A callback that does not return keeps Shutdown waiting.
+//
+// Errors:
+//   - [ErrUndelivered] and the cause of ctx: as above.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine.
+//   - [ErrLoopRunning]: the calling goroutine runs another loop.
 func (l *EventLoop) Shutdown(ctx context.Context) error {
 	switch running := RunningLoop(); {
 	case ctx == nil:

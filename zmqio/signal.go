@@ -9,19 +9,18 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// AddSignalHandler arranges for fn to be called on the loop each time the process
-// gets the signal sig; those that come before the loop has called it count once. It
-// wakes the loop. It takes the place of the handler that the loop had for sig, which
-// is not called again; a signal that is due then is for fn. It may be called from every
-// goroutine.
+// AddSignalHandler makes the loop call fn each time the process gets the signal sig. Signals
+// that come before the loop has called fn count once. A signal wakes the loop. fn replaces the
+// handler that the loop had for sig; a signal that is due then goes to fn.
 //
-// Until RemoveSignalHandler or Close, sig does not do what it does by default. Other
-// loops and channels that were given to signal.Notify get it as well. The runtime
-// sends SIGURG to itself, often.
+// Until RemoveSignalHandler or Close, sig does not have its default effect. Other loops, and
+// channels that were given to signal.Notify, get it too. The Go runtime sends SIGURG to itself,
+// often.
 //
-// The errors are ErrLoopClosed, and ErrInvalidArgument for a nil fn and for what is
-// not a signal that a Go program can catch: SIGKILL, SIGSTOP and those that the C
-// library keeps for itself are not.
+// Errors:
+//   - [ErrInvalidArgument]: fn is nil, or a Go program cannot catch sig: SIGKILL, SIGSTOP, and
+//     signals of the C library.
+//   - [ErrLoopClosed]: the loop is closed.
 //
 // asyncio: add_signal_handler
 func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
@@ -53,10 +52,10 @@ func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 	return nil
 }
 
-// RemoveSignalHandler ends what AddSignalHandler began, and reports whether there was
-// a handler. It is not called again, not even for a signal that has come already; off
-// the loop, a call that is just starting there may still come. Unless another loop
-// or channel waits for it, the signal does again what it does by default.
+// RemoveSignalHandler ends what AddSignalHandler began, and reports whether there was a
+// handler. The loop does not call that handler, even for a signal that has come. Off the loop
+// goroutine, a call that is just starting may still come. If no other loop or channel waits for
+// the signal, it has its default effect again.
 //
 // asyncio: remove_signal_handler
 func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {

@@ -12,34 +12,36 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// Sockopts returns the typed accessors of the socket's options. Every one of them
-// may be called from every goroutine; after the transport is closed they return
-// ErrTransportClosed.
+// Sockopts returns the typed accessors of the socket's options. They are safe for concurrent
+// use. After the transport's end they return ErrTransportClosed.
 func (t *Transport) Sockopts() zmq.Sockopts {
 	return zmq.Sockopts{RawSockopts: transportSockopts{t}}
 }
 
-// Getsockopt returns the value of an option by its number, in the type that the
-// accessor of the same name has. The errors are ErrTransportClosed, zmq.ErrUnknownName
-// with EINVAL for a number that no libzmq has, and libzmq's.
+// Getsockopt returns the value of the option opt, in the type of the accessor with that name.
+//
+// Errors:
+//   - [ErrTransportClosed]: the transport has ended.
+//   - zmq.ErrUnknownName and zmq.EINVAL: no libzmq has such an option.
+//   - Others of libzmq.
 //
 // aiozmq: getsockopt
 func (t *Transport) Getsockopt(opt zmq.Option) (any, error) { return t.Sockopts().Get(opt) }
 
-// Setsockopt sets an option by its number. The value must be of the type that the
-// accessor of the same name takes, or the error is zmq.ErrValue. Others are those of
-// Getsockopt.
+// Setsockopt sets the option opt to v, of the type that the accessor with that name takes. For
+// a value of another type the error is zmq.ErrValue. The other errors are those of Getsockopt.
 //
 // aiozmq: setsockopt
 func (t *Transport) Setsockopt(opt zmq.Option, v any) error { return t.Sockopts().Set(opt, v) }
 
-// SocketOptions returns the typed accessors for a socket that no transport owns.
-// They are as little safe for use from several goroutines as the socket is.
+// SocketOptions returns the typed accessors for a socket that no transport owns. They are not
+// safe for concurrent use, and neither is the socket.
 //
-// The error for a socket that a transport owns is ErrInvalidArgument, here and from each
-// accessor that is called while it does: use Transport.Sockopts. What is set here, the
-// transport that gets the socket knows: keys that leave MECHANISM at NULL fail its
-// creation, and a CONNECT_ROUTING_ID counts as used at once.
+// The error is ErrInvalidArgument if z is nil or a transport owns it: use Transport.Sockopts.
+// Each accessor checks that too.
+//
+// A transport that later gets the socket knows what was set here. Keys that leave MECHANISM at
+// NULL make its creation fail, and a CONNECT_ROUTING_ID counts as used.
 func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	if z == nil {
 		return zmq.Sockopts{}, invalid("SocketOptions: nil socket")
@@ -115,23 +117,28 @@ func (t *Transport) with(fn func(rawSocket) error) error {
 	return fn(rawSocket{t.sock, t.guard})
 }
 
-// Subscribe asks for the messages that begin with topic; empty means all. A SUB
-// receives nothing before. A topic counts as often as it was subscribed to. It does
-// what setting SUBSCRIBE does, before or after a connect. The error is ErrSocketType for
-// any other type than SUB, for which an XSUB writes a message, and ErrTransportClosed.
+// Subscribe subscribes a SUB to the messages that begin with topic; the empty topic means all
+// messages. A SUB receives nothing before. Subscribe may come before or after a connect, and
+// equals setting the option SUBSCRIBE. libzmq counts: a topic that was subscribed to twice must
+// be unsubscribed twice.
+//
+// Errors:
+//   - [ErrSocketType]: the type is not SUB. An XSUB writes a message instead: the byte 1 and
+//     the topic.
+//   - [ErrTransportClosed]: the transport has ended.
 //
 // aiozmq: subscribe
 func (t *Transport) Subscribe(topic string) error { return t.subscription(zmq.SUBSCRIBE, topic) }
 
-// Unsubscribe takes one Subscribe of topic back. The errors are those of Subscribe,
-// and ErrInvalidArgument if topic is not subscribed to, where libzmq says nothing.
+// Unsubscribe takes one Subscribe of topic back. The errors are those of Subscribe, and
+// ErrInvalidArgument if the transport is not subscribed to topic.
 //
 // aiozmq: unsubscribe
 func (t *Transport) Unsubscribe(topic string) error { return t.subscription(zmq.UNSUBSCRIBE, topic) }
 
-// Subscriptions returns the topics that are subscribed to, sorted, each once: by
-// Subscribe, by the options, also in ConnectionConfig.Configure, and not what a socket
-// had from elsewhere. After Close it is what they were.
+// Subscriptions returns the topics that the transport is subscribed to, sorted, each once. It
+// includes those that were set by options, in ConnectionConfig.Configure for example, and not
+// what a socket made elsewhere had before. After the end it returns the last ones.
 //
 // aiozmq: subscriptions
 func (t *Transport) Subscriptions() []string {

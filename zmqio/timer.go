@@ -5,8 +5,10 @@ import (
 	"time"
 )
 
-// CallLater arranges for fn to be called on the loop once at least d has passed.
-// A d that is not positive makes it due at once.
+// CallLater makes the loop call fn once, when at least d has passed. If d is zero or negative,
+// fn is due at once. The errors are those of CallAt.
+//
+// asyncio: call_later
 func (l *EventLoop) CallLater(d time.Duration, fn func()) (*TimerHandle, error) {
 	when := l.Time()
 	if d > math.MaxInt64-when {
@@ -17,9 +19,15 @@ func (l *EventLoop) CallLater(d time.Duration, fn func()) (*TimerHandle, error) 
 	return l.callAt("CallLater", when, fn)
 }
 
-// CallAt arranges for fn to be called on the loop when Time has reached when.
-// Callbacks come in the order of their times, equal ones in the order of the calls.
-// fn is never called early, and never inside CallAt.
+// CallAt makes the loop call fn once, when Time has reached when. The loop calls in the order
+// of the times, and at equal times in the order of the calls. It never calls fn early, and
+// never inside CallAt. The TimerHandle cancels the call.
+//
+// Errors:
+//   - [ErrInvalidArgument]: fn is nil.
+//   - [ErrLoopClosed]: the loop is closed.
+//
+// asyncio: call_at
 func (l *EventLoop) CallAt(when time.Duration, fn func()) (*TimerHandle, error) {
 	return l.callAt("CallAt", when, fn)
 }

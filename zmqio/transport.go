@@ -17,10 +17,15 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A Transport is a ZeroMQ socket on an event loop: aiozmq's ZmqTransport. It is
-// made by CreateZmqConnection and calls the methods of its Protocol. Its own
-// methods may be called from every goroutine and from every callback. Those of a zero
-// Transport panic.
+// A Transport is a ZeroMQ socket on an event loop. CreateZmqConnection makes it, and the loop
+// calls the methods of its [Protocol]. All methods of a Transport are safe for concurrent use,
+// and may be called from callbacks. Those of a zero Transport panic.
+//
+// Three facts about ZeroMQ surprise newcomers. A REP sends the routing frames in front of the
+// empty frame back with its reply. [Transport.Unbind] disconnects the peers that came through
+// the endpoint. A PUB does not know its subscribers; an XPUB receives their subscriptions.
+//
+// aiozmq: ZmqTransport
 type Transport struct {
 	label  string // ConnectionConfig.Name
 	group  *group // in totals
@@ -200,12 +205,12 @@ func (t *Transport) watchFD(fd int, task *reactor.Task) (*reactor.Watch, error) 
 	return watch, nil
 }
 
-// Loop returns the loop that the transport is on.
+// Loop returns the loop of the transport.
 func (t *Transport) Loop() *EventLoop { return t.loop }
 
-// ExtraInfo returns what is known about the transport under name, or def. The names
-// are "zmq_socket", the *zmq4.Socket, which must not be used while the transport
-// does, and "zmq_type", the zmq.SocketType.
+// ExtraInfo returns what name stands for, or def for an unknown name. "zmq_socket" stands for
+// the *zmq4.Socket, which the caller must not use while the transport owns it. "zmq_type"
+// stands for the zmq.SocketType.
 //
 // asyncio: get_extra_info
 func (t *Transport) ExtraInfo(name string, def any) any {
@@ -231,9 +236,10 @@ func (t *Transport) setOwner(o owner) {
 	t.owner = o
 }
 
-// SetProtocol makes p the transport's protocol from the next callback on. A nil p, and
-// a nil pointer in p, is ignored, and so is any on the transport of a Stream. ConnectionMade
-// is not called again. Of a batch that is being delivered a [BatchProtocol] gets what is left.
+// SetProtocol makes p the transport's protocol from the next callback on. It does not call
+// ConnectionMade. If p is a [BatchProtocol], it gets the rest of a batch that is being
+// delivered. SetProtocol ignores a nil p and a nil pointer in p, and does nothing on a Stream's
+// transport.
 //
 // asyncio: set_protocol
 func (t *Transport) SetProtocol(p Protocol) {
@@ -246,7 +252,7 @@ func (t *Transport) SetProtocol(p Protocol) {
 // in reports whether the transport has entered a phase.
 func (t *Transport) in(phase uint32) bool { return t.status.Load()&phase != 0 }
 
-// String returns the type and the endpoints, for messages.
+// String returns the type, the name and the endpoints, for messages and logs.
 //
 // aiozmq: repr
 func (t *Transport) String() string {

@@ -9,13 +9,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A Batch gathers messages for WriteBatch. The messages lie in the form in which they cross
-// into libzmq. A message in a Batch therefore costs less than one that Write sends. The zero
-// Batch is empty. One goroutine at a time may use a Batch.
+// A Batch gathers messages for WriteBatch, in the form in which they cross into libzmq. A
+// message in a Batch therefore costs less than one that Write sends. The zero Batch is empty. A
+// Batch is not safe for concurrent use.
 type Batch struct{ out outbox.Outbox }
 
-// Append adds a message of the frames given. Without frames it does nothing. It copies the
-// frames.
+// Append adds a copy of a message of frames. Without frames it does nothing.
 func (b *Batch) Append(frames ...[]byte) {
 	if len(frames) == 0 {
 		return
@@ -32,24 +31,26 @@ func (b *Batch) Size() int { return b.out.Bytes() }
 // Reset drops all messages.
 func (b *Batch) Reset() { b.out.Clear() }
 
-// WriteBatch writes the messages of b in their order, like a Write of each. It returns how
-// many it has written. Those leave b, and after success b is empty and can be used again.
-// Messages of other writers may come between them.
+// WriteBatch writes the messages of b in order, as a Write of each does, and returns how many
+// it has written. Those leave b. After success b is empty and can be used again. Messages of
+// other writers may come between them.
 //
-// The writer hands b to libzmq in parts of 512 frames or 32 KiB at most, without copying
-// it. What libzmq does not take is buffered. If the buffer is to hold at most
-// ConnectionConfig.MaxWriteBuffer, WriteBatch stops at the first message that has no room,
-// and returns ErrBufferFull. On a ROUTER with ROUTER_MANDATORY the messages for unknown
-// peers go to ConnectionConfig.Unroutable.
+// The writer hands b to libzmq in parts of up to 512 frames or 32 KiB, without copying. What
+// libzmq does not take goes into the write buffer. On a ROUTER with ROUTER_MANDATORY, messages
+// for unknown peers go to ConnectionConfig.Unroutable.
 //
-// On REQ, REP and types that cannot send, and with CONFLATE, WriteBatch is a Write of each
-// message. The first error ends it, and the message that caused the error stays in b.
+// On REQ, on REP, on types that cannot send, and with CONFLATE, WriteBatch calls Write for each
+// message.
+//
+// The errors are those of Write, and ErrInvalidArgument for a nil b. The first error ends
+// WriteBatch. The message that caused it, and those behind it, stay in b.
 func (t *Transport) WriteBatch(b *Batch) (n int, err error) { return t.writeBatch(b, atOnce, nil) }
 
-// WriteBatchContext is WriteBatch that waits for room, as WriteContext does. It waits for
-// each part of b in turn, so that the mark and one part is the most that is ever buffered.
-// When ctx ends first, it returns the cause of ctx, and the messages that are not written
-// stay in b.
+// WriteBatchContext is WriteBatch that waits for room, as WriteContext does, for each part of b
+// in turn. So the write buffer never holds more than the high-water mark and one part.
+//
+// The errors are those of WriteContext, and ErrInvalidArgument for a nil b. The messages that
+// are not written stay in b.
 func (t *Transport) WriteBatchContext(ctx context.Context, b *Batch) (n int, err error) {
 	switch {
 	case ctx == nil:

@@ -10,29 +10,34 @@ import (
 // DefaultExecutorLimit is the LoopConfig.ExecutorLimit that 0 stands for.
 const DefaultExecutorLimit = 32
 
-// An Executor runs the functions that [Go] is given. A loop begins with one of its own,
-// which runs each on a new goroutine, LoopConfig.ExecutorLimit of them at the same time.
-// Its methods must be safe to be called from every goroutine.
+// An Executor runs the functions that [Go] is given. A loop begins with one of its own, which
+// runs each function on a new goroutine, at most LoopConfig.ExecutorLimit at the same time. The
+// methods must be safe for concurrent use.
 //
 // asyncio: concurrent.futures.Executor
 type Executor interface {
-	// Execute arranges for fn to be called once, on another goroutine than the caller's,
-	// and returns without waiting for that. The caller may be the loop. If Execute returns
-	// an error, it must not call fn. After Shutdown it returns ErrExecutorShutdown.
+	// Execute arranges for fn to be called once, on another goroutine than the caller's. It
+	// does not wait for fn, because the caller may be the loop. If Execute returns an error, it
+	// must not call fn. After Shutdown it returns ErrExecutorShutdown.
 	//
-	// fn recovers from panics. It may call runtime.Goexit and so end its goroutine.
+	// fn recovers from panics. It may call runtime.Goexit, which ends its goroutine.
+	//
+	// asyncio: submit
 	Execute(fn func()) error
-	// Shutdown makes Execute refuse functions, and waits until those that it accepted have
-	// returned. If ctx ends first it returns the cause, and the functions go on. It may be
-	// repeated.
+	// Shutdown makes Execute refuse functions, and waits for the accepted ones to return. If
+	// ctx ends first, Shutdown returns the cause, and the functions go on. It may be repeated.
+	//
+	// asyncio: shutdown
 	Shutdown(ctx context.Context) error
 }
 
-// SetDefaultExecutor makes e the executor of what Go is given from now on. The one before
-// it goes on with what it has, and is not shut down: the caller may do that. Loops can
-// share e, until one of them shuts it down; Close of a loop does.
+// SetDefaultExecutor makes e the executor of functions that Go is given from now on. The
+// executor before keeps the functions that it has; the caller may shut it down. Loops can share
+// e, until one of them shuts it down, as Close of a loop does.
 //
-// The errors are ErrInvalidArgument for a nil e, or a nil pointer in e, and ErrLoopClosed.
+// Errors:
+//   - [ErrInvalidArgument]: e is nil, or holds a nil pointer.
+//   - [ErrLoopClosed]: the loop is closed.
 //
 // asyncio: set_default_executor
 func (l *EventLoop) SetDefaultExecutor(e Executor) error {
@@ -48,16 +53,17 @@ func (l *EventLoop) SetDefaultExecutor(e Executor) error {
 	return nil
 }
 
-// ShutdownDefaultExecutor shuts the loop's executor down, and waits until the functions that
-// Go was given have returned. Go then refuses functions with ErrExecutorShutdown, and with
-// it GetAddrInfo, GetNameInfo and ResolveEndpoint do, until SetDefaultExecutor sets another
-// executor. If ctx ends first, ShutdownDefaultExecutor returns the cause, and the functions
-// go on. It may be repeated, and called after Close of the loop, which does not wait for
-// the functions.
+// ShutdownDefaultExecutor shuts the loop's executor down, and waits for the functions that Go
+// was given to return. Until the next SetDefaultExecutor, Go, GetAddrInfo, GetNameInfo and
+// ResolveEndpoint fail with ErrExecutorShutdown. If ctx ends first, the functions go on. The
+// call may be repeated, and may come after Close of the loop, which does not wait for the
+// functions.
 //
-// ErrInvalidArgument means a nil ctx. ErrWouldDeadlock means a call on the loop's own
-// goroutine, for which a function may wait. The other errors are those of the executor that
-// was set.
+// Errors:
+//   - The cause of ctx: ctx ended first.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine, for which a function may wait.
+//   - Those of an executor that SetDefaultExecutor has set.
 //
 // asyncio: shutdown_default_executor
 func (l *EventLoop) ShutdownDefaultExecutor(ctx context.Context) error {
@@ -82,26 +88,27 @@ func (l *EventLoop) refuseFunctions() {
 	_ = l.defaultExecutor().Shutdown(l.alive) // which has ended: functions go on, and that is no error
 }
 
-// Go calls fn on a goroutine of its own, where fn may block. It returns a future of l that
-// gets fn's result, on the loop. It may be called from everywhere. l must not be nil.
+// Go calls fn off the loop, on a goroutine of its own, where fn may block. It returns a future
+// of l, which gets the result of fn on the loop. Go does not wait. l must not be nil.
 //
 // The loop's [Executor] calls fn. The one that a loop begins with runs at most
-// LoopConfig.ExecutorLimit functions at the same time; others wait for their turn, first
-// come first served, and Go itself never does. What an executor refuses fails with its error:
-// ErrExecutorShutdown after ShutdownDefaultExecutor.
+// LoopConfig.ExecutorLimit functions at the same time; the others wait for their turn, in
+// order.
 //
-// The context of fn ends with ctx, and when the future is done: cancelling the future
-// does not stop fn, but tells it that no goroutine waits. A function that has not started
-// when its context ends is not called, and ctx's cause is the future's error.
-// What fn returns is dropped if the future is done by then.
+// The context of fn ends with ctx, and when the future is done. So cancelling the future does
+// not stop fn, but fn can see it. The context carries l for FromContext. The goroutine of fn
+// runs no loop: RunningLoop returns nil there, and GetEventLoop asks the policy.
 //
-// The context of fn carries l: FromContext returns it. The goroutine of fn runs no loop,
-// so that GetEventLoop there asks the policy, and RunningLoop is nil.
+// If ctx ends before fn has started, fn is not called. When the loop is closed, futures that
+// are not done fail, and their callbacks are not called. The result of an fn that returns later
+// is dropped.
 //
-// When the loop is closed, futures that are not done fail with ErrLoopClosed, and
-// none of their callbacks is called any more; on a closed loop Go returns such a
-// future. A panic in fn makes a *PanicError the result, runtime.Goexit makes it
-// ErrGoexit, and a nil ctx or fn ErrInvalidArgument.
+// Errors of the future, beside those of fn:
+//   - The cause of ctx: ctx ended before fn started.
+//   - [ErrLoopClosed]: the loop is closed.
+//   - [ErrExecutorShutdown], or another error of the executor.
+//   - A *PanicError if fn panicked, and ErrGoexit if it called runtime.Goexit.
+//   - [ErrInvalidArgument]: ctx or fn is nil.
 //
 // asyncio: run_in_executor
 func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, error)) *Future[T] {

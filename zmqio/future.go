@@ -10,14 +10,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A Future is a result that will be there later. Its callbacks run on its loop; its
-// methods may be called from every goroutine.
+// A Future is a result that comes later. Its callbacks run on its loop. All methods are safe
+// for concurrent use. NewFuture and Go make futures; the methods of a zero Future panic.
 //
-// A future must be made by NewFuture or Go. The methods of a zero one panic.
-//
-// If a future that failed is garbage collected before its result has been asked for,
-// the loop's exception handler is told of the error; not so if it was cancelled, by
-// Cancel or by a context.
+// If a future fails and is garbage collected before its result was read, the loop's exception
+// handler gets the error. It does not after Cancel or the end of a context, nor after the
+// loop's Close.
 //
 // asyncio: Future
 type Future[T any] struct {
@@ -34,7 +32,7 @@ type Future[T any] struct {
 	callbacks []doneCallback[T]
 }
 
-// A CallbackID names a callback that was added to a future.
+// A CallbackID identifies a callback of a future, for RemoveDoneCallback.
 type CallbackID uint64
 
 type doneCallback[T any] struct {
@@ -42,7 +40,9 @@ type doneCallback[T any] struct {
 	fn func(*Future[T])
 }
 
-// NewFuture returns a future of loop l, which must not be nil, without a result.
+// NewFuture returns a future of l without a result. l must not be nil.
+//
+// asyncio: create_future
 func NewFuture[T any](l *EventLoop) *Future[T] {
 	f := &Future[T]{loop: l, done: make(chan struct{})}
 	if l.Debug() {
@@ -51,18 +51,24 @@ func NewFuture[T any](l *EventLoop) *Future[T] {
 	return f
 }
 
-// Loop returns the loop that the future is of.
+// Loop returns the loop of the future.
 //
 // asyncio: get_loop
 func (f *Future[T]) Loop() *EventLoop { return f.loop }
 
-// SetResult gives the future its result. It returns ErrInvalidState if the future
-// is done already. If the loop is closed and there are callbacks, which it drops,
-// it returns ErrLoopClosed; the result stands.
+// SetResult gives the future the result v.
+//
+// Errors:
+//   - [ErrInvalidState]: the future is done.
+//   - [ErrLoopClosed]: the loop is closed and drops the future's callbacks. The result stands.
+//
+// asyncio: set_result
 func (f *Future[T]) SetResult(v T) error { return f.finish(v, nil) }
 
-// SetError gives the future an error for its result, which must not be nil. It
-// returns what SetResult returns.
+// SetError gives the future the error err as its result. The errors are those of SetResult, and
+// ErrInvalidArgument for a nil err.
+//
+// asyncio: set_exception
 func (f *Future[T]) SetError(err error) error {
 	if err == nil {
 		return invalid("SetError: nil error")
@@ -71,8 +77,10 @@ func (f *Future[T]) SetError(err error) error {
 	return f.finish(zero, err)
 }
 
-// Cancel makes ErrCancelled the result and reports whether it did: not if the
-// future was done.
+// Cancel gives the future the error ErrCancelled as its result, unless the future is done. It
+// reports whether it did.
+//
+// asyncio: cancel
 func (f *Future[T]) Cancel() bool {
 	var zero T
 	return f.finish(zero, ErrCancelled) != errHasResult
@@ -123,7 +131,9 @@ func (l *EventLoop) reportUnread(u unread) {
 	_ = l.reactor.CallSoon(reactor.NewHandle(func() { l.CallExceptionHandler(ctx) }, nil))
 }
 
-// Done reports whether the future has a result, an error or was cancelled.
+// Done reports whether the future has a result or an error, or was cancelled.
+//
+// asyncio: done
 func (f *Future[T]) Done() bool {
 	select {
 	case <-f.done:
@@ -134,14 +144,18 @@ func (f *Future[T]) Done() bool {
 }
 
 // Cancelled reports whether the future's result is ErrCancelled.
+//
+// asyncio: cancelled
 func (f *Future[T]) Cancelled() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return errors.Is(f.err, ErrCancelled)
 }
 
-// Result returns the result or the error, ErrCancelled if the future was
-// cancelled, and ErrInvalidState if it is not done.
+// Result returns the result or the error of the future. The error is ErrInvalidState if the
+// future is not done, and ErrCancelled if it was cancelled.
+//
+// asyncio: result, exception
 func (f *Future[T]) Result() (T, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -153,10 +167,14 @@ func (f *Future[T]) Result() (T, error) {
 	return f.value, f.err
 }
 
-// Wait waits until the future is done and returns what Result returns, or ctx's
-// cause if that ends first. On the loop's own goroutine, where it would wait for
-// ever, it returns ErrWouldDeadlock unless the future is done. A nil ctx is
-// ErrInvalidArgument.
+// Wait waits until the future is done and returns what Result returns.
+//
+// Errors beside those of Result:
+//   - The cause of ctx: ctx ended first.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine, and the future is not done.
+//   - [ErrInvalidArgument]: ctx is nil.
+//
+// asyncio: await
 func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	var zero T
 	if ctx == nil {
@@ -173,9 +191,11 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 	}
 }
 
-// AddDoneCallback arranges for fn to be called on the loop, once, when the future
-// is done; if it is already, soon. Callbacks run in the order in which they were
-// added. A nil fn is not added, and its id, 0, names nothing.
+// AddDoneCallback makes the loop call fn once, when the future is done. If the future is done
+// already, the loop calls fn soon. Callbacks run in the order of the calls. A nil fn is not
+// added and has the id 0.
+//
+// asyncio: add_done_callback
 func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) CallbackID {
 	if fn == nil {
 		return 0
@@ -191,8 +211,10 @@ func (f *Future[T]) AddDoneCallback(fn func(*Future[T])) CallbackID {
 	return f.lastID
 }
 
-// RemoveDoneCallback takes a callback off the future and reports whether it was
-// there. One that has been handed to the loop is not.
+// RemoveDoneCallback removes a callback and reports whether the future had it. When the future
+// is done, it has no callbacks: the loop has them.
+//
+// asyncio: remove_done_callback
 func (f *Future[T]) RemoveDoneCallback(id CallbackID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()

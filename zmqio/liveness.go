@@ -7,36 +7,36 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Liveness finds out when the other side of a Stream is no longer there, which TCP by itself
-// may never tell. The zero value does nothing.
+// Liveness detects that the other side of a Stream is no longer there, which TCP alone may
+// never report. The zero value does nothing.
 //
-// Idle sets the options that libzmq and the kernel have for that, so that a dead connection
-// ends within about Idle and is made again: HEARTBEAT_IVL is a third of Idle,
-// HEARTBEAT_TIMEOUT two thirds, HEARTBEAT_TTL, CONNECT_TIMEOUT and TCP_MAXRT are Idle, and
-// TCP_KEEPALIVE is on, with Idle in three steps. An option that Configure has set stays as
-// it is.
+// Idle sets options of libzmq and the kernel, so that a dead connection ends within about Idle
+// and is made again. HEARTBEAT_IVL is a third of Idle and HEARTBEAT_TIMEOUT two thirds.
+// CONNECT_TIMEOUT, TCP_MAXRT and HEARTBEAT_TTL are Idle; the last is at most 6,553 s.
+// TCP_KEEPALIVE is on, with Idle in three steps. An option that Configure has set stays as it
+// is.
 //
-// libzmq does not read heartbeats while a stream has no room for messages. A stream that is
-// not read for longer than Idle therefore loses its connections.
+// libzmq does not read heartbeats while a stream has no room for messages. A stream that is not
+// read for longer than Idle therefore loses its connections.
 type Liveness struct {
-	// Idle is how long nothing may come; 0 is for ever, and the least is a millisecond.
+	// Idle is how long nothing may come: a millisecond or more, or 0 for no limit.
 	Idle time.Duration
 	// Notify, if not nil, is called on the loop when the state changes. It needs Idle.
 	Notify func(LivenessEvent)
 }
 
-// LivenessState says what a LivenessEvent is about.
+// LivenessState is what a LivenessEvent reports.
 type LivenessState uint8
 
 const (
-	// LivenessStale says that no message has come for Liveness.Idle, on a stream that
-	// receives and is read. The connections may be there all the same.
+	// LivenessStale means that no message has come for Liveness.Idle, on a stream that receives
+	// and is read. The connections may be open all the same.
 	LivenessStale LivenessState = iota + 1
-	// LivenessGone says that the last connection of an endpoint has ended. libzmq connects
-	// again where the stream is connected.
+	// LivenessGone means that the last connection of an endpoint has ended. If the stream
+	// connects to the endpoint, libzmq connects again.
 	LivenessGone
-	// LivenessBack says that a message has come after LivenessStale, or that an endpoint
-	// has a connection after LivenessGone. What was sent meanwhile may be lost.
+	// LivenessBack means that a message has come after LivenessStale, or that an endpoint has a
+	// connection after LivenessGone. Messages sent meanwhile may be lost.
 	LivenessBack
 )
 
@@ -53,11 +53,13 @@ func (s LivenessState) String() string {
 	return fmt.Sprintf("LivenessState(%d)", uint8(s))
 }
 
-// A LivenessEvent is what Liveness.Notify gets.
+// A LivenessEvent is the argument of Liveness.Notify.
 type LivenessEvent struct {
+	// State is what has happened.
 	State LivenessState
-	// Endpoint is the one that is gone or back, as in Transport.Listeners or
-	// Transport.Connections, and empty for LivenessStale and for what comes back from it.
+	// Endpoint is the endpoint that is gone or back, as in Transport.Listeners or
+	// Transport.Connections. It is empty for LivenessStale, and for the LivenessBack that ends
+	// it.
 	Endpoint string
 }
 

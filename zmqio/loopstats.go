@@ -9,31 +9,45 @@ import (
 	"unicode/utf8"
 )
 
-// LoopStats are the figures of an EventLoop. They count from its beginning, unless they say now.
+// LoopStats are the figures of an EventLoop. A field counts from the beginning of the loop,
+// unless its comment says now.
 //
-// An iteration waits, and then runs the callbacks that are ready: a batch. The loop reads the
-// clock before and after a batch, not around each callback, which would cost more than many
-// callbacks do. A callback that runs alone in its iteration is measured exactly, and any other
-// together with those of its batch; debug mode logs slow callbacks one by one. Callbacks and the
-// times count the iterations that are over, and not what runs while no goroutine runs the loop.
+// In an iteration the loop waits, and then runs the callbacks that are ready. It reads the
+// clock before and after those, and not around each, which would cost more than many callbacks.
+// So the loop measures exactly only a callback that is alone in its iteration; debug mode logs
+// slow callbacks one by one. Callbacks and times count finished iterations, and not what runs
+// while no goroutine runs the loop.
 type LoopStats struct {
+	// Iterations counts iterations.
 	Iterations uint64
-	Callbacks  uint64        // that were called; the loop's work on a transport is one
-	Busy       time.Duration // in callbacks
-	Longest    time.Duration // that the callbacks of one iteration have taken
-	Slow       uint64        // iterations whose callbacks took SlowCallbackDuration or longer
-	Exceptions uint64        // calls of the exception handler: panics, and errors without a caller
+	// Callbacks counts callbacks that were called. The loop's work on a transport is one.
+	Callbacks uint64
+	// Busy is the time spent in callbacks.
+	Busy time.Duration
+	// Longest is the longest time that the callbacks of one iteration took.
+	Longest time.Duration
+	// Slow counts iterations whose callbacks took SlowCallbackDuration or longer.
+	Slow uint64
+	// Exceptions counts calls of the exception handler: panics, and errors without a caller.
+	Exceptions uint64
 
-	Current     time.Duration // how long the callbacks of this iteration run now; 0 while the loop waits
-	Ready       int           // callbacks that are ready for the next iteration now
-	Timers      int           // that are set now
-	Descriptors int           // that are watched now, those of transports included
-	Residents   int           // now, transports included
-	Transports  int           // of ZeroMQ now
+	// Current is how long the callbacks of this iteration have run now. It is 0 while the loop
+	// waits.
+	Current time.Duration
+	// Ready is how many callbacks are ready for the next iteration now.
+	Ready int
+	// Timers is how many timers are set now.
+	Timers int
+	// Descriptors is how many descriptors the loop watches now, those of transports included.
+	Descriptors int
+	// Residents is how many residents the loop has now, transports included.
+	Residents int
+	// Transports is how many ZeroMQ transports the loop has now.
+	Transports int
 }
 
-// Stats returns the figures of the loop. It never waits for the loop, and may be called from
-// every goroutine and every callback. After Close it returns what they were.
+// Stats returns the figures of the loop. It never waits for the loop. After Close it returns
+// the last figures.
 func (l *EventLoop) Stats() LoopStats {
 	s := l.reactor.Stats()
 	return LoopStats{
@@ -66,17 +80,18 @@ func (n *LoopStats) measure(s LoopStats) {
 	n.Transports += s.Transports
 }
 
-// A LoopTotal sums up the loops of the process that have the same LoopConfig.Name, those that
-// are closed included. So what counts never falls. Longest and Current are of the loop where they
-// are greatest. What says now is of the loops that are open.
+// A LoopTotal sums up the loops of the process with the same Name, those that are closed
+// included. So counters never fall, unless a loop is garbage collected without Close. Longest
+// and Current are the greatest of any loop. Fields that say now sum up the open loops.
 type LoopTotal struct {
 	Name string
-	Open int // loops that are open now
+	// Open is how many of the loops are open now.
+	Open int
 	LoopStats
 }
 
-// LoopTotals returns the sums for all loops of the process, by name. The callbacks that Close of
-// a loop runs do not count.
+// LoopTotals returns the sums for all loops of the process, by name. It never waits for a loop.
+// Callbacks that Close of a loop runs do not count.
 func LoopTotals() []LoopTotal {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()

@@ -15,10 +15,10 @@ import (
 // DefaultDrainTimeout is the ProxyConfig.DrainTimeout that 0 stands for.
 const DefaultDrainTimeout = time.Second
 
-// A ProxyDirection says which way a message goes through a Proxy.
+// A ProxyDirection is the direction of a message through a Proxy.
 type ProxyDirection int
 
-// The directions of a Proxy.
+// The directions of a Proxy. A front to back message comes from the stream front.
 const (
 	FrontToBack ProxyDirection = iota
 	BackToFront
@@ -32,63 +32,66 @@ func (d ProxyDirection) String() string {
 	return "front to back"
 }
 
-// ProxyConfig says what a Proxy does beside forwarding. The zero value is fine.
+// ProxyConfig configures a Proxy. The zero value only forwards.
 type ProxyConfig struct {
-	// Capture gets a copy of each message that is forwarded, as it is forwarded: a PUB, an
-	// XPUB, a PUSH, a DEALER or a PAIR. Answers of Filter are not captured. While Capture has
-	// no room, the proxy forwards nothing, so that no copy is lost. A PUB and an XPUB drop
-	// instead of having no room.
+	// Capture gets a copy of each message that is forwarded, as it is forwarded. Answers of
+	// Filter are not captured. Its type is PUB, XPUB, PUSH, DEALER or PAIR. While Capture has
+	// no room, the proxy forwards nothing. A PUB and an XPUB drop the copy instead of having no
+	// room.
 	Capture *Stream
-	// Filter is called with each message, in order, on the loop's goroutine; nil forwards
-	// all as they are. What it returns as forward goes on in the message's direction, and a
-	// nil forward drops the message. What it returns as answer goes back to where the
-	// message came from; nil is no answer. On a ROUTER an answer begins with the routing id,
-	// as the message does. An answer to a PULL or a SUB, which cannot send, is dropped.
+	// Filter, if not nil, is called with each message, in order, on the loop goroutine. The
+	// proxy sends forward in the message's direction; a nil forward drops the message. It sends
+	// answer back to where the message came from; a nil answer sends nothing. On a ROUTER an
+	// answer begins with the routing id, as the message does. A PULL and a SUB cannot send, so
+	// the proxy drops an answer to them.
 	//
-	// msg has the metadata that StreamConfig.Metadata of its stream asks for. Its frames are
-	// the filter's to change, and to return.
+	// msg has the properties that StreamConfig.Metadata of its stream names. Filter owns the
+	// frames, and may change and return them. Each message is copied to memory of Go's and
+	// back.
 	//
-	// A message whose Filter panics is dropped. The exception handler is told, and the proxy
-	// goes on. A REP that Filter neither forwards a request of nor answers takes no other
-	// request; one whose Filter panics ends, as Protocol.MsgReceived says.
-	//
-	// With a Filter each message is copied to memory of Go's and back.
+	// If Filter panics, the proxy drops the message and the exception handler gets the panic. A
+	// REP whose request Filter neither forwards nor answers takes no other request. A REP whose
+	// Filter panics ends, as Protocol.MsgReceived says.
 	Filter func(d ProxyDirection, msg Message) (forward, answer [][]byte)
-	// DrainTimeout bounds how long Run forwards, after its context has ended, what has
-	// already come; 0 is DefaultDrainTimeout.
+	// DrainTimeout bounds how long Run forwards, after the end of its context, what has already
+	// come; 0 means DefaultDrainTimeout.
 	DrainTimeout time.Duration
 }
 
-// ProxyStats are figures of a Proxy, over all its runs. They grow batch by batch.
+// ProxyStats are the figures of a Proxy, over all its runs. They grow batch by batch.
 type ProxyStats struct {
 	ToBack, ToFront ProxyFlow
-	Captured        uint64 // messages that Capture has accepted
-	Paused          bool   // by Pause
+	// Captured counts messages that Capture has accepted.
+	Captured uint64
+	// Paused is true between Pause and Resume.
+	Paused bool
 }
 
-// A ProxyFlow counts the messages of one direction.
+// A ProxyFlow counts the messages of one direction. The embedded Traffic counts those received.
 type ProxyFlow struct {
 	Traffic // received
-	// Dropped are messages that Filter dropped, that had several frames for a socket with
-	// CONFLATE, or that had no peer to go to (EHOSTUNREACH). Messages of the caller and
-	// answers of Filter that have no peer count as well. So does a message that Filter returns
-	// when the other stream has ended.
+	// Dropped counts messages that were not forwarded: those that Filter dropped, those of
+	// several frames for a socket with CONFLATE, and those without a peer (EHOSTUNREACH). It
+	// includes messages of the caller and answers of Filter that have no peer. It also includes
+	// a message that Filter returns after the other stream has ended.
 	Dropped uint64
-	// Answered are answers of Filter to messages of this direction.
+	// Answered counts answers of Filter to messages of this direction.
 	Answered uint64
 }
 
-// A Proxy forwards the messages of two streams to one another. It forwards in each direction
-// in which one stream receives and the other sends: a PULL and a PUSH have one, a ROUTER and a
-// DEALER both. Without Filter messages stay in libzmq's memory.
+// A Proxy forwards the messages of two streams to one another. It forwards in each direction in
+// which one stream receives and the other sends. A PULL and a PUSH have one such direction; a
+// ROUTER and a DEALER have both. All methods are safe for concurrent use.
 //
-// A message is collected whole before its first frame is sent. Messages of one direction keep
-// their order. A stream that has no room keeps those that come after waiting in the other, and
-// behind its high-water marks with the senders. What the caller has sent to a stream before
-// goes first. A caller may also send while the proxy runs, and what waits to be sent then goes
-// before what is forwarded.
+// Messages of one direction keep their order. The proxy collects a message whole before it
+// sends its first frame. While a stream has no room, messages wait in the other stream and, at
+// libzmq's high-water marks, with the peers. Messages that the caller sends to a stream go
+// before those that are forwarded to it.
 //
-// Its methods may be called from every goroutine.
+// Without Filter, messages stay in libzmq's memory. The package documentation lists two
+// exceptions, under "Proxies".
+//
+// libzmq: zmq_proxy
 type Proxy struct {
 	cfg      ProxyConfig
 	streams  []*Stream // front, back, and Capture if there is one
@@ -103,13 +106,14 @@ type Proxy struct {
 	paused  bool
 }
 
-// NewProxy returns a proxy between two streams on one loop, which are the caller's until Run.
-// A nil cfg is the zero value.
+// NewProxy returns a proxy between two streams on one loop. Until Run the streams are the
+// caller's. A nil cfg means the zero ProxyConfig.
 //
-// The error is ErrInvalidArgument for streams that are nil, the same, or on different loops;
-// for types between which no message can go, or of which Capture cannot be; for a REQ or a REP
-// unless the other one, of another type, both sends and receives; and for a negative
-// DrainTimeout.
+// The error is ErrInvalidArgument in these cases:
+//   - A stream is nil, given twice, or on another loop than front.
+//   - No message can go between the two types, or the type of Capture cannot capture.
+//   - A type is REQ or REP, unless the other type differs, sends and receives.
+//   - DrainTimeout is negative.
 func NewProxy(front, back *Stream, cfg *ProxyConfig) (*Proxy, error) {
 	var c ProxyConfig
 	if cfg != nil {
@@ -129,6 +133,8 @@ func NewProxy(front, back *Stream, cfg *ProxyConfig) (*Proxy, error) {
 
 // RunProxy runs a proxy between front and back until ctx ends. capture may be nil. The errors
 // are those of NewProxy and Run.
+//
+// libzmq: zmq_proxy
 func RunProxy(ctx context.Context, front, back, capture *Stream) error {
 	p, err := NewProxy(front, back, &ProxyConfig{Capture: capture})
 	if err != nil {
@@ -178,20 +184,28 @@ func captures(typ zmq.SocketType) bool {
 	return false
 }
 
-// Run forwards messages until ctx ends or one of the streams does. Messages that the streams
-// have received before go first. Meanwhile Recv of a stream that is forwarded from gets nothing.
+// Run forwards messages until ctx or one of the streams ends. Messages that the streams have
+// received before go first. Meanwhile Recv of a stream that is forwarded from gets nothing. Run
+// may be called again.
 //
-// When ctx has ended, Run goes on until it finds nothing more that has come, and all that it
-// took is with libzmq. It then returns nil. Where that does not happen within DrainTimeout, it
-// returns ErrNotDrained. A Filter that blocks the loop keeps Run waiting. While the proxy is
-// paused, and of a stream whose reading is paused, what has come stays where it is. In each
-// case the streams are the caller's again: Recv returns what was not forwarded, and Close of a
-// stream sends what it has accepted. So nothing is lost, and nothing is doubled.
+// After the end of ctx, Run goes on until no more messages have come and libzmq has taken all
+// that Run took. It then returns nil. If that takes longer than DrainTimeout, it returns
+// ErrNotDrained. While the proxy or a stream's reading is paused, messages stay where they are.
+// A Filter that blocks the loop keeps Run waiting.
 //
-// ErrInvalidArgument means a nil ctx, and ErrWouldDeadlock a call on the loop's own goroutine.
-// ErrProxyRunning means that a proxy has one of the streams. The other errors are
-// ErrLoopClosed, and what ended a stream: io.EOF after Close. Where ctx ends before the loop
-// has begun, the error is its cause. Run may be called again.
+// The streams are then the caller's again: Recv returns what was not forwarded, and Close sends
+// what the stream has accepted. So Run drops no message that it took, and sends none twice.
+//
+// Errors:
+//   - The cause of ctx: ctx ended before the loop had begun.
+//   - [ErrNotDrained]: see above.
+//   - [ErrProxyRunning]: a proxy runs on one of the streams.
+//   - What ended a stream: io.EOF after its Close.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine.
+//   - [ErrLoopClosed]: the loop is closed.
+//
+// libzmq: zmq_proxy
 func (p *Proxy) Run(ctx context.Context) error {
 	loop := p.streams[0].t.loop
 	switch {
@@ -350,9 +364,11 @@ func (p *Proxy) madeProgress() {
 	}
 }
 
-// Pause stops forwarding, until Resume. Messages wait in libzmq, and behind its high-water
-// marks with the senders. A batch that is being forwarded still goes: a few hundred messages at
-// most. Pause may be called before Run, and be repeated.
+// Pause stops forwarding, until Resume. Messages wait in libzmq and, at its high-water marks,
+// with the peers. The proxy still forwards the batch that it has begun, a few hundred messages
+// at most. Pause may be called before Run, and may be repeated.
+//
+// libzmq: PAUSE of zmq_proxy_steerable
 func (p *Proxy) Pause() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -372,7 +388,9 @@ func (p *Proxy) pauseLocked() {
 	}
 }
 
-// Resume ends what Pause began. It may be repeated.
+// Resume ends what Pause began. Resume may be repeated.
+//
+// libzmq: RESUME of zmq_proxy_steerable
 func (p *Proxy) Resume() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -384,7 +402,9 @@ func (p *Proxy) Resume() {
 	}
 }
 
-// Stats returns the figures of the proxy.
+// Stats returns the figures of the proxy. It never waits for the loop.
+//
+// libzmq: STATISTICS of zmq_proxy_steerable
 func (p *Proxy) Stats() ProxyStats {
 	p.mu.Lock()
 	defer p.mu.Unlock()

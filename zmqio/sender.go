@@ -18,10 +18,10 @@ import (
 // when fed that way, and a single message should not wait.
 const quickly = 20 * time.Microsecond
 
-// DefaultLimit as a limit of SetWriteBufferLimits stands for a default that goes with the
-// other limit.
+// DefaultLimit, as an argument of SetWriteBufferLimits, means a default that depends on the
+// other mark.
 //
-// asyncio: None as a limit of set_write_buffer_limits
+// asyncio: None, in set_write_buffer_limits
 const DefaultLimit = flow.DefaultMark
 
 // A sender is the sending half of a Transport. Transport.mu guards it; libzmq reads the
@@ -58,44 +58,52 @@ type load struct {
 // sizeOf returns the size of msg.
 func sizeOf(msg [][]byte) flow.Size { return flow.Size{Bytes: sock.Size(msg), Items: len(msg)} }
 
-// Write sends msg, a message of one frame or more; one without frames does nothing.
-// It does not block, and does not keep msg or its frames. What libzmq does not take
-// is buffered, up to ConnectionConfig.MaxWriteBuffer, and beyond that ErrBufferFull; see
-// SetWriteBufferLimits and WriteContext.
+// Write sends msg, a message of one frame or more, and never waits for room. Without frames it
+// does nothing. The caller may reuse msg and its frames when Write has returned. If the write
+// buffer is empty, Write hands msg to libzmq at once. What libzmq does not take goes into the
+// write buffer, up to ConnectionConfig.MaxWriteBuffer. Writes in quick succession, and writes
+// from MsgReceived, go out together. On REQ and REP each write goes out at once.
 //
-// A transport whose buffer is empty sends at once. Writes in quick succession, and writes from
-// MsgReceived, go out together; on REQ and REP each goes out at once. The errors of libzmq are
-// returned when they are met here, and msg is then not sent: EFSM out of turn on REQ and REP,
-// EHOSTUNREACH on a ROUTER with ROUTER_MANDATORY, ENOTSUP on types that cannot send. Met
-// later, EFSM waits like a full buffer, and EHOSTUNREACH hands the message to
-// ConnectionConfig.Unroutable. Others end the transport, as ETERM and ENOTSOCK do in any case.
-// After Close, ErrTransportClosed is returned. A message of several frames for a transport
-// with CONFLATE is ErrInvalidArgument and ErrMultipart.
+// Messages keep their order. On a ROUTER with ROUTER_MANDATORY, a message for a full peer
+// therefore delays messages for other peers.
 //
-// A ROUTER without ROUTER_MANDATORY drops a message for a peer that is unknown or at its
-// high-water mark, and Write returns nil. PUB, XPUB and XSUB drop for a peer at its mark,
-// unless XPUB_NODROP is set.
+// libzmq drops messages in silence, and Write returns nil. A ROUTER without ROUTER_MANDATORY
+// drops a message for a peer that is unknown or at its high-water mark. PUB, XPUB and XSUB drop
+// a message for a peer at its mark, unless XPUB_NODROP is set.
 //
-// Messages keep their order, so that on a ROUTER with ROUTER_MANDATORY one for a peer
-// that has no room keeps those for other peers waiting.
+// Errors, in an [*OpError], after which msg is not sent:
+//   - [ErrBufferFull]: the write buffer has no room below MaxWriteBuffer.
+//   - [ErrTransportClosed]: the transport has ended, or Close was called.
+//   - zmq.EFSM: a REQ or REP is out of turn.
+//   - zmq.EHOSTUNREACH: a ROUTER with ROUTER_MANDATORY has no such peer.
+//   - zmq.ENOTSUP: the type cannot send.
+//   - [ErrMultipart] and [ErrInvalidArgument]: the transport has CONFLATE, and msg has several
+//     frames.
+//   - zmq.ETERM, zmq.ENOTSOCK and others of libzmq, which end the transport.
+//
+// libzmq may also refuse a message that was in the write buffer. After EFSM the message waits.
+// After EHOSTUNREACH it goes to ConnectionConfig.Unroutable. Other errors end the transport,
+// and ConnectionLost gets them.
 //
 // aiozmq: write
 func (t *Transport) Write(msg [][]byte) error { return t.write(msg, atOnce, nil) }
 
-// WriteContext is Write that waits for room instead of buffering more and more: until the
-// buffer, with msg, is at or below the high-water mark, and the protocol is not paused. An
-// empty buffer has room for any message. Writers get their turn in the order in which they
-// came. While the first of them is being woken, other writers that find room go before it: a
-// goroutine that runs costs less than one that has to be woken. A writer is passed so once. At
-// its second turn its message goes in all the same, so that the mark and one message is the
-// most that is ever buffered.
+// WriteContext is Write that waits for room: until the write buffer with msg is at or below the
+// high-water mark, and the protocol is not paused. An empty write buffer has room for any
+// message. If WriteContext has to wait and no goroutine runs the loop, it waits for that too.
 //
-// Beside the errors of Write it returns the cause of ctx when that ends first, and
-// ErrTransportClosed when the transport is closed first. Where it would have to wait on the
-// loop's own goroutine or in the transport's own PauseWriting, it returns ErrWouldDeadlock;
-// msg is not sent then. A message that is larger than ConnectionConfig.MaxWriteBuffer does not
-// wait: it is ErrBufferFull unless libzmq takes it. While no goroutine runs the loop,
-// WriteContext waits for that.
+// Waiters take their turn in the order of their calls. While the first of them wakes up, other
+// writers that find room may pass it, once. On its second turn its message goes in all the
+// same. So the write buffer never holds more than the high-water mark and one message.
+//
+// Errors beside those of Write, after which msg is not sent:
+//   - The cause of ctx: ctx ended first.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - [ErrTransportClosed]: the transport ended first, or Close was called.
+//   - [ErrWouldDeadlock]: it would wait on the loop goroutine, or in the transport's own
+//     PauseWriting.
+//   - [ErrBufferFull]: msg is larger than ConnectionConfig.MaxWriteBuffer, and libzmq does not
+//     take it now.
 //
 // asyncio: StreamWriter.drain
 func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
@@ -453,14 +461,16 @@ func (t *Transport) resume() {
 	p.ResumeWriting()
 }
 
-// SetWriteBufferLimits sets the marks, in bytes of payload, at which the protocol
-// is paused and resumed. DefaultLimit for one of them makes it a default that goes
-// with the other: low is a quarter of high, which by default is 64 KiB. High 0
-// pauses whenever anything is buffered; low 0 resumes when nothing is.
+// SetWriteBufferLimits sets the marks of the write buffer, in bytes of payload. Above high the
+// transport pauses the protocol; at low or below it resumes it. High 0 pauses whenever a
+// message is buffered, and low 0 resumes when none is.
 //
-// Marks below what is buffered pause the protocol at once; marks above do not
-// resume it before something has been sent. The error is ErrInvalidArgument unless
-// 0 <= low <= high.
+// The defaults are 64 KiB and 16 KiB. DefaultLimit for low means a quarter of high.
+// DefaultLimit for high means four times low.
+//
+// If more than high is buffered, the call pauses the protocol at once, on the calling
+// goroutine. Higher marks resume a paused protocol only when something has been sent. The error
+// is ErrInvalidArgument unless 0 <= low <= high.
 //
 // asyncio: set_write_buffer_limits
 func (t *Transport) SetWriteBufferLimits(high, low int) error {
@@ -475,7 +485,7 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 	return nil
 }
 
-// WriteBufferLimits returns the marks that SetWriteBufferLimits sets, in bytes.
+// WriteBufferLimits returns the marks of the write buffer, in bytes of payload.
 //
 // asyncio: get_write_buffer_limits
 func (t *Transport) WriteBufferLimits() (high, low int) {
@@ -484,8 +494,7 @@ func (t *Transport) WriteBufferLimits() (high, low int) {
 	return t.flow.Marks()
 }
 
-// WriteBufferSize returns the bytes of payload that Write has accepted and libzmq
-// has not taken.
+// WriteBufferSize returns the bytes of payload in the write buffer.
 //
 // asyncio: get_write_buffer_size
 func (t *Transport) WriteBufferSize() int {

@@ -8,8 +8,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Traffic counts messages, and their payload in bytes: that of all frames, routing ids and
-// empty delimiters among them.
+// Traffic counts messages, and the bytes of their frames. Routing ids and empty delimiters are
+// frames too.
 type Traffic struct{ Messages, Bytes uint64 }
 
 func (n *Traffic) add(messages, bytes int) {
@@ -22,59 +22,73 @@ func (n *Traffic) sum(m Traffic) {
 	n.Bytes += m.Bytes
 }
 
-// Stats are the figures of a Transport. They count from its beginning, unless they say now.
+// Stats are the figures of a Transport. A field counts from the beginning of the transport,
+// unless its comment says now.
 //
-// What Write accepts is, at each moment, in one of Sent, Buffered, Dropped.Unroutable and
-// Dropped.Unsent.
+// Each message that Write accepts is, at each moment, in one of Sent, Buffered,
+// Dropped.Unroutable and Dropped.Unsent.
 //
-// zmqio cannot count what libzmq drops: a PUB, XPUB, XSUB or ROUTER drops a message for a peer
-// at its high-water mark. A ROUTER without ROUTER_MANDATORY drops one for an unknown peer. Any
-// socket drops what it has at its end after ZMQ_LINGER. Such a message counts as sent.
+// Sent includes messages that libzmq drops later, which zmqio cannot count. A PUB, XPUB, XSUB
+// or ROUTER drops a message for a peer at its high-water mark. A ROUTER without
+// ROUTER_MANDATORY drops a message for an unknown peer. Every socket drops what it still has
+// when ZMQ_LINGER is over.
 type Stats struct {
-	Sent     Traffic // taken by libzmq
-	Received Traffic // taken from libzmq
-	Buffered Traffic // now: accepted by Write, and not taken by libzmq
-	Unread   Traffic // now, on a Stream: received, and not read; with the properties of Metadata
-	Dropped  Drops
+	// Sent counts messages that libzmq has taken.
+	Sent Traffic
+	// Received counts messages taken from libzmq.
+	Received Traffic
+	// Buffered is the size of the write buffer now.
+	Buffered Traffic
+	// Unread is what a Stream has received and its readers have not taken, now. Bytes include
+	// the properties that Metadata names.
+	Unread Traffic
+	// Dropped counts what the transport has dropped.
+	Dropped Drops
 
-	Refused  uint64        // writes that returned ErrBufferFull
-	Pauses   uint64        // calls of PauseWriting
-	Paused   time.Duration // how long the protocol has been paused in all, the present pause included
-	IsPaused bool          // now
-	Waits    uint64        // writes that had to wait for room: of WriteContext, of Stream.Send
-	Waiters  int           // writes that wait for room now
+	// Refused counts writes that returned ErrBufferFull.
+	Refused uint64
+	// Pauses counts calls of PauseWriting.
+	Pauses uint64
+	// Paused is how long the protocol has been paused in all, with the present pause.
+	Paused time.Duration
+	// IsPaused is whether the protocol is paused now.
+	IsPaused bool
+	// Waits counts writes that had to wait for room, as WriteContext and Stream.Send do.
+	Waits uint64
+	// Waiters is how many writes wait for room now.
+	Waiters int
 
-	// LastReceived is when the last batch of messages came from libzmq, zero before the first.
+	// LastReceived is when the last batch came from libzmq. It is zero before the first batch.
 	LastReceived time.Time
 
-	// Connections is what a monitor has told. It is nil on a transport that has never had
-	// one: a transport that is not a Stream's, and on which EnableMonitor was not called.
+	// Connections counts what a monitor has reported. It is nil on a transport that has had no
+	// monitor: one that is not a Stream's, without EnableMonitor.
 	Connections *ConnectionStats
 }
 
-// Drops counts what a Transport has dropped, and why.
+// Drops counts what a Transport has dropped, by reason.
 type Drops struct {
-	// Unroutable are messages that libzmq refused with EHOSTUNREACH after Write had returned
-	// nil: those that go to ConnectionConfig.Unroutable.
+	// Unroutable counts messages that libzmq refused with EHOSTUNREACH after Write had returned
+	// nil. ConnectionConfig.Unroutable gets them.
 	Unroutable Traffic
-	// Unsent are messages that were buffered when the transport ended.
+	// Unsent counts messages that were in the write buffer when the transport ended.
 	Unsent Traffic
-	// Unread are messages that were received, and given neither to the protocol nor to a reader
-	// of the Stream. The transport or the Stream ended before. Bytes include the properties that
-	// Metadata asks for.
+	// Unread counts messages that were received, and that neither the protocol nor a reader of
+	// the Stream got. The transport or the Stream ended before, or a Send with REQ_RELAXED
+	// dropped them. Bytes include the properties that Metadata names.
 	Unread Traffic
-	// Events are items that a reader of Stream.Events or Stream.Peers was too slow for.
+	// Events counts items that a reader of Stream.Events or Stream.Peers was too slow for.
 	Events uint64
 }
 
 // ConnectionStats counts what libzmq reports of a transport's connections while the transport
-// has a monitor: a Stream from its beginning to Close, any other from EnableMonitor to
-// DisableMonitor. An event counts when the loop takes it from libzmq. Over inproc libzmq reports
-// nothing, and neither the end of a connection that this side ends.
+// has a monitor. A Stream has one from its beginning to Close; another transport has one from
+// EnableMonitor to DisableMonitor. An event counts when the loop takes it from libzmq. libzmq
+// does not report connections over inproc, nor the end of a connection that this side ends.
 type ConnectionStats struct {
-	// Open is how many connections of a Stream are past their handshake now. It is -1, which is
+	// Open is how many connections of a Stream are past their handshake now. It is -1, for
 	// unknown, on a transport that is not a Stream's, and on a Stream over inproc alone. Before
-	// 4.3.0 libzmq does not report handshakes, and a connection counts from its beginning.
+	// 4.3.0 libzmq does not report handshakes: a connection counts from its beginning.
 	Open int
 
 	Connects       uint64 // connections that this side has made
@@ -86,7 +100,7 @@ type ConnectionStats struct {
 	Failures       HandshakeFailures
 }
 
-// HandshakeFailures counts handshakes that failed, by reason.
+// HandshakeFailures counts failed handshakes, by reason.
 type HandshakeFailures struct {
 	Denied        uint64 // refused by the ZAP handler: status 400
 	Temporary     uint64 // refused by the ZAP handler for now: status 300
@@ -107,8 +121,8 @@ func (f HandshakeFailures) All() iter.Seq2[string, uint64] {
 	}
 }
 
-// Stats returns the figures of the transport. It never waits for the loop, and may be called
-// from every goroutine and every callback. After the end it returns what they were then.
+// Stats returns the figures of the transport. It never waits for the loop. After the end of the
+// transport it returns the last figures.
 func (t *Transport) Stats() Stats {
 	t.mu.Lock()
 	s, owner := t.statsLocked(), t.owner

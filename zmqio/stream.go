@@ -16,42 +16,42 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// DefaultReadBuffer is the StreamConfig.MaxReadBuffer that 0 stands for.
+// DefaultReadBuffer, 1 MiB, is the StreamConfig.MaxReadBuffer that 0 stands for.
 const DefaultReadBuffer = 1 << 20
 
-// StreamConfig says what a Stream is made of. Endpoints or a Socket must be given.
+// StreamConfig configures a Stream. Either endpoints or Socket must be given.
 type StreamConfig struct {
-	// Name tells the stream's transport apart, as in ConnectionConfig.
+	// Name is the name of the stream's transport: see ConnectionConfig.Name.
 	Name string
-	// Bind and Connect are endpoints, bound and then connected in order. Both may be
-	// given.
+	// Bind and Connect are endpoints. The stream first binds and then connects, in order. Both
+	// may be given. A non-nil empty slice counts as given.
 	Bind, Connect []string
-	// Socket is a socket that was made elsewhere, as in ConnectionConfig.
+	// Socket is a socket that was made elsewhere: see ConnectionConfig.Socket.
 	Socket *zmq4.Socket
-	// Configure is called before any bind or connect, as in ConnectionConfig.
+	// Configure sets options before any bind or connect: see ConnectionConfig.Configure.
 	Configure func(zmq.Sockopts) error
-	// Loop is the loop that the stream lives on; nil is DefaultLoop. The loop may be run by
-	// Start, or by any goroutine that does not call the stream's methods that wait.
+	// Loop is the loop of the stream; nil means DefaultLoop. Start may run the loop, or any
+	// goroutine that does not call the stream's methods that wait.
 	Loop *EventLoop
-	// Subscribe are the topics of a SUB, subscribed to before the first connect. A SUB
-	// without topics receives nothing; the empty topic is all messages.
+	// Subscribe lists the topics of a SUB, which subscribes before the first connect. A SUB
+	// without topics receives nothing. The empty topic means all messages.
 	Subscribe []string
-	// MaxWriteBuffer bounds what TrySend and Send buffer, as in ConnectionConfig; 0 is no
-	// bound beyond the write buffer limits of the transport.
+	// MaxWriteBuffer bounds what Send and TrySend buffer: see ConnectionConfig.MaxWriteBuffer.
+	// With 0 only the marks of the write buffer bound it: see Transport.SetWriteBufferLimits.
 	MaxWriteBuffer int
-	// MaxReadBuffer is how many bytes of payload, and how many frames, are received and
-	// not read before the stream stops to receive; 0 is DefaultReadBuffer. The batch that
-	// reaches it is still taken, up to 1,024 messages or 64 KiB. The stream goes on when a
-	// quarter is left. Meanwhile messages wait in libzmq, and behind its high-water marks
-	// with the senders, or are dropped by a PUB.
+	// MaxReadBuffer is how much the stream keeps for its readers, in bytes and also in frames,
+	// before it stops receiving; 0 means DefaultReadBuffer. The stream still takes the whole
+	// batch that reaches it. It receives again when a quarter is left. Meanwhile messages wait
+	// in libzmq and, at its high-water marks, with the peers; a PUB drops them.
 	MaxReadBuffer int
-	// AllowHostnames lets a TCP endpoint to connect to have a name, as in ConnectionConfig.
+	// AllowHostnames allows a name in a TCP endpoint to connect to: see
+	// ConnectionConfig.AllowHostnames.
 	AllowHostnames bool
-	// Metadata names the properties that RecvMessage returns, as in ConnectionConfig.
+	// Metadata names the properties that RecvMessage returns: see ConnectionConfig.Metadata.
 	Metadata []string
-	// Unroutable gets messages for peers that have gone, as in ConnectionConfig.
+	// Unroutable gets messages for peers that are gone: see ConnectionConfig.Unroutable.
 	Unroutable func(msg [][]byte, err error)
-	// Liveness finds out when the other side is no longer there.
+	// Liveness detects peers that are no longer there.
 	Liveness Liveness
 }
 
@@ -70,19 +70,22 @@ func (c StreamConfig) check() error {
 	return c.Liveness.check()
 }
 
-// A Stream is a ZeroMQ socket that is read and written by calls, from any number of
-// goroutines. It lives on a loop that receives and sends for it.
+// A Stream is a ZeroMQ socket that is read and written by calls. All methods are safe for
+// concurrent use. The stream lives on a loop, which receives and sends for it.
 //
-// A receive whose context has ended before the call returns the cause of that context, and
-// a receive whose context ends meanwhile loses no message. Messages keep their order;
-// several receivers share them, each message going to one.
+// Messages keep their order. Several readers share the messages: each message goes to one of
+// them. If the context of a Recv ends before the call, Recv returns its cause. If it ends
+// meanwhile, no message is lost.
 //
-// After Close, Recv returns what was received before, and then io.EOF. After an error that
-// ended the socket it returns what was received, and then that error. After Abort, and when
-// the loop is closed, it returns ErrTransportClosed at once. Sending is ErrTransportClosed
-// after each of them.
+// How a stream ends decides what its readers get:
+//   - After Close and Shutdown, Recv returns the messages received before, and then io.EOF.
+//   - After an error that ended the socket, Recv returns the messages received before, and then
+//     that error.
+//   - After Abort, and when the loop is closed, Recv returns ErrTransportClosed at once.
 //
-// What would have to wait on the loop's own goroutine returns ErrWouldDeadlock.
+// In each case Send returns ErrTransportClosed.
+//
+// On the loop goroutine, a method that would have to wait returns ErrWouldDeadlock.
 //
 // aiozmq: ZmqStream
 type Stream struct {
@@ -114,10 +117,13 @@ const (
 	anewTurns       // a REQ with REQ_RELAXED: Send drops the reply before
 )
 
-// Open returns a stream of a new socket, or of StreamConfig.Socket. Nothing else needs to be
-// set up before: see StreamConfig.Loop. The context bounds the wait for the loop.
+// Open returns a stream of a new socket, or of StreamConfig.Socket. It lives on
+// StreamConfig.Loop, or else on the DefaultLoop. ctx bounds the wait for the loop alone, and
+// not the life of the stream. Close must end the stream.
 //
-// The errors are those of [EventLoop.CreateZmqConnection].
+// The errors are those of [EventLoop.CreateZmqConnection], Transport.Subscribe and DefaultLoop.
+//
+// aiozmq: create_zmq_stream
 func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, error) {
 	if ctx == nil {
 		return nil, errNilContext("Open")
@@ -153,19 +159,24 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 	return s, nil
 }
 
-// Dial returns a stream that is connected to endpoints, on the DefaultLoop. A TCP endpoint
-// may hold a name; see ConnectionConfig.AllowHostnames. Connections are made in the
-// background, so Dial succeeds without a peer. A SUB must subscribe: see Stream.Subscribe.
+// Dial returns a stream that connects to endpoints, on the DefaultLoop. A TCP endpoint may have
+// a name: see ConnectionConfig.AllowHostnames. libzmq connects in the background, so Dial
+// succeeds without a peer: see Stream.WaitConnected. A SUB receives nothing before
+// Stream.Subscribe.
 //
 // The errors are those of Open.
+//
+// aiozmq: create_zmq_stream
 func Dial(ctx context.Context, typ zmq.SocketType, endpoints ...string) (*Stream, error) {
 	return Open(ctx, typ, StreamConfig{Connect: given(endpoints), AllowHostnames: true})
 }
 
-// Listen returns a stream that is bound to endpoints, on the DefaultLoop. Stream.Addr tells
-// what a wildcard became.
+// Listen returns a stream that is bound to endpoints, on the DefaultLoop. A TCP port may be *:
+// Stream.Addr returns the endpoint with the real port.
 //
 // The errors are those of Open.
+//
+// aiozmq: create_zmq_stream
 func Listen(ctx context.Context, typ zmq.SocketType, endpoints ...string) (*Stream, error) {
 	return Open(ctx, typ, StreamConfig{Bind: given(endpoints)})
 }
@@ -238,17 +249,20 @@ func (p streamProtocol) ConnectionLost(err error) {
 	p.s.mailbox.finish(err, false)
 }
 
-// Send sends a message of the frames given, which must be one or more; an empty frame is
-// []byte{}. Where the transport's write buffer is over its mark Send waits for its turn, and
-// then puts the message there; a nil error therefore means that the message is accepted, not
-// that it has arrived. The frames may be reused when Send has returned. Where ctx ends first,
-// its cause is returned and nothing is sent.
+// Send sends a message of frames, which must be one or more; an empty frame is []byte{}. If the
+// write buffer is over its mark, Send waits for its turn. A nil error means that the message is
+// accepted, and not that it has arrived. The caller may reuse the frames when Send has
+// returned. If ctx ends first, Send sends nothing.
 //
-// REQ and REP have one conversation at a time: out of turn Send returns EFSM. On a REQ with
-// REQ_RELAXED, Send drops a reply to an earlier request that is not read yet.
+// REQ and REP have one conversation at a time: out of turn the error is zmq.EFSM. A REQ sends
+// its next request after the reply has come, and a REP sends one reply to each request. On a
+// REQ with REQ_RELAXED, Send waits for the loop, and drops the reply to an earlier request.
 //
-// The other errors are ErrInvalidArgument without frames, and those of
-// [Transport.WriteContext].
+// On a ROUTER the first frame is the routing id of the peer. It does not travel.
+//
+// Errors beside those of [Transport.WriteContext]:
+//   - [ErrInvalidArgument]: ctx is nil, or there are no frames.
+//   - zmq.EFSM: a REQ or REP is out of turn.
 //
 // aiozmq: write and drain
 func (s *Stream) Send(ctx context.Context, frames ...[]byte) error {
@@ -264,7 +278,8 @@ func (s *Stream) Send(ctx context.Context, frames ...[]byte) error {
 	return s.sent(s.t.WriteContext(ctx, frames))
 }
 
-// TrySend is Send that does not wait: it returns ErrBufferFull where Send would wait.
+// TrySend is Send that does not wait for room: it returns ErrBufferFull where Send would wait.
+// On a REQ with REQ_RELAXED it waits for the loop, as Send does.
 func (s *Stream) TrySend(frames ...[]byte) error {
 	if err := s.takeTurn(len(frames)); err != nil {
 		return err
@@ -318,14 +333,18 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 	return err
 }
 
-// Recv returns the next message: one frame or more, which are the caller's. It waits until
-// one comes or ctx ends.
+// Recv returns the next message: one frame or more, which the caller owns. Recv waits until a
+// message comes or ctx ends. After a cancelled Recv on a REQ, the next Recv returns the reply.
 //
-// On a REQ whose Recv was cancelled the reply is the next Recv's.
+// On a ROUTER the first frame is the routing id of the peer.
 //
-// The errors are the cause of ctx, io.EOF after Close, and ErrTransportClosed after Abort and
-// at the end of the loop. The others are ErrWouldDeadlock on the loop's own goroutine, and
-// what ended the socket.
+// Errors:
+//   - The cause of ctx: ctx ended.
+//   - io.EOF: Close or Shutdown was called, and all messages were read.
+//   - [ErrTransportClosed]: Abort was called, or the loop was closed.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine, and there is no message.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - The error that ended the socket.
 //
 // aiozmq: read
 func (s *Stream) Recv(ctx context.Context) ([][]byte, error) {
@@ -333,7 +352,7 @@ func (s *Stream) Recv(ctx context.Context) ([][]byte, error) {
 	return s.t.metadata.frames(msg), err
 }
 
-// RecvMessage is Recv for a message with the metadata that StreamConfig.Metadata asks for.
+// RecvMessage is Recv that also returns the properties that StreamConfig.Metadata names.
 func (s *Stream) RecvMessage(ctx context.Context) (Message, error) {
 	msg, err := s.recv(ctx)
 	return s.t.metadata.message(msg), err
@@ -372,16 +391,17 @@ func (s *Stream) unreceived(msg [][]byte) {
 	s.mailbox.unget(msg)
 }
 
-// TryRecv returns the next message if there is one, and else a nil message and a nil error.
-// The other errors are those of Recv.
+// TryRecv is Recv that does not wait. If there is no message, it returns a nil message and a
+// nil error. The errors are those that end the stream: io.EOF, ErrTransportClosed, and the
+// error that ended the socket.
 func (s *Stream) TryRecv() ([][]byte, error) {
 	msg, err := s.mailbox.next()
 	return s.t.metadata.frames(s.received(msg)), err
 }
 
-// Messages returns an iterator over the messages. It ends with the error of Recv, which
-// comes with a nil message, but without one after Close. A message that the loop body gets
-// is the body's, also where it breaks off.
+// Messages returns an iterator over the messages, for range. After Close it ends without an
+// error. Otherwise it ends with the error of Recv, which comes with a nil message. A message
+// that the loop body gets is consumed, also if the body breaks.
 func (s *Stream) Messages(ctx context.Context) iter.Seq2[[][]byte, error] {
 	return func(yield func([][]byte, error) bool) {
 		for {
@@ -393,12 +413,12 @@ func (s *Stream) Messages(ctx context.Context) iter.Seq2[[][]byte, error] {
 	}
 }
 
-// Chan returns a channel of the messages. It has no buffer, and a message that no receiver
-// of the channel has taken when ctx ends is the next one of the stream. The channel is closed
-// when ctx has ended, and else when the stream has: Err says why. The goroutine behind it
-// ends with the channel, so ctx should end when the channel is no longer read.
+// Chan returns an unbuffered channel of the messages. It is closed when ctx or the stream ends;
+// Err says why the stream ended. A message that was not taken from the channel when ctx ends
+// remains the next message of the stream. End ctx when the channel is no longer read: only that
+// ends the goroutine behind it.
 //
-// It is for select, where a nil channel stands for a message that is not wanted now:
+// Chan is for select. A nil channel there means that no message is wanted now:
 //
 //	select {
 //	case msg, ok := <-ch:
@@ -429,19 +449,25 @@ func (s *Stream) Chan(ctx context.Context) <-chan [][]byte {
 	return ch
 }
 
-// Err returns why no more messages come: io.EOF after Close, ErrTransportClosed after Abort
-// and at the end of the loop, or what ended the socket. While the stream is open it is nil.
+// Err returns why no more messages come: io.EOF after Close and Shutdown, ErrTransportClosed
+// after Abort and the loop's Close, or the error that ended the socket. While the stream is
+// open, Err returns nil.
 func (s *Stream) Err() error { return s.mailbox.ended() }
 
-// Subscribe asks for the messages that begin with topic. See [Transport.Subscribe].
+// Subscribe subscribes a SUB to the messages that begin with topic; the empty topic means all
+// messages. See [Transport.Subscribe].
+//
+// aiozmq: transport.subscribe
 func (s *Stream) Subscribe(topic string) error { return s.t.Subscribe(topic) }
 
 // Unsubscribe takes one Subscribe of topic back. See [Transport.Unsubscribe].
+//
+// aiozmq: transport.unsubscribe
 func (s *Stream) Unsubscribe(topic string) error { return s.t.Unsubscribe(topic) }
 
-// Addr returns the endpoint that the stream is bound to, in libzmq's own form, of several the
-// first in their order. A stream that is not bound returns what it is connected to, and one
-// that is neither returns "".
+// Addr returns the endpoint that the stream is bound to, in libzmq's own form. If there are
+// several, it returns the first in sorted order. A stream that is not bound returns the
+// endpoint that it is connected to, or "".
 func (s *Stream) Addr() string {
 	for _, l := range [][]string{s.t.Listeners(), s.t.Connections()} {
 		if len(l) > 0 {
@@ -451,18 +477,23 @@ func (s *Stream) Addr() string {
 	return ""
 }
 
-// Transport returns the transport of the stream, for its options, endpoints and limits. The
-// protocol of the transport is the stream's, and SetProtocol does nothing.
+// Transport returns the transport of the stream, for its options, endpoints and marks. Its
+// protocol is the stream's: SetProtocol does nothing.
 //
 // aiozmq: transport
 func (s *Stream) Transport() *Transport { return s.t }
 
-// String returns the transport's state, for messages.
+// String returns the transport's state, for messages and logs.
 func (s *Stream) String() string { return s.t.String() }
 
-// Close is Shutdown for at most LoopConfig.Linger, so that a program may return from main
-// behind it. On the loop's own goroutine it does not wait, and messages are sent afterwards.
-// It may be repeated; see Shutdown.
+// Close is Shutdown for at most LoopConfig.Linger, so that a program may return from main after
+// it. On the loop goroutine it does not wait: it returns nil, and the loop sends the messages
+// afterwards. Close may be repeated.
+//
+// The errors are those of Shutdown but for ErrInvalidArgument and ErrWouldDeadlock. The cause
+// of ctx is context.DeadlineExceeded.
+//
+// aiozmq: close
 func (s *Stream) Close() error {
 	if s.t.loop.InLoop() {
 		if s.beginClose() {
@@ -476,17 +507,22 @@ func (s *Stream) Close() error {
 }
 
 // Shutdown stops receiving, sends what Send has accepted, and waits until libzmq has let the
-// socket go. What libzmq has received and the stream has not is dropped.
+// socket go. It drops what libzmq has received and the stream has not. Readers still get what
+// the stream has received.
 //
-// When ctx ends first, Shutdown aborts the stream. The error is then the cause of ctx and
-// ErrUndelivered. The latter counts what Send had accepted and libzmq has not taken, and says
-// if libzmq has not sent everything. Where ctx has a deadline, libzmq drops soon after it what
-// it has not sent; else it goes on for as long as ZMQ_LINGER says. Without a peer messages can
-// not be sent.
+// If ctx ends first, Shutdown aborts the stream. If ctx has a deadline, libzmq drops soon after
+// it what it has not sent; otherwise it goes on for as long as ZMQ_LINGER says. Without a peer,
+// messages cannot be sent.
 //
 // Shutdown may be repeated. It then waits for the end of the first Close or Shutdown, or of
-// ctx, and returns nil, or the cause of ctx. The other errors are ErrInvalidArgument for
-// a nil ctx, and ErrWouldDeadlock on the loop's own goroutine.
+// ctx.
+//
+// Errors:
+//   - [ErrUndelivered] and the cause of ctx: ctx ended first. The text counts what Send had
+//     accepted and libzmq had not taken, or says that libzmq has not sent everything. A
+//     repeated Shutdown returns the cause of ctx alone.
+//   - [ErrInvalidArgument]: ctx is nil.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine.
 func (s *Stream) Shutdown(ctx context.Context) error {
 	switch {
 	case ctx == nil:
@@ -554,7 +590,7 @@ func (s *Stream) beginClose() bool {
 }
 
 // Abort closes the socket at once, and drops what was received and what was not sent. See
-// [Transport.Abort]. It may be repeated, and returns nil.
+// [Transport.Abort]. Abort may be repeated, and returns nil.
 func (s *Stream) Abort() error {
 	s.mailbox.finish(ErrTransportClosed, true)
 	return s.t.Abort()

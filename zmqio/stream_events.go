@@ -240,15 +240,18 @@ func (r *roster) subscribed(m *metadata, msgs [][][]byte) {
 	})
 }
 
-// WaitConnected waits until n connections are past their handshake, those that the stream
-// has made and those that it has accepted together. It asks no peer whether it is ready: a
-// subscription may still be on its way. An XPUB can wait for that with WaitSubscribed.
+// WaitConnected waits until the stream has n connections that are past their handshake, made
+// and accepted together. It does not tell whether a peer is ready: a subscription may still be
+// on its way. An XPUB can wait for that with WaitSubscribed.
 //
-// Over inproc libzmq reports nothing. A connect counts at once. A stream that is bound to
-// inproc endpoints alone returns errors.ErrUnsupported.
+// Over inproc libzmq reports nothing. A connect to an inproc endpoint counts at once.
 //
-// ErrInvalidArgument means an n below 1, and ErrTransportClosed that the stream ends. The
-// other errors are the cause of ctx, and ErrWouldDeadlock on the loop's own goroutine.
+// Errors:
+//   - The cause of ctx: ctx ended first.
+//   - [ErrTransportClosed]: the stream has ended.
+//   - [ErrWouldDeadlock]: the caller is the loop goroutine.
+//   - [ErrInvalidArgument]: ctx is nil, or n is below 1.
+//   - errors.ErrUnsupported: the stream is bound to inproc endpoints alone.
 func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 	if err := s.mayWait(ctx, "WaitConnected", n); err != nil {
 		return err
@@ -271,16 +274,18 @@ func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 	})
 }
 
-// WaitSubscribed waits until n subscriptions to just this topic have come to an XPUB. A
-// message that is sent then reaches these subscribers. The subscriptions are also messages
-// of the stream, which Recv returns. A stream that is full of them, because none is read,
-// takes no more and does not learn of others.
+// WaitSubscribed waits until an XPUB has n subscriptions to exactly topic. libzmq then passes
+// messages to these subscribers. A PUB cannot know its subscribers: use an XPUB, which sends as
+// a PUB does.
 //
-// libzmq reports the first subscription to a topic alone, unless XPUB_VERBOSER is set. An n
-// above 1 therefore needs that option, else it is ErrInvalidArgument.
+// Recv also returns the subscriptions, as messages: the byte 1 and the topic. Read them,
+// because a full stream takes no more and learns of no others.
 //
-// The other errors are ErrSocketType for any other type, because a PUB cannot know, and those
-// of WaitConnected.
+// libzmq reports only the first subscription to a topic, unless XPUB_VERBOSER is set.
+//
+// Errors beside those of WaitConnected:
+//   - [ErrSocketType]: the type is not XPUB.
+//   - [ErrInvalidArgument]: n is above 1, and XPUB_VERBOSER is not set.
 func (s *Stream) WaitSubscribed(ctx context.Context, topic string, n int) error {
 	if err := s.mayWait(ctx, "WaitSubscribed", n); err != nil {
 		return err
@@ -311,11 +316,13 @@ func (s *Stream) mayWait(ctx context.Context, call string, n int) error {
 // isReported reports whether libzmq reports the connections of endpoint.
 func isReported(endpoint string) bool { return !isInproc(endpoint) }
 
-// Events returns an iterator over what happens to the connections of the stream, from the
-// call of Events on, in the order of libzmq. 1,024 events are kept for a reader that is slow.
-// Where more come, ErrEventsDropped takes the place of those dropped, with their number, and
-// the iterator goes on. It ends with the cause of ctx, and without an error at the end of the
-// stream. ctx must end, or the stream, for the events to be no longer kept.
+// Events returns an iterator over the events of the stream's connections, in the order of
+// libzmq. It begins with the call of Events, and not with the first step of range. The stream
+// keeps 1,024 events for a slow reader. If more come, ErrEventsDropped takes the place of those
+// dropped, with their number, and the iterator goes on.
+//
+// The iterator ends with the cause of ctx, or without an error at the end of the stream. The
+// stream keeps events until ctx or the stream ends.
 //
 // aiozmq: event_received
 func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] {

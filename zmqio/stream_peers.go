@@ -11,57 +11,53 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A PeerEvent says that a peer has come to a Stream or has gone.
+// A PeerEvent says that a peer has come to a Stream, or has gone.
 type PeerEvent struct {
+	// Gone is true if the peer has gone, and false if it has come.
 	Gone bool
-	// RoutingID is what a ROUTER calls the peer. It is nil on other types, whose peers have
-	// no names.
+	// RoutingID is the routing id of the peer on a ROUTER. On other types, whose peers have no
+	// routing id, it is nil.
 	RoutingID []byte
-	// Endpoint is the one that the peer came through, as in Transport.Listeners or
+	// Endpoint is the endpoint that the peer came through, as in Transport.Listeners or
 	// Transport.Connections. It is empty for a connection that is older than the stream.
 	Endpoint string
 }
 
-// Peers returns an iterator over the peers that come and go, from the call of Peers on.
+// Peers returns an iterator over peers that come and go. It begins with the call of Peers, and
+// not with the first step of range. Over inproc libzmq reports nothing. On a STREAM the error
+// is errors.ErrUnsupported, because its messages report peers.
 //
-// On types other than ROUTER what it tells is exact: a peer comes when its connection is past
-// the handshake, and goes when its connection ends. A peer that was there before the call
-// only goes. Before 4.3.0 libzmq does not report handshakes, and a peer comes with its
-// connection.
+// On types other than ROUTER the events are exact. A peer comes when its connection is past the
+// handshake, and goes when its connection ends. A peer that was there before the call only
+// goes. Before 4.3.0 libzmq does not report handshakes: a peer comes with its connection.
 //
-// On a ROUTER what it tells is learnt. A peer comes with its first message, because libzmq
-// does not tell its routing id before; one that sends nothing is not reported. Before 4.3.5
-// it may come with its next, if the first has a frame of more than 8 KiB. The event does
-// not wait for Recv to return that message, but a stream that is full takes no message. The
-// peer goes when its connection ends, and comes again with the first message of its next one.
-// The events of each routing id alternate; those of different peers have no order. A peer
-// that was there before the call comes with its next message, unless another Peers has had
-// it.
+// On a ROUTER a peer comes with its first message, because libzmq does not report its routing
+// id before. A peer that sends nothing is not reported, nor is one that speaks ZMTP 1 or 2.
+// Before 4.3.5 a peer may come with its next message, if the first has a frame of more than 8
+// KiB. The event does not wait for Recv; but a stream that is full takes no message. The peer
+// goes when its connection ends, and comes again with the first message of its next connection.
+// The events of each routing id alternate; those of different peers have no order. A peer that
+// was there before the call comes with its next message, unless another Peers has reported it.
 //
-// On a ROUTER libzmq tells whose a message is by the descriptor of the connection, which the
-// system uses again. Where two peers follow one another on one descriptor before the first
-// message of the earlier is received, Peers may take one for the other. The next message of
-// the later one corrects that, once the stream has received all that there was. So it is
-// after 4,096 connections that have ended while the stream was never found empty. A peer
-// that resets its connection before libzmq has accepted it may pass for another, and should
-// be trusted no more than its routing id.
+// On a ROUTER libzmq identifies the peer of a message by a descriptor, and the system reuses
+// descriptors. So Peers can take a peer for one that had its descriptor before, if no message
+// of the earlier one had been received. The next message of the later one corrects that, once
+// the stream has received everything that had come. After 4,096 connections have ended, the
+// same can happen on a stream that was never found empty. A peer that resets its connection
+// before libzmq has accepted it may pass for another. Trust an event no more than a routing id.
 //
-// Builds of libzmq with drafts have ROUTER_NOTIFY, which is exact. Peers does not use it,
-// because its notifications would be messages of the stream. So all builds report the same.
+// Unbind and Disconnect end connections, and Peers reports their peers as gone. The end of the
+// stream ends the iterator without such events. Builds of libzmq with drafts have
+// ROUTER_NOTIFY; Peers does not use it, because its notifications would be messages of the
+// stream.
 //
-// A connection that Unbind or Disconnect ends is one that has gone. Close ends the events, and
-// so does any other end of the stream; its peers are not reported as gone. Over inproc libzmq
-// reports nothing. Peers that speak ZMTP 1 or 2 do not come to a ROUTER.
+// The stream keeps 1,024 events for a slow reader. If more come, ErrEventsDropped takes the
+// place of those dropped, with their number, and the iterator goes on. The iterator ends with
+// the cause of ctx, or without an error at the end of the stream. The stream keeps events until
+// ctx or the stream ends.
 //
-// 1,024 events are kept for a reader that is slow. Where more come, ErrEventsDropped takes
-// the place of those dropped, with their number, and the iterator goes on. It ends with the
-// cause of ctx, and without an error at the end of the stream. ctx must end, or the stream,
-// for the events to be no longer kept. On a STREAM the error is errors.ErrUnsupported: its
-// messages tell of peers.
-//
-// A stream of which Peers is not called pays nothing for it. On a ROUTER each message costs a
-// look at its connection as long as Peers is in use. A frame of a message of each connection
-// is kept.
+// A stream pays only while Peers is in use. On a ROUTER it then looks up the connection of each
+// message, and keeps a frame of one message of each connection.
 func (s *Stream) Peers(ctx context.Context) iter.Seq2[PeerEvent, error] {
 	return feedOf(ctx, s, "Peers", func(f *feed[PeerEvent]) (func(), error) {
 		return func() { s.census.part(f) }, s.census.join(f)

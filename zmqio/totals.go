@@ -9,17 +9,19 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A TransportTotal sums up the transports of the process that have the same type and the same
-// ConnectionConfig.Name or StreamConfig.Name, those that have ended included. So what counts
-// never falls. What says now is of the transports that are open.
+// A TransportTotal sums up the transports of the process with the same type and the same Name,
+// those that have ended included. So counters never fall, unless a transport is garbage
+// collected without Close. Fields that say now sum up the open transports.
 //
-// LastReceived is the latest one. IsPaused says that at least one is paused. Connections is nil
-// where no transport has had a monitor, and Connections.Open is -1 where that of each is.
+// LastReceived is the latest. IsPaused means that at least one is paused. Connections is nil if
+// no transport has had a monitor. Connections.Open is -1 if it is -1 on each.
 type TransportTotal struct {
-	Type      zmq.SocketType
-	Name      string
-	Open      int // transports that are open now
-	PausedNow int // transports whose protocol is paused now
+	Type zmq.SocketType
+	Name string
+	// Open is how many of the transports are open now.
+	Open int
+	// PausedNow is how many of the transports are paused now.
+	PausedNow int
 	Stats
 }
 
@@ -68,8 +70,9 @@ func (t *Transport) delist() {
 	t.group.ended.count(t.Stats())
 }
 
-// TransportTotals returns the sums for all transports of the process, by type and name. The
-// figures of a transport that the program has forgotten and not closed are missing from then on.
+// TransportTotals returns the sums for all transports of the process, by type and name. It
+// never waits for a loop. The figures of a transport that is garbage collected without Close
+// are missing from then on.
 func TransportTotals() []TransportTotal {
 	sums, open := snapshot()
 	for i := range sums {

@@ -182,24 +182,24 @@
 //
 // # Where threads run
 //
-// A loop's messages pass two threads: the one of the loop goroutine, and one of libzmq's I/O
-// threads, which calls the system. Each message that finds the I/O thread asleep wakes it.
-// Where the system places the two decides how much that costs, more than anything else does.
+// A message passes two threads: that of the loop goroutine, and one of libzmq's I/O threads,
+// which calls the system. A message that finds the I/O thread asleep wakes it. Where the system
+// places the two threads matters more for the cost than anything else.
 //
 //   - By default the system moves threads as it likes. Rates then vary by a factor of two
-//     from run to run. Leave it so unless a loop has to reach a rate, or costs too much.
+//     from run to run. Keep the default unless a loop has to reach a rate, or costs too much.
 //   - [LoopConfig].CPUs with one processor puts both threads there. It suits a loop that
 //     mostly sends small messages. Two busy loops need a processor each.
-//   - [LoopConfig].CPUs keeps the loop goroutine on one thread. A goroutine that talks to the
-//     loop then wakes that thread each time, which makes a round trip about half as long again.
+//   - [LoopConfig].CPUs keeps the loop goroutine on one thread. Another goroutine that talks to
+//     the loop then wakes that thread each time: a round trip takes about half as long again.
 //   - [LoopConfig].SchedBatch is for loops that only send. An I/O thread that is woken then
 //     waits until the loop's thread blocks or its time is over, and finds many messages. It
 //     always slows down loops that receive.
 //
-// ContextOptions sets the same for a context that several loops share. Its accessors
-// return the system's error for what libzmq would end the process for. A
-// THREAD_SCHED_POLICY of SCHED_FIFO or SCHED_RR needs a THREAD_PRIORITY from 1 to 99: without
-// one libzmq ends the process with its first socket.
+// [ContextOptions] sets the same for a libzmq context that several loops share. Its accessors
+// return the system's error where libzmq would end the process. A THREAD_SCHED_POLICY of
+// SCHED_FIFO or SCHED_RR needs a THREAD_PRIORITY from 1 to 99. Without one libzmq ends the
+// process with its first socket.
 //
 // # What one core carries
 //
@@ -250,123 +250,119 @@
 //
 // # Loops in the background, and other residents
 //
-// [EventLoop.Start] runs a loop on a goroutine of its own, and [DefaultLoop] returns one
-// that runs so. Loops lists all that are open.
+// [EventLoop.Start] runs a loop on a goroutine of its own. [DefaultLoop] returns a loop that
+// runs so. [Loops] lists all that are open.
 //
-// What lives on a loop and ends with it is a [Resident]. Transports are; [EventLoop.Adopt]
-// makes anything else one, a transport over TCP for example. A resident posts its
-// ConnectionLost and watches its descriptors through its [Residence].
+// [EventLoop.Adopt] makes any value a [Resident], a transport over TCP for example. A resident
+// posts its ConnectionLost and watches its descriptors through its [Residence].
 //
 // # Child processes
 //
 // A [ChildWatcher] calls a function on the loop when a child process has ended. Its
-// documentation says what may and may not be mixed with os/exec.
+// documentation says how to use it beside os/exec. Package subprocess needs no watcher.
 //
 // # Errors
 //
-// A failed libzmq call gives an [*os.SyscallError] that holds a [zmq.Errno]; see
-// package zmq for what errors.Is makes of it. Other errors wrap one of the Err variables.
-// An [*OpError] around either names the operation of a Transport, and the endpoint.
+// A failed call of libzmq returns an [*os.SyscallError] that holds a [zmq.Errno]. Package zmq
+// says what errors.Is makes of an Errno. Other errors wrap one of the Err variables. An
+// [*OpError] around either names the operation of a transport, and the endpoint.
 //
-// ETERM, where the context is terminated elsewhere, and ENOTSOCK, where the socket is
-// closed elsewhere, end a transport when it reads or writes: the exception handler and
-// ConnectionLost get the error, and so does the caller of a Write that met it. Bind,
-// Connect, options and the like return it to their caller alone.
+// ETERM means that the libzmq context was terminated elsewhere, and ENOTSOCK that the socket was
+// closed elsewhere. Either ends a transport that reads or writes. The exception handler and
+// ConnectionLost get the error, and so does the writer whose Write met it. Bind, Connect and
+// the accessors of options return it to their caller alone.
 //
 // A panic in a callback goes to the exception handler, as a [*PanicError], and the loop
-// goes on. A REP whose MsgReceived panics before its reply also ends; see [Protocol]. A
-// panic in the body of Run, or in a function that was given to Go, is the result.
+// goes on. A REP whose MsgReceived panics before its reply also ends; see [Protocol]. The
+// result of Run or Go is the panic of the function that they were given.
 //
 // # Security
 //
-// CURVE encrypts, and checks that a client knows the server's key. Which clients come in
-// a ZAP handler decides: package zap serves one, with keys in memory or in certificate files.
-// A handler is a REP or ROUTER that is bound to inproc://zeromq.zap.01 in the same context.
-// Without one every client comes in. A transport that binds as such a server
-// logs a warning once. PLAIN without a handler lets no client in.
+// CURVE encrypts, and checks that a client knows the server's key. A ZAP handler decides which
+// clients may connect. Package zap serves one, with keys in memory or in certificate files. A
+// handler is a REP or ROUTER bound to inproc://zeromq.zap.01 in the same libzmq context. Without
+// a handler every client may connect. A transport that binds as such a server logs a warning
+// once. A PLAIN server without a handler lets no client in.
 //
 // Over ipc the mode of the socket's file decides who connects. It follows the umask. Put
 // the socket in a directory of mode 0700 to keep other users out. Bind leaves alone the
 // path of a live server and any file that is not a socket; see [Transport.Bind].
 //
-// ZMQ_MAXMSGSIZE bounds each frame, and ZMQ_RCVHWM counts whole messages. A peer that sends a
-// message without end can fill the memory, and so can one that makes subscriptions without
-// end. Take such connections from trusted peers alone. A peer that subscribes to a topic of
-// 200 KB can end the process of a PUB or an XPUB. libzmq 4.3.4 overflows its stack when that
-// subscription ends. A Proxy passes topics on. ZMQ_MAXMSGSIZE bounds topics too.
+// ZMQ_MAXMSGSIZE bounds each frame, and ZMQ_RCVHWM counts whole messages. A peer can fill the
+// memory by a message without end, or by subscriptions without end. Accept such connections from
+// trusted peers alone. A peer that subscribes to a topic of 200 KB can end the process of a PUB
+// or an XPUB: libzmq 4.3.4 overflows its stack when that subscription ends. A Proxy passes topics
+// on. ZMQ_MAXMSGSIZE bounds topics too.
 //
 // # What libzmq gets wrong
 //
-// Some faults of libzmq, seen in 4.3.4, show through and cannot be mended from outside:
+// Some faults of libzmq 4.3.4 show through, and zmqio cannot mend them from outside.
 //
-//   - A PUSH or DEALER has three peers or more. One of them goes, or is disconnected, and
-//     acknowledges that while a message of several frames is sent. Once in thousands of
-//     times libzmq then sends the rest to another peer, without the beginning. zmqio calls
-//     libzmq for a disconnect between messages, but the acknowledgement comes later.
-//   - A receiver disconnects from one of three peers or more. The peer acknowledges that
-//     while a message of several frames from another one is read. libzmq may then read
-//     the rest from a third peer, or end the process in fq.cpp. Disconnect and Unbind
-//     prevent that: they empty the socket first.
-//   - That does not cover a socket that peers fill faster than Disconnect empties it, and a
-//     REQ or REP out of turn. There the transport handles acknowledgements before each
-//     message. One that comes while the last of 100 frames are read can still mix two
-//     messages.
-//   - A ROUTER with ROUTER_HANDOVER disconnects by itself, when a peer takes the routing id
-//     of another one. Messages of several frames from other peers may then be mixed, as
-//     after a disconnect. Routing ids that no two peers share prevent it.
-//   - Both ends of a TCP connection are aborted, or one is and the other exits, amid
-//     messages of several frames: the process may end with an assertion in
-//     session_base.cpp. Close the receiving end first, or use Close instead of Abort.
-//   - A socket that has bound is closed, with messages for a peer, in the very moment in which
-//     libzmq learns that the peer has gone. libzmq keeps the socket until LINGER is over,
-//     and for ever if that is negative, the default. Give LINGER a bound. Abort is not
-//     concerned, because Bind gives the listener a LINGER of 0.
-//   - A peer breaks the protocol: the socket that connects to it drops the connection and
-//     never connects to that endpoint again. Disconnect and Connect mend that.
-//   - The peer of a REQ goes just as a request is sent to it: once in a thousand times
-//     another peer gets the request without the empty delimiter, and a REP ignores it.
-//     Before 4.3.1 requests of several frames are concerned, later those of one.
-//   - A SUB with CONFLATE is not subscribed to all topics: a frame that it drops, and of
-//     which more follow, ends the process. (A PULL, a DEALER, and a SUB that is subscribed
-//     to all, end with ErrMultipart.)
-//   - The process has no descriptor left, and libzmq connects again to
-//     tcp://source;destination, or a peer connects to a bound ipc endpoint: it ends the
-//     process. Other goroutines can also take the descriptors that Bind and the first
-//     socket of a loop have seen to be free.
-//   - A ROUTER connects with the CONNECT_ROUTING_ID that a peer has announced as its own:
-//     libzmq ends the process. Connect before the first bind.
-//   - A sender over ipc exits while its receiver's queue is full: the receiver's libzmq drops
-//     what is on the way. So it does after [Transport.Disconnect] and [Transport.Unbind]. On
-//     Linux [EventLoop.Shutdown] and [EventLoop.Close] wait until the receiver has read it;
-//     see [Transport.Close].
-//   - Over inproc a socket connects before the other one is bound, and goes before that:
-//     libzmq may use memory that it has freed. If that socket has CONFLATE and has sent,
-//     libzmq ends the process at the bind, or when the context ends. Bind first.
-//   - A SOCKS proxy refuses a connection or drops it, and the socket with SOCKS_PROXY is
-//     closed before the next connection stands: the process ends with an assertion in
-//     epoll.cpp.
+//   - A peer of a PUSH or DEALER with three peers or more goes, or is disconnected, while a
+//     message of several frames is sent. Once in thousands of times libzmq sends the rest of the
+//     message to another peer, without its beginning. zmqio disconnects between messages, but
+//     the peer's acknowledgement comes later.
+//   - A receiver disconnects from one of three peers or more. That peer acknowledges while a
+//     message of several frames from another peer is read. libzmq may then read the rest from a
+//     third peer, or end the process in fq.cpp. Disconnect and Unbind prevent that: they empty
+//     the socket first.
+//   - Disconnect cannot empty a socket that peers fill faster, nor a REQ or REP out of turn. There
+//     the transport handles acknowledgements before each message. One that comes while the last
+//     of 100 frames are read can still mix two messages.
+//   - A ROUTER with ROUTER_HANDOVER disconnects by itself when a peer takes the routing id of
+//     another. libzmq may then mix messages of several frames from other peers, as after a
+//     disconnect. Give each peer a routing id of its own.
+//   - Both ends of a TCP connection are aborted, or one is and the other exits, amid messages of
+//     several frames. libzmq may end the process with an assertion in session_base.cpp. Close the
+//     receiving end first, or use Close instead of Abort.
+//   - A bound socket is closed, with messages for a peer, just as libzmq learns that the peer has
+//     gone. libzmq keeps the socket until LINGER is over, for ever with the default of -1. Give
+//     LINGER a bound. Abort avoids that, because Bind gives the listener a LINGER of 0.
+//   - A peer breaks the protocol. libzmq drops the connection, and a socket that connects never
+//     connects to that endpoint again. Call Disconnect and Connect.
+//   - The peer of a REQ goes just as a request is sent to it. Once in a thousand times another
+//     peer gets the request without the empty delimiter, and a REP ignores it. Before 4.3.1 that
+//     happens to requests of several frames, later to those of one.
+//   - A SUB with CONFLATE that is not subscribed to all topics drops the first frame of a message
+//     of several. libzmq ends the process. A PULL, a DEALER, and a SUB that is subscribed to all
+//     topics, end with ErrMultipart instead.
+//   - The process has no descriptor left, and libzmq connects again to tcp://source;destination,
+//     or a peer connects to a bound ipc endpoint. libzmq ends the process. Other goroutines can
+//     take descriptors that Bind and the first socket of a loop have found free: keep some in
+//     reserve.
+//   - A ROUTER connects with a CONNECT_ROUTING_ID that a peer has announced as its own. libzmq
+//     ends the process. Connect before the first bind.
+//   - A sender over ipc exits while its receiver's queue is full. The receiver's libzmq drops what
+//     is on the way, as it does after [Transport.Disconnect] and [Transport.Unbind]. On Linux
+//     [EventLoop.Shutdown] and [EventLoop.Close] wait until the receiver has read it; see
+//     [Transport.Close].
+//   - Over inproc a socket connects before the other one is bound, and is closed before that too.
+//     libzmq may use memory that it has freed. With CONFLATE it ends the process at the bind, or
+//     at the end of the libzmq context, if the socket has sent. Bind first.
+//   - A SOCKS proxy refuses or drops a connection, and the socket with SOCKS_PROXY is closed before
+//     the next connection stands. libzmq ends the process with an assertion in epoll.cpp.
 //
 // # Figures
 //
-// [Transport.Stats] tells what a transport has sent, received, buffered and dropped, for how long it
-// was paused, and what its connections did. [EventLoop.Stats] tells how busy a loop is, and whether
-// it is stuck. Both can be called from everywhere, and never wait for the loop. Counting is always
-// on: it costs some 20 ns a batch.
+// [Transport.Stats] returns what a transport has sent, received, buffered and dropped, how long
+// it was paused, and what its connections did. [EventLoop.Stats] returns how busy a loop is, and
+// whether a callback blocks it. Both are safe for concurrent use and never wait for the loop.
+// Counting is always on, and costs some 20 ns a batch.
 //
-// [TransportTotals] and [LoopTotals] sum the figures up for the whole process, by the names that
-// ConnectionConfig, StreamConfig and LoopConfig give. Package zmqprom, a module of its own, makes
-// metrics of them for Prometheus. Its README.md says what each figure tells, and what to alert on.
+// [TransportTotals] and [LoopTotals] sum the figures up for the whole process, by the names in
+// ConnectionConfig, StreamConfig and LoopConfig. Package zmqprom, a module of its own, makes
+// metrics of them for Prometheus. Its README.md says what each figure means, and what to alert on.
 //
 // # Debug mode
 //
 // The environment variable ZMQIO_DEBUG, set to 1, or [EventLoop.SetDebug] turns debug mode on.
-// Slow callbacks are then logged, and loops and transports that were not closed. So are
-// connections to inproc endpoints that are bound in another loop's context.
+// The logger then gets a warning of each slow callback, and of loops and transports that were not
+// closed. It also gets a warning of a connection to an inproc endpoint of another loop's libzmq
+// context.
 //
-// With debug mode off as well, a watchdog logs two mistakes that would otherwise be silent:
-// a loop that has had something to do for a second while no goroutine ran it, and a callback
-// that has run for ten seconds. A loop that is not run and whose transports only wait for
-// messages is not logged.
+// In any mode a watchdog logs two mistakes that are silent otherwise. One is a loop that has had
+// work for a second while no goroutine ran it. The other is a callback that has run for ten
+// seconds. The watchdog does not log a loop whose transports only wait for messages.
 //
 // [zmq.Errno]: https://pkg.go.dev/github.com/zmqio/zmq#Errno
 package zmqio

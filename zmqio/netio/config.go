@@ -7,39 +7,43 @@ import (
 	"time"
 )
 
-// Timeouts where Config has 0: those of asyncio.
+// The timeouts that 0 in Config stands for. asyncio has the same.
 const (
 	DefaultHandshakeTimeout = time.Minute
 	DefaultShutdownTimeout  = 30 * time.Second
 )
 
-// A Config says what a transport is made of. The zero value is fine.
+// A Config configures a transport. The zero value makes a plain one.
 type Config struct {
-	// TLS, if not nil, makes the transport speak TLS: ConnectionMade comes after the
-	// handshake. A client whose ServerName is empty takes the host of the address. Without
-	// either it is refused, unless InsecureSkipVerify is set, and so is a server without a
-	// certificate. The transport does not renegotiate.
-	// Its ClientSessionCache is called with a lock held, and must not call the transport.
+	// TLS, if not nil, makes the transport speak TLS: ConnectionMade comes after the handshake.
+	// A client without ServerName takes the host of the address. A client that has neither is
+	// refused, unless InsecureSkipVerify is set; so is a server without a certificate. The
+	// transport does not renegotiate. ClientSessionCache is called with a lock held, and must
+	// not call the transport.
+	//
+	// asyncio: ssl
 	TLS *tls.Config
-	// HandshakeTimeout is how long the handshake of TLS may take; 0 is
-	// DefaultHandshakeTimeout. It is for TLS alone.
+	// HandshakeTimeout is how long the TLS handshake may take; 0 means DefaultHandshakeTimeout.
+	// Without TLS it must be 0.
 	//
 	// asyncio: ssl_handshake_timeout
 	HandshakeTimeout time.Duration
-	// ShutdownTimeout is how long Close may take with TLS; 0 is DefaultShutdownTimeout. It is
-	// for TLS alone.
+	// ShutdownTimeout is how long Close may take with TLS; 0 means DefaultShutdownTimeout.
+	// Without TLS it must be 0.
 	//
 	// asyncio: ssl_shutdown_timeout
 	ShutdownTimeout time.Duration
-	// Dialer is what CreateConnection connects with, and its LocalAddr, Timeout, Resolver,
-	// FallbackDelay and KeepAlive count. nil is the zero Dialer. A nil Resolver is the loop's.
+	// Dialer is the dialer of CreateConnection: its LocalAddr, Timeout, Resolver, FallbackDelay
+	// and KeepAlive. nil means the zero Dialer. A nil Resolver means the loop's.
+	//
+	// asyncio: local_addr, happy_eyeballs_delay
 	Dialer *net.Dialer
-	// MaxWriteBuffer is how many bytes the transport buffers at most; 0 is no limit. A Write
-	// that could exceed it is refused whole, with zmqio.ErrBufferFull, before any of it is
-	// sent: it also bounds a single Write.
+	// MaxWriteBuffer is the most bytes that the write buffer holds; 0 means no limit. A Write
+	// that could exceed it fails with zmqio.ErrBufferFull, before any of its bytes are sent. So
+	// it also bounds a single Write.
 	MaxWriteBuffer int
-	// NoCopying has Transport.SendFile fail with errors.ErrUnsupported where sendfile(2) does
-	// not serve, instead of copying.
+	// NoCopying makes Transport.SendFile fail with errors.ErrUnsupported where it cannot use
+	// sendfile(2). Otherwise SendFile copies there.
 	//
 	// asyncio: fallback=False of sendfile
 	NoCopying bool

@@ -15,17 +15,22 @@ import (
 // CreateConnection connects to address and makes a transport of the connection, with the
 // protocol that factory returns. The networks are "tcp", "tcp4", "tcp6" and "unix".
 //
-// It looks the address up and connects as net.Dialer does: where a name has addresses of both
-// families, it tries them with a head start for the first ("happy eyeballs"). If one attempt
-// fails, that is the error, and several are joined. With Config.TLS the handshake comes next.
-// Then factory and ConnectionMade are called on the loop, and CreateConnection returns. If
-// it fails before, no protocol is made.
+// It looks the address up and connects as net.Dialer does. If a name has addresses of both
+// families, the first family gets a head start ("happy eyeballs"). With Config.TLS the
+// handshake comes next. Then the loop calls factory and ConnectionMade, and CreateConnection
+// returns. If it fails before, it makes no protocol.
 //
-// CreateConnection waits for the network and for the loop, and ctx bounds that. While no
-// goroutine runs the loop, it calls factory and ConnectionMade on the calling goroutine. On the
-// loop's own goroutine the error is zmqio.ErrWouldDeadlock: there, call it in zmqio.Go.
-// Other errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, those of net.Dialer and of
-// package tls, and a *zmqio.PanicError of factory.
+// CreateConnection waits for the network and the loop, and ctx bounds the wait. While no
+// goroutine runs the loop, the calling goroutine works in its place.
+//
+// Errors:
+//   - zmqio.ErrInvalidArgument: an argument is nil, or cfg, network or address is impossible.
+//   - zmqio.ErrLoopClosed: the loop is closed.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine. Call it in zmqio.Go there.
+//   - The cause of ctx: ctx ended first.
+//   - Those of net.Dialer and of package tls. If several attempts fail, their errors are
+//     joined.
+//   - A *zmqio.PanicError of factory.
 //
 // asyncio: create_connection, create_unix_connection
 func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network, address string, cfg Config) (*Transport, P, error) {
@@ -48,13 +53,17 @@ func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, facto
 	})
 }
 
-// CreateTransport makes a transport of conn, which was made elsewhere: a *net.TCPConn, a
-// *net.UnixConn of a stream, or what gives access to such a descriptor as syscall.Conn does.
-// With Config.TLS the handshake comes first; serverSide makes it a server's.
+// CreateTransport makes a transport of conn, which was made elsewhere. conn is a *net.TCPConn,
+// a *net.UnixConn of a stream, or another value with such a descriptor behind its syscall.Conn.
+// With Config.TLS the handshake comes first, as a server if serverSide is true, and as a client
+// otherwise.
 //
-// The transport takes a duplicate of the descriptor, and conn is closed, also when
-// CreateTransport fails later than at its arguments. What was set on the socket stays. With
-// TLS it waits, as CreateConnection does. Otherwise it may be called on the loop's goroutine.
+// The transport takes a duplicate of the descriptor and closes conn. If CreateTransport fails
+// at its arguments, conn stays open; if it fails later, conn is closed. Options of the socket
+// stay as they are.
+//
+// With TLS CreateTransport waits, with the errors of CreateConnection. Otherwise it may be
+// called on the loop goroutine.
 //
 // asyncio: connect_accepted_socket, and sock= of create_connection
 func CreateTransport[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, conn net.Conn, cfg Config, serverSide bool) (*Transport, P, error) {

@@ -13,10 +13,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// A DatagramTransport is a UDP or Unix socket of datagrams on an event loop. It is made by
-// CreateDatagramEndpoint, and calls the methods of its DatagramProtocol. Its own methods may
-// be called from every goroutine and from every callback. Those of a zero DatagramTransport
-// panic.
+// A DatagramTransport is a UDP socket, or a Unix socket of datagrams, on an event loop.
+// CreateDatagramEndpoint makes it, and the loop calls the methods of its DatagramProtocol. All
+// methods of a DatagramTransport are safe for concurrent use, and may be called from callbacks.
+// Those of a zero DatagramTransport panic.
 //
 // asyncio: DatagramTransport
 type DatagramTransport struct {
@@ -53,8 +53,8 @@ const mostReceived = 64
 // asyncio: get_protocol
 func (t *DatagramTransport) Protocol() DatagramProtocol { return *t.protocol.Load() }
 
-// SetProtocol makes p the transport's protocol from the next callback on. A nil p, and a nil
-// pointer in p, is ignored. ConnectionMade is not called again.
+// SetProtocol makes p the transport's protocol from the next callback on. It does not call
+// ConnectionMade. SetProtocol ignores a nil p and a nil pointer in p.
 //
 // asyncio: set_protocol
 func (t *DatagramTransport) SetProtocol(p DatagramProtocol) {
@@ -63,17 +63,19 @@ func (t *DatagramTransport) SetProtocol(p DatagramProtocol) {
 	}
 }
 
-// String returns the addresses and the state, for messages.
+// String returns the addresses and the state, for messages and logs.
 func (t *DatagramTransport) String() string { return t.text("DatagramTransport", "") }
 
 // SendTo sends data, which may be empty, to addr: a *net.UDPAddr or a *net.UnixAddr. On a
-// transport that has a peer, addr is nil or the peer's. SendTo does not block, and does not
-// keep data. While the buffer is empty it tries once, at once; what the system does not take
-// is buffered, up to DatagramConfig.MaxWriteBuffer.
+// transport with Remote, addr is nil or the peer's. SendTo does not block. The caller may reuse
+// data when SendTo has returned. If the write buffer is empty, SendTo tries once at once. What
+// the system does not take goes into the write buffer, up to DatagramConfig.MaxWriteBuffer.
 //
-// The errors are zmqio.ErrTransportClosed after Close, zmqio.ErrInvalidArgument for an
-// address that cannot be, zmqio.ErrBufferFull, and those of the system. ErrorReceived gets
-// these too, also later for what was buffered. The transport lives on.
+// Errors, after which the transport goes on:
+//   - zmqio.ErrTransportClosed: the transport has ended, or Close was called.
+//   - zmqio.ErrInvalidArgument: the socket cannot send to addr.
+//   - zmqio.ErrBufferFull: the write buffer has no room below MaxWriteBuffer.
+//   - Those of the system. ErrorReceived gets them too, later for buffered datagrams.
 //
 // asyncio: sendto
 func (t *DatagramTransport) SendTo(data []byte, addr net.Addr) error {
@@ -282,10 +284,10 @@ func (t *DatagramTransport) settleLocked() flow.Effects {
 	return 0
 }
 
-// Close stops receiving, sends what is buffered, for as long as that takes, and then ends the
-// transport: ConnectionLost(nil). It does not wait for any of this. It may be repeated, and
-// returns nil. Off the loop, a call of DatagramReceived that is just starting there may still
-// come.
+// Close closes the transport in good order and does not wait. The transport stops receiving,
+// sends the write buffer, for as long as that takes, and ends. Then the loop calls
+// ConnectionLost(nil). Close may be repeated, and returns nil. Off the loop goroutine, a call
+// of DatagramReceived that is just starting may still come.
 //
 // asyncio: close
 func (t *DatagramTransport) Close() error {
@@ -301,8 +303,8 @@ func (t *DatagramTransport) Close() error {
 	return nil
 }
 
-// Undelivered returns how many datagrams, and bytes in them, were accepted and the system has
-// not taken, or after the end what was dropped then.
+// Undelivered returns the datagrams in the write buffer, and the bytes in them. After the end
+// it returns what was dropped then.
 func (t *DatagramTransport) Undelivered() (items, bytes int) {
 	size := t.undelivered()
 	return size.Items, size.Bytes

@@ -1,13 +1,15 @@
 // Package netio puts sockets of the system on the event loop of package zmqio, as asyncio's
-// transports and protocols. They are TCP and Unix sockets, plain or with TLS, sockets of
-// datagrams, pipes and terminals. They live beside ZeroMQ's, on one loop and on one goroutine.
+// transports and protocols: TCP and Unix sockets, plain or with TLS, datagrams, pipes and
+// terminals. They live beside ZeroMQ's transports, on one loop and on one goroutine.
 //
-// [CreateConnection] connects, [CreateServer] listens, and [CreateTransport] takes a
-// connection that was made elsewhere. Each makes a [Transport], which calls the methods of a
-// [Protocol] that the user writes:
+// CreateConnection connects, CreateServer listens, and CreateTransport takes a connection that
+// was made elsewhere. Each makes a [Transport], which calls the methods of a [Protocol] that the
+// user writes:
 //
 //	server, err := netio.CreateServer(ctx, loop, func() *echo { return new(echo) },
 //		"tcp", []string{"localhost:7"}, netio.ServerConfig{})
+//
+// The words are those of the glossary of package zmqio.
 //
 // # Order
 //
@@ -17,10 +19,10 @@
 //
 // # Reading
 //
-// A transport reads once whenever the loop finds its descriptor readable, and delivers what
-// came before it reads again: a slow protocol slows its peer. All transports of a loop share
-// one buffer of 256 KiB, so what DataReceived gets is lent. A [BufferedProtocol] has memory of
-// its own. After [Transport.PauseReading] nothing is delivered.
+// A transport reads once whenever the loop finds its descriptor readable. It delivers the bytes
+// before it reads again, so a slow protocol slows its peer. All transports of a loop share one
+// buffer of 256 KiB: the bytes that DataReceived gets are lent. A [BufferedProtocol] has memory
+// of its own. After [Transport.PauseReading] nothing is delivered.
 //
 // A DataReceived that wakes another goroutine should call [zmqio.EventLoop.Share].
 //
@@ -28,36 +30,38 @@
 //
 // [Transport.Write] never blocks. It tries once, and buffers the rest. Marks pause and resume
 // the protocol, as on zmqio's transports. [Transport.WriteContext] waits for room instead.
-// [Transport.WriteEOF] ends one direction; [Transport.Close] flushes, [Transport.Abort] drops.
+// [Transport.WriteEOF] ends one direction. [Transport.Close] sends the write buffer, and
+// [Transport.Abort] drops it.
 //
 // [Transport.SendFile] sends a file with sendfile(2), or by copying.
 //
 // # Datagrams
 //
-// [CreateDatagramEndpoint] makes a [DatagramTransport], of UDP or of Unix sockets, which calls
-// a [DatagramProtocol]. Each datagram stands for itself: errors of the system go to
-// ErrorReceived, and the transport lives on. [DatagramTransport.SendTo] never blocks, and
-// buffers what the system does not take, up to a bound; the marks work as for streams.
+// CreateDatagramEndpoint makes a [DatagramTransport], of UDP or of Unix sockets, which calls a
+// [DatagramProtocol]. ErrorReceived gets errors of the system, and the transport goes on.
+// [DatagramTransport.SendTo] never blocks. It buffers what the system does not take, up to a
+// limit; marks pause and resume as for streams.
 //
 // # TLS
 //
-// With Config.TLS the handshake comes before ConnectionMade, on the goroutine of the creator,
-// or on one for each client that a [Server] accepts. [Transport.StartTLS] does it later. After
-// the handshake TLS takes no goroutine. Close sends close_notify and waits for that of the
-// peer, for Config.ShutdownTimeout. An idle connection takes a little over 1 KiB, and with
-// TLS 11 KiB: crypto/tls keeps its keys and what the handshake came in.
+// With Config.TLS the handshake comes before ConnectionMade. It runs on the creator's goroutine,
+// or on one goroutine for each client that a Server accepts. [Transport.StartTLS] begins TLS
+// later. After the handshake TLS takes no goroutine. Close sends close_notify and waits for that
+// of the peer, for Config.ShutdownTimeout. An idle connection takes 1.3 KiB, and with TLS 10.6
+// KiB: crypto/tls keeps its keys and what the handshake came in.
 //
 // # Pipes
 //
-// [ConnectReadPipe] and [ConnectWritePipe] make a Transport of one direction: of a FIFO, a
-// stream socket or a character device. A terminal takes one for each direction. Package
-// subprocess makes them for the standard streams of children.
+// ConnectReadPipe and ConnectWritePipe make a Transport of one direction: of a FIFO, a stream
+// socket or a character device. A terminal takes one for each direction. Package subprocess
+// makes them for the standard streams of children.
 //
 // # Goroutines
 //
-// Every method may be called from every goroutine and from every callback. Callbacks run on
-// the loop's goroutine, one at a time and with no lock held, except PauseWriting. What would
-// wait on the loop's goroutine returns zmqio.ErrWouldDeadlock: there, call it in [zmqio.Go].
+// All methods are safe for concurrent use, from every goroutine and every callback. Callbacks
+// run on the loop goroutine, one at a time, and no lock is held. The one exception is
+// PauseWriting, which runs on the writer's goroutine. A method that would wait for the loop on
+// the loop goroutine returns zmqio.ErrWouldDeadlock: call it in [zmqio.Go] there.
 //
 // # Sockets without a protocol
 //
@@ -72,7 +76,7 @@
 //	sock_accept                          listener.Accept()
 //	sock_sendfile                        io.Copy(conn, file)
 //
-// All but DialContext take a context by deadline:
+// A deadline makes the others end with a context, as DialContext does:
 //
 //	future := zmqio.Go(ctx, loop, func(ctx context.Context) (int, error) {
 //		stop := context.AfterFunc(ctx, func() { conn.SetReadDeadline(time.Unix(1, 0)) })
@@ -82,13 +86,13 @@
 //
 // # Errors
 //
-// Errors of the system are *net.OpError, as package net makes them, and of a pipe
-// *os.PathError: errors.Is finds the syscall.Errno and the sentinels of packages net and os, and
-// those of package zmqio and this one.
+// Errors of the system are *net.OpError, as package net makes them, and *os.PathError for a
+// pipe. errors.Is finds in them the syscall.Errno, and the errors of packages net, os, zmqio and
+// this one.
 //
 // # What it costs
 //
-// The descriptor leaves the poller of Go's runtime: only the loop is woken for it. An idle
-// connection takes no goroutine and about 1.2 KiB, with TLS about 9.5 KiB. One that has
+// The descriptor leaves the poller of Go's runtime, so that only the loop wakes up for it. An idle
+// connection takes no goroutine and about 1.2 KiB, with TLS about 9.5 KiB. A connection that has
 // received full records of TLS keeps up to 17 KiB more, which belong to crypto/tls.
 package netio

@@ -11,12 +11,14 @@ import (
 // calls it: ConnectionLost, and then the descriptor is closed. It is closed on the loop alone,
 // because the loop reads and writes without asking whether the number is another file's.
 
-// Close stops reading, sends what is buffered, for as long as that takes, and then ends the
-// transport: ConnectionLost(nil). It does not wait for any of this. With TLS it tells the
-// peer, and waits until the peer has told its end as well, for Config.ShutdownTimeout; then
-// ConnectionLost gets os.ErrDeadlineExceeded. During StartTLS it is Abort. It may be repeated,
-// and returns nil. Off the loop, a call of DataReceived that is just starting there may
-// still come.
+// Close closes the transport in good order and does not wait. The transport stops reading,
+// sends the write buffer, for as long as that takes, and ends. Then the loop calls
+// ConnectionLost(nil). Close may be repeated, and returns nil. Off the loop goroutine, a call
+// of DataReceived that is just starting may still come.
+//
+// With TLS the transport tells the peer its end, and waits for that of the peer, for
+// Config.ShutdownTimeout. After that ConnectionLost gets os.ErrDeadlineExceeded. During
+// StartTLS, Close is Abort.
 //
 // asyncio: close
 func (t *Transport) Close() error {
@@ -46,8 +48,8 @@ func (t *Transport) closeLocked() flow.Effects {
 // endOverdue ends a shutdown of TLS that takes too long.
 func (t *Transport) endOverdue() { t.end(t.opError("close", os.ErrDeadlineExceeded)) }
 
-// Abort ends the transport at once: ConnectionLost(nil). It drops what is buffered. It may be
-// repeated, also after Close, and returns nil.
+// Abort ends the transport at once; then the loop calls ConnectionLost(nil). It drops the write
+// buffer. Abort may be repeated, also after Close, and returns nil.
 //
 // asyncio: abort
 func (t *socket) Abort() error {
@@ -55,7 +57,7 @@ func (t *socket) Abort() error {
 	return nil
 }
 
-// IsClosing reports whether the transport is closed or about to be.
+// IsClosing reports whether the transport has ended, or Close has been called.
 //
 // asyncio: is_closing
 func (t *socket) IsClosing() bool {
@@ -64,8 +66,8 @@ func (t *socket) IsClosing() bool {
 	return t.state.is(closing)
 }
 
-// Closed returns a channel that is closed when ConnectionLost has returned, the descriptor is
-// closed and the transport has left its loop.
+// Closed returns a channel that is closed at the end: ConnectionLost has returned, the
+// descriptor is closed, and the transport has left its loop.
 func (t *socket) Closed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -78,8 +80,8 @@ func (t *socket) Closed() <-chan struct{} {
 	return t.gone
 }
 
-// Undelivered returns how many bytes were accepted and the system has not taken, or after
-// the end what was dropped then. A stream has no items.
+// Undelivered returns 0 items, because a stream has none, and the bytes in the write buffer.
+// After the end it returns the bytes that were dropped then.
 func (t *Transport) Undelivered() (items, bytes int) {
 	return 0, t.undelivered().Bytes
 }

@@ -15,52 +15,64 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// A DatagramConfig says what a DatagramTransport is made of. Local, Remote, both, or Conn
-// alone must be given; the networks that name a family, udp4, udp6 and unixgram, do without.
+// A DatagramConfig configures a DatagramTransport. Local, Remote, both, or Conn alone must be
+// given. The networks udp4, udp6 and unixgram, which name a family, do without.
 type DatagramConfig struct {
-	// Local is the address to bind to: host:port, with an empty host for all and port 0 for
-	// any, or a path. A Unix socket at that path on which no process listens is removed, and
-	// so is the transport's own at its end. Without Local the system chooses an address; a
-	// Unix socket that has a peer then has none, and its peer cannot answer.
+	// Local is the address to bind to: host:port, or a path. An empty host means all addresses,
+	// and port 0 any port. The transport removes a Unix socket at that path on which no process
+	// listens, and its own at its end. Without Local the system chooses an address. A Unix
+	// socket with Remote alone has no address, so that its peer cannot answer.
+	//
+	// asyncio: local_addr
 	Local string
-	// Remote is the address of the only peer. The system delivers from that alone, and tells
-	// when it is not there.
+	// Remote is the address of the only peer. The system then delivers datagrams from that peer
+	// alone, and reports when the peer is absent.
+	//
+	// asyncio: remote_addr
 	Remote string
 	// Conn is a socket that was made elsewhere: a *net.UDPConn, a *net.UnixConn of datagrams,
-	// or what gives access to such a descriptor as syscall.Conn does. The transport takes a
-	// duplicate of the descriptor, and Conn is closed, also when CreateDatagramEndpoint fails
-	// later than at its arguments. What was set on the socket stays, and the peer too. The
-	// network and all but MaxWriteBuffer must then be zero.
+	// or another value with such a descriptor behind its syscall.Conn. The transport takes a
+	// duplicate of the descriptor and closes Conn. If CreateDatagramEndpoint fails at its
+	// arguments, Conn stays open; if it fails later, Conn is closed. Options of the socket and
+	// its peer stay as they are. The network and all fields but MaxWriteBuffer must then be
+	// zero.
 	//
 	// asyncio: sock
 	Conn net.PacketConn
 	// ListenConfig, if not nil, has a Control function that sets options before the socket is
-	// bound, as SO_REUSEPORT. The rest of it is ignored.
+	// bound, SO_REUSEPORT for example. Its other fields are ignored.
 	//
 	// asyncio: reuse_port
 	ListenConfig *net.ListenConfig
-	// Broadcast allows to send to addresses of broadcast. Then the transport sends to Remote
-	// alone, and receives from everywhere. It is for UDP alone.
+	// Broadcast allows sending to broadcast addresses. The transport then sends to Remote
+	// alone, and receives from every address. It is for UDP.
 	//
 	// asyncio: allow_broadcast
 	Broadcast bool
-	// MaxWriteBuffer is how many bytes, and how many datagrams, the transport buffers at most;
-	// 0 is no limit.
+	// MaxWriteBuffer is the most that the write buffer holds, in bytes and also in datagrams; 0
+	// means no limit.
 	MaxWriteBuffer int
 }
 
 // CreateDatagramEndpoint makes a transport of datagrams, with the protocol that factory
 // returns. The networks are "udp", "udp4", "udp6" and "unixgram".
 //
-// It looks names up, and takes the first address with which it succeeds. factory and
-// ConnectionMade are called on the loop, and CreateDatagramEndpoint returns. If it fails
-// before, no protocol is made.
+// It looks names up, and takes the first address with which it succeeds. Then the loop calls
+// factory and ConnectionMade, and CreateDatagramEndpoint returns. If it fails before, it makes
+// no protocol.
 //
-// ctx bounds the wait for names and for the loop. While no goroutine runs the loop, factory and
-// ConnectionMade are called on the calling goroutine. On the loop's own goroutine names are
-// zmqio.ErrWouldDeadlock; addresses are fine. Other errors are zmqio.ErrInvalidArgument, also
-// where Local and Remote have no address of one family, zmqio.ErrLoopClosed, those of the
-// system, and a *zmqio.PanicError of factory.
+// CreateDatagramEndpoint waits for names and for the loop, and ctx bounds the wait. While no
+// goroutine runs the loop, the calling goroutine works in its place.
+//
+// Errors:
+//   - zmqio.ErrInvalidArgument: an argument is nil, network or cfg is impossible, or Local and
+//     Remote have no address of one family.
+//   - zmqio.ErrLoopClosed: the loop is closed.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine, and Local or Remote has a name
+//     instead of an address.
+//   - The cause of ctx: ctx ended first.
+//   - A *zmqio.PanicError of factory.
+//   - Those of the system.
 //
 // asyncio: create_datagram_endpoint
 func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network string, cfg DatagramConfig) (*DatagramTransport, P, error) {

@@ -9,14 +9,15 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Errors that are netio's own. They come inside a *net.OpError, or of a pipe an *os.PathError;
-// use errors.Is. The others are those of package zmqio and of package net.
+// These errors are netio's own. They come inside a *net.OpError, or for a pipe inside an
+// *os.PathError. Compare with errors.Is. Other errors are those of package zmqio, of package
+// net and of the system.
 var (
 	// ErrWriteEOF refuses to write after WriteEOF.
 	ErrWriteEOF = errors.New("netio: write after WriteEOF")
 	// ErrSendFile refuses to write while SendFile is in progress.
 	ErrSendFile = errors.New("netio: SendFile is in progress")
-	// ErrServerClosed is returned by a server after Close. It is also net.ErrClosed.
+	// ErrServerClosed is the error of a server after Close. It is also net.ErrClosed.
 	ErrServerClosed error = &sentinel{"netio: server is closed", net.ErrClosed}
 )
 

@@ -15,26 +15,32 @@ import (
 )
 
 // ConnectReadPipe makes a transport that reads f, with the protocol that factory returns. f is
-// a FIFO, a stream socket or a character device, such as a terminal.
+// a FIFO, a stream socket, or a character device such as a terminal.
 //
-// At the end of f the protocol gets EOFReceived, whose result does not count, and then
-// ConnectionLost(nil). A terminal that hangs up ends in the same way. Methods that write return
+// At the end of f, or when a terminal hangs up, the protocol gets EOFReceived, whose result
+// does not matter, and then ConnectionLost(nil). Methods that write return
 // errors.ErrUnsupported.
 //
-// The transport takes a descriptor of its own, and f is closed, also when ConnectReadPipe
-// fails later than at its arguments. Standard streams, descriptors 0 to 2, are not closed:
-// they become /dev/null.
+// The transport takes a descriptor of its own and closes f. If ConnectReadPipe fails at its
+// arguments, f stays open; if it fails later, f is closed. Standard streams, descriptors 0 to
+// 2, are not closed: they become /dev/null.
 //
-// The open file of f may be shared with other processes, as a terminal is, and is made not to
-// block. On Linux the transport opens a terminal again instead, and a FIFO that is written. The
-// open file of the others then goes on to block. Where it cannot do that, the last transport on
-// a character device makes it block again.
+// The transport makes the open file of f non-blocking, also for other processes that share it,
+// as a terminal is shared. On Linux the transport instead opens a terminal again, and a FIFO
+// that is written. Where that fails, the last transport on a character device makes it blocking
+// again.
 //
-// ConnectReadPipe waits for the loop, and ctx bounds that. It may be called on the loop's
-// goroutine, and while no goroutine runs the loop it calls factory and ConnectionMade on the
-// calling goroutine. zmqio.ErrInvalidArgument also means another kind of file, or one that
-// cannot be read. os.ErrClosed means that f is closed, and zmqio.ErrLoopClosed that the loop
-// is. The other errors are those of the system, and a *zmqio.PanicError of factory.
+// ConnectReadPipe waits for the loop, and ctx bounds that wait. On the loop goroutine it does
+// not wait. While no goroutine runs the loop, the calling goroutine works in its place.
+//
+// Errors:
+//   - zmqio.ErrInvalidArgument: an argument is nil, f is another kind of file, or f cannot be
+//     read.
+//   - os.ErrClosed: f is closed.
+//   - zmqio.ErrLoopClosed: the loop is closed.
+//   - The cause of ctx: ctx ended first.
+//   - A *zmqio.PanicError of factory.
+//   - Those of the system.
 //
 // asyncio: connect_read_pipe
 func ConnectReadPipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, f *os.File) (*Transport, P, error) {
@@ -42,11 +48,12 @@ func ConnectReadPipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factor
 }
 
 // ConnectWritePipe is ConnectReadPipe for a transport that writes f. WriteEOF is Close there.
-// Methods that pause and resume reading return errors.ErrUnsupported.
+// PauseReading and ResumeReading return errors.ErrUnsupported.
 //
-// The transport ends when the reader of a FIFO or of a socket goes: with EPIPE if bytes are
-// buffered or SendFile is in progress, else with nil. Where the peer of a socket has sent something, and with a character
-// device, the next Write finds out instead. Nothing that f receives is read.
+// The transport ends when the reader of a FIFO or a socket goes. ConnectionLost gets EPIPE if
+// bytes are buffered or SendFile is in progress, and nil otherwise. The next Write finds out
+// instead on a character device, and where the peer of a socket has sent something. The
+// transport reads nothing from f.
 //
 // asyncio: connect_write_pipe
 func ConnectWritePipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, f *os.File) (*Transport, P, error) {

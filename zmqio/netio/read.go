@@ -7,10 +7,14 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// PauseReading stops calls of DataReceived, until ResumeReading. What has been read already
-// is held. Off the loop, a call that is just starting there may still come. Bytes wait in the
-// system, and once its buffers are full with the peer. The errors are zmqio.ErrAlreadyPaused,
-// zmqio.ErrTransportClosed, and errors.ErrUnsupported for a pipe that is written.
+// PauseReading stops the calls of DataReceived, until ResumeReading. The transport keeps bytes
+// that it has read already. Other bytes wait in the system and, when its buffers are full, with
+// the peer. Off the loop goroutine, a call that is just starting may still come.
+//
+// Errors:
+//   - zmqio.ErrAlreadyPaused: reading is paused.
+//   - zmqio.ErrTransportClosed: the transport has ended, or Close was called.
+//   - errors.ErrUnsupported: a pipe that is written.
 //
 // asyncio: pause_reading
 func (t *Transport) PauseReading() error {
@@ -34,9 +38,11 @@ func (t *Transport) pauseReadingLocked() (flow.Effects, error) {
 	return t.settleLocked(), nil
 }
 
-// ResumeReading ends what PauseReading began. It does nothing on a closed transport, and
-// returns zmqio.ErrNotPaused on one that is not paused, and errors.ErrUnsupported for a pipe
-// that is written.
+// ResumeReading ends what PauseReading began. On a closed transport it does nothing.
+//
+// Errors:
+//   - zmqio.ErrNotPaused: reading is not paused.
+//   - errors.ErrUnsupported: a pipe that is written.
 //
 // asyncio: resume_reading
 func (t *Transport) ResumeReading() error {
@@ -74,8 +80,8 @@ func (t *Transport) readHeldLocked() {
 	}
 }
 
-// IsReading reports whether the transport is neither closing nor paused by PauseReading. A
-// pipe that is written is not reading.
+// IsReading reports whether the transport is neither closing nor paused by PauseReading. A pipe
+// that is written is not reading.
 //
 // asyncio: is_reading
 func (t *Transport) IsReading() bool {

@@ -15,24 +15,27 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// SendFile sends count bytes of f from offset on, or all until the end of f if count is -1. It
-// returns how many bytes the transport has accepted, also with an error, and leaves f's own
-// position behind them.
+// SendFile sends count bytes of f from offset on; count -1 means up to the end of f. It returns
+// how many bytes the transport has accepted, also with an error, and leaves f's position behind
+// them.
 //
-// What is buffered goes out first. While SendFile is in progress Write returns ErrSendFile,
-// WriteContext waits, the protocol is neither paused nor resumed, and nothing is read. Close
-// waits for SendFile, Abort ends it.
+// The write buffer goes out first. While SendFile is in progress, Write returns ErrSendFile,
+// and WriteContext waits. The transport reads nothing, and neither pauses nor resumes the
+// protocol. Close waits for SendFile; Abort ends it.
 //
-// The system copies with sendfile(2) where it can: not with TLS, not from a file that is no
-// regular one, and on Linux alone. Otherwise SendFile reads f on the calling goroutine and
-// writes, unless Config.NoCopying forbids that. The last bytes may then be in the buffer
-// when it returns.
+// The system copies with sendfile(2) where it can: on Linux, without TLS, from a regular file.
+// Elsewhere SendFile reads f on the calling goroutine and writes, unless Config.NoCopying
+// forbids that. The last bytes may then be in the write buffer when SendFile returns.
 //
-// SendFile waits for the peer, and ctx bounds that. On the loop's own goroutine the error is
-// zmqio.ErrWouldDeadlock: there, call it in zmqio.Go. It returns the cause of ctx when that
-// ends, and the error of reading f; the transport lives on. Others are
-// zmqio.ErrInvalidArgument, also during StartTLS, zmqio.ErrTransportClosed, ErrWriteEOF,
-// ErrSendFile, errors.ErrUnsupported, and those of the system. These end the transport.
+// SendFile waits for the peer, and ctx bounds the wait.
+//
+// Errors after which the transport goes on:
+//   - The cause of ctx, and the error of reading f.
+//   - zmqio.ErrInvalidArgument: an argument is impossible, or StartTLS is in progress.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine. Call it in zmqio.Go there.
+//   - zmqio.ErrTransportClosed, [ErrWriteEOF], [ErrSendFile] and errors.ErrUnsupported.
+//
+// Errors of the system end the transport.
 //
 // asyncio: sendfile
 func (t *Transport) SendFile(ctx context.Context, f *os.File, offset, count int64) (n int64, err error) {

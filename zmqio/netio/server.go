@@ -12,28 +12,32 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A ServerConfig says what a server is made of. The zero value is fine.
+// A ServerConfig configures a server. The zero value makes a plain one.
 type ServerConfig struct {
 	// Config is that of each client's transport. Config.TLS makes the server speak TLS. The
 	// Dialer is not used.
 	Config
 	// Listener is a listener that was made elsewhere, a *net.TCPListener or a
-	// *net.UnixListener, in place of addresses. The server takes a duplicate of the
-	// descriptor and closes it. The file of a Unix socket stays.
-	Listener net.Listener
-	// ListenConfig is what CreateServer listens with; nil is the zero ListenConfig. Its
-	// Control can set what a socket needs before it is bound, and its KeepAlive counts.
-	ListenConfig *net.ListenConfig
-	// Deferred makes a server that does not accept before StartServing or ServeForever. The
-	// system lets clients connect meanwhile, and they wait.
+	// *net.UnixListener, instead of addresses. The server takes a duplicate of the descriptor
+	// and closes Listener. The file of a Unix socket stays.
 	//
-	// asyncio: start_serving
+	// asyncio: sock
+	Listener net.Listener
+	// ListenConfig is what CreateServer listens with; nil means the zero ListenConfig. Its
+	// Control sets options before the socket is bound, and its KeepAlive counts.
+	//
+	// asyncio: reuse_port
+	ListenConfig *net.ListenConfig
+	// Deferred makes a server that accepts only after StartServing or ServeForever. Meanwhile
+	// the system lets clients connect, and they wait.
+	//
+	// asyncio: start_serving=False
 	Deferred bool
 }
 
-// A Server accepts connections, each of which becomes a Transport. It is made by
-// CreateServer. Its methods may be called from every goroutine and from every callback. Those
-// of a zero Server panic.
+// A Server accepts connections, each of which becomes a Transport. CreateServer makes it. All
+// methods are safe for concurrent use, and may be called from callbacks. Those of a zero Server
+// panic.
 //
 // asyncio: Server
 type Server struct {
@@ -59,22 +63,26 @@ type Server struct {
 	over      chan struct{} // closed with the last client after Close
 }
 
-// CreateServer listens on each address and makes a server that accepts connections on the
-// loop. For each client it calls factory, then ConnectionMade. The networks are "tcp", "tcp4",
-// "tcp6" and "unix".
+// CreateServer listens on each address and makes a server that accepts connections on the loop.
+// For each client the loop calls factory, and then ConnectionMade. The networks are "tcp",
+// "tcp4", "tcp6" and "unix".
 //
-// A host name, or an empty host, stands for all its addresses. Each has a listener of its own:
-// those of IPv4 and IPv6 are apart. Where one fails, all are closed. On "unix" the file of a
-// socket on which no process listens is replaced; any other file is EADDRINUSE.
+// A host name, or an empty host, means all its addresses. Each address has a listener of its
+// own, IPv4 and IPv6 too. If one fails, all are closed. On "unix" the server replaces the file
+// of a socket on which no process listens; for any other file the error is EADDRINUSE.
 //
-// The loop's resolver looks a host name up, and ctx bounds that; on the loop's own goroutine
-// it is zmqio.ErrWouldDeadlock. The other errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed
-// and the *net.OpError of package net, which names the address.
+// The exception handler gets each of these:
+//   - a TLS handshake that failed, unless the peer has just gone;
+//   - a *zmqio.PanicError or zmqio.ErrGoexit from a function of Config.TLS;
+//   - a lack of descriptors or memory, after which the listener pauses for a second.
 //
-// A TLS handshake that fails goes to the exception handler, unless the peer has just gone. So
-// does a panic of a function of Config.TLS, as a *zmqio.PanicError, and runtime.Goexit. So
-// does accepting without a descriptor or memory to spare: the listener then pauses for a
-// second.
+// Errors:
+//   - zmqio.ErrInvalidArgument: an argument is nil, or network, addresses or cfg are
+//     impossible.
+//   - zmqio.ErrLoopClosed: the loop is closed.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine, and an address has a host name.
+//   - The cause of ctx: ctx ended before the resolver was done.
+//   - The *net.OpError of package net, which names the address.
 //
 // asyncio: create_server, create_unix_server
 func CreateServer[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, network string, addresses []string, cfg ServerConfig) (*Server, error) {
@@ -125,10 +133,10 @@ func (s *Server) settleIn(deferred bool) (err error) {
 	return s.startServingLocked()
 }
 
-// Loop returns the loop that the server is on.
+// Loop returns the loop of the server.
 func (s *Server) Loop() *zmqio.EventLoop { return s.loop }
 
-// Addrs returns the addresses that the server listens on; none after Close.
+// Addrs returns the addresses that the server listens on, and none after Close.
 //
 // asyncio: sockets
 func (s *Server) Addrs() []net.Addr {
@@ -150,8 +158,8 @@ func (s *Server) IsServing() bool {
 	return s.serving
 }
 
-// StartServing begins to accept, on a server that is Deferred. It may be repeated. The errors
-// are ErrServerClosed and those of the loop.
+// StartServing makes a Deferred server accept. It may be repeated. The errors are
+// ErrServerClosed and those of the loop.
 //
 // asyncio: start_serving
 func (s *Server) StartServing() error {
@@ -177,10 +185,15 @@ func (s *Server) startServingLocked() error {
 	return nil
 }
 
-// ServeForever accepts until ctx ends, then closes the server and returns the cause of ctx. It
-// does not wait for clients: see Wait. ErrServerClosed means that the server is closed, or is
-// closed meanwhile. zmqio.ErrInvalidState means that another ServeForever is in progress.
-// zmqio.ErrWouldDeadlock means a call on the loop's own goroutine.
+// ServeForever accepts until ctx ends, closes the server, and returns the cause of ctx. It does
+// not wait for clients: see Wait.
+//
+// Errors:
+//   - The cause of ctx.
+//   - [ErrServerClosed]: the server is closed, or was closed meanwhile.
+//   - zmqio.ErrInvalidState: another ServeForever is in progress.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine.
+//   - zmqio.ErrInvalidArgument: ctx is nil.
 //
 // asyncio: serve_forever
 func (s *Server) ServeForever(ctx context.Context) error {
@@ -220,11 +233,10 @@ func (s *Server) endForever() {
 	s.forever = false
 }
 
-// Close stops accepting and closes the listeners: new clients are refused, and so are those
-// whose TLS handshake is in progress, and one for which factory has just been called.
-// Transports go on. The file of a Unix socket that the
-// server made is removed, unless another has taken its place. Close may be repeated, and
-// returns nil.
+// Close stops accepting and closes the listeners. It refuses new clients, those whose TLS
+// handshake is in progress, and one for which factory has just been called. Transports go on.
+// Close removes the file of a Unix socket that the server made, unless another file has taken
+// its place. Close may be repeated, and returns nil.
 //
 // asyncio: close
 func (s *Server) Close() error {
@@ -248,14 +260,14 @@ func (s *Server) Close() error {
 	return nil
 }
 
-// Abort is Close, and AbortClients.
+// Abort is Close and AbortClients. It may be repeated, and returns nil.
 func (s *Server) Abort() error {
 	_ = s.Close()
 	s.AbortClients()
 	return nil
 }
 
-// Undelivered returns 0: a server accepts nothing to send.
+// Undelivered returns 0, 0: a server sends nothing.
 func (s *Server) Undelivered() (items, bytes int) { return 0, 0 }
 
 // CloseClients closes the transports of all clients: see Transport.Close.
@@ -282,9 +294,12 @@ func (s *Server) transports() []*Transport {
 	return slices.Collect(maps.Keys(s.clients))
 }
 
-// Wait waits until the server is closed and the last client's ConnectionLost has returned. The
-// errors are the cause of ctx when that ends first, and zmqio.ErrWouldDeadlock where it would
-// wait on the loop's own goroutine.
+// Wait waits until the server is closed and the last client's ConnectionLost has returned.
+//
+// Errors:
+//   - The cause of ctx: ctx ended first.
+//   - zmqio.ErrWouldDeadlock: it would wait on the loop goroutine.
+//   - zmqio.ErrInvalidArgument: ctx is nil.
 //
 // asyncio: wait_closed
 func (s *Server) Wait(ctx context.Context) error {
@@ -307,7 +322,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	}
 }
 
-// String returns the addresses, for messages.
+// String returns the addresses, for messages and logs.
 func (s *Server) String() string {
 	if addrs := s.Addrs(); len(addrs) > 0 {
 		return fmt.Sprintf("<Server %v>", addrs)

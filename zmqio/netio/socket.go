@@ -94,21 +94,21 @@ const (
 	toWrite
 )
 
-// Loop returns the loop that the transport is on.
+// Loop returns the loop of the transport.
 func (t *socket) Loop() *zmqio.EventLoop { return t.loop }
 
-// LocalAddr returns the address of this end. It stays known after the end.
+// LocalAddr returns the address of this end, also after the end of the transport.
 func (t *socket) LocalAddr() net.Addr { return t.local }
 
-// RemoteAddr returns the address of the peer, or nil if there is not one peer alone. It
-// stays known after the end.
+// RemoteAddr returns the address of the peer, also after the end of the transport. It returns
+// nil if there is not exactly one peer.
 func (t *socket) RemoteAddr() net.Addr { return t.remote }
 
-// ExtraInfo returns what is known about the transport under name, or def.
+// ExtraInfo returns what name stands for, or def for an unknown name.
 //
-//   - "sockname" is LocalAddr.
-//   - "peername" is RemoteAddr, where there is one.
-//   - "pipe" is the name of a pipe's file. A pipe has no other of these.
+//   - "sockname" stands for LocalAddr.
+//   - "peername" stands for RemoteAddr, if there is one.
+//   - "pipe" stands for the name of a pipe's file. A pipe has no other of these.
 //
 // asyncio: get_extra_info
 func (t *socket) ExtraInfo(name string, def any) any {

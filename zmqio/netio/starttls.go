@@ -14,20 +14,26 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// StartTLS makes a plain transport speak TLS from here on: as a server with serverSide, else
-// as a client. cfg must say which name to verify. The protocol stays, and ConnectionMade is
-// not called again.
+// StartTLS makes a plain transport speak TLS from now on, as a server if serverSide is true,
+// and as a client otherwise. cfg must say which name to verify. The protocol stays, and
+// ConnectionMade is not called again.
 //
-// What was written before goes out in the clear first. Nothing is read meanwhile, and what
-// is written meanwhile is buffered, and encrypted after the handshake. A protocol that
-// reads the request for TLS calls PauseReading in that DataReceived, so that the peer's
-// handshake is not taken for data. It calls StartTLS off the loop, and ResumeReading then.
+// What was written before goes out in the clear first. During the handshake the transport reads
+// nothing else. It buffers what is written, and encrypts that after the handshake.
 //
-// StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If it fails,
-// the transport ends with that error, and with zmqio.ErrGoexit where a function of cfg panics or
-// calls runtime.Goexit. zmqio.ErrInvalidArgument also means a pipe, or a transport that has TLS or
-// is about to. The other errors are zmqio.ErrTransportClosed, ErrWriteEOF and ErrSendFile.
-// zmqio.ErrWouldDeadlock means a call on the loop's own goroutine: there, call it in zmqio.Go.
+// A protocol that reads the peer's request for TLS calls PauseReading in that DataReceived, so
+// that the handshake is not taken for data. It then calls StartTLS off the loop, and after that
+// ResumeReading.
+//
+// StartTLS waits for the handshake, for DefaultHandshakeTimeout and until ctx ends. If the
+// handshake fails, the transport ends with that error. The error is zmqio.ErrGoexit if a
+// function of cfg panics or calls runtime.Goexit.
+//
+// Other errors:
+//   - zmqio.ErrInvalidArgument: an argument is impossible, or the transport is a pipe, has TLS,
+//     or is in StartTLS.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine. Call it in zmqio.Go there.
+//   - zmqio.ErrTransportClosed, [ErrWriteEOF] and [ErrSendFile].
 //
 // asyncio: start_tls
 func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bool) (err error) {

@@ -10,9 +10,9 @@ import (
 )
 
 // A Transport is a stream socket on an event loop, plain or with TLS, or one direction of a
-// pipe or a terminal. It is made by CreateConnection, CreateTransport, ConnectReadPipe,
-// ConnectWritePipe or a Server, and calls the methods of its Protocol. Its own methods may be
-// called from every goroutine and from every callback. Those of a zero Transport panic.
+// pipe or terminal. CreateConnection, CreateTransport, ConnectReadPipe, ConnectWritePipe or a
+// Server makes it. The loop calls the methods of its Protocol. All methods of a Transport are
+// safe for concurrent use, and may be called from callbacks. Those of a zero Transport panic.
 //
 // asyncio: Transport
 type Transport struct {
@@ -31,13 +31,13 @@ type Transport struct {
 	overdue *zmqio.TimerHandle // ends a shutdown of TLS that takes too long; nil without one
 }
 
-// ExtraInfo returns what is known about the transport under name, or def.
+// ExtraInfo returns what name stands for, or def for an unknown name.
 //
-//   - "sockname" is LocalAddr.
-//   - "peername" is RemoteAddr.
-//   - "pipe" is the name of a pipe's file. A pipe has no other of these.
-//   - "tls_connection_state" is the tls.ConnectionState of a transport with TLS. It has what
-//     asyncio tells under "ssl_object", "peercert" and "cipher".
+//   - "sockname" stands for LocalAddr.
+//   - "peername" stands for RemoteAddr.
+//   - "pipe" stands for the name of a pipe's file. A pipe has no other of these.
+//   - "tls_connection_state" stands for the tls.ConnectionState of a transport with TLS. It has
+//     what asyncio has under "ssl_object", "peercert" and "cipher".
 //
 // asyncio: get_extra_info
 func (t *Transport) ExtraInfo(name string, def any) any {
@@ -57,8 +57,8 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 // asyncio: get_protocol
 func (t *Transport) Protocol() Protocol { return t.protocol.Load().protocol }
 
-// SetProtocol makes p the transport's protocol from the next callback on. A nil p, and a nil
-// pointer in p, is ignored. ConnectionMade is not called again.
+// SetProtocol makes p the transport's protocol from the next callback on. It does not call
+// ConnectionMade. SetProtocol ignores a nil p and a nil pointer in p.
 //
 // asyncio: set_protocol
 func (t *Transport) SetProtocol(p Protocol) {
@@ -67,7 +67,7 @@ func (t *Transport) SetProtocol(p Protocol) {
 	}
 }
 
-// String returns the addresses and the state, for messages.
+// String returns the addresses and the state, for messages and logs.
 func (t *Transport) String() string {
 	t.mu.Lock()
 	stream := t.stream

@@ -9,14 +9,18 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// Write sends b. It does not block, and does not keep b. While the buffer is empty it tries
-// once, at once; what the system does not take is buffered, up to Config.MaxWriteBuffer. See
-// SetWriteBufferLimits and WriteContext.
+// Write sends b and does not block. The caller may reuse b when Write has returned. If the
+// write buffer is empty, Write tries once at once. What the system does not take goes into the
+// write buffer, up to Config.MaxWriteBuffer.
 //
-// The errors are zmqio.ErrTransportClosed after Close, ErrWriteEOF after WriteEOF, and
-// ErrSendFile while SendFile is in progress. With zmqio.ErrBufferFull nothing of b is sent.
-// errors.ErrUnsupported means a pipe that is read. The other errors are those of the system.
-// These end the transport, and ConnectionLost gets them too.
+// Errors, after which nothing of b is sent:
+//   - zmqio.ErrTransportClosed: the transport has ended, or Close was called.
+//   - [ErrWriteEOF]: WriteEOF was called.
+//   - [ErrSendFile]: SendFile is in progress.
+//   - zmqio.ErrBufferFull: b could exceed MaxWriteBuffer.
+//   - errors.ErrUnsupported: a pipe that is read.
+//
+// Errors of the system end the transport, and ConnectionLost gets them too.
 //
 // asyncio: write
 func (t *Transport) Write(b []byte) error {
@@ -24,7 +28,7 @@ func (t *Transport) Write(b []byte) error {
 	return err
 }
 
-// WriteBuffers is Write for several slices one after the other. It does not change bufs.
+// WriteBuffers is Write for several slices in a row. It does not change bufs.
 //
 // asyncio: writelines
 func (t *Transport) WriteBuffers(bufs net.Buffers) error {
@@ -50,16 +54,19 @@ func join(dst []byte, bufs net.Buffers) []byte {
 	return dst
 }
 
-// WriteContext is Write that waits for room instead of buffering more and more: until the
-// buffer, with b, is at or below the high-water mark, and the protocol is not paused. An
-// empty buffer has room for all of b. Writers get their turn in the order in which they
-// came. While the first is being woken, others that find room may pass it, once. The mark
-// and one b is the most that is ever buffered.
+// WriteContext is Write that waits for room: until the write buffer with b is at or below the
+// high-water mark, and the protocol is not paused. An empty write buffer has room for all of b.
+// If WriteContext has to wait and no goroutine runs the loop, it waits for that too.
 //
-// Beside the errors of Write it returns the cause of ctx when that ends first. Where it would
-// have to wait on the loop's own goroutine or in the transport's own PauseWriting, it returns
-// zmqio.ErrWouldDeadlock; nothing of b is sent then. While no goroutine runs the loop,
-// WriteContext waits for that.
+// Waiters take their turn in the order of their calls. While the first of them wakes up, other
+// writers that find room may pass it, once. So the write buffer never holds more than the
+// high-water mark and one b.
+//
+// Errors beside those of Write, after which nothing of b is sent:
+//   - The cause of ctx: ctx ended first.
+//   - zmqio.ErrWouldDeadlock: it would wait on the loop goroutine, or in the transport's own
+//     PauseWriting.
+//   - zmqio.ErrInvalidArgument: ctx is nil.
 //
 // asyncio: StreamWriter.drain
 func (t *Transport) WriteContext(ctx context.Context, b []byte) error {
@@ -291,10 +298,13 @@ func (t *socket) resume() {
 	t.callback("ResumeWriting", p, p.ResumeWriting)
 }
 
-// WriteEOF ends the stream in the direction to the peer, after what is buffered. Reading goes
-// on. It may be repeated. After Close the error is zmqio.ErrTransportClosed.
-// errors.ErrUnsupported means a pipe that is read, or TLS, where neither side can go on
-// without the other. A pipe that is written has no other direction, so that WriteEOF is Close.
+// WriteEOF ends the stream to the peer, after the write buffer. Reading goes on. WriteEOF may
+// be repeated. On a pipe that is written, which has no other direction, it is Close.
+//
+// Errors:
+//   - zmqio.ErrTransportClosed: the transport has ended, or Close was called.
+//   - errors.ErrUnsupported: a pipe that is read, or TLS, where neither side goes on without
+//     the other.
 //
 // asyncio: write_eof
 func (t *Transport) WriteEOF() error {
@@ -321,8 +331,8 @@ func (t *Transport) writeEOFLocked() (flow.Effects, error) {
 	return t.settleLocked(), nil
 }
 
-// CanWriteEOF reports whether WriteEOF is supported: not with TLS, and not for a pipe that is
-// read.
+// CanWriteEOF reports whether WriteEOF is supported. It is not with TLS, and not for a pipe
+// that is read.
 //
 // asyncio: can_write_eof
 func (t *Transport) CanWriteEOF() bool {
@@ -336,14 +346,16 @@ func (t *Transport) canWriteEOFLocked() bool {
 	return !secure && !t.state.is(starting) && !t.pipe.is(toRead)
 }
 
-// SetWriteBufferLimits sets the marks, in bytes, at which the protocol is paused and resumed.
-// zmqio.DefaultLimit for one of them makes it a default that goes with the other: low is a
-// quarter of high, which by default is 64 KiB. High 0 pauses whenever anything is buffered;
-// low 0 resumes when nothing is.
+// SetWriteBufferLimits sets the marks of the write buffer, in bytes. Above high the transport
+// pauses the protocol; at low or below it resumes it. High 0 pauses whenever anything is
+// buffered, and low 0 resumes when nothing is.
 //
-// Marks below what is buffered pause the protocol at once; marks above do not resume it
-// before something has been sent. The error is zmqio.ErrInvalidArgument unless
-// 0 <= low <= high.
+// The defaults are 64 KiB and 16 KiB. zmqio.DefaultLimit for low means a quarter of high.
+// zmqio.DefaultLimit for high means four times low.
+//
+// If more than high is buffered, the call pauses the protocol at once, on the calling
+// goroutine. Higher marks resume a paused protocol only when something has been sent. The error
+// is zmqio.ErrInvalidArgument unless 0 <= low <= high.
 //
 // asyncio: set_write_buffer_limits
 func (t *socket) SetWriteBufferLimits(high, low int) error {
@@ -358,7 +370,7 @@ func (t *socket) SetWriteBufferLimits(high, low int) error {
 	return nil
 }
 
-// WriteBufferLimits returns the marks that SetWriteBufferLimits sets, in bytes.
+// WriteBufferLimits returns the marks of the write buffer, in bytes.
 //
 // asyncio: get_write_buffer_limits
 func (t *socket) WriteBufferLimits() (high, low int) {
@@ -370,8 +382,8 @@ func (t *socket) WriteBufferLimits() (high, low int) {
 // writer implements kind.
 func (t *Transport) writer() writer { return t.Protocol() }
 
-// WriteBufferSize returns the bytes that were accepted and that the system has not taken.
-// With TLS some of them are encrypted already.
+// WriteBufferSize returns the bytes in the write buffer. On a Transport with TLS some of them
+// are encrypted already.
 //
 // asyncio: get_write_buffer_size
 func (t *socket) WriteBufferSize() int {

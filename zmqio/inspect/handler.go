@@ -29,12 +29,11 @@ const (
 )
 
 // Handler returns a handler of GET and HEAD, which serves the same at every path. It may be
-// registered under any, and under several.
+// registered at several paths.
 //
-// The answer is the page, and with format=json in the query the JSON of a [Snapshot]. Then
-// limit, match and history=1 in the query are the fields of [Query]; limit is 10,000 at most, and
-// match has 256 bytes.
-// Requests that ask for the same within 200 ms get the same.
+// The answer is the page. With format=json in the query it is the JSON of a Snapshot. Then
+// limit, match and history=1 in the query set the fields of Query. limit is 10,000 at most, and
+// match has 256 bytes at most. Equal requests within 200 ms get the same answer.
 func Handler() http.Handler { return http.HandlerFunc(serve) }
 
 func serve(w http.ResponseWriter, r *http.Request) {

@@ -1,11 +1,12 @@
 // Package inspect shows what lives on the event loops of a process: transports, other
 // residents, and callbacks that take long. Of a transport it shows endpoints, peers, options,
-// buffers, rates and events. It is an http.Handler, as package net/http/pprof has them:
+// buffers, rates and events. It is an http.Handler, as that of package net/http/pprof:
 //
 //	http.Handle("/debug/zmq/", inspect.Handler())
 //
-// The page at that address is for people, and lives. It takes nothing from elsewhere. Programs
-// get JSON at the same address with ?format=json, or from [Take]. Package expvar gets it by
+// People read the page at that address, which refreshes itself and loads nothing from other
+// servers. Programs get JSON at the same address with ?format=json, or from [Take]. Package expvar
+// gets the JSON by
 //
 //	expvar.Publish("zmqio", inspect.Var())
 //
@@ -13,17 +14,18 @@
 // neither expvar nor net/http/pprof. Nothing runs, and nothing is counted, without a request.
 //
 // A viewer of the page learns the endpoints, routing ids and options of the program, and the
-// names of its functions. Serve it where only the operators are. It has no keys and no
-// passwords. Options that zmq.OptionInfo calls secret are not even read. Credentials in
-// endpoints and other texts are replaced by "…".
+// names of its functions. Serve it to operators alone. The page has no keys and no passwords.
+// Package inspect does not even read options that zmq.OptionInfo calls secret. It replaces
+// credentials in endpoints and other texts by "…".
 //
-// A loop that is stuck is shown as stuck, with the callback that does not return. Nothing here
-// waits for a loop, and no longer than three seconds for sockets and residents that do not answer.
-// It starts no monitor either: what only a monitor tells is unknown on a transport
-// without one. A Stream always has one, and Transport.EnableMonitor starts one.
+// The page shows a stuck loop as stuck, with the callback that does not return. Package inspect
+// waits for no loop, and for at most three seconds for sockets and residents that do not answer. It
+// starts no monitor: what only a monitor reports is unknown on a transport without one. A Stream
+// always has one, and Transport.EnableMonitor starts one.
 //
 // Rates are means over the time between two requests, at least 0.9 seconds. So there are none
-// at the first request. A minute after the last request the history is dropped.
+// at the first request. A minute after the last request the history is dropped. The words are
+// those of the glossary of package zmqio.
 package inspect
 
 import (
@@ -31,7 +33,7 @@ import (
 	"fmt"
 )
 
-// Var returns a variable for expvar.Publish. Its String is the JSON of [Take].
+// Var returns a variable for expvar.Publish. Its String returns the JSON of Take.
 func Var() fmt.Stringer { return variable{} }
 
 type variable struct{}

@@ -2,21 +2,20 @@ package inspect
 
 import "time"
 
-// A Snapshot is what lives on the loops of the process, at one moment. Its JSON has the names
-// in the tags, which stay what they are; later releases may add others. Durations are in
+// A Snapshot shows what lives on the loops of the process, at one moment. Its JSON has the
+// names in the tags. Later releases keep these names and may add others. Durations are in
 // seconds, and sizes in bytes of payload, as the names say.
 //
-// Texts come from endpoints, routing ids and programs. They are cut where they are longer than
-// 256 bytes, what does not print is escaped, and credentials are replaced by "…".
+// Texts come from endpoints, routing ids and programs. A text is cut after 256 bytes, what does
+// not print is escaped, and credentials are replaced by "…".
 type Snapshot struct {
 	Time    time.Time `json:"time"`
 	Process Process   `json:"process"`
-	// Loops are those that are open, oldest first.
+	// Loops are the open loops, oldest first.
 	Loops        []Loop `json:"loops"`
 	LoopsOmitted int    `json:"loops_omitted"` // beyond Query.Limit
-	// HistorySecondsAgo are the times of the numbers in each History, oldest first. Where a
-	// History has fewer, its numbers belong to the last of these. Absent unless Query.History
-	// is set.
+	// HistorySecondsAgo are the times of the numbers in each History, oldest first. A History
+	// with fewer numbers has those of the last times. It is absent unless Query.History is set.
 	HistorySecondsAgo []float64 `json:"history_seconds_ago,omitempty"`
 }
 
@@ -34,10 +33,14 @@ type Process struct {
 
 // The states of a Loop.
 const (
-	LoopRunning = "running" // a goroutine runs it
-	LoopStuck   = "stuck"   // the callback in RunningCallback has been seen to run for a second
-	LoopStopped = "stopped" // no goroutine runs it
-	LoopClosed  = "closed"  // Close was called
+	// LoopRunning means that a goroutine runs the loop.
+	LoopRunning = "running"
+	// LoopStuck means that RunningCallback has been seen to run for a second.
+	LoopStuck = "stuck"
+	// LoopStopped means that no goroutine runs the loop.
+	LoopStopped = "stopped"
+	// LoopClosed means that Close was called.
+	LoopClosed = "closed"
 )
 
 // A Loop is a zmqio.EventLoop.
@@ -59,14 +62,14 @@ type Loop struct {
 	Timers         int     `json:"timers"`
 	Descriptors    int     `json:"descriptors"`
 
-	// RunningCallback is what the loop is doing, absent while it does nothing.
+	// RunningCallback is the callback that runs now. It is absent while none runs.
 	RunningCallback *Callback `json:"running_callback,omitempty"`
-	// SlowCallbacks are the last 16 that debug mode found slow, oldest first.
+	// SlowCallbacks are the last 16 callbacks that debug mode found slow, oldest first.
 	SlowCallbacks []Callback `json:"slow_callbacks"`
 
 	Transports        []Transport `json:"transports"`         // oldest first
 	TransportsOmitted int         `json:"transports_omitted"` // beyond Query.Limit, or not matching
-	// Residents are what else lives on the loop, oldest first: transports of package netio,
+	// Residents are the other residents of the loop, oldest first: transports of package netio,
 	// servers and child processes, for example.
 	Residents        []Resident `json:"residents"`
 	ResidentsOmitted int        `json:"residents_omitted"`
@@ -93,12 +96,14 @@ type Callback struct {
 
 // The states of a Transport.
 const (
-	TransportOpen    = "open"
-	TransportClosing = "closing" // Close or Abort was called, and messages may be left to send
+	// TransportOpen means that the transport sends and receives.
+	TransportOpen = "open"
+	// TransportClosing means that Close or Abort was called. Messages may be left to send.
+	TransportClosing = "closing"
 )
 
-// A Transport is a zmqio.Transport. Its counters begin with the transport, and are explained
-// at zmqio.Stats.
+// A Transport is a zmqio.Transport. zmqio.Stats explains its counters, which begin with the
+// transport.
 type Transport struct {
 	ID       uint64 `json:"id"`   // among all transports that a Snapshot has shown
 	Name     string `json:"name"` // ConnectionConfig.Name
@@ -120,12 +125,11 @@ type Transport struct {
 	Unread Traffic `json:"unread"` // now, on a Stream
 	Drops  Drops   `json:"drops"`
 
-	// Connections is what a monitor has told; absent, which is unknown, without one.
+	// Connections is what a monitor has reported. It is absent, for unknown, without a monitor.
 	Connections *Connections `json:"connections,omitempty"`
 
-	// What follows must be asked of the socket. SocketBusy says that it did not answer in
-	// time, because another goroutine is in a call of libzmq; then these fields are of an
-	// earlier Snapshot, or absent.
+	// SocketBusy says that the socket did not answer in time, because another goroutine is in a
+	// call of libzmq. The fields below are then of an earlier Snapshot, or absent.
 	SocketBusy           bool     `json:"socket_busy"`
 	Mechanism            string   `json:"mechanism,omitempty"`
 	Options              []Option `json:"options,omitempty"` // at most 10 seconds old
@@ -133,8 +137,10 @@ type Transport struct {
 	SubscriptionsOmitted int      `json:"subscriptions_omitted"` // beyond 32
 	// Events are the last 16 that the monitor has told, oldest first. Monitored says
 	// whether there is a monitor.
-	Monitored bool    `json:"monitored"`
-	Events    []Event `json:"events,omitempty"`
+	Monitored bool `json:"monitored"`
+	// Events are the last 16 events of the monitor, oldest first. Monitored says whether there
+	// is a monitor.
+	Events []Event `json:"events,omitempty"`
 
 	Rates   *Rates   `json:"rates,omitempty"` // absent at first
 	History *History `json:"history,omitempty"`
@@ -159,7 +165,7 @@ type Buffer struct {
 	Refused       uint64  `json:"refused"`        // writes that got ErrBufferFull
 }
 
-// Drops counts what a Transport has dropped.
+// Drops counts what a Transport has dropped: see zmqio.Drops.
 type Drops struct {
 	Unroutable Traffic `json:"unroutable"` // no such peer
 	Unsent     Traffic `json:"unsent"`     // buffered at the end
@@ -167,7 +173,7 @@ type Drops struct {
 	Events     uint64  `json:"events"`     // a reader of events was too slow
 }
 
-// Connections counts what a monitor has told.
+// Connections counts what a monitor has reported: see zmqio.ConnectionStats.
 type Connections struct {
 	Open              *int              `json:"open,omitempty"` // now; absent where that is unknown
 	Connects          uint64            `json:"connects"`
@@ -179,15 +185,15 @@ type Connections struct {
 	HandshakeFailures map[string]uint64 `json:"handshake_failures,omitempty"` // by reason; without those that are 0
 }
 
-// An Option is a socket option that can be set, and that differs from what a new socket of the
-// type has. Keys and passwords are left out: see zmq.OptionInfo.Secret.
+// An Option is a socket option that can be set, and that differs from its value in a new socket
+// of the type. Keys and passwords are left out: see zmq.OptionInfo.Secret.
 type Option struct {
 	Name    string `json:"name"` // libzmq's, without ZMQ_
 	Value   string `json:"value"`
 	Default string `json:"default"`
 }
 
-// An Event is what a monitor has told.
+// An Event is an event of a monitor.
 type Event struct {
 	Time     time.Time `json:"time"`
 	Event    string    `json:"event"` // libzmq's name, without ZMQ_EVENT_
@@ -203,15 +209,16 @@ type Rates struct {
 	SentBytesPerSecond        float64 `json:"sent_bytes_per_second"`
 }
 
-// A History has the rates of the last minutes, oldest first, as far as there were requests. What has
-// been zero throughout is absent. A Transport has the first two, and a Loop the third.
+// A History has the rates of the last minutes, oldest first, for the times of requests. A rate
+// that is zero at all of these times is absent. A Transport has the first two fields, and a Loop
+// the third.
 type History struct {
 	ReceivedMessagesPerSecond []float32 `json:"received_messages_per_second,omitempty"`
 	SentMessagesPerSecond     []float32 `json:"sent_messages_per_second,omitempty"`
 	BusyRatio                 []float32 `json:"busy_ratio,omitempty"`
 }
 
-// A Resident is a zmqio.Resident that is no Transport.
+// A Resident is a zmqio.Resident that is not a zmqio.Transport.
 type Resident struct {
 	Text             string `json:"text"` // what its String returns
 	Busy             bool   `json:"busy"` // it did not answer in time; then the text is its type

@@ -16,28 +16,28 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// DefaultLimit is Query.Limit where that is 0.
+// DefaultLimit is the Query.Limit that 0 stands for.
 const DefaultLimit = 1000
 
-// A Query says what a Snapshot is to show. The zero value is fine.
+// A Query says what a Snapshot shows. The zero value shows all up to DefaultLimit.
 type Query struct {
-	// Limit is how many loops, transports and other residents are shown at most, of each;
-	// 0 is DefaultLimit. Of more transports those come first that have something buffered or
-	// unread, and then those that have carried most messages.
+	// Limit is how many loops, transports and other residents are shown at most, of each; 0
+	// means DefaultLimit. Transports that have something buffered or unread come first, then
+	// those that have carried most messages.
 	Limit int
 	// Match is a part of the name, type, protocol or an endpoint of the transports to show, and
-	// of the text of other residents. Case does not count. Empty shows all.
+	// of the text of other residents. Upper and lower case are equal. Empty shows all.
 	Match string
-	// History asks for the numbers of Snapshot.HistorySecondsAgo.
+	// History asks for Snapshot.HistorySecondsAgo and the History of each loop and transport.
 	History bool
 }
 
-// Take returns what lives on the loops of the process now. It does not wait for any loop. A
-// socket or another resident that does not answer within 100 ms is shown as busy. Take returns
-// within some three seconds.
+// Take returns a Snapshot of what lives on the loops of the process now. It waits for no loop.
+// It shows a socket or other resident that does not answer within 100 ms as busy. Take returns
+// within some three seconds. It is safe for concurrent use.
 func Take() *Snapshot { return Query{}.Take() }
 
-// Take is Take for what q asks for.
+// Take returns a Snapshot of what q asks for, as the function Take does.
 func (q Query) Take() *Snapshot { return theSampler.take(q.normal()) }
 
 // normal returns q with defaults in place.

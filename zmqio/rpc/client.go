@@ -15,30 +15,31 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// DefaultInFlight is Config.MaxInFlight where that is 0.
+// DefaultInFlight is the Config.MaxInFlight that 0 stands for.
 const DefaultInFlight = 10_000
 
-// Config says what a Client is made of.
+// Config configures a Client. Endpoints must be given.
 type Config struct {
-	// Endpoints are those of the servers, at least one; a TCP endpoint may hold a name.
-	// Calls go to them in turn. One that has not answered within Timeout is left out for
-	// ten times as long, unless the others have not either.
+	// Endpoints are the endpoints of the servers, one or more. A TCP endpoint may have a host
+	// name. Calls go to them in turn. An endpoint that has not answered within Timeout is left
+	// out for ten times Timeout, unless all others are left out too.
 	Endpoints []string
-	// Timeout bounds each attempt of a call; 0 leaves that to the context of the call. A call
-	// takes up to Timeout times one more than Retries.
+	// Timeout bounds each attempt of a call; 0 leaves the bound to the context of the call. A
+	// call takes up to (Retries + 1) times Timeout.
 	Timeout time.Duration
-	// Retries is how often a call that has got no reply within Timeout is sent again, each
-	// time to the next endpoint. A handler may then run twice. A reply that comes late from
-	// an earlier endpoint is taken as well.
+	// Retries is how often a call without a reply is sent again after Timeout, each time to the
+	// next endpoint. It needs a Timeout. A handler may then run twice for one call. A late
+	// reply from an earlier endpoint counts too.
 	Retries int
-	// MaxInFlight bounds the calls that wait for a reply; 0 is DefaultInFlight. More calls
-	// wait for their turn.
+	// MaxInFlight bounds the calls that wait for a reply; 0 means DefaultInFlight. Further
+	// calls wait for their turn.
 	MaxInFlight int
-	// Codec is what Invoke uses; nil is JSON.
+	// Codec is the codec of Invoke; nil means JSON.
 	Codec Codec
-	// Loop is the loop that the sockets live on; nil is zmqio.DefaultLoop.
+	// Loop is the loop of the sockets; nil means zmqio.DefaultLoop.
 	Loop *zmqio.EventLoop
-	// Configure is called for each socket before its connect, as in zmqio.ConnectionConfig.
+	// Configure sets options of each socket before it connects: see
+	// zmqio.ConnectionConfig.Configure.
 	Configure func(zmq.Sockopts) error
 }
 
@@ -62,8 +63,8 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: rpc."+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
 }
 
-// A Client calls servers. Its methods may be called from every goroutine but the loop's own,
-// where Call is zmqio.ErrWouldDeadlock.
+// A Client calls servers. All methods are safe for concurrent use. On the loop goroutine Call
+// returns zmqio.ErrWouldDeadlock.
 type Client struct {
 	cfg    Config
 	loop   *zmqio.EventLoop
@@ -80,13 +81,20 @@ type Client struct {
 
 // ClientStats counts what a Client has done.
 type ClientStats struct {
-	Calls    uint64 // that were begun
-	Replies  uint64 // that a caller got, those with an Error among them
-	Failures uint64 // replies with an Error
-	Late     uint64 // replies that no caller was waiting for any more, dropped
-	Retries  uint64 // attempts beyond the first
-	Timeouts uint64 // attempts that ended without a reply
-	InFlight int    // calls that wait for a reply now
+	// Calls counts calls that were begun.
+	Calls uint64
+	// Replies counts replies that a caller got, those with an Error included.
+	Replies uint64
+	// Failures counts replies with an Error.
+	Failures uint64
+	// Late counts replies that were dropped, because their caller no longer waited.
+	Late uint64
+	// Retries counts attempts beyond the first of a call.
+	Retries uint64
+	// Timeouts counts attempts that ended without a reply.
+	Timeouts uint64
+	// InFlight is how many calls wait for a reply now.
+	InFlight int
 }
 
 // A reply is what a caller waits for.
@@ -99,14 +107,19 @@ type reply struct {
 // replies are channels for reuse; they are empty.
 var replies = sync.Pool{New: func() any { return make(chan reply, 1) }}
 
-// Dial returns a client of the servers at endpoints, with the zero Config otherwise.
-// Connections are made in the background, so Dial succeeds without a server.
+// Dial returns a client of the servers at endpoints, with an otherwise zero Config. libzmq
+// connects in the background, so Dial succeeds without a server. The errors are those of
+// NewClient.
 func Dial(ctx context.Context, endpoints ...string) (*Client, error) {
 	return NewClient(ctx, Config{Endpoints: endpoints})
 }
 
-// NewClient returns a client. ctx bounds the wait for the loop. The errors are
-// zmqio.ErrInvalidArgument and those of [zmqio.EventLoop.CreateZmqConnection].
+// NewClient returns a client. ctx bounds the wait for the loop alone. Close must end the
+// client.
+//
+// Errors:
+//   - zmqio.ErrInvalidArgument: ctx is nil, or a field of cfg has a value that it cannot have.
+//   - Those of [zmqio.EventLoop.CreateZmqConnection] and zmqio.DefaultLoop.
 func NewClient(ctx context.Context, cfg Config) (*Client, error) {
 	if ctx == nil {
 		return nil, invalid("NewClient: nil context")
@@ -209,13 +222,18 @@ func (c *Client) finish(err error) {
 	}
 }
 
-// Call sends a request of the frames given to a server and returns the body of its reply,
-// whose frames are the caller's. The frames given may be reused when Call has returned. A
-// reply that comes after Call has returned is dropped and counted.
+// Call sends a request of frames to a server and returns the body of the reply, whose frames
+// the caller owns. The caller may reuse the request's frames when Call has returned. A reply
+// that comes after Call has returned is dropped and counted.
 //
-// The errors are the cause of ctx, ErrTimeout after the last retry, and an *Error that the
-// server's handler has returned. The others are ErrClientClosed, zmqio.ErrWouldDeadlock on the
-// loop's own goroutine, and what ended a socket.
+// Errors:
+//   - The cause of ctx: ctx ended first.
+//   - [ErrTimeout]: no server replied within Config.Timeout, after the last retry.
+//   - An [*Error]: the server's handler failed.
+//   - [ErrClientClosed]: Close was called.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine.
+//   - zmqio.ErrInvalidArgument: ctx is nil.
+//   - The error that ended a socket.
 func (c *Client) Call(ctx context.Context, frames ...[]byte) ([][]byte, error) {
 	switch {
 	case ctx == nil:
@@ -337,7 +355,7 @@ func (c *Client) result(ch chan reply, r reply) ([][]byte, error) {
 	return nil, &Error{string(bytes.Join(r.body, nil))}
 }
 
-// Stats returns what the client has done so far.
+// Stats returns the figures of the client so far.
 func (c *Client) Stats() ClientStats {
 	c.mu.Lock()
 	waiting := len(c.pending)
@@ -348,9 +366,8 @@ func (c *Client) Stats() ClientStats {
 	}
 }
 
-// Close ends the calls in flight with ErrClientClosed, and closes the sockets without waiting
-// for them. Requests of theirs that were not sent are dropped. It may be repeated, and
-// returns nil.
+// Close ends the calls in flight with ErrClientClosed, closes the sockets, and does not wait.
+// It drops requests that were not sent. Close may be repeated, and returns nil.
 func (c *Client) Close() error {
 	c.finish(ErrClientClosed)
 	for _, e := range c.ends {
@@ -359,8 +376,8 @@ func (c *Client) Close() error {
 	return nil
 }
 
-// Invoke calls with req as the body and returns the body of the reply, both in the form of
-// the client's Codec. The other errors are those of Call.
+// Invoke calls with req as the body and returns the body of the reply, as the client's Codec
+// writes and reads them. The errors are those of Call and of the Codec.
 func Invoke[Resp, Req any](ctx context.Context, c *Client, req Req) (resp Resp, err error) {
 	b, err := marshal(c.cfg.Codec, req)
 	if err != nil {

@@ -1,14 +1,24 @@
 // Package rpc sends requests and receives their replies over ZeroMQ. A [Client] keeps
-// thousands of calls in flight over one DEALER for each endpoint; [Serve] answers the
+// thousands of calls in flight over one DEALER for each endpoint. [Serve] answers the
 // requests that come to a ROUTER or a REP.
 //
-// Both speak the form that REQ and REP use, so either end may be another program. A request
-// is an id, an empty frame and the body. Any REP, and any ROUTER that returns all frames up
-// to the empty one, sends the id back, by which a Client finds the caller. Bodies are frames;
-// [Invoke] and [Typed] put one value into one frame with a [Codec].
+//	// The server:
+//	s, err := zmqio.Listen(ctx, zmq.ROUTER, "tcp://127.0.0.1:5555")
+//	...
+//	err = rpc.Serve(ctx, s, handler, rpc.ServerConfig{})
 //
-// A call that is retried may run its handler twice. Retries are therefore off unless
-// Config.Retries asks for them.
+//	// The client:
+//	c, err := rpc.Dial(ctx, "tcp://127.0.0.1:5555")
+//	...
+//	reply, err := c.Call(ctx, []byte("hello"))
+//
+// Both speak the form of REQ and REP, so either end may be another program. A request is an
+// id, an empty frame and the body. The body is one frame or more; [Invoke] and [Typed] put one
+// value into one frame with a [Codec]. A REP sends the id back by itself. Another program's
+// ROUTER must return all frames up to the empty one.
+//
+// A call that is retried may run its handler twice. So a Client retries only if Config.Retries
+// says so.
 package rpc
 
 import (
@@ -19,18 +29,19 @@ import (
 	"strings"
 )
 
-// Errors of this package. Use errors.Is.
+// These errors are this package's own. Compare with errors.Is.
 var (
-	// ErrTimeout is the result of a call that no endpoint has answered within
-	// Config.Timeout, after all retries.
+	// ErrTimeout is the error of a call that no endpoint has answered within Config.Timeout,
+	// after all retries.
 	ErrTimeout error = &timeoutError{}
-	// ErrClientClosed is returned by calls on a client that has been closed, and ends those
-	// in flight.
+	// ErrClientClosed is the error of calls on a closed client, and of those in flight at its
+	// Close.
 	ErrClientClosed = errors.New("rpc: client is closed")
-	// ErrNotDrained is returned by Serve where handlers were still running, or replies not
-	// sent, at the end of ServerConfig.DrainTimeout.
+	// ErrNotDrained is the error of Serve if handlers were still running, or replies not
+	// accepted, at the end of ServerConfig.DrainTimeout.
 	ErrNotDrained = errors.New("rpc: requests were not answered within DrainTimeout")
-	// ErrPanicked is what the caller of a handler that panicked gets, as the text of an Error.
+	// ErrPanicked is the error of a handler that panicked or called runtime.Goexit. Its caller
+	// gets the text as an Error.
 	ErrPanicked = errors.New("rpc: the handler panicked")
 )
 
@@ -41,10 +52,10 @@ func (*timeoutError) Error() string   { return "rpc: no reply in time" }
 func (*timeoutError) Timeout() bool   { return true }
 func (*timeoutError) Temporary() bool { return true }
 
-// An Error is what a handler has returned as an error, as its caller gets it.
+// An Error is the error of a handler, as the caller of its server gets it.
 type Error struct{ Text string }
 
-// Error returns the text behind the prefix of the package.
+// Error returns the text, after the prefix of the package.
 func (e *Error) Error() string {
 	if strings.HasPrefix(e.Text, "rpc: ") { // of ErrPanicked, for example
 		return e.Text
@@ -52,7 +63,7 @@ func (e *Error) Error() string {
 	return "rpc: " + e.Text
 }
 
-// A Codec turns values into bytes and back. Its methods are called from many goroutines.
+// A Codec turns values into bytes and back. Its methods must be safe for concurrent use.
 type Codec interface {
 	Marshal(v any) ([]byte, error)
 	Unmarshal(b []byte, v any) error

@@ -16,35 +16,36 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// DefaultHandlers and DefaultDrainTimeout are what ServerConfig has where it has 0.
+// DefaultHandlers and DefaultDrainTimeout are the values that 0 in ServerConfig stands for.
 const (
 	DefaultHandlers     = 256
 	DefaultDrainTimeout = 10 * time.Second
 )
 
-// ServerConfig says how Serve works. The zero value is fine.
+// ServerConfig configures Serve. The zero value is a good configuration.
 type ServerConfig struct {
-	// Handlers bounds the handlers that run at the same time; 0 is DefaultHandlers. On a
-	// REP, which has one conversation at a time, it is 1. More requests wait in the stream.
+	// Handlers bounds the handlers that run at the same time; 0 means DefaultHandlers. On a
+	// REP, which has one conversation at a time, the bound is 1. Further requests wait in the
+	// stream.
 	Handlers int
-	// DrainTimeout is how long Serve waits, after its context has ended, for handlers that
-	// run and requests that were received; 0 is DefaultDrainTimeout.
+	// DrainTimeout is how long Serve waits, after its context has ended, for running handlers
+	// and received requests; 0 means DefaultDrainTimeout.
 	DrainTimeout time.Duration
-	// ErrorReply makes the body of an error reply for a client that is not of this package,
-	// which takes it for any other reply. nil makes it one frame, the error's text.
+	// ErrorReply makes the body of an error reply for a client of another package, to which it
+	// is a reply like any other. nil means one frame with the error's text.
 	ErrorReply func(error) [][]byte
-	// Logger gets handlers' panics with their stacks; nil is slog.Default().
+	// Logger gets the panics of handlers, with their stacks; nil means slog.Default().
 	Logger *slog.Logger
 }
 
-// A Handler answers one request. req are the frames of its body and belong to the handler;
-// so do the frames that it returns to the reply. An error reaches the caller as an *Error
-// with its text. A panic does so as ErrPanicked, and runtime.Goexit too. ctx ends when the
-// handler's time is over; see Serve.
+// A Handler answers one request. req are the frames of its body, which the handler owns. The
+// frames that it returns belong to the reply. The caller gets an error as an *Error with its
+// text, and a panic or runtime.Goexit as ErrPanicked. ctx ends when the handler's time is over:
+// see Serve. Handlers run on many goroutines at the same time.
 type Handler func(ctx context.Context, req [][]byte) ([][]byte, error)
 
-// Typed returns a Handler that calls fn with the body in the form of codec, nil being JSON. A
-// body that cannot be read is an error, which fn does not see.
+// Typed returns a Handler that calls fn with the body as a Req, which codec reads; a nil codec
+// means JSON. If codec cannot read the body, the caller gets an error and fn is not called.
 func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, error)) Handler {
 	if codec == nil {
 		codec = JSON
@@ -66,15 +67,16 @@ func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, erro
 	}
 }
 
-// Serve answers the requests that come to s, a ROUTER or a REP, each on a goroutine of its
-// own, until ctx ends. Then it stops to receive, answers the requests that s has received,
-// and returns nil when s has accepted all replies; s stays open, and its Close sends them. The
-// contexts of handlers end after ServerConfig.DrainTimeout; then Serve returns ErrNotDrained
-// without waiting for handlers that go on. It is ErrNotDrained also where s ends meanwhile and
-// does not take a reply.
+// Serve answers the requests that come to s, a ROUTER or a REP, until ctx ends. Each handler
+// runs on a goroutine of its own.
 //
-// The error of a handler reaches a Client as an *Error where s is a ROUTER. A REP cannot mark
-// a reply, so there a Client gets ServerConfig.ErrorReply as any other client does.
+// After the end of ctx Serve stops receiving, answers the requests that s has received, and
+// returns nil when s has accepted all replies. s stays open; its Close sends the replies. The
+// contexts of handlers end after ServerConfig.DrainTimeout. Serve then returns ErrNotDrained,
+// and does not wait for handlers that go on.
+//
+// If s is a ROUTER, a Client gets the error of a handler as an *Error. A REP cannot mark a
+// reply, so there a Client gets ServerConfig.ErrorReply, as every other client does.
 //
 // The end of a program is therefore:
 //
@@ -83,11 +85,17 @@ func Typed[Req, Resp any](codec Codec, fn func(context.Context, Req) (Resp, erro
 //	err := rpc.Serve(ctx, s, handler, rpc.ServerConfig{})
 //	return errors.Join(err, s.Close())
 //
-// A message that has no empty frame is no request. It is dropped, and the logger told once.
+// Serve drops a message without an empty frame, which is no request. The logger gets a warning
+// of that, once.
 //
-// The other errors are zmqio.ErrInvalidArgument, zmqio.ErrWouldDeadlock on the loop's own
-// goroutine, and what ended s: io.EOF after Close. Then the contexts of handlers end at once,
-// and Serve waits for the handlers for at most ServerConfig.DrainTimeout.
+// Errors:
+//   - [ErrNotDrained]: the time for handlers was over, or s ended meanwhile and did not take a
+//     reply.
+//   - zmqio.ErrInvalidArgument: an argument is nil, s has another type, or cfg has a negative
+//     value.
+//   - zmqio.ErrWouldDeadlock: the caller is the loop goroutine.
+//   - What ended s: io.EOF after its Close. The contexts of handlers end at once, and Serve
+//     waits for handlers for DrainTimeout at most.
 func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) error {
 	switch {
 	case ctx == nil:

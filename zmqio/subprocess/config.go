@@ -8,20 +8,22 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A Config says what a child is made of. The zero value gives it three pipes.
+// A Config configures a child. The zero value gives it three pipes.
 type Config struct {
-	// Stdin, Stdout and Stderr are the child's standard streams; nil is Pipe.
+	// Stdin, Stdout and Stderr are the child's standard streams; nil means Pipe.
+	//
+	// asyncio: stdin, stdout, stderr
 	Stdin, Stdout, Stderr Stdio
-	// Setup, if not nil, is called before the child is started, on the goroutine that called
-	// Exec or Shell. It may set the working directory, the environment, more files and system
-	// attributes. It must not start the command nor change its standard streams. The child is
-	// not started if Setup returns an error.
+	// Setup, if not nil, is called before the child is started, on the caller's goroutine. It
+	// may set the working directory, the environment, more files and system attributes. It must
+	// not start the command or change its standard streams. If Setup returns an error, the
+	// child is not started.
 	//
 	// asyncio: the other keyword arguments, which are those of subprocess.Popen
 	Setup func(cmd *exec.Cmd) error
 }
 
-// A Stdio is what a standard stream of a child is: Pipe, Null, Inherit, ToStdout or a File.
+// A Stdio is a standard stream of a child: Pipe, Null, Inherit, ToStdout or a File.
 type Stdio interface {
 	// open returns the child's end for its descriptor fd; nil is /dev/null.
 	open(c *child, fd int) (*os.File, error)
@@ -35,10 +37,22 @@ type Mode int
 
 // The modes are those of subprocess.Popen.
 const (
-	Pipe     Mode = iota // a pipe to the loop: see Transport.Pipe. asyncio: PIPE
-	Null                 // /dev/null. asyncio: DEVNULL
-	Inherit              // that of this process. asyncio: None
-	ToStdout             // for Stderr: what Stdout is. asyncio: STDOUT
+	// Pipe is a pipe to the loop: see Transport.Pipe.
+	//
+	// asyncio: PIPE
+	Pipe Mode = iota
+	// Null is /dev/null.
+	//
+	// asyncio: DEVNULL
+	Null
+	// Inherit is the same stream of this process.
+	//
+	// asyncio: None
+	Inherit
+	// ToStdout, for Stderr, is what Stdout is.
+	//
+	// asyncio: STDOUT
+	ToStdout
 )
 
 func (m Mode) open(c *child, fd int) (*os.File, error) {
@@ -58,7 +72,7 @@ func (m Mode) open(c *child, fd int) (*os.File, error) {
 	return nil, invalid("Config.%s cannot be mode %d", streams[fd], m)
 }
 
-// File has the child use f, which stays the caller's.
+// File makes the child use f. f stays open and the caller's.
 func File(f *os.File) Stdio { return file{f} }
 
 type file struct{ f *os.File }

@@ -11,16 +11,18 @@ import (
 // Exec starts the program name with args, as exec.Command does, and makes a transport of the
 // child, with the protocol that factory returns.
 //
-// The program is started on the calling goroutine, which waits for that. Then factory and
-// ConnectionMade are called on the loop, and Exec returns. If it fails before, no protocol is
-// made. Exec waits for the loop, and ctx bounds that alone: the end of ctx does not end a
-// child that Exec has returned. While no goroutine runs the loop, factory and ConnectionMade
-// are called on the calling goroutine. On the loop's own goroutine Exec holds the loop up while
-// the program is started.
+// The calling goroutine starts the program. Then the loop calls factory and ConnectionMade, and
+// Exec returns. If it fails before, it makes no protocol. Exec waits for the loop, and ctx
+// bounds that wait alone: the end of ctx does not end a child that Exec has returned. While no
+// goroutine runs the loop, the calling goroutine works in its place. On the loop goroutine Exec
+// holds up the loop while the program is started.
 //
-// The errors are zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, those of Setup, of os.Pipe and
-// of exec.Cmd.Start, and a *zmqio.PanicError of factory. A child that was started is then
-// killed.
+// Errors, after which a child that was started is killed:
+//   - zmqio.ErrInvalidArgument: an argument is nil, or cfg has a value that it cannot have.
+//   - zmqio.ErrLoopClosed: the loop is closed.
+//   - The cause of ctx: ctx ended first.
+//   - Those of Setup, os.Pipe and exec.Cmd.Start.
+//   - A *zmqio.PanicError of factory.
 //
 // asyncio: subprocess_exec
 func Exec[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, cfg Config, name string, args ...string) (*Transport, P, error) {
@@ -29,8 +31,8 @@ func Exec[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P,
 	})
 }
 
-// Shell is Exec for a command that /bin/sh interprets. There $1 is the first of args, and so
-// on, which need no quoting.
+// Shell is Exec for a command that /bin/sh interprets. $1 in command is the first of args, and
+// so on. args need no quoting.
 //
 // asyncio: subprocess_shell
 func Shell[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P, cfg Config, command string, args ...string) (*Transport, P, error) {

@@ -2,51 +2,54 @@ package subprocess
 
 import "reflect"
 
-// A Protocol is what a Transport calls. The loop calls its methods one at a time on its own
-// goroutine, except PauseWriting. A protocol must not be a nil pointer.
+// A Protocol has the callbacks of a Transport. The loop calls them one at a time, on the loop
+// goroutine. PauseWriting is the exception: the pipe calls it on the writer's goroutine. A
+// protocol must not be a nil pointer.
 //
-// ConnectionMade comes first and ConnectionLost last, once each. In between there is
-// ProcessExited, once, and for each pipe PipeDataReceived any number of times and then
-// PipeConnectionLost, once. ProcessExited may come before the last data of a pipe: what the
-// child has written stays in the pipe, and a grandchild may hold it open.
+// ConnectionMade comes first, ConnectionLost last, each once. Between them comes ProcessExited,
+// once. For each pipe comes PipeDataReceived any number of times, and then PipeConnectionLost,
+// once. ProcessExited may come before the last data of a pipe: bytes that the child has written
+// stay in the pipe, and a grandchild may hold it open.
 //
-// A panic goes to the loop's exception handler. In PipeDataReceived it also ends the pipe,
-// whose PipeConnectionLost gets the *zmqio.PanicError.
+// If a callback panics, the loop's exception handler gets the panic. A panic in
+// PipeDataReceived also ends the pipe, and PipeConnectionLost gets the *zmqio.PanicError.
 //
 // asyncio: SubprocessProtocol
 type Protocol interface {
-	// ConnectionMade is called when the child has been started. Its pipes work. Exec and
+	// ConnectionMade is called when the child has been started and its pipes work. Exec and
 	// Shell return after it.
 	//
 	// asyncio: connection_made
 	ConnectionMade(t *Transport)
 
-	// PipeDataReceived is called with what the child has written to descriptor fd: 1 is its
-	// standard output, 2 its standard error. data is lent until PipeDataReceived returns.
+	// PipeDataReceived is called with bytes that the child has written to descriptor fd: 1 is
+	// its standard output, 2 its standard error. data is lent until PipeDataReceived returns;
+	// copy what you keep.
 	//
 	// asyncio: pipe_data_received
 	PipeDataReceived(fd int, data []byte)
 
-	// PipeConnectionLost is called when the pipe at descriptor fd of the child has ended,
-	// with nil or with what went wrong. For 0, the standard input, that is syscall.EPIPE when
-	// the last reader went and bytes were still buffered.
+	// PipeConnectionLost is called when the pipe at descriptor fd of the child has ended. err
+	// is nil, or says what ended the pipe. For 0, the standard input, it is syscall.EPIPE if
+	// the last reader went while bytes were buffered.
 	//
 	// asyncio: pipe_connection_lost
 	PipeConnectionLost(fd int, err error)
 
-	// ProcessExited is called when the child has exited. ReturnCode knows how.
+	// ProcessExited is called when the child has exited. Transport.ReturnCode returns its code.
 	//
 	// asyncio: process_exited
 	ProcessExited()
 
-	// PauseWriting is called when the buffer of the pipe to the standard input goes strictly
-	// over its high-water mark. See netio.Protocol.
+	// PauseWriting is called when the write buffer of the pipe to the standard input grows
+	// above its high-water mark. See netio.Protocol. Guard with a lock what PauseWriting shares
+	// with other callbacks.
 	//
 	// asyncio: pause_writing
 	PauseWriting()
 
-	// ResumeWriting is called once for every PauseWriting, when the buffer of the pipe is at
-	// or below the low-water mark again. It is not called if the pipe ends first.
+	// ResumeWriting is called once for each PauseWriting, when the write buffer of the pipe is
+	// at or below the low-water mark again. It is not called if the pipe ends first.
 	//
 	// asyncio: resume_writing
 	ResumeWriting()
@@ -58,8 +61,8 @@ type Protocol interface {
 	ConnectionLost(err error)
 }
 
-// BaseProtocol has all methods of Protocol and does nothing in any. Embed it to write only
-// those that matter.
+// BaseProtocol has all methods of Protocol, each of which does nothing. Embed it to write only
+// the methods that matter. A misspelt method compiles and is never called.
 type BaseProtocol struct{}
 
 // ConnectionMade does nothing.

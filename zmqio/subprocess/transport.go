@@ -16,9 +16,9 @@ import (
 // zmqio.ChildWatcher.
 const unknownCode = 255
 
-// A Transport is a child process on an event loop. It is made by Exec and Shell, and calls the
-// methods of its Protocol. Its own methods may be called from every goroutine and from every
-// callback. Those of a zero Transport panic.
+// A Transport is a child process on an event loop. Exec and Shell make it, and the loop calls
+// the methods of its Protocol. All methods of a Transport are safe for concurrent use, and may
+// be called from callbacks. Those of a zero Transport panic.
 //
 // asyncio: SubprocessTransport
 type Transport struct {
@@ -45,18 +45,18 @@ type Transport struct {
 	gone    chan struct{} // what Closed returns; nil before
 }
 
-// Loop returns the loop that the transport is on.
+// Loop returns the loop of the transport.
 func (t *Transport) Loop() *zmqio.EventLoop { return t.loop }
 
-// PID returns the number of the process. It stays known after the end, when the system may
-// give it to another.
+// PID returns the process id of the child, also after its end, when the system may give the
+// number to another process.
 //
 // asyncio: get_pid
 func (t *Transport) PID() int { return t.pid }
 
-// ReturnCode returns the exit status of the child or, if a signal has killed it, the signal's
-// number negated. ok is false until the loop has learnt that the child has exited. 255 may
-// stand for a child that was reaped elsewhere.
+// ReturnCode returns the exit status of the child or, if a signal killed it, the negative
+// number of that signal. ok is false until the loop has learnt that the child has exited. A
+// code of 255 may mean that another part of the program has reaped the child.
 //
 // asyncio: get_returncode
 func (t *Transport) ReturnCode() (code int, ok bool) {
@@ -68,10 +68,14 @@ func (t *Transport) ReturnCode() (code int, ok bool) {
 	}
 }
 
-// Wait waits until the child has exited, and returns its code: see ReturnCode. Pipes may still
-// have data then; Closed waits for those too. The errors are the cause of ctx,
-// zmqio.ErrInvalidArgument for a nil one, and zmqio.ErrWouldDeadlock where Wait would have to
-// wait on the loop's own goroutine. While no goroutine runs the loop, Wait waits for that.
+// Wait waits until the child has exited, and returns its code: see ReturnCode. Pipes may then
+// still have data; Closed waits for those too. While no goroutine runs the loop, Wait waits for
+// that.
+//
+// Errors:
+//   - The cause of ctx: ctx ended first.
+//   - zmqio.ErrWouldDeadlock: it would wait on the loop goroutine.
+//   - zmqio.ErrInvalidArgument: ctx is nil.
 //
 // asyncio: asyncio.subprocess.Process.wait
 func (t *Transport) Wait(ctx context.Context) (code int, err error) {
@@ -92,9 +96,9 @@ func (t *Transport) Wait(ctx context.Context) (code int, err error) {
 	}
 }
 
-// Pipe returns the transport of the pipe that is descriptor fd of the child, from 0 to 2, or
-// nil where that is no pipe. With another protocol of its own, the pipe would never end for
-// that of the child.
+// Pipe returns the transport of the pipe at descriptor fd of the child, from 0 to 2, or nil if
+// there is no pipe. Do not call SetProtocol on it: the child's protocol would never see the end
+// of the pipe.
 //
 // asyncio: get_pipe_transport
 func (t *Transport) Pipe(fd int) *netio.Transport {
@@ -104,7 +108,7 @@ func (t *Transport) Pipe(fd int) *netio.Transport {
 	return t.pipes[fd]
 }
 
-// Signal sends sig to the child. The error is os.ErrProcessDone when the child has exited, or
+// Signal sends sig to the child. The error is os.ErrProcessDone if the child has exited, or
 // that of the system.
 //
 // asyncio: send_signal
@@ -132,8 +136,8 @@ func (t *Transport) Kill() error { return t.Signal(os.Kill) }
 // asyncio: get_protocol
 func (t *Transport) Protocol() Protocol { return *t.protocol.Load() }
 
-// SetProtocol makes p the transport's protocol from the next callback on. A nil p, and a nil
-// pointer in p, is ignored. ConnectionMade is not called again.
+// SetProtocol makes p the transport's protocol from the next callback on. It does not call
+// ConnectionMade. SetProtocol ignores a nil p and a nil pointer in p.
 //
 // asyncio: set_protocol
 func (t *Transport) SetProtocol(p Protocol) {
@@ -142,7 +146,7 @@ func (t *Transport) SetProtocol(p Protocol) {
 	}
 }
 
-// String returns the program and the state, for messages.
+// String returns the program and the state, for messages and logs.
 func (t *Transport) String() string {
 	text := fmt.Sprintf("<Transport %s pid %d", t.child.cmd.Path, t.PID())
 	if code, ok := t.ReturnCode(); ok {
@@ -156,9 +160,9 @@ func (t *Transport) String() string {
 	return text + ">"
 }
 
-// Close kills the child unless it has exited, and closes its pipes: what is buffered for its
-// standard input is sent if a process still reads that. It does not wait for any of this. It
-// may be repeated, and returns nil.
+// Close kills the child unless it has exited, and closes its pipes. What is buffered for its
+// standard input is sent if a process still reads that. Close does not wait. It may be
+// repeated, and returns nil.
 //
 // asyncio: close
 func (t *Transport) Close() error {
@@ -173,7 +177,7 @@ func (t *Transport) Close() error {
 	return nil
 }
 
-// Abort is Close that drops what is buffered for the child's standard input. It may be
+// Abort is Close that also drops what is buffered for the child's standard input. Abort may be
 // repeated, also after Close, and returns nil.
 func (t *Transport) Abort() error {
 	t.mu.Lock()
@@ -195,7 +199,7 @@ func (t *Transport) eachPipe(end func(*netio.Transport) error) {
 	}
 }
 
-// IsClosing reports whether Close or Abort was called.
+// IsClosing reports whether Close or Abort has been called.
 //
 // asyncio: is_closing
 func (t *Transport) IsClosing() bool {
@@ -204,8 +208,8 @@ func (t *Transport) IsClosing() bool {
 	return t.closing
 }
 
-// Closed returns a channel that is closed when ConnectionLost has returned and the transport
-// has left its loop.
+// Closed returns a channel that is closed at the end: ConnectionLost has returned, and the
+// transport has left its loop.
 func (t *Transport) Closed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -218,7 +222,7 @@ func (t *Transport) Closed() <-chan struct{} {
 	return t.gone
 }
 
-// Undelivered returns zeros: the pipe to the standard input counts for itself.
+// Undelivered returns 0, 0: the pipe to the standard input counts for itself.
 func (t *Transport) Undelivered() (items, bytes int) { return 0, 0 }
 
 // await has the loop reap the child when it has exited. Where the system does not tell the

@@ -17,12 +17,11 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Errors of certificate files. Use errors.Is.
+// Errors of certificate files. Compare with errors.Is.
 var (
-	// ErrCertificate says that a text is not a certificate, or cannot be one.
+	// ErrCertificate means that a text is not a certificate, or that a Certificate has no text.
 	ErrCertificate = errors.New("zap: not a certificate")
-	// ErrExposed refuses a secret key that other users can read. It is also
-	// fs.ErrPermission.
+	// ErrExposed refuses a secret key that other users can read. It is also fs.ErrPermission.
 	ErrExposed error = exposed{}
 )
 
@@ -33,7 +32,9 @@ func (exposed) Error() string {
 }
 func (exposed) Unwrap() error { return fs.ErrPermission }
 
-// NewKeypair returns a new pair of CURVE keys. It needs no libzmq.
+// NewKeypair returns a new pair of CURVE keys. It calls no libzmq.
+//
+// libzmq: zmq_curve_keypair
 func NewKeypair() (public, secret zmq.CurveKey) {
 	key, err := ecdh.X25519().GenerateKey(rand.Reader)
 	if err != nil {
@@ -42,7 +43,9 @@ func NewKeypair() (public, secret zmq.CurveKey) {
 	return zmq.CurveKey(key.PublicKey().Bytes()), zmq.CurveKey(key.Bytes())
 }
 
-// PublicKey returns the public key of a secret one.
+// PublicKey returns the public key of a secret key.
+//
+// libzmq: zmq_curve_public
 func PublicKey(secret zmq.CurveKey) zmq.CurveKey {
 	key, err := ecdh.X25519().NewPrivateKey(secret[:])
 	if err != nil {
@@ -51,24 +54,28 @@ func PublicKey(secret zmq.CurveKey) zmq.CurveKey {
 	return zmq.CurveKey(key.PublicKey().Bytes())
 }
 
-// A Certificate is a pair of CURVE keys, or a public key alone, as certificate files have
-// them: those of czmq, its zcert format, and those of pyzmq. Packages fmt and slog print the
-// public key alone; of a Certificate in an unexported field package fmt prints all.
+// A Certificate is a pair of CURVE keys, or a public key alone, with metadata. Certificate
+// files have the zcert format of czmq, which pyzmq shares. Packages fmt and slog print the
+// public key alone. But package fmt prints all of a Certificate in an unexported field.
 type Certificate struct {
+	// Public is the public key.
 	Public zmq.CurveKey
-	// Secret is zero where the certificate is public.
+	// Secret is the secret key. It is zero in a public certificate.
 	Secret zmq.CurveKey
 	// Metadata is what else the file says. Dir makes it Identity.Metadata.
 	Metadata map[string]string
 }
 
-// NewCertificate returns a certificate of a new pair of keys.
+// NewCertificate returns a certificate of a new pair of keys, with metadata.
+//
+// pyzmq: create_certificates
 func NewCertificate(metadata map[string]string) Certificate {
 	public, secret := NewKeypair()
 	return Certificate{public, secret, metadata}
 }
 
-// AsServer makes a socket a CURVE server, for ConnectionConfig.Configure.
+// AsServer makes a socket a CURVE server. It is for ConnectionConfig.Configure. It returns
+// ErrCertificate if c has no secret key, and the errors of the options that it sets.
 func (c Certificate) AsServer(o zmq.Sockopts) error {
 	if err := c.needsSecret(); err != nil {
 		return err
@@ -79,8 +86,9 @@ func (c Certificate) AsServer(o zmq.Sockopts) error {
 	return o.SetCurveSecretKey(c.Secret)
 }
 
-// AsClient returns what makes a socket a CURVE client of the server with a public key, for
-// ConnectionConfig.Configure.
+// AsClient returns a function that makes a socket a CURVE client of the server with the public
+// key server. It is for ConnectionConfig.Configure. The function returns ErrCertificate if c
+// has no secret key, and the errors of the options that it sets.
 func (c Certificate) AsClient(server zmq.CurveKey) func(zmq.Sockopts) error {
 	return func(o zmq.Sockopts) error {
 		if err := c.needsSecret(); err != nil {
@@ -103,10 +111,17 @@ func (c Certificate) needsSecret() error {
 	return nil
 }
 
-// ReadCertificate reads a certificate file. A secret key in a file to which the group or
-// others have access is ErrExposed: pyzmq leaves its files so, under a common umask. Where
-// that is meant, os.ReadFile and ParseCertificate read the file. The other errors are
-// ErrCertificate and those of the system.
+// ReadCertificate reads a certificate file.
+//
+// Errors:
+//   - [ErrExposed]: the file has a secret key, and the group or others have access to it. pyzmq
+//     leaves its files so, under a common umask. To allow that, use os.ReadFile and
+//     ParseCertificate.
+//   - [ErrCertificate]: the text is not a certificate, or the file is larger than
+//     MaxCertificate.
+//   - Those of the system.
+//
+// pyzmq: load_certificate
 func ReadCertificate(path string) (Certificate, error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -148,8 +163,8 @@ func read(r io.Reader) (Certificate, error) {
 	return ParseCertificate(text)
 }
 
-// ParseCertificate reads the text of a certificate file. The error is ErrCertificate. It is
-// also the error for keys that are not a pair.
+// ParseCertificate reads the text of a certificate file. The error is ErrCertificate, also for
+// two keys that are not a pair.
 func ParseCertificate(text []byte) (Certificate, error) {
 	var c Certificate
 	var section, public, secret string
@@ -216,14 +231,20 @@ func parseLine(line string) (name, value string, ok bool) {
 	return name, strings.TrimSpace(value), true
 }
 
-// SecretSuffix is what the name of a secret certificate file has behind that of the public
-// one, with czmq and pyzmq as well.
+// SecretSuffix is appended to the name of a public certificate file to name the secret one.
+// czmq and pyzmq do the same.
 const SecretSuffix = "_secret"
 
-// WriteFiles writes the public certificate to path, which ends in .key for Dir and pyzmq, and
-// the secret one to path with SecretSuffix. Only the owner can read and write the latter. A
-// certificate without a secret key is one file. Files that exist are not overwritten: the
-// error is fs.ErrExist. It is ErrCertificate for metadata that the format cannot hold.
+// WriteFiles writes the public certificate to path, and the secret one to path with
+// SecretSuffix. For Dir and pyzmq path ends in .key. Only the owner can read and write the
+// secret file. A certificate without a secret key is one file.
+//
+// Errors:
+//   - fs.ErrExist: a file exists. WriteFiles overwrites none.
+//   - [ErrCertificate]: the format cannot hold the metadata.
+//   - Those of the system.
+//
+// pyzmq: create_certificates
 func (c Certificate) WriteFiles(path string) error {
 	public, err := c.text(false)
 	if err != nil {

@@ -15,16 +15,15 @@ import (
 	"time"
 )
 
-// A Dir is a store of the CURVE clients that may come in: those whose public certificates are
-// the files *.key of a directory. It follows changes of the directory, and so does what it
-// lets in: at most once a second a request looks at the names, sizes, times and modes of the
-// files. It reads those that have changed or could not be read. Its methods may be called from
-// every goroutine.
+// A Dir is a store of the CURVE clients that may connect: their public certificates are the
+// files *.key of a directory. A Dir follows changes of the directory. At most once a second, a
+// request looks at the names, sizes, times and modes of the files. It reads those that have
+// changed or could not be read. All methods are safe for concurrent use.
 //
-// The user id of a client is the name of its file without .key, and its metadata that of the
-// file. Of two files with the same key the first by name counts. A file that cannot be read,
-// is no regular one or is larger than MaxCertificate lets no client in. Symbolic links are
-// followed; a directory, and a link to nothing, are no file.
+// The user id of a client is the name of its file without .key, and its metadata is that of the
+// file. If two files have the same key, the first by name counts. A file lets no client in if
+// it cannot be read, is not regular, or is larger than MaxCertificate. A Dir follows symbolic
+// links; it ignores directories and links to nothing.
 type Dir struct {
 	path   string
 	logger *slog.Logger
@@ -53,8 +52,10 @@ const (
 	settling = 2 * time.Second
 )
 
-// NewDir returns the store of a directory. The logger is told of files that cannot be read
-// later; nil is slog.Default(). The error is that of Reload.
+// NewDir returns the store of the directory path. The logger gets a warning of files that
+// cannot be read later; nil means slog.Default(). The errors are those of Reload.
+//
+// pyzmq: configure_curve(location=path)
 func NewDir(path string, logger *slog.Logger) (*Dir, error) {
 	if logger == nil {
 		logger = slog.Default()
@@ -66,9 +67,11 @@ func NewDir(path string, logger *slog.Logger) (*Dir, error) {
 	return d, nil
 }
 
-// Reload looks at the directory at once. The errors are those of the system where the
-// directory or a file cannot be read. ErrCertificate and ErrIdentity mean a file that is no
-// certificate. The store has what could be read.
+// Reload looks at the directory at once. After an error the store has what could be read.
+//
+// Errors:
+//   - Those of the system: the directory or a file cannot be read.
+//   - [ErrCertificate] and [ErrIdentity]: a file is not a certificate.
 func (d *Dir) Reload() error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -87,8 +90,8 @@ func (d *Dir) Len() int {
 	return d.keys.Len()
 }
 
-// Authenticate is a Handler: it lets CURVE clients in whose certificates are in the directory,
-// and denies everything else. While the directory cannot be read it returns the error.
+// Authenticate is a Handler that lets in CURVE clients whose certificates are in the directory,
+// and denies all other peers. While the directory cannot be read, it returns the error.
 func (d *Dir) Authenticate(ctx context.Context, r Request) (Identity, error) {
 	keys, failed, err := d.current()
 	for _, e := range failed {

@@ -8,17 +8,17 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Keys is a store of the public keys of the CURVE clients that may come in, in memory. The zero
-// value is empty. Its methods may be called from every goroutine.
+// Keys is a store in memory of the public keys of the CURVE clients that may connect. The zero
+// value is empty. All methods are safe for concurrent use.
 type Keys struct {
 	mu    sync.RWMutex
 	of    map[zmq.CurveKey]Identity
 	names map[string]bool // of the metadata that any key has or had
 }
 
-// Add lets the client in that has the secret key to key, as who the Identity says. Without a
-// UserID that is the key's text. A key that was there gets the new Identity. Connections that
-// stand keep theirs. An Identity that libzmq cannot carry lets the client not in.
+// Add lets in the client that has the secret key to key, as who says. Without a UserID, the
+// user id is the key's text. A key that was there gets the new Identity, but not for
+// connections that stand. If libzmq cannot carry who, the client is refused.
 func (k *Keys) Add(key zmq.CurveKey, who Identity) {
 	if who.UserID == "" {
 		who.UserID = key.String()
@@ -40,7 +40,7 @@ func (k *Keys) Add(key zmq.CurveKey, who Identity) {
 	}
 }
 
-// Remove takes a key out, and reports whether it was there. Connections that stand remain.
+// Remove removes a key, and reports whether it was there. Connections that stand remain.
 func (k *Keys) Remove(key zmq.CurveKey) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -63,9 +63,9 @@ func (k *Keys) Len() int {
 	return len(k.of)
 }
 
-// Authenticate is a Handler: it lets CURVE clients in whose keys are in the store, and denies
-// everything else. Metadata that only other keys have, or had, is "": a peer can set itself what
-// is not there, and what a removed key had may still mean something to a service.
+// Authenticate is a Handler that lets in CURVE clients whose keys are in the store, and denies
+// all other peers. A name of metadata that only other keys have or had gets "" as its value.
+// Otherwise the peer could set that name itself.
 func (k *Keys) Authenticate(_ context.Context, r Request) (Identity, error) {
 	if r.Mechanism != zmq.CURVE {
 		return Identity{}, ErrDenied

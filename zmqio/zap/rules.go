@@ -10,8 +10,10 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Anyone is a Handler that lets every peer in. The user id of PLAIN is the name, of CURVE the
-// text of the key, and else "anonymous". No password is looked at.
+// Anyone is a Handler that lets every peer in. The user id is the user name of PLAIN, the text
+// of the key of CURVE, or "anonymous". Anyone checks no password.
+//
+// pyzmq: allow_any, CURVE_ALLOW_ANY
 func Anyone(_ context.Context, r Request) (Identity, error) {
 	switch r.Mechanism {
 	case zmq.PLAIN:
@@ -24,12 +26,14 @@ func Anyone(_ context.Context, r Request) (Identity, error) {
 	return Identity{UserID: "anonymous"}, nil
 }
 
-// Passwords are the passwords of PLAIN, by the name of the user. The map must not be changed
-// while it is used. PLAIN sends passwords in the clear.
+// Passwords are the passwords of PLAIN, by user name. Do not change the map while it is used.
+// PLAIN sends passwords in the clear.
+//
+// pyzmq: configure_plain
 type Passwords map[string]string
 
-// Authenticate is a Handler: it lets PLAIN clients in that have the right password, with the
-// name as user id, and denies everything else.
+// Authenticate is a Handler that lets in PLAIN clients with the right password, the name being
+// the user id. It denies all other peers.
 func (p Passwords) Authenticate(_ context.Context, r Request) (Identity, error) {
 	want, ok := p[r.Username]
 	a, b := sha256.Sum256([]byte(want)), sha256.Sum256([]byte(r.Password))
@@ -40,10 +44,10 @@ func (p Passwords) Authenticate(_ context.Context, r Request) (Identity, error) 
 	return Identity{UserID: r.Username}, nil
 }
 
-// Mechanisms are the handlers of three mechanisms. A nil one denies, and so is GSSAPI denied.
+// Mechanisms are the handlers of three mechanisms. A nil handler denies. GSSAPI is denied.
 type Mechanisms struct{ Null, Plain, Curve Handler }
 
-// Authenticate is a Handler: it asks the one of the mechanism.
+// Authenticate is a Handler that asks the handler of the mechanism.
 func (m Mechanisms) Authenticate(ctx context.Context, r Request) (Identity, error) {
 	var h Handler
 	switch r.Mechanism {
@@ -57,11 +61,14 @@ func (m Mechanisms) Authenticate(ctx context.Context, r Request) (Identity, erro
 	return h.ask(ctx, r)
 }
 
-// Domains are handlers by the ZAP_DOMAIN of the server. That of "*" is for all other domains.
-// The map must not be changed while it is used.
+// Domains are handlers by the ZAP_DOMAIN of the server. "*" means all other domains. Do not
+// change the map while it is used.
+//
+// pyzmq: domain
 type Domains map[string]Handler
 
-// Authenticate is a Handler: it asks the one of the domain, and denies where there is none.
+// Authenticate is a Handler that asks the handler of the domain, and denies the peer if there
+// is none.
 func (d Domains) Authenticate(ctx context.Context, r Request) (Identity, error) {
 	h, ok := d[r.Domain]
 	if !ok {
@@ -70,8 +77,8 @@ func (d Domains) Authenticate(ctx context.Context, r Request) (Identity, error) 
 	return h.ask(ctx, r)
 }
 
-// Reserve returns a Handler that asks h, and adds metadata of the names, with "" as values,
-// where the Identity has none. A service can believe these names, since no peer can set them.
+// Reserve returns a Handler that asks h and adds metadata of names, with "" as values, where
+// the Identity has none. A service can then believe these names, because no peer can set them.
 func Reserve(h Handler, names ...string) Handler {
 	names = slices.Clone(names)
 	return func(ctx context.Context, r Request) (Identity, error) {
@@ -88,11 +95,13 @@ func (h Handler) ask(ctx context.Context, r Request) (Identity, error) {
 	return h(ctx, r)
 }
 
-// Allow returns a Handler that asks h about peers whose address is in one of the networks, and
-// denies others. Peers over ipc, which have no address, are denied.
+// Allow returns a Handler that asks h about peers whose address is in one of networks, and
+// denies all others. It denies peers over ipc, which have no address.
 //
-// An IPv4 address in IPv6 counts as one of IPv4, and the zone of an address does not count. The
+// An IPv4 address in IPv6 form counts as IPv4, and the zone of an address does not count. The
 // zero Prefix has no addresses.
+//
+// pyzmq: allow
 func Allow(h Handler, networks ...netip.Prefix) Handler {
 	networks = unmapped(networks)
 	return func(ctx context.Context, r Request) (Identity, error) {
@@ -103,8 +112,10 @@ func Allow(h Handler, networks ...netip.Prefix) Handler {
 	}
 }
 
-// Deny returns a Handler that denies peers whose address is in one of the networks, which count
-// as those of Allow. It asks h about others; peers over ipc are among these.
+// Deny returns a Handler that denies peers whose address is in one of networks, as Allow
+// compares them. It asks h about all others, peers over ipc included.
+//
+// pyzmq: deny
 func Deny(h Handler, networks ...netip.Prefix) Handler {
 	networks = unmapped(networks)
 	return func(ctx context.Context, r Request) (Identity, error) {

@@ -21,7 +21,7 @@ func (c Certificate) Format(s fmt.State, _ rune) { _, _ = io.WriteString(s, c.St
 // LogValue implements slog.LogValuer with String.
 func (c Certificate) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// String says which peer asks, without its password.
+// String describes the peer, without its password.
 func (r Request) String() string {
 	var who string
 	switch r.Mechanism {

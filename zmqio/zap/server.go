@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// DefaultRequests and DefaultTimeout are what Config has where it has 0.
+// DefaultRequests and DefaultTimeout are the values that 0 in Config stands for.
 const (
 	DefaultRequests = 256
 	DefaultTimeout  = 10 * time.Second
@@ -22,20 +22,20 @@ const (
 // endpoint is where the sockets of a context find its ZAP handler.
 const endpoint = "inproc://zeromq.zap.01"
 
-// Config says how to serve. The zero value is fine.
+// Config configures a Server. The zero value is a good configuration.
 type Config struct {
-	// Requests bounds the requests that are in flight at the same time; 0 is
-	// DefaultRequests. More wait in libzmq, until the handshakes that they are for are over.
+	// Requests bounds the requests in flight; 0 means DefaultRequests. Further requests wait in
+	// libzmq, until their handshakes are over.
 	Requests int
-	// Timeout is how long a Handler has; 0 is DefaultTimeout. Afterwards the peer is refused,
-	// whatever the Handler returns, and the request is no longer in flight, also where its
-	// Handler goes on. A Handler should therefore return when its context ends: else each
-	// request may leave a goroutine behind.
+	// Timeout is how long a Handler has; 0 means DefaultTimeout. Afterwards the peer is
+	// refused, and the request is no longer in flight, even if its Handler goes on. So a
+	// Handler should return when its context ends, or each request may leave a goroutine
+	// behind.
 	Timeout time.Duration
 }
 
-// A Server answers the ZAP requests of a context. Its methods may be called from every
-// goroutine.
+// A Server answers the ZAP requests of a libzmq context. All methods are safe for concurrent
+// use.
 type Server struct {
 	loop    *zmqio.EventLoop
 	t       *zmqio.Transport
@@ -51,25 +51,30 @@ type Server struct {
 	untold   int       // errors since then that it was not told of
 }
 
-// Serve makes h the ZAP handler of the context of l, until Server.Close or the end of the
-// loop. A nil l is zmqio.DefaultLoop. The handlers of requests run on goroutines of their own,
-// and the answers go out in any order. For a context that was made elsewhere give l that one
-// in LoopConfig.Context.
+// Serve makes h the ZAP handler of the libzmq context of l, until Server.Close or the end of
+// the loop. A nil l means zmqio.DefaultLoop. For a libzmq context that was made elsewhere, give
+// l that one in LoopConfig.Context. Handlers run on goroutines of their own, and the answers go
+// out in any order. While no goroutine runs the loop, peers wait in their handshakes.
 //
-// A handler that panics, or does not return in time, and a request that is malformed refuse
-// the peer, and the server goes on. The exception handler of the loop is told of them, and of
-// errors other than ErrDenied and ErrTemporary, at most once a second.
+// A handler that panics or does not return in time refuses the peer, and so does a malformed
+// request. The server goes on. The loop's exception handler gets these errors, and errors of h
+// other than ErrDenied and ErrTemporary, at most once a second.
 //
 // The loop ends the server when its other residents have left. A CURVE server that connects
-// goes on to send for its ZMQ_LINGER after that, to any client, except with
-// ZAP_ENFORCE_DOMAIN and a ZAP_DOMAIN.
+// goes on to send for its ZMQ_LINGER after that, to any client, except with ZAP_ENFORCE_DOMAIN
+// and a ZAP_DOMAIN.
 //
-// While no goroutine runs the loop peers wait in their handshakes. The errors are
-// zmqio.ErrInvalidArgument, zmqio.ErrLoopClosed, and EADDRINUSE where the context has a
-// handler.
+// Errors:
+//   - zmqio.ErrInvalidArgument: h is nil.
+//   - zmqio.ErrLoopClosed: the loop is closed.
+//   - zmq.EADDRINUSE: the libzmq context has a ZAP handler.
+//   - Those of zmqio.DefaultLoop and zmqio.EventLoop.CreateZmqConnection.
+//
+// pyzmq: zmq.auth.Authenticator.start
 func Serve(l *zmqio.EventLoop, h Handler) (*Server, error) { return Config{}.Serve(l, h) }
 
-// Serve is the function of the same name, with a Config.
+// Serve is the function Serve, with a Config. A negative field of the Config is
+// zmqio.ErrInvalidArgument.
 func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 	switch {
 	case h == nil:
@@ -103,12 +108,15 @@ func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 	return s, nil
 }
 
-// Close ends the server and the contexts of its handlers. It does not wait for handlers, and
-// their peers are refused when HANDSHAKE_IVL is over. Another handler can be served when
-// Close has returned. It may be repeated, and returns nil.
+// Close ends the server and the contexts of its handlers. It does not wait for handlers; their
+// peers are refused when HANDSHAKE_IVL is over. Another handler can be served when Close has
+// returned. Close may be repeated, and returns nil.
 //
-// Close the servers that it guards first, and wait for Transport.Closed. Afterwards CURVE
-// servers of the context let every client in, except with ZAP_ENFORCE_DOMAIN and a ZAP_DOMAIN.
+// First close the servers that the handler guards, and wait for Transport.Closed. After Close,
+// CURVE servers of the libzmq context let every client in, except with ZAP_ENFORCE_DOMAIN and a
+// ZAP_DOMAIN.
+//
+// pyzmq: zmq.auth.Authenticator.stop
 func (s *Server) Close() error {
 	s.end()
 	_ = s.t.Unbind(endpoint) // at once, where Close takes its time; or it is closed

@@ -1,9 +1,9 @@
 // Package zap decides who may connect: it serves the ZeroMQ Authentication Protocol, RFC 27,
 // and reads and writes the certificate files of CURVE keys.
 //
-// libzmq asks the ZAP handler of a context about each peer that connects to a PLAIN or CURVE
-// server of that context. It also asks about the peers of a NULL server with a ZAP_DOMAIN.
-// [Serve] makes a [Handler] the one of a loop's context:
+// libzmq asks the ZAP handler of a libzmq context about each peer that connects to a PLAIN or
+// CURVE server of that context. It also asks about the peers of a NULL server with a ZAP_DOMAIN.
+// [Serve] makes a [Handler] the ZAP handler of a loop's libzmq context:
 //
 //	keys := new(zap.Keys)
 //	keys.Add(client, zap.Identity{UserID: "ann"})
@@ -12,10 +12,10 @@
 // Serve before the servers bind. A CURVE server without a handler lets every client in, and a
 // transport that binds as one logs a warning.
 //
-// [Keys] is a store of keys in memory and [Dir] one of certificate files. [Allow], [Deny],
-// [Domains], [Mechanisms] and [Reserve] put handlers together. The user id and the metadata of an
-// [Identity] come back with each message where ConnectionConfig.Metadata of package zmqio
-// asks for them.
+// [Keys] is a store of keys in memory, and [Dir] a store of certificate files. [Allow], [Deny],
+// [Domains], [Mechanisms] and [Reserve] combine handlers. ConnectionConfig.Metadata of package
+// zmqio makes the user id and the metadata of an [Identity] come with each message. The words are
+// those of the glossary of package zmqio.
 package zap
 
 import (
@@ -32,20 +32,20 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Errors of this package. Use errors.Is.
+// These errors are this package's own. Compare with errors.Is.
 var (
-	// ErrDenied refuses a peer, with status 400.
+	// ErrDenied is the error of a Handler that refuses a peer: status 400.
 	ErrDenied = errors.New("zap: denied")
-	// ErrTemporary refuses a peer for now, with status 300. libzmq does not tell the peer,
-	// which tries again when its HANDSHAKE_IVL is over.
+	// ErrTemporary is the error of a Handler that refuses a peer for now: status 300. libzmq
+	// does not tell the peer, which tries again when its HANDSHAKE_IVL is over.
 	ErrTemporary = errors.New("zap: temporary failure")
-	// ErrPanicked is reported where a Handler has panicked or called runtime.Goexit.
+	// ErrPanicked is reported when a Handler has panicked or called runtime.Goexit.
 	ErrPanicked = errors.New("zap: the handler panicked")
-	// ErrNoAnswer is reported where a Handler has not returned within Config.Timeout.
+	// ErrNoAnswer is reported when a Handler has not returned within Config.Timeout.
 	ErrNoAnswer = errors.New("zap: the handler did not answer in time")
-	// ErrMalformed is reported where a message to the server is not a request of RFC 27.
+	// ErrMalformed is reported when a message to the server is not a request of RFC 27.
 	ErrMalformed = errors.New("zap: malformed request")
-	// ErrIdentity is reported where a Handler returns an Identity that libzmq cannot carry.
+	// ErrIdentity is reported when a Handler returns an Identity that libzmq cannot carry.
 	ErrIdentity = errors.New("zap: invalid identity")
 )
 
@@ -55,17 +55,20 @@ type Request struct {
 	Domain string
 	// Address is the address of a peer over TCP. It is the zero Addr over ipc.
 	Address netip.Addr
-	// Peer is what libzmq knows of the address: of a peer over TCP the address. Over ipc on
-	// Linux it is a text that ends in the user, group and process ids, each behind a colon.
+	// Peer is the address as libzmq has it. Over ipc on Linux it is a text that ends in the
+	// user, group and process ids, each after a colon.
 	Peer string
 	// RoutingID is the ROUTING_ID of the server.
 	RoutingID []byte
+	// Mechanism is the mechanism of the handshake. It decides which of the credentials below
+	// are set.
 	Mechanism zmq.Mechanism
 	// Username and Password are the credentials of PLAIN.
 	Username, Password string
-	// PublicKey is the credentials of CURVE. The peer has the secret key.
+	// PublicKey is the credential of CURVE. libzmq has checked that the peer has the secret
+	// key.
 	PublicKey zmq.CurveKey
-	// Principal is the credentials of GSSAPI.
+	// Principal is the credential of GSSAPI.
 	Principal string
 }
 
@@ -73,26 +76,25 @@ type Request struct {
 type Identity struct {
 	// UserID becomes the property User-Id of each message of the peer.
 	UserID string
-	// Metadata becomes properties of each message of the peer, as well. Names have 1 to 255
-	// ASCII letters, digits and "-_.+". By custom they begin with X-.
+	// Metadata also becomes properties of each message of the peer. Names have 1 to 255 ASCII
+	// letters, digits and "-_.+". By custom they begin with X-.
 	//
-	// A property that the handler does not set can be set by the peer itself. A handler should
-	// therefore give every peer the same names, with "" where it has nothing to say. Reserve
-	// does so, and Keys and Dir do so with the names that they have seen.
+	// The peer itself can set a property that the handler does not set. So a handler should
+	// give every peer the same names, with "" where it has no value. Reserve does so, and Keys
+	// and Dir do so with the names that they have seen.
 	Metadata map[string]string
 }
 
-// MaxProperty is the size of the longest user id, and of the longest value of metadata.
-// ConnectionConfig.Metadata of package zmqio leaves longer ones out.
+// MaxProperty is the size of the longest user id, and of the longest value of metadata, in
+// bytes. ConnectionConfig.Metadata of package zmqio leaves longer ones out.
 const MaxProperty = 1024
 
-// A Handler decides whether a peer may come in. A nil error lets it in as who the Identity
-// says. ErrDenied is status 400, ErrTemporary 300, and any other error 500, which is also
-// reported to the exception handler of the loop. ctx ends with the server, and after
-// Config.Timeout; what a Handler returns after that does not count. A Handler is called on many
-// goroutines at once.
+// A Handler decides whether a peer may connect. With a nil error the peer may, as the Identity
+// says. ErrDenied is status 400, and ErrTemporary 300. Any other error is status 500, and the
+// loop's exception handler gets it too. Handlers run on many goroutines at the same time.
 //
-// libzmq asks once for each connection. A peer that is denied later keeps its connections.
+// ctx ends with the server, and after Config.Timeout; a later result does not count. libzmq
+// asks once for each connection. A peer that is denied later keeps its connections.
 type Handler func(ctx context.Context, r Request) (Identity, error)
 
 // version is that of the protocol.

@@ -19,10 +19,13 @@ import (
 type Side int
 
 const (
-	ClientSide Side = iota // the sockets that are connected to the cable's endpoint
-	ServerSide             // the server that NewCable was given
+	// ClientSide is the sockets that connect to the cable's endpoint.
+	ClientSide Side = iota
+	// ServerSide is the server that NewCable was given.
+	ServerSide
 )
 
+// String returns the name of the side.
 func (s Side) String() string {
 	switch s {
 	case ClientSide:
@@ -35,17 +38,16 @@ func (s Side) String() string {
 
 func (s Side) opposite() Side { return 1 - s }
 
-// A Cable lies between a server and its clients, and does to their connections what
-// networks do: a test cuts it, stalls it, slows it and puts garbage on it. It carries TCP
-// and Unix sockets, so ZeroMQ's tcp and ipc, and knows nothing of what it carries.
+// A Cable lies between a server and its clients, and treats their connections as networks do: a
+// test cuts it, stalls it, slows it and puts garbage on it. It carries TCP and Unix sockets,
+// and so tcp and ipc of ZeroMQ. It does not interpret the bytes.
 //
-// Clients connect to Endpoint. For each client's connection the cable makes one to the
-// server. It passes on all bytes, and the end of a connection as it came: a close as a
-// close, a reset as a reset. Where the server cannot be reached, the client's connection
-// is reset.
+// Clients connect to Endpoint. For each client's connection the cable makes one to the server.
+// It passes on all bytes, and the end of a connection as it came: a close as a close, a reset
+// as a reset. If the server cannot be reached, the cable resets the client's connection.
 //
-// All methods may be called from every goroutine until the test ends. The test's end cuts
-// the cable and waits for its goroutines.
+// All methods are safe for concurrent use until the test ends. The end of the test cuts the
+// cable and waits for its goroutines.
 type Cable struct {
 	t        testing.TB
 	network  string // "tcp" or "unix"
@@ -73,8 +75,8 @@ type link struct {
 	turns  [2]chan struct{} // holds one element while a goroutine writes to that end
 }
 
-// NewCable returns a cable to a server's endpoint of tcp or ipc, such as
-// "tcp://127.0.0.1:5555". The server need not be bound before a client connects to the cable.
+// NewCable returns a cable to a server's endpoint of tcp or ipc, "tcp://127.0.0.1:5555" for
+// example. The server may bind later. Until then the cable resets the connections of clients.
 func NewCable(t testing.TB, server string) *Cable {
 	t.Helper()
 	transport, address, _ := strings.Cut(server, "://")
@@ -122,8 +124,8 @@ func listenLocally() (listener net.Listener, err error) {
 	return nil, err
 }
 
-// Endpoint returns the endpoint that clients connect to. It is of the same transport as the
-// server's and stays the same when the cable is cut and mended.
+// Endpoint returns the endpoint that clients connect to. It has the same transport as the
+// server's, and does not change with Cut and Mend.
 func (c *Cable) Endpoint() string { return c.endpoint }
 
 // String returns the endpoints of both sides.
@@ -132,9 +134,9 @@ func (c *Cable) String() string {
 	return fmt.Sprintf("cable from %s to %s://%s", c.endpoint, transport, c.server)
 }
 
-// Cut ends all connections at both sides, and what is on the way is lost. TCP connections
-// are reset, Unix sockets closed. That is done when Cut returns. New connections are refused
-// until Mend is called. Cut does nothing to a cable that is cut.
+// Cut ends all connections at both sides, and drops the bytes on the way. TCP connections are
+// reset, Unix sockets closed. That is done when Cut returns. The cable refuses new connections
+// until Mend. Cut does nothing to a cable that is cut.
 func (c *Cable) Cut() {
 	c.state.Change(c.cutLocked)
 }
@@ -151,8 +153,8 @@ func (c *Cable) cutLocked() {
 	}
 }
 
-// Mend makes good what Cut did: new connections are accepted again. It does nothing to a
-// cable that is not cut. It leaves a stalled cable stalled and a slow one slow.
+// Mend ends Cut: the cable accepts new connections again. It does nothing to a cable that is
+// not cut. A stalled cable stays stalled, and a slow one slow.
 func (c *Cable) Mend() {
 	c.t.Helper()
 	var err error
@@ -171,20 +173,20 @@ func (c *Cable) Mend() {
 }
 
 // Stall holds all bytes back, in both directions, and closes nothing, as an unplugged cable
-// does. Bytes that are sent after Stall has returned do not pass until Flow is called. A
-// connection's end does not pass either. TCP and Unix sockets connect to a stalled cable, and
-// hear nothing.
+// does. Bytes that are sent after Stall has returned do not pass until Flow. The end of a
+// connection does not pass either. TCP and Unix sockets connect to a stalled cable, and get no
+// bytes.
 func (c *Cable) Stall() {
 	c.state.Change(func() { c.stalled = true })
 }
 
-// Flow ends what Stall began. Bytes that were held back pass, and none is lost.
+// Flow ends Stall. Bytes that were held back pass, and none is lost.
 func (c *Cable) Flow() {
 	c.state.Change(func() { c.stalled = false })
 }
 
-// Slow limits what all connections together carry toward each side, to so many bytes per
-// second. 0, as at first, or less is no limit.
+// Slow limits what all connections together carry toward each side, in bytes per second. 0 or
+// less means no limit, as at first.
 func (c *Cable) Slow(bytesPerSecond int) {
 	c.state.Change(func() {
 		c.rate = max(0, bytesPerSecond)
@@ -192,14 +194,14 @@ func (c *Cable) Slow(bytesPerSecond int) {
 	})
 }
 
-// Inject writes garbage to one side of every open connection, between bytes that the cable
-// carries. It has been written when Inject returns. A stalled cable takes it too, so garbage
-// can be the first that a side gets on a connection; on a slow cable it is fast. Connections
-// that end meanwhile are no error. A side that reads nothing for Patience fails the test.
+// Inject writes garbage toward one side of every open connection, between bytes that the cable
+// carries. The garbage has been written when Inject returns. A stalled cable takes it too, so
+// garbage can be the first that a side gets. A slow cable does not slow it. Connections that
+// end meanwhile are no error. A side that reads nothing for Patience fails the test.
 //
-// A libzmq that binds drops the connection and takes the next. A libzmq that connects does
-// not connect again by itself after its peer broke the protocol: the client has to call
-// Disconnect and Connect.
+// A libzmq that binds drops the connection and takes the next. A libzmq that connects does not
+// connect again after its peer broke the protocol: the client has to call Disconnect and
+// Connect.
 func (c *Cable) Inject(garbage []byte, toward Side) {
 	c.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -212,13 +214,13 @@ func (c *Cable) Inject(garbage []byte, toward Side) {
 	}
 }
 
-// Connections returns how many connections are open: those of clients for which the cable
-// has reached the server and that neither side has ended. A connection does not count any
-// more when the other side can learn of its end.
+// Connections returns how many connections are open: the cable has reached the server, and
+// neither side has ended the connection. A connection stops counting when the other side can
+// learn of its end.
 func (c *Cable) Connections() int { return len(c.open()) }
 
-// WaitConnections waits until n connections are open. If ctx ends first it returns the
-// cause, and with it the error of the last client for which the server could not be reached.
+// WaitConnections waits until n connections are open. If ctx ends first, the error is its
+// cause, with the error of the last client for which the server could not be reached.
 func (c *Cable) WaitConnections(ctx context.Context, n int) error {
 	err := c.state.Until(ctx, func() bool { return len(c.openLocked()) == n })
 	if err == nil {
@@ -233,7 +235,7 @@ func (c *Cable) WaitConnections(ctx context.Context, n int) error {
 	return err
 }
 
-// Bytes returns how many bytes the cable has carried to a side, garbage not counted. A byte
+// Bytes returns how many bytes the cable has carried toward a side, without garbage. A byte
 // counts before that side can read it.
 func (c *Cable) Bytes(toward Side) int64 { return c.passed[toward].Load() }
 

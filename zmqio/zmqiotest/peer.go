@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A Peer is a protocol that a test asks for what it received. It may be used from every
-// goroutine.
+// A Peer is a protocol that a test asks for what it received. All methods are safe for
+// concurrent use.
 type Peer struct {
 	zmqio.BaseProtocol
 	t         testing.TB
@@ -28,8 +28,8 @@ type Peer struct {
 	err    error
 }
 
-// NewPeer returns a Peer with a transport of its own on loop, which must run. The
-// transport is aborted when the test ends.
+// NewPeer returns a Peer with a transport of its own on loop, which must run. The transport is
+// aborted when the test ends.
 func NewPeer(t testing.TB, loop *zmqio.EventLoop, typ zmq.SocketType, cfg zmqio.ConnectionConfig) *Peer {
 	t.Helper()
 	return newPeer(t, loop, typ, cfg, nil)
@@ -46,7 +46,7 @@ func newPeer(t testing.TB, loop *zmqio.EventLoop, typ zmq.SocketType, cfg zmqio.
 // Transport returns the peer's transport.
 func (p *Peer) Transport() *zmqio.Transport { return p.transport }
 
-// MsgReceived keeps msg for Recv.
+// MsgReceived implements zmqio.Protocol. It keeps msg for Recv.
 func (p *Peer) MsgReceived(msg [][]byte) {
 	p.cond.Change(func() {
 		if p.probe != nil && bytes.Equal(msg[0], p.probe) {
@@ -57,22 +57,24 @@ func (p *Peer) MsgReceived(msg [][]byte) {
 	})
 }
 
-// PauseWriting and ResumeWriting keep what Paused returns.
-func (p *Peer) PauseWriting()  { p.cond.Change(func() { p.paused = true }) }
+// PauseWriting implements zmqio.Protocol. Paused then returns true.
+func (p *Peer) PauseWriting() { p.cond.Change(func() { p.paused = true }) }
+
+// ResumeWriting implements zmqio.Protocol. Paused then returns false.
 func (p *Peer) ResumeWriting() { p.cond.Change(func() { p.paused = false }) }
 
-// ConnectionLost ends Recv and Lost.
+// ConnectionLost implements zmqio.Protocol. It ends Recv and Lost.
 func (p *Peer) ConnectionLost(err error) {
 	p.cond.Change(func() { p.lost, p.err = true, err })
 }
 
-// Paused reports whether the transport has asked the peer to stop writing.
+// Paused reports whether the transport has paused the peer.
 func (p *Peer) Paused() (paused bool) {
 	p.cond.Change(func() { paused = p.paused })
 	return paused
 }
 
-// Send writes a message of these frames, and fails the test if that fails.
+// Send writes a message of frames, and fails the test if that fails.
 func (p *Peer) Send(frames ...string) {
 	p.t.Helper()
 	if err := p.transport.Write(message(frames)); err != nil {
@@ -80,8 +82,8 @@ func (p *Peer) Send(frames ...string) {
 	}
 }
 
-// Recv returns the next message as text. It fails the test, and returns nil, where none
-// comes within Patience or the transport is lost first.
+// Recv returns the next message as text. If none comes within Patience, or the transport ends
+// first, it fails the test and returns nil.
 func (p *Peer) Recv() (frames []string) {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)
@@ -101,7 +103,7 @@ func (p *Peer) Recv() (frames []string) {
 	return frames
 }
 
-// Want receives a message and fails the test unless it has these frames.
+// Want receives a message, and fails the test unless it has these frames.
 func (p *Peer) Want(frames ...string) {
 	p.t.Helper()
 	if got := p.Recv(); got != nil && fmt.Sprintf("%q", got) != fmt.Sprintf("%q", frames) {
@@ -109,7 +111,8 @@ func (p *Peer) Want(frames ...string) {
 	}
 }
 
-// Lost waits until the transport has ended, and returns ConnectionLost's error.
+// Lost waits until the transport has ended, and returns the error that ConnectionLost got. If
+// ctx ends first, the error is its cause.
 func (p *Peer) Lost(ctx context.Context) error {
 	if err := p.cond.Until(ctx, func() bool { return p.lost }); err != nil {
 		return fmt.Errorf("no ConnectionLost: %w", err)
@@ -128,10 +131,10 @@ func message(frames []string) [][]byte {
 // probes counts the probes of a process: each Pair has its own.
 var probes atomic.Uint64
 
-// Pair returns two peers on loop, which must run, of socket types that talk to each other:
-// the first is bound, the second connected to it, over inproc. What the first writes
-// arrives from then on: a SUB and an XSUB are subscribed to everything, and the publisher
-// knows it.
+// Pair returns two peers on loop, which must run. The types bound and connected must talk to
+// each other. The first peer is bound, the second connected to it, over inproc. A message that
+// the first writes then arrives: a SUB and an XSUB have subscribed to everything, and the
+// publisher knows that.
 func Pair(t testing.TB, loop *zmqio.EventLoop, bound, connected zmq.SocketType) (*Peer, *Peer) {
 	t.Helper()
 	if !bound.CompatibleWith(connected) {

@@ -8,8 +8,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// Open opens a stream that is aborted when the test ends. Without StreamConfig.Loop it has a
-// loop of its own, as RunLoop returns it. It fails the test where that fails.
+// Open returns a stream, and ends the test if that fails. The stream is aborted when the test
+// ends. Without StreamConfig.Loop it has a loop of its own, made by RunLoop.
 func Open(t testing.TB, typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Stream {
 	t.Helper()
 	if cfg.Loop == nil {
@@ -21,7 +21,7 @@ func Open(t testing.TB, typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Strea
 	return s
 }
 
-// Streams returns two streams on one loop, with cfg otherwise: the first is bound, the second
+// Streams returns two streams on one loop, with cfg otherwise. The first is bound, the second
 // connected to it, over TCP. Both have finished the handshake. A subscription may still be on
 // its way to a PUB; an XPUB can wait for it with WaitSubscribed.
 func Streams(t testing.TB, bound, connected zmq.SocketType, cfg zmqio.StreamConfig) (*zmqio.Stream, *zmqio.Stream) {

@@ -1,8 +1,15 @@
-// Package zmqiotest helps to test programs that use zmqio: loops that a test cleans up,
-// connected pairs of sockets, and peers that a test asks for what they received. It has a
-// Cable that a test cuts, stalls, slows and feeds garbage, and checks for what a test leaves
-// behind. Nothing in it sleeps until something may have happened: what a test waits for tells
-// when it happens, or a context ends the test.
+// Package zmqiotest helps to test programs that use zmqio. It has loops that a test cleans up,
+// connected pairs of sockets, and a [Peer] that a test asks for what it received. A [Cable] is cut,
+// stalled, slowed and fed garbage by a test. [CheckLeaks] finds what a test leaves behind.
+//
+//	func TestEcho(t *testing.T) {
+//		server, client := zmqiotest.Streams(t, zmq.REP, zmq.REQ, zmqio.StreamConfig{})
+//		...
+//	}
+//
+// No helper sleeps until something may have happened. Each waits for the event itself, or for a
+// context, and fails the test after Patience. Helpers may be called on any goroutine, except Must
+// and those that end the test: these are for the test's own goroutine.
 package zmqiotest
 
 import (
@@ -23,36 +30,35 @@ import (
 // Patience is how long the helpers of this package wait before they fail a test.
 const Patience = 30 * time.Second
 
-// Must ends the test with err unless that is nil. It must be called on the test's own
-// goroutine.
+// Must ends the test with err unless err is nil. Test goroutine only.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	testkit.Must(t, err)
 }
 
-// Bounded returns a context that ends after d, for a test that would hang, or with the
-// test.
+// Bounded returns a context that ends after d or with the test, for a test that would hang
+// otherwise.
 func Bounded(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	return testkit.Bounded(t, d)
 }
 
-// CheckLeaks fails a test that does not end with the goroutines and descriptors that it
-// began with. It must be called before anything that the test cleans up.
+// CheckLeaks fails a test that ends with more goroutines or descriptors than it began with.
+// Call it before any helper that cleans up.
 func CheckLeaks(t testing.TB) {
 	t.Helper()
 	testkit.CheckLeaks(t)
 }
 
-// Descriptors lists the descriptors of the process, with what each stands for where the
-// system tells.
+// Descriptors returns the descriptors of the process, with the file of each where the system
+// tells.
 func Descriptors(t testing.TB) []string {
 	t.Helper()
 	return testkit.Descriptors(t)
 }
 
-// NeedsLibrary skips a test where the running libzmq is older than a release, such as
-// "4.3.1", and says why.
+// NeedsLibrary skips the test if the running libzmq is older than release, "4.3.1" for example.
+// why is the reason that the test log gets.
 func NeedsLibrary(t testing.TB, release, why string) {
 	t.Helper()
 	var since, running zmq.Version
@@ -64,8 +70,8 @@ func NeedsLibrary(t testing.TB, release, why string) {
 	}
 }
 
-// NewLoop returns a loop that the test runs itself. It is closed when the test ends, and
-// fails the test if it cannot send what was written.
+// NewLoop returns a loop that the test runs itself. It is closed when the test ends, and fails
+// the test if it cannot send what was written.
 func NewLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
 	loop, err := zmqio.NewEventLoop(cfg)
@@ -78,8 +84,8 @@ func NewLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	return loop
 }
 
-// RunLoop returns a loop that runs, on a goroutine of its own, until the test ends. What
-// reaches its exception handler fails the test.
+// RunLoop returns a loop that runs, on a goroutine of its own, until the test ends. An error
+// that reaches its exception handler fails the test.
 func RunLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
 	loop := NewLoop(t, cfg)
@@ -97,7 +103,7 @@ func RunLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	return loop
 }
 
-// Soon calls fn on a loop that runs, and waits until it has returned.
+// Soon calls fn on loop, which must run, and waits until fn has returned.
 func Soon(t testing.TB, loop *zmqio.EventLoop, fn func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -109,8 +115,8 @@ func Soon(t testing.TB, loop *zmqio.EventLoop, fn func()) {
 	<-done
 }
 
-// SocketDir returns a directory for ipc endpoints. The path of t.TempDir can be longer
-// than the system allows for a socket.
+// SocketDir returns a directory for ipc endpoints. The path of t.TempDir can be longer than the
+// system allows for a socket.
 func SocketDir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "zmqio")
@@ -119,9 +125,9 @@ func SocketDir(t testing.TB) string {
 	return dir
 }
 
-// FreeEndpoint returns an endpoint of tcp, ipc or inproc to which no socket is bound. A
-// TCP port is below those that the system gives to outgoing connections: a socket that
-// connects again and again to a free port among these would connect to itself some day.
+// FreeEndpoint returns an endpoint of transport, which is tcp, ipc or inproc, to which no
+// socket is bound. A TCP port is below those of outgoing connections. A socket that connects
+// again and again to one of those would some day connect to itself.
 func FreeEndpoint(t testing.TB, transport string) string {
 	t.Helper()
 	switch transport {
@@ -141,14 +147,15 @@ func FreeEndpoint(t testing.TB, transport string) string {
 	return ""
 }
 
-// A Condition is something that goroutines change and a test waits for. To look at it
-// without waiting, lock it.
+// A Condition is a state that goroutines change and a test waits for. To look at the state
+// without waiting, lock the Condition.
 type Condition struct {
 	sync.Mutex
 	changed chan struct{} // closed by the next change
 }
 
-// Change calls fn, which changes what the condition is about, with its lock held.
+// Change locks the Condition, and calls fn, which changes the state. It wakes the goroutines in
+// Until.
 func (c *Condition) Change(fn func()) {
 	c.Lock()
 	defer c.Unlock()
@@ -159,8 +166,8 @@ func (c *Condition) Change(fn func()) {
 	}
 }
 
-// Until waits until fn, called with the lock held, returns true. If ctx ends first it
-// returns the cause.
+// Until waits until fn, which is called with the lock held, returns true. If ctx ends first,
+// the error is its cause.
 func (c *Condition) Until(ctx context.Context, fn func() bool) error {
 	for {
 		c.Lock()
@@ -181,7 +188,7 @@ func (c *Condition) Until(ctx context.Context, fn func() bool) error {
 	}
 }
 
-// Create makes a transport with protocol p.
+// Create makes a transport with protocol p, and ends the test if that fails.
 func Create(t testing.TB, loop *zmqio.EventLoop, p zmqio.Protocol, typ zmq.SocketType, cfg zmqio.ConnectionConfig) *zmqio.Transport {
 	t.Helper()
 	transport, _, err := loop.CreateZmqConnection(Bounded(t, Patience), func() zmqio.Protocol { return p }, typ, cfg)

@@ -1,19 +1,20 @@
-// Package zmqprom gives Prometheus the figures of zmqio: of all loops and transports of the
-// process, in one line.
+// Package zmqprom gives Prometheus the figures of all loops and transports of zmqio in the
+// process:
 //
 //	prometheus.MustRegister(zmqprom.NewCollector(nil))
 //
 // Figures are sums over transports of the same type and name, and over loops of the same name.
 // The names are ConnectionConfig.Name, StreamConfig.Name and LoopConfig.Name, and "" where none is
-// given. Totals include what has ended, so that no counter ever falls. Endpoints, routing ids and
-// peers are no labels: their number has no bound, and peers choose some of them. zmqio tells up to
-// 100 names of each apart, and puts the rest under "other".
+// given. zmqio distinguishes up to 100 names of each, and counts the rest under "other". Totals
+// include what has ended. So no counter falls, unless a transport or a loop is garbage collected
+// without Close. Endpoints, routing ids and peers are no labels: their number has no bound, and
+// peers choose some of them.
 //
-// README.md lists the metrics, what each tells, and what to alert on.
+// README.md lists the metrics, what each means, and what to alert on.
 //
 // A scrape reads each transport's figures, which takes some 300 ns, and never waits for a loop.
 //
-// The labels of a target, an instance for example, are the matter of Prometheus. Labels that the
+// Prometheus itself adds the labels of a target, an instance for example. Labels that the
 // program itself knows come from prometheus.WrapRegistererWith.
 package zmqprom
 
@@ -26,19 +27,20 @@ import (
 	"github.com/zmqio/zmq/zmqio/rpc"
 )
 
-// Options says what a collector collects beside loops and transports. The zero value is fine.
+// Options says what a collector collects beside loops and transports. The zero value adds
+// nothing.
 type Options struct {
-	// Clients are clients of package rpc, by the value of the label client. The names should be
-	// few and fixed. The map must not change while the collector is registered.
+	// Clients are clients of package rpc, by the value of the label client. A program should
+	// have few names, all fixed. The map must not change while the collector is registered.
 	Clients map[string]*rpc.Client
-	// Proxies are proxies, by the value of the label proxy, as Clients are clients.
+	// Proxies are proxies, by the value of the label proxy. What is said of Clients holds for
+	// them.
 	Proxies map[string]*zmqio.Proxy
 }
 
-// NewCollector returns a collector of the figures of the process. A nil opts is the zero value.
-// A process needs one: a registry refuses a second one with the same metrics.
-//
-// The collector can be used by several registries and goroutines at the same time.
+// NewCollector returns a collector of the figures of the process. A nil opts means the zero
+// Options. A process needs one collector: a registry refuses a second one with the same
+// metrics. The collector is safe for concurrent use, also by several registries.
 func NewCollector(opts *Options) prometheus.Collector {
 	c := collector{}
 	if opts != nil {

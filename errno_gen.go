@@ -14,35 +14,46 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// The classes that PEP 3151 gives error numbers in Python and the standard library has no error
-// for. errors.Is holds for them.
+// These are classes of error numbers, those of PEP 3151 in Python for which the standard library
+// has no error. errors.Is finds them in an Errno.
 var (
-	// ErrBlockingIO is the class of EAGAIN and of operations that are still going on. Python has
-	// BlockingIOError.
+	// ErrBlockingIO is the class of EAGAIN, and of operations that are in progress.
+	//
+	// Python: BlockingIOError
 	ErrBlockingIO = errors.New("operation would block")
-	// ErrConnection is the class of everything that goes wrong with a connection; ErrBrokenPipe,
-	// ErrConnectionAborted, ErrConnectionRefused and ErrConnectionReset are parts of it. Python has
-	// ConnectionError.
+	// ErrConnection is the class of all errors of a connection. ErrBrokenPipe, ErrConnectionAborted,
+	// ErrConnectionRefused and ErrConnectionReset are parts of it.
+	//
+	// Python: ConnectionError
 	ErrConnection = errors.New("connection failed")
-	// ErrBrokenPipe is the class of writes to a connection that the other side has shut. Python has
-	// BrokenPipeError.
+	// ErrBrokenPipe is the class of writes to a connection that the peer has shut.
+	//
+	// Python: BrokenPipeError
 	ErrBrokenPipe = errors.New("broken pipe")
-	// ErrConnectionAborted is the class of connections that were given up. Python has
-	// ConnectionAbortedError.
+	// ErrConnectionAborted is the class of connections that this side gave up.
+	//
+	// Python: ConnectionAbortedError
 	ErrConnectionAborted = errors.New("connection aborted")
-	// ErrConnectionRefused is the class of connections that the other side did not want. Python has
-	// ConnectionRefusedError.
+	// ErrConnectionRefused is the class of connections that the peer refused.
+	//
+	// Python: ConnectionRefusedError
 	ErrConnectionRefused = errors.New("connection refused")
-	// ErrConnectionReset is the class of connections that the other side cut off. Python has
-	// ConnectionResetError.
+	// ErrConnectionReset is the class of connections that the peer reset.
+	//
+	// Python: ConnectionResetError
 	ErrConnectionReset = errors.New("connection reset")
-	// ErrInterrupted is the class of calls that a signal interrupted. Nothing in this module returns
-	// it: such calls are made again. Python has InterruptedError.
+	// ErrInterrupted is the class of calls that a signal interrupted. This module repeats such calls
+	// and never returns it.
+	//
+	// Python: InterruptedError
 	ErrInterrupted = errors.New("interrupted")
-	// ErrNotADirectory is the class of paths that go through something that is no directory. Python has
-	// NotADirectoryError.
+	// ErrNotADirectory is the class of paths with a part that is not a directory.
+	//
+	// Python: NotADirectoryError
 	ErrNotADirectory = errors.New("not a directory")
-	// ErrIsADirectory is the class of paths that end at a directory. Python has IsADirectoryError.
+	// ErrIsADirectory is the class of paths that name a directory instead of a file.
+	//
+	// Python: IsADirectoryError
 	ErrIsADirectory = errors.New("is a directory")
 )
 
@@ -54,7 +65,7 @@ const (
 	// zmq_sendmsg.
 	EFSM Errno = 156384763
 	// ENOCOMPATPROTO is "The protocol is not compatible with the socket type". The endpoint's transport
-	// does not go with the type of the socket. From zmq_bind, zmq_connect and zmq_connect_peer.
+	// does not support the type of the socket. From zmq_bind, zmq_connect and zmq_connect_peer.
 	ENOCOMPATPROTO Errno = 156384764
 	// ETERM is "Context was terminated". The context was terminated or shut down while the socket was
 	// open. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
@@ -92,12 +103,12 @@ const (
 	// EINPROGRESS is "Operation now in progress". The connection is being made. libzmq shows this in
 	// the monitor, as the value of CONNECT_DELAYED. From zmq_connect.
 	EINPROGRESS Errno = Errno(syscall.EINPROGRESS)
-	// ENOTSOCK is "Socket operation on non-socket". The socket is closed, or was none in the first
-	// place. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const,
-	// zmq_sendmsg, zmq_bind, zmq_unbind, zmq_close, zmq_connect, zmq_connect_peer, zmq_disconnect,
-	// zmq_getsockopt, zmq_setsockopt, zmq_poll, zmq_socket_monitor, zmq_socket_monitor_versioned,
-	// zmq_disconnect_peer, zmq_ppoll, zmq_poller_add, zmq_poller_modify, zmq_poller_remove, zmq_join,
-	// zmq_leave, zmq_socket_get_peer_state and zmq_socket_monitor_pipes_stats.
+	// ENOTSOCK is "Socket operation on non-socket". The socket is closed, or was never a socket. From
+	// zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const, zmq_sendmsg,
+	// zmq_bind, zmq_unbind, zmq_close, zmq_connect, zmq_connect_peer, zmq_disconnect, zmq_getsockopt,
+	// zmq_setsockopt, zmq_poll, zmq_socket_monitor, zmq_socket_monitor_versioned, zmq_disconnect_peer,
+	// zmq_ppoll, zmq_poller_add, zmq_poller_modify, zmq_poller_remove, zmq_join, zmq_leave,
+	// zmq_socket_get_peer_state and zmq_socket_monitor_pipes_stats.
 	ENOTSOCK Errno = Errno(syscall.ENOTSOCK)
 	// EMSGSIZE is "Message too long". A frame is longer than MAXMSGSIZE or than the transport can
 	// carry. From zmq_send, zmq_msg_send and zmq_sendmsg.
@@ -120,20 +131,20 @@ const (
 	// ETIMEDOUT is "Connection timed out". The peer did not answer in time. libzmq shows this in the
 	// monitor. From zmq_connect.
 	ETIMEDOUT Errno = Errno(syscall.ETIMEDOUT)
-	// EHOSTUNREACH is "Host unreachable". The message has nowhere to go: a ROUTER with
+	// EHOSTUNREACH is "Host unreachable". The message has no peer to go to: a ROUTER with
 	// ROUTER_MANDATORY, a SERVER or a PEER knows no such peer. From zmq_msg_send, zmq_send,
 	// zmq_send_const, zmq_sendmsg, zmq_disconnect_peer and zmq_socket_get_peer_state.
 	EHOSTUNREACH Errno = Errno(syscall.EHOSTUNREACH)
 	// ENETRESET is "Network dropped connection on reset". The network dropped the connection. From
 	// zmq_connect.
 	ENETRESET Errno = Errno(syscall.ENETRESET)
-	// EAGAIN is "Resource temporarily unavailable". The call would have to wait, and was told not to or
-	// for no longer than SNDTIMEO or RCVTIMEO. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
+	// EAGAIN is "Resource temporarily unavailable". The call would have to wait, and must not, or no
+	// longer than SNDTIMEO or RCVTIMEO. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
 	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_poller_wait, zmq_poller_wait_all and
 	// zmq_socket_monitor_pipes_stats.
 	EAGAIN Errno = Errno(syscall.EAGAIN)
-	// EINVAL is "Invalid argument". An argument is wrong: an endpoint that cannot be read, an option
-	// that is unknown or does not take the value, an unknown socket type. From zmq_bind, zmq_unbind,
+	// EINVAL is "Invalid argument". An argument is wrong: an endpoint that is malformed, an option that
+	// is unknown or does not take the value, or an unknown socket type. From zmq_bind, zmq_unbind,
 	// zmq_connect, zmq_connect_peer, zmq_disconnect, zmq_ctx_get, zmq_ctx_set, zmq_getsockopt,
 	// zmq_setsockopt, zmq_join, zmq_leave, zmq_msg_get, zmq_msg_gets, zmq_msg_set,
 	// zmq_msg_set_routing_id, zmq_msg_send, zmq_send, zmq_sendmsg, zmq_socket, zmq_socket_monitor,
@@ -142,18 +153,17 @@ const (
 	// zmq_poller_remove_fd, zmq_poller_wait_all, zmq_poller_fd, zmq_timers_cancel,
 	// zmq_timers_set_interval, zmq_timers_reset, zmq_msg_set_group and zmq_socket_monitor_pipes_stats.
 	EINVAL Errno = Errno(syscall.EINVAL)
-	// EFAULT is "Bad address". A pointer is not what it should be: the context is terminated, or the
-	// message was never made. From zmq_connect_peer, zmq_ctx_get, zmq_ctx_shutdown, zmq_ctx_term,
-	// zmq_msg_close, zmq_msg_copy, zmq_msg_move, zmq_msg_recv, zmq_msg_send, zmq_poll, zmq_recvmsg,
-	// zmq_sendmsg, zmq_socket, zmq_ctx_set, zmq_ctx_get_ext, zmq_ctx_set_ext, zmq_ppoll,
-	// zmq_poller_destroy, zmq_poller_size, zmq_poller_add, zmq_poller_add_fd, zmq_poller_modify,
-	// zmq_poller_modify_fd, zmq_poller_remove, zmq_poller_remove_fd, zmq_poller_wait,
-	// zmq_poller_wait_all, zmq_poller_fd, zmq_proxy, zmq_proxy_steerable, zmq_timers_destroy,
-	// zmq_timers_add, zmq_timers_cancel, zmq_timers_set_interval, zmq_timers_reset, zmq_timers_timeout
-	// and zmq_timers_execute.
+	// EFAULT is "Bad address". A pointer is invalid: the context is terminated, or the message was not
+	// initialized. From zmq_connect_peer, zmq_ctx_get, zmq_ctx_shutdown, zmq_ctx_term, zmq_msg_close,
+	// zmq_msg_copy, zmq_msg_move, zmq_msg_recv, zmq_msg_send, zmq_poll, zmq_recvmsg, zmq_sendmsg,
+	// zmq_socket, zmq_ctx_set, zmq_ctx_get_ext, zmq_ctx_set_ext, zmq_ppoll, zmq_poller_destroy,
+	// zmq_poller_size, zmq_poller_add, zmq_poller_add_fd, zmq_poller_modify, zmq_poller_modify_fd,
+	// zmq_poller_remove, zmq_poller_remove_fd, zmq_poller_wait, zmq_poller_wait_all, zmq_poller_fd,
+	// zmq_proxy, zmq_proxy_steerable, zmq_timers_destroy, zmq_timers_add, zmq_timers_cancel,
+	// zmq_timers_set_interval, zmq_timers_reset, zmq_timers_timeout and zmq_timers_execute.
 	EFAULT Errno = Errno(syscall.EFAULT)
-	// EINTR is "Interrupted system call". A signal interrupted the call. This module makes it again and
-	// never returns this. From zmq_ctx_term, zmq_getsockopt, zmq_setsockopt, zmq_msg_recv,
+	// EINTR is "Interrupted system call". A signal interrupted the call. This module repeats the call
+	// and never returns this error. From zmq_ctx_term, zmq_getsockopt, zmq_setsockopt, zmq_msg_recv,
 	// zmq_msg_send, zmq_poll, zmq_recv, zmq_recvmsg, zmq_send, zmq_send_const, zmq_sendmsg, zmq_ppoll,
 	// zmq_poller_wait and zmq_poller_wait_all.
 	EINTR Errno = Errno(syscall.EINTR)
@@ -287,13 +297,13 @@ var errnoTable = []errnoEntry{
 
 // What follows is copied from gen/runtime/errno.go.
 
-// An Errno is an error number of libzmq: one of its own, or one of the system's. The
-// numbers are those of the platform the program is built for.
+// An Errno is an error number of libzmq: one of its own, or one of the system's. The numbers
+// are those of the platform for which the program is built.
 //
-// It is what every error of a libzmq call comes down to: errors.As finds it. errors.Is holds
-// for the constant and for the syscall.Errno of the same number. It also holds for the
-// standard sentinel of the number's class, and for the class that PEP 3151 gives the number in
-// Python.
+// Every error of a libzmq call holds an Errno, which errors.As finds. errors.Is is true for:
+//   - the constant, and the syscall.Errno of the same number;
+//   - the standard library's error of that class, fs.ErrPermission for example;
+//   - the class of PEP 3151, one of the Err variables of this package.
 type Errno int
 
 type errnoEntry struct {
@@ -362,22 +372,22 @@ func (e Errno) As(target any) bool {
 	return true
 }
 
-// Timeout reports what os.IsTimeout and net.Error ask, as syscall.Errno does: EAGAIN and
-// ETIMEDOUT are timeouts.
+// Timeout reports whether the error is a timeout, EAGAIN or ETIMEDOUT, for os.IsTimeout and
+// net.Error.
 func (e Errno) Timeout() bool { return syscall.Errno(e).Timeout() }
 
-// Temporary reports whether trying again may help, as syscall.Errno does.
+// Temporary reports whether a second try may succeed, as that of syscall.Errno does.
 func (e Errno) Temporary() bool { return syscall.Errno(e).Temporary() }
 
 // What follows is copied from gen/runtime/translate.go.
 
 // Translate turns the error of a libzmq call into *os.SyscallError, the standard library's
-// error for a failed system call. Its Syscall is op, and its Err an Errno. It takes a
-// zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed socket and a
-// closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
+// error for a failed system call. Its Syscall is op, and its Err an Errno. It translates a
+// zmq4.Errno, a syscall.Errno and an Errno. pebbe/zmq4's errors for a closed socket and a
+// closed context become ENOTSOCK and ETERM, as in libzmq.
 //
-// A nil error stays nil. Any other error comes back unchanged, so one that has been
-// translated before keeps its op.
+// A nil error stays nil. Translate returns any other error unchanged, so a second Translate
+// keeps the first op.
 func Translate(op string, err error) error {
 	var errno Errno
 	switch e := err.(type) {

@@ -18,8 +18,8 @@ var askLibrary func(name string) bool
 // No other package needs to. It must not be called later.
 func RegisterHas(has func(name string) bool) { askLibrary = has }
 
-// Has reports whether the running libzmq has a capability. In a program without package
-// zmqio it reports only the capabilities that pebbe/zmq4 can ask for.
+// Has reports whether the running libzmq has a capability. In a program without package zmqio
+// it knows only the capabilities that pebbe/zmq4 can ask for. Safe for concurrent use.
 //
 // libzmq: zmq_has
 func Has(c Capability) bool {
@@ -35,8 +35,8 @@ type pebbeCapability struct {
 	has        func() bool
 }
 
-// Require returns nil when the running libzmq has the capability. Otherwise the error is
-// errors.ErrUnsupported and says what is needed and what is running.
+// Require returns nil if the running libzmq has the capability. Otherwise the error is
+// errors.ErrUnsupported, and its text says what is needed and what is running.
 func Require(c Capability) error {
 	if Has(c) {
 		return nil

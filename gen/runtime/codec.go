@@ -10,11 +10,11 @@ import (
 	"time"
 )
 
-// ErrValue reports a value of the wrong type, or text that cannot be read as one.
+// ErrValue reports a value of the wrong type, or a text from which no value can be read.
 var ErrValue = errors.New("unfit value")
 
-// Forever is libzmq's -1 for an option that is a duration: no limit, unless the option
-// says otherwise.
+// Forever is libzmq's -1 for an option that is a duration: no limit, unless the option says
+// otherwise.
 const Forever time.Duration = -1
 
 // size is the exact length of the option's value in libzmq's layout, and 0 for bytes

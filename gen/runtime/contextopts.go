@@ -40,13 +40,14 @@ type RawContextopts interface {
 	SetContext(opt ContextOption, value int) error
 }
 
-// Contextopts reads and sets the options of a context with Go types. There is a method for
-// every option that libzmq serves. Methods are as safe for concurrent use as the
-// RawContextopts inside; package zmqio makes those.
+// Contextopts reads and sets the options of a libzmq context with Go types. It has a method for
+// every option that libzmq serves. Methods are as safe for concurrent use as the RawContextopts
+// inside. Package zmqio makes those: see ContextOptions there.
 //
-// libzmq's refusal is an *os.SyscallError with an Errno, wrapped with the option's name.
-// Where the running library is too old for the option the error is errors.ErrUnsupported
-// too and names both versions.
+// Errors:
+//   - An *os.SyscallError with an Errno: libzmq refused. The text has the option's name.
+//   - errors.ErrUnsupported too: the running libzmq is too old for the option. The text names
+//     both versions.
 type Contextopts struct{ RawContextopts }
 
 func (c Contextopts) get(opt ContextOption) (int, error) {

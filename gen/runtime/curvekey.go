@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// A CurveKey is a CURVE public or secret key. Its text form is Z85, 40 characters, as
-// zmq_curve_keypair makes them.
+// A CurveKey is a CURVE public or secret key. Its text form is Z85, 40 characters, as in
+// zmq_curve_keypair. Package zap makes keys.
 type CurveKey [32]byte
 
 const z85Digits = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ.-:+=^!/*?&<>()[]{}@%$#"
 
-// String returns the key in Z85. Take care where the text of a secret key goes.
+// String returns the key in Z85. Do not log the text of a secret key.
 func (k CurveKey) String() string {
 	var text [len(k) / 4 * 5]byte
 	for i := range len(k) / 4 {
@@ -28,7 +28,7 @@ func (k CurveKey) String() string {
 // MarshalText returns the key in Z85.
 func (k CurveKey) MarshalText() ([]byte, error) { return []byte(k.String()), nil }
 
-// UnmarshalText reads a key in Z85. On an error, which is ErrValue, the key is unchanged.
+// UnmarshalText reads a key in Z85. The error is ErrValue, and the key is then unchanged.
 func (k *CurveKey) UnmarshalText(text []byte) error {
 	var key CurveKey
 	if want := len(key) / 4 * 5; len(text) != want {

@@ -8,13 +8,13 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// An Errno is an error number of libzmq: one of its own, or one of the system's. The
-// numbers are those of the platform the program is built for.
+// An Errno is an error number of libzmq: one of its own, or one of the system's. The numbers
+// are those of the platform for which the program is built.
 //
-// It is what every error of a libzmq call comes down to: errors.As finds it. errors.Is holds
-// for the constant and for the syscall.Errno of the same number. It also holds for the
-// standard sentinel of the number's class, and for the class that PEP 3151 gives the number in
-// Python.
+// Every error of a libzmq call holds an Errno, which errors.As finds. errors.Is is true for:
+//   - the constant, and the syscall.Errno of the same number;
+//   - the standard library's error of that class, fs.ErrPermission for example;
+//   - the class of PEP 3151, one of the Err variables of this package.
 type Errno int
 
 type errnoEntry struct {
@@ -83,9 +83,9 @@ func (e Errno) As(target any) bool {
 	return true
 }
 
-// Timeout reports what os.IsTimeout and net.Error ask, as syscall.Errno does: EAGAIN and
-// ETIMEDOUT are timeouts.
+// Timeout reports whether the error is a timeout, EAGAIN or ETIMEDOUT, for os.IsTimeout and
+// net.Error.
 func (e Errno) Timeout() bool { return syscall.Errno(e).Timeout() }
 
-// Temporary reports whether trying again may help, as syscall.Errno does.
+// Temporary reports whether a second try may succeed, as that of syscall.Errno does.
 func (e Errno) Temporary() bool { return syscall.Errno(e).Temporary() }

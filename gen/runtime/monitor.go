@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// A MonitorEvent is what the monitor of a socket reports. What its value stands for
-// depends on the event: FD, Interval and Err give it by its meaning.
+// A MonitorEvent is what the monitor of a socket reports. The meaning of Value depends on the
+// event; FD, Interval and Err return Value in that meaning.
 type MonitorEvent struct {
 	Event Event
 	// Value is the number as it came from libzmq.
 	Value int32
-	// Endpoint is what the event is about: where the socket is bound or connected,
-	// as libzmq writes it. It is empty where there is none. Before libzmq 4.3.2 an event of
-	// a socket that is bound to a port of libzmq's choice has 0 as the port.
+	// Endpoint is the endpoint that the event is about, bound or connected, as libzmq writes
+	// it. It is empty if there is none. Before libzmq 4.3.2 its port is 0 for a socket that is
+	// bound to a port of libzmq's choice.
 	Endpoint string
 }
 
@@ -55,9 +55,9 @@ func (e MonitorEvent) carries() string {
 	return monitorTable[i].carries
 }
 
-// FD returns the file descriptor of the connection or of the listener that the event is
-// about, and -1 for an event that has none. It is for telling connections apart alone:
-// libzmq owns it, and may have closed it by now, and the number be another's.
+// FD returns the file descriptor of the connection or the listener that the event is about, and
+// -1 for an event without one. Use it only to distinguish connections. libzmq owns the
+// descriptor, may have closed it, and the system may have reused its number.
 func (e MonitorEvent) FD() int {
 	if e.carries() != "fd" {
 		return -1
@@ -65,8 +65,7 @@ func (e MonitorEvent) FD() int {
 	return int(e.Value)
 }
 
-// Interval returns how long it is until a connection is tried again, and 0 for an event
-// that does not tell.
+// Interval returns the time until libzmq connects again, and 0 for an event without one.
 func (e MonitorEvent) Interval() time.Duration {
 	if e.carries() != "interval" {
 		return 0
@@ -74,9 +73,9 @@ func (e MonitorEvent) Interval() time.Duration {
 	return time.Duration(e.Value) * time.Millisecond
 }
 
-// Err returns why something failed, or is delayed: an Errno, a ProtocolError or a
-// ZAPStatus, whichever comes with the event. It is nil for an event that has no such
-// value. The Errno of a failed handshake is what libzmq happened to have, at times 0.
+// Err returns why something failed or is delayed: an Errno, a ProtocolError or a ZAPStatus, as
+// the event has it. It returns nil for an event without such a value. The Errno of a failed
+// handshake is not reliable, and may be 0.
 func (e MonitorEvent) Err() error {
 	switch e.carries() {
 	case "errno":
@@ -109,14 +108,14 @@ func (e MonitorEvent) String() string {
 	return s
 }
 
-// Error makes a ProtocolError an error, the one of a failed handshake.
+// Error returns a text with the name, as the error of a failed handshake.
 func (v ProtocolError) Error() string { return "protocol error " + v.String() }
 
-// A ZAPStatus is what a ZAP handler says of a peer that it does not let in: 300 is a
-// failure that may pass, 400 a refusal and 500 an error of its own.
+// A ZAPStatus is the status with which a ZAP handler refuses a peer. 300 is a temporary
+// failure, 400 a refusal, and 500 an error of the handler.
 type ZAPStatus int
 
-// Error tells the status.
+// Error returns a text with the status.
 func (s ZAPStatus) Error() string {
 	return fmt.Sprintf("refused by the ZAP handler with status %d", int(s))
 }

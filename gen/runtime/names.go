@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ErrUnknownName reports a name, or a number, that the spec does not have.
+// ErrUnknownName reports a name or a number that the spec does not have.
 var ErrUnknownName = errors.New("unknown name")
 
 // An enum holds the names of the values of an enumeration or, with flags, of a set. The

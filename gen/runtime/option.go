@@ -12,7 +12,7 @@ import (
 // An Option is the number of a socket option.
 type Option int
 
-// A Kind is the form of an option's value.
+// A Kind is the type of an option's value.
 type Kind int
 
 // The kinds, each with the Go type of its values. Those of an enumeration or a flag set
@@ -32,7 +32,7 @@ const (
 	KindFlags                    // OptionInfo.Type
 )
 
-// A Status says how far libzmq stands by an option.
+// A Status says whether libzmq promises to keep an option.
 type Status int
 
 // Stable options stay, draft ones exist only in some builds and may change, deprecated
@@ -43,8 +43,8 @@ const (
 	Deprecated
 )
 
-// OptionInfo holds the facts about a socket option that a program can act on. The option's
-// method of Sockopts documents the rest. OptionInfo is to be read only.
+// OptionInfo holds the facts about a socket option on which a program can act. The option's
+// method of Sockopts documents the rest. Do not change an OptionInfo.
 type OptionInfo struct {
 	Option Option
 	Name   string // libzmq's, without ZMQ_

@@ -7,8 +7,8 @@ import (
 	"slices"
 )
 
-// SocketTypeInfo is what the spec says about a socket type, as it holds for the running
-// libzmq. It is to be read only.
+// SocketTypeInfo is what the spec says about a socket type, for the running libzmq. Do not
+// change a SocketTypeInfo.
 type SocketTypeInfo struct {
 	Type SocketType
 	Name string // libzmq's, without ZMQ_
@@ -153,23 +153,24 @@ func SocketTypes() []SocketType {
 }
 
 // Draft reports whether libzmq calls the type a draft. Every build makes such sockets. Without
-// CapabilityDraft libzmq aborts the process when a thread-safe one of them shakes hands with a
-// peer over a network or ipc.
+// CapabilityDraft libzmq ends the process when a thread-safe socket among them shakes hands
+// with a peer over a network or ipc.
 func (t SocketType) Draft() bool { return t.entry().info.Draft }
 
-// ThreadSafe reports whether libzmq lets several threads use such a socket at once.
-// These types have no ZMQ_FD and no multipart messages.
+// ThreadSafe reports whether several threads may use such a socket at the same time. These
+// types have no ZMQ_FD, and their messages have one frame. No transport of package zmqio can
+// have such a type.
 func (t SocketType) ThreadSafe() bool { return t.entry().info.ThreadSafe }
 
 // CanSend reports whether an application may send on such a socket.
 func (t SocketType) CanSend() bool { return t.entry().info.CanSend }
 
-// CanReceive reports whether an application may receive on such a socket. What an XPUB
-// or an XSUB gets from its peers counts.
+// CanReceive reports whether an application may receive on such a socket. Subscriptions that an
+// XPUB receives count.
 func (t SocketType) CanReceive() bool { return t.entry().info.CanReceive }
 
-// CompatibleWith reports whether libzmq lets a socket of this type talk to a peer of the
-// other. A STREAM talks to raw TCP, not to another ZeroMQ socket.
+// CompatibleWith reports whether libzmq lets sockets of the types t and peer talk to each
+// other. A STREAM talks to raw TCP, and to no ZeroMQ socket.
 func (t SocketType) CompatibleWith(peer SocketType) bool {
 	return slices.Contains(t.entry().info.Peers, peer)
 }

@@ -15,20 +15,23 @@ type RawSockopts interface {
 	SetRaw(opt Option, value []byte) error
 }
 
-// Sockopts reads and sets the options of a socket with Go types. There is a method for
-// every option that libzmq serves; Get and Set do the same by number. Methods are as safe
-// for concurrent use as the RawSockopts inside.
+// Sockopts reads and sets the options of a socket with Go types. It has a method for every
+// option that libzmq serves, and Get and Set by number. Methods are as safe for concurrent use
+// as the RawSockopts inside. Those of package zmqio's transports are safe.
 //
-// Where the documentation of a method names no sockets, libzmq serves all of them.
+// Unless the documentation of a method names socket types, libzmq serves the option on all
+// types.
 //
-// libzmq is asked first. Its refusal is an *os.SyscallError with an Errno, wrapped with the
-// option's name. The running library may be too old for the option, or built without what the
-// option needs. The error is then errors.ErrUnsupported too and names both versions.
+// Errors:
+//   - An *os.SyscallError with an Errno: libzmq refused, zmq.EINVAL for example. The text has
+//     the option's name.
+//   - errors.ErrUnsupported too: the running libzmq is too old for the option, or lacks a
+//     capability. The text names both versions.
+//   - ErrValue: the value does not fit the option.
 type Sockopts struct{ RawSockopts }
 
-// Get reads an option by number. The value has the type that the option's own method
-// has. An option that the spec does not have is ErrUnknownName and, as libzmq
-// would have it, EINVAL; GetRaw reads those.
+// Get reads an option by number. The value has the type of the option's own method. An option
+// that the spec does not have is ErrUnknownName and EINVAL; GetRaw reads such options.
 func (s Sockopts) Get(opt Option) (any, error) {
 	info := opt.info()
 	if info == nil {
@@ -45,10 +48,10 @@ func (s Sockopts) Get(opt Option) (any, error) {
 	return v, nil
 }
 
-// Set sets an option by number. The value must have the type that the option's own
-// method takes, else the error is ErrValue; for numbers any integer type that holds the
-// value will do. An option that the spec does not have is ErrUnknownName and EINVAL;
-// SetRaw sets those.
+// Set sets an option by number. The value must have the type that the option's own method
+// takes; otherwise the error is ErrValue. For a number, any integer type that holds the value
+// will do. An option that the spec does not have is ErrUnknownName and EINVAL; SetRaw sets such
+// options.
 func (s Sockopts) Set(opt Option, v any) error {
 	info := opt.info()
 	if info == nil {

@@ -8,12 +8,12 @@ import (
 )
 
 // Translate turns the error of a libzmq call into *os.SyscallError, the standard library's
-// error for a failed system call. Its Syscall is op, and its Err an Errno. It takes a
-// zmq4.Errno, a syscall.Errno and an Errno; pebbe/zmq4's errors for a closed socket and a
-// closed context become ENOTSOCK and ETERM, which is what libzmq says of them.
+// error for a failed system call. Its Syscall is op, and its Err an Errno. It translates a
+// zmq4.Errno, a syscall.Errno and an Errno. pebbe/zmq4's errors for a closed socket and a
+// closed context become ENOTSOCK and ETERM, as in libzmq.
 //
-// A nil error stays nil. Any other error comes back unchanged, so one that has been
-// translated before keeps its op.
+// A nil error stays nil. Translate returns any other error unchanged, so a second Translate
+// keeps the first op.
 func Translate(op string, err error) error {
 	var errno Errno
 	switch e := err.(type) {

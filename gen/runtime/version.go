@@ -7,7 +7,7 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// A Version is a release of libzmq. The zero Version stands for no release.
+// A Version is a release of libzmq. The zero Version means no release.
 type Version struct{ Major, Minor, Patch int }
 
 // String returns the version as libzmq writes it: "4.3.4".
@@ -27,9 +27,9 @@ var askVersion = zmq4.Version
 // uses the package. No other package needs to call it.
 func RegisterVersion(version func() (major, minor, patch int)) { askVersion = version }
 
-// LibraryVersion returns the version of the libzmq that is running, which may differ
-// from the one the program was built with. In a program without package zmqio it is 0.0.0
-// where pebbe/zmq4 refuses the libzmq that is running.
+// LibraryVersion returns the version of the running libzmq, which may differ from that of the
+// build. In a program without package zmqio it returns 0.0.0 if pebbe/zmq4 refuses the running
+// libzmq. Safe for concurrent use.
 //
 // libzmq: zmq_version
 func LibraryVersion() (major, minor, patch int) { return askVersion() }

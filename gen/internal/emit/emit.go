@@ -50,13 +50,16 @@ func Files(s *spec.Spec, runtime fs.FS) ([]File, error) {
 // socket options by topic.
 func (g *generator) packageDoc(f *jen.File) {
 	paragraphs := []string{
-		"Package zmq is the vocabulary of ZeroMQ in Go: its socket types, socket and context options with typed accessors, " +
-			"events and error numbers, as libzmq has them. It is generated from the files in spec/. " +
-			"Package zmqio, which moves messages, builds on it.",
+		"Package zmq has the names of ZeroMQ in Go: socket types, socket options and context options with typed accessors, " +
+			"events and error numbers, as libzmq has them. It is generated from the files in spec/.",
+		"Package zmqio makes the sockets that send and receive: begin there. " +
+			"A program takes the socket type from this package, and options and errors where it needs them. " +
+			"All functions are safe for concurrent use, except [RegisterHas] and [RegisterVersion].",
 	}
 	if len(g.Options) > 0 {
 		paragraphs = append(paragraphs, "# Socket options by topic",
-			"Each method documents its option. A getter refers to its setter. spec/OPTIONS.md has the same as one page.")
+			"The setter documents an option, and the getter refers to it. spec/OPTIONS.md has all of them on one page. "+
+				"In the text of an option, a context is a libzmq context.")
 	}
 	for _, c := range g.Chapters() {
 		var links []string

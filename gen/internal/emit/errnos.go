@@ -62,11 +62,11 @@ func sentinel(c spec.Class) jen.Code {
 }
 
 func (g *generator) classes(f *jen.File) {
-	f.Add(comment("The classes that PEP 3151 gives error numbers in Python and the standard library has no error for. errors.Is holds for them."))
+	f.Add(comment("These are classes of error numbers, those of PEP 3151 in Python for which the standard library has no error. errors.Is finds them in an Errno."))
 	f.Var().DefsFunc(func(defs *jen.Group) {
 		for _, c := range g.Classes {
 			if c.Sentinel == "" {
-				defs.Add(note("Err" + c.Name + " " + c.Doc + " Python has " + c.Python + "."))
+				defs.Add(note("Err"+c.Name+" "+c.Doc, "Python: "+c.Python))
 				defs.Id("Err"+c.Name).Op("=").Qual("errors", "New").Call(jen.Lit(c.Text))
 			}
 		}

@@ -13,7 +13,11 @@ func (g *generator) socketTypes(f *jen.File) {
 	f.Add(comment("The socket types."))
 	f.Const().DefsFunc(func(defs *jen.Group) {
 		for _, t := range g.SocketTypes {
-			defs.Add(note(t.Name + " " + t.Doc + " " + about(t)))
+			paragraphs := []string{t.Name + " " + t.Doc + " " + about(t)}
+			for _, trap := range t.Traps {
+				paragraphs = append(paragraphs, "- "+trap)
+			}
+			defs.Add(note(paragraphs...))
 			defs.Id(t.Name).Id("SocketType").Op("=").Lit(int(t.Number))
 		}
 	})

@@ -66,6 +66,7 @@ type SocketType struct {
 	ConnectsOnce Version  `yaml:"connects_once"` // since when a second connect to an endpoint does nothing
 	Subscribes   []Rule   `yaml:"subscribes"`    // how a receiver says what it wants
 	Doc          string   `yaml:"doc,required"`
+	Traps        []string `yaml:"traps"` // what surprises those who are new to the type
 }
 
 // EagerSince is since when a send can fail whatever room there is. Those of a type that

@@ -67,7 +67,7 @@ type ChildWatcher interface {
 // unknownChild is the code of a child that the system knows nothing of.
 const unknownChild = 255
 
-// children is what the watchers have in common. Only the loop's goroutine reaps,
+// children is what the watchers have in common. Only the loop goroutine reaps,
 // and at once calls the handler: nothing is lost on the way when the loop stops, is
 // closed or is replaced between the two.
 type children struct {

@@ -22,8 +22,9 @@ type ConnectionConfig struct {
 	// may share a name. A program should have few names, all fixed: OtherName takes the place
 	// of the 101st.
 	Name string
-	// Bind and Connect are endpoints to bind or to connect to, in order. A non-nil empty slice
-	// counts as given. It makes a transport without endpoints, for Transport.Bind and
+	// Bind and Connect are endpoints to bind or to connect to, in order. A TCP port may be *:
+	// Transport.Listeners returns the endpoints with real ports. A non-nil empty slice counts
+	// as given. It makes a transport without endpoints, for Transport.Bind and
 	// Transport.Connect.
 	//
 	// aiozmq: bind, connect

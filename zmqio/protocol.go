@@ -17,7 +17,8 @@ package zmqio
 type Protocol interface {
 	// ConnectionMade is called when the transport is ready to use. That is before the first
 	// Bind or Connect of its ConnectionConfig, and before CreateZmqConnection returns. A
-	// protocol that writes keeps t here.
+	// protocol that writes keeps t here. It may write here too: the write buffer keeps messages
+	// until a peer has come, except on types that drop.
 	//
 	// asyncio: connection_made
 	ConnectionMade(t *Transport)

@@ -241,7 +241,7 @@ func TestLogSlowReader(t *testing.T) {
 	}
 }
 
-// All of it may be called from every goroutine, while the loop waits or not.
+// All of it is safe for concurrent use, while the loop waits or not.
 func TestAddAndRemoveFromOtherGoroutines(t *testing.T) {
 	l := newLoop(t, nil)
 	const goroutines, rounds = 8, 50

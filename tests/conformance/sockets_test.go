@@ -383,7 +383,7 @@ func TestBaseProtocol(t *testing.T) {
 	p.MsgReceived(nil)
 }
 
-// Off the loop's goroutine it is as on it, while the loop runs.
+// Off the loop goroutine it is as on it, while the loop runs.
 func TestCreateOffTheLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	server, client := &recorder{live: true}, &recorder{live: true}

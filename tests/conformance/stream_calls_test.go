@@ -258,7 +258,7 @@ func TestStreamClosedTwice(t *testing.T) {
 	zmqiotest.Must(t, s.Close())
 }
 
-// What would wait on the loop's goroutine is refused there.
+// Calls that would wait on the loop goroutine are refused there.
 func TestStreamOnTheLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)

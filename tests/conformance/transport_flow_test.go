@@ -307,7 +307,7 @@ func TestCallsFromResumeWriting(t *testing.T) {
 }
 
 // ConnectionLost follows a PauseWriting that aborts, and does not come inside it, on the
-// loop's goroutine and on another one.
+// loop goroutine and on another one.
 func TestAbortWhilePausing(t *testing.T) {
 	for name, writeA := range map[string]func(*zmqio.EventLoop, func()){
 		"on the loop": func(l *zmqio.EventLoop, write func()) { soon(t, l, write) },

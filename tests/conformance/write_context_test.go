@@ -408,7 +408,7 @@ func TestWriteContextClosed(t *testing.T) {
 	}
 }
 
-// On the loop's own goroutine it does not wait, in whatever callback that is.
+// WriteContext does not wait on the loop goroutine, in any callback.
 func TestWriteContextWouldDeadlock(t *testing.T) {
 	l := newLoop(t, nil)
 	var push *zmqio.Transport

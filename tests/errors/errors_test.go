@@ -308,7 +308,7 @@ func bounded(t *testing.T) context.Context {
 	return zmqiotest.Bounded(t, zmqiotest.Patience)
 }
 
-// onLoop returns what fn returns on the loop's goroutine.
+// onLoop returns what fn returns on the loop goroutine.
 func onLoop(t *testing.T, loop *zmqio.EventLoop, fn func() error) (err error) {
 	t.Helper()
 	zmqiotest.Soon(t, loop, func() { err = fn() })

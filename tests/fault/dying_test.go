@@ -113,7 +113,7 @@ func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
 		Bind:      []string{endpoint},
 		Configure: func(s zmq.Sockopts) error { return s.SetSndHWM(0) },
 	})
-	// The loop's goroutine closes receivers, this one sends.
+	// The loop goroutine closes receivers, this one sends.
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	sent := make(chan error, 1)

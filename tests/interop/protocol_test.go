@@ -131,7 +131,7 @@ func (c *client) send(ctx context.Context, t *zmqio.Transport, messages iter.Seq
 	return nil
 }
 
-// A service returns each message to where it came from, on the loop's goroutine.
+// A service returns each message to where it came from, on the loop goroutine.
 // While it cannot get rid of the answers it takes no more questions.
 type service struct {
 	intake

@@ -1,5 +1,5 @@
-// Package prose reads the repository's comments and Markdown, and refuses two things in them:
-// words that name no actor, and sentences that are too long.
+// Package prose reads the repository's comments and Markdown, and refuses three things in them:
+// words that name no actor, other words than those of the glossary, and sentences that are too long.
 package prose
 
 import (
@@ -18,6 +18,9 @@ const longest = 25
 
 var (
 	noActor = regexp.MustCompile(`(?i)\b((some|no|any)body|(some|any)one|whoever)\b`)
+	// The glossary of package zmqio has another word for these: the loop goroutine, and "safe for
+	// concurrent use".
+	synonym = regexp.MustCompile(`(?i)\bloop's (own )?goroutine\b|\b(may|can) be called from (any|every) goroutine\b`)
 	word    = regexp.MustCompile(`\S*[\pL\pN]\S*`)
 	end     = regexp.MustCompile(`[.!?:;]["'*_)\]]*$`)
 	item    = regexp.MustCompile(`^ *(-|\*|#+|>|[0-9]+\.) `)
@@ -42,6 +45,9 @@ func findings(lines []line, idents map[string]bool) (found []string) {
 			if !idents[bad] {
 				found = append(found, fmt.Sprintf("%d: %q names no actor: %s", start, bad, s))
 			}
+		}
+		for _, bad := range synonym.FindAllString(s, -1) {
+			found = append(found, fmt.Sprintf("%d: %q is not the glossary's word: %s", start, bad, s))
 		}
 		sentence = nil
 	}

@@ -303,7 +303,7 @@ func TestWriteContext(t *testing.T) {
 	wg.Wait()
 }
 
-// What would wait on the loop's goroutine, a context that ends and a close end the wait.
+// A wait on the loop goroutine is refused. The end of a context and a close end a wait.
 func TestWriteContextEnds(t *testing.T) {
 	l, _ := newLoop(t)
 	tr, _ := networks[0].connect(t, l, newRecorder(), Config{})

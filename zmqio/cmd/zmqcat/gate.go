@@ -16,8 +16,8 @@ const (
 	interval
 )
 
-// A gate lets the reader of input through while there is no reason not to. Its
-// methods may be called from every goroutine.
+// A gate lets the reader of input through while there is no reason not to. Its methods are
+// safe for concurrent use.
 type gate struct {
 	mu      sync.Mutex
 	changed *sync.Cond

@@ -1,8 +1,8 @@
 // Package poll waits for file descriptors: with epoll on Linux, with poll(2) on
 // every other Unix and, for its tests, on Linux with the build tag zmqio_poll.
 //
-// Readiness is level-triggered. Every method may be called from every goroutine,
-// but only one may be in Wait at a time.
+// Readiness is level-triggered. All methods are safe for concurrent use, but only one
+// goroutine may be in Wait at a time.
 package poll
 
 import (

@@ -17,7 +17,7 @@ func NewWaker() (*Waker, error) {
 // FD returns the descriptor to wait for.
 func (w *Waker) FD() int { return w.w.readFD() }
 
-// Wake makes the descriptor readable. It may be called from every goroutine.
+// Wake makes the descriptor readable. Safe for concurrent use.
 func (w *Waker) Wake() { w.w.wake() }
 
 // Drain takes back all calls of Wake.

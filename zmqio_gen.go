@@ -115,7 +115,7 @@ const (
 	// each message it sends as the id of the peer to send the rest to. It talks to REQ, DEALER and
 	// ROUTER sockets. At the high-water mark a send drops the message. Since libzmq 3.1.0.
 	//   - It drops a message for a peer that it does not know, or that is at its high-water mark.
-	//     With ROUTER_MANDATORY a send fails instead.
+	//     With ROUTER_MANDATORY a send to an unknown peer fails, and one to a full peer waits.
 	//   - A message from a REQ is the routing id, an empty frame and the body. The reply must have
 	//     the same first two frames.
 	ROUTER SocketType = 6
@@ -384,7 +384,7 @@ func (s Sockopts) TopicsCount() (int, error) { return get[int](s, TOPICS_COUNT) 
 func (s Sockopts) SndHWM() (int, error) { return get[int](s, SNDHWM) }
 
 // SetSndHWM sets SNDHWM, which is the high-water mark of outgoing messages for each peer: beyond it
-// a send blocks or drops, as the type of the socket has it. 0 is no limit.
+// a send blocks or drops, depending on the type of the socket. 0 is no limit.
 //
 // libzmq: ZMQ_SNDHWM (23), since 3.1.0. Unit: messages. Default: 1000. Range: 0 or more. Takes
 // effect: at once.
@@ -649,11 +649,11 @@ func (s Sockopts) SetUseFD(v int) error { return s.Set(USE_FD, v) }
 
 // Socket options: Publishing and subscribing.
 
-// SetSubscribe sets SUBSCRIBE, which asks for the messages that begin with a prefix; empty means
-// all. A SUB receives nothing before.
+// SetSubscribe sets SUBSCRIBE, which subscribes to the messages that begin with a prefix; the empty
+// prefix means all. A SUB receives nothing before.
 //
 // libzmq: ZMQ_SUBSCRIBE (6), since 3.1.0. Takes effect: at once. Sockets: SUB.
-//   - The same prefix counts as often as it was subscribed to.
+//   - libzmq counts: a prefix that was subscribed to twice must be unsubscribed twice.
 //   - A PUB or XPUB takes it too while XPUB_MANUAL is set, for the peer whose message was
 //     received last.
 func (s Sockopts) SetSubscribe(v []byte) error { return s.Set(SUBSCRIBE, v) }
@@ -743,8 +743,8 @@ func (s Sockopts) SetXSubVerboseUnsubscribe(v bool) error { return s.Set(XSUB_VE
 // RoutingID reads ROUTING_ID; see [Sockopts.SetRoutingID].
 func (s Sockopts) RoutingID() ([]byte, error) { return get[[]byte](s, ROUTING_ID) }
 
-// SetRoutingID sets ROUTING_ID, which is the name that a ROUTER peer knows this socket by. Without
-// one the peer makes one up for each connection.
+// SetRoutingID sets ROUTING_ID, which is the name of this socket for a ROUTER peer. Without it the
+// peer generates one for each connection.
 //
 // libzmq: ZMQ_ROUTING_ID (5), since 4.2.3; the number since 3.1.0. Default: empty. Length: 1 to 255
 // bytes. Takes effect: next bind or connect. Matters to: REQ, REP, DEALER and ROUTER sockets.
@@ -776,7 +776,7 @@ func (s Sockopts) SetConnectRoutingID(v []byte) error { return s.Set(CONNECT_ROU
 //   - Peers that are not ROUTERs receive the empty message like any other.
 func (s Sockopts) SetProbeRouter(v bool) error { return s.Set(PROBE_ROUTER, v) }
 
-// SetRouterMandatory sets ROUTER_MANDATORY, which makes a send to a peer that is not there fail
+// SetRouterMandatory sets ROUTER_MANDATORY, which makes a send to an unknown or absent peer fail
 // with EHOSTUNREACH. A send to a peer at its high-water mark waits. Without the option both
 // messages are dropped.
 //
@@ -796,8 +796,8 @@ func (s Sockopts) SetRouterHandover(v bool) error { return s.Set(ROUTER_HANDOVER
 // RouterNotify reads ROUTER_NOTIFY; see [Sockopts.SetRouterNotify]. It can be read on sockets: all.
 func (s Sockopts) RouterNotify() (RouterNotify, error) { return get[RouterNotify](s, ROUTER_NOTIFY) }
 
-// SetRouterNotify sets ROUTER_NOTIFY, which is the set of comings and goings of peers that the
-// socket reports. A report is a message of the routing id and an empty frame.
+// SetRouterNotify sets ROUTER_NOTIFY, which says whether the socket reports peers that connect,
+// peers that go, or both. A report is a message of the routing id and an empty frame.
 //
 // libzmq: ZMQ_ROUTER_NOTIFY (97), a draft since 4.3.0, in a library built with draft. Default: 0.
 // Takes effect: next bind or connect. Sockets: REP, ROUTER.
@@ -1855,7 +1855,7 @@ func (v ReconnectStop) String() string { return enumReconnectStop.text(v) }
 // No flags are 0.
 func ParseReconnectStop(text string) (ReconnectStop, error) { return enumReconnectStop.parse(text) }
 
-// A RouterNotify says which comings and goings of peers a ROUTER reports as messages.
+// A RouterNotify says whether a ROUTER reports peers that connect and peers that go, as messages.
 type RouterNotify int
 
 // The values of RouterNotify.

@@ -45,7 +45,9 @@
 //   - A frame is a slice of bytes. A message is one frame or more.
 //   - The payload of a message is the bytes of all its frames. Sizes are payload in bytes.
 //   - A batch is the messages that cross into or out of libzmq in one C call.
-//   - A socket is a ZeroMQ socket. A transport owns it, until it ends.
+//   - libzmq is the C library of ZeroMQ that the process runs with.
+//   - A socket is a ZeroMQ socket. A transport owns a socket until the transport ends. A stream
+//     is a [Stream]: a transport that is read and written by calls.
 //   - An endpoint is a text such as tcp://127.0.0.1:5555, which a socket binds or connects to.
 //   - A peer is the socket at the other end of a connection. One socket can have many peers.
 //   - A context is a context.Context. A libzmq context is what sockets are made in; inproc
@@ -56,6 +58,7 @@
 //     CreateZmqConnection, Do or Close works in its place and is the loop goroutine meanwhile.
 //   - A callback is a function that the loop calls, on the loop goroutine.
 //   - A protocol is the user's value whose methods a transport calls; they are callbacks.
+//   - A monitor reports events of a transport's connections. Every stream has one.
 //   - A resident lives on a loop and ends with it, as transports do.
 //   - A caller is the goroutine that calls the method described. A writer is a caller of Write,
 //     WriteContext, Send and the like. A reader is a caller of Recv and the like.

@@ -16,8 +16,7 @@ import (
 // hintDelay is how long zmqcat waits for a first peer before it says what to check.
 const hintDelay = time.Second
 
-// A lookout watches for the first peer of a socket. Its methods may be called from every
-// goroutine.
+// A lookout watches for the first peer of a socket. Every goroutine may call its methods.
 type lookout struct {
 	met   zmq.Event // the events that tell of a peer
 	types string    // the peer's, in words

@@ -2,8 +2,8 @@
 // live on the loop and end with it. It knows no ZeroMQ.
 //
 // Callbacks run one at a time on the loop goroutine: the one that runs the loop, calls Do
-// while no goroutine runs it, or closes it. Every method may be called from every
-// goroutine and from every callback, and no callback is called with a lock held.
+// while no goroutine runs it, or closes it. All methods are safe for concurrent use,
+// in callbacks too. No callback is called with a lock held.
 package reactor
 
 import (

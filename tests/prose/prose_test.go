@@ -1,5 +1,6 @@
-// Package prose reads the repository's comments and Markdown, and refuses three things in them:
-// words that name no actor, other words than those of the glossary, and sentences that are too long.
+// Package prose reads the repository's comments and Markdown. It refuses three things in them:
+// words that name no actor, other words than those of the glossary, and sentences that are too
+// long.
 package prose
 
 import (
@@ -69,7 +70,8 @@ func findings(lines []line, idents map[string]bool) (found []string) {
 	return found
 }
 
-// TestProse reads the comments of Go and C, of all modules and also generated ones, and Markdown.
+// TestProse reads Markdown and the comments of Go, C, YAML, make, the shell and Dockerfiles, in all
+// modules. It reads generated files too.
 func TestProse(t *testing.T) {
 	root := filepath.Join("..", "..")
 	read := make(map[string]int)
@@ -77,13 +79,17 @@ func TestProse(t *testing.T) {
 		switch name := d.Name(); {
 		case err != nil:
 			return err
-		case d.IsDir() && path != root && (name[0] == '.' || name == "testdata" || name == "bin"):
+		case d.IsDir() && path != root && (name[0] == '.' && name != ".ci" || name == "testdata" || name == "bin"):
 			return fs.SkipDir
 		}
 		var lines []line
 		var idents map[string]bool
-		switch ext := filepath.Ext(path); ext {
-		case ".go", ".c", ".h", ".md":
+		ext := filepath.Ext(path)
+		if ext == "" {
+			ext = d.Name()
+		}
+		switch ext {
+		case ".go", ".c", ".h", ".md", ".yaml", ".yml", ".sh", "run", "Makefile", "Dockerfile":
 			src, err := os.ReadFile(path)
 			if err != nil {
 				return err
@@ -93,6 +99,8 @@ func TestProse(t *testing.T) {
 				lines, idents, err = goLines(src)
 			case ".md":
 				lines = markdownLines(string(src))
+			case ".yaml", ".yml", ".sh", "run", "Makefile", "Dockerfile":
+				lines = hashLines(string(src))
 			default:
 				lines = cLines(string(src))
 			}
@@ -106,7 +114,14 @@ func TestProse(t *testing.T) {
 		}
 		return nil
 	})
-	if err != nil || read[".go"] < 300 || read[".c"] < 5 || read[".h"] < 3 || read[".md"] < 5 {
-		t.Errorf("read %v: %v", read, err)
+	for ext, least := range map[string]int{
+		".go": 300, ".c": 5, ".h": 3, ".md": 5, ".yaml": 15, ".yml": 1, ".sh": 4, "run": 1, "Makefile": 1, "Dockerfile": 1,
+	} {
+		if read[ext] < least {
+			t.Errorf("read %d files of %s, want at least %d", read[ext], ext, least)
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }

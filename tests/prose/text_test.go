@@ -10,11 +10,14 @@ import (
 
 var (
 	target = regexp.MustCompile(`\]\([^)]*\)`) // of a link in Markdown
-	// These are for tools, and not for readers.
-	directive = regexp.MustCompile(`^//(go:|export |nolint)`)
+	// A directive speaks to a tool, and not to a reader.
+	directive = regexp.MustCompile(`^(//(go:|export |nolint)|#!|# shellcheck )`)
 	output    = regexp.MustCompile(`^// ?(Unordered output|Output):`)
-	// A string of C may hold what looks like a comment.
-	inC = regexp.MustCompile(`(?s)"(\\.|[^"\\])*"|/\*.*?\*/|//[^\n]*`)
+	// A string may hold what looks like a comment, so the string is matched first.
+	inC    = regexp.MustCompile(`(?s)"(\\.|[^"\\])*"|/\*.*?\*/|//[^\n]*`)
+	inHash = regexp.MustCompile(`(?m)(^|[\s=:,@([{])("(\\.|[^"\\\n])*"|'[^'\n]*')|(^|[ \t])#[^\n]*`)
+	// A field is a row of two columns: a name, and behind two spaces what it means.
+	field = regexp.MustCompile(`^ {2,}[^ ,]+(, [^ ,]+)*  +[^ ]`)
 )
 
 // A line is one line of prose. One that is alone does not continue the line before.
@@ -64,6 +67,24 @@ func cLines(src string) (lines []line) {
 			code := strings.TrimSpace(before[strings.LastIndex(before, "\n")+1:])
 			lines = append(lines, commentLines(text, 1+strings.Count(before, "\n"), code != "")...)
 		}
+	}
+	return lines
+}
+
+// hashLines returns the comments that # begins: those of YAML, make, the shell and a Dockerfile.
+// A comment behind code is alone, and so is a field.
+func hashLines(src string) (lines []line) {
+	for _, at := range inHash.FindAllStringIndex(src, -1) {
+		text := strings.TrimLeft(src[at[0]:at[1]], " \t")
+		if !strings.HasPrefix(text, "#") || directive.MatchString(text) {
+			continue
+		}
+		before := src[:at[0]]
+		code := strings.TrimSpace(before[strings.LastIndex(before, "\n")+1:])
+		if text = strings.TrimLeft(text, "#"); strings.HasPrefix(text, "\t") {
+			text = "" // code
+		}
+		lines = append(lines, line{1 + strings.Count(before, "\n"), text, code != "" || field.MatchString(text)})
 	}
 	return lines
 }

@@ -1,17 +1,17 @@
-# Targets for people; .ci/run calls `make ci`. Nothing here needs anything
-# installed but Go, a C compiler and make: deps.sh fetches libzmq's headers, and
-# the developer tools are pinned in tests/tools/go.mod and built by go itself.
+# Targets for people; .ci/run calls `make ci`. They need Go, a C compiler and make: deps.sh
+# installs libzmq's headers, and go builds the developer tools that tests/tools/go.mod pins.
 
 GO    ?= go
 TOOL  := $(GO) tool -modfile=tests/tools/go.mod
 DEPS  := ./tests/tools/deps.sh
 
-# The generator of the manual page is a tool, so that zmqcat only prints Markdown.
+# zmqcat prints its manual as Markdown. A tool makes the manual page of it, so that zmqcat
+# itself does not depend on the tool.
 ZMQCAT_1 = $(GO) run ./zmqio/cmd/zmqcat manual | $(TOOL) go-md2man
 
-# What `make bench` runs: cases and peers by regular expression, rounds, and seconds a run.
-# PIN=on puts the measured process on one processor and its peer on another, PIN=off leaves
-# both where the system puts them, and PIN=both runs each case both ways.
+# `make bench` runs these cases and peers (regular expressions), rounds, and seconds a run.
+# PIN=on pins the measured process to one processor and its peer to another. PIN=off pins
+# neither, and PIN=both runs each case both ways.
 CASES  ?=
 PEERS  ?=
 ROUNDS ?= 5
@@ -19,11 +19,12 @@ TIME   ?= 0.4
 OUT    ?= bench.out
 PIN    ?= both
 
-# Where `make bundle` puts its directory, which must be empty or not there.
+# `make bundle` fills this directory, which must be empty or missing.
 BUNDLE ?= bin/bundle
 
-# What `make bench-compare` compares with, which micro-benchmarks, and how often. With
-# FAIL=10 it fails if a benchmark is slower by more than 10 %, or allocates more at all.
+# `make bench-compare` compares with the commit REF. It runs the micro-benchmarks that match
+# BENCH, COUNT times. With FAIL=10 it fails if a benchmark is slower by more than 10 %, or
+# allocates more at all.
 REF   ?= main
 BENCH ?= .
 COUNT ?= 6
@@ -44,8 +45,8 @@ bundle: ## make a directory of zmqcat and its shared libraries that runs in an e
 	$(GO) build -o bin/zmqcat ./zmqio/cmd/zmqcat
 	@./tests/tools/bundle.sh '$(BUNDLE)' bin/zmqcat
 
-# libzmq.a alone is not enough: zmqio/cmd/zmqcat/README.md says what else it takes.
-static: ## build a static bin/zmqcat-static, where libzmq.a and all that it needs are there
+# libzmq.a alone is not enough: zmqio/cmd/zmqcat/README.md lists the other libraries.
+static: ## build a static bin/zmqcat-static, if libzmq.a and the libraries that it needs are installed
 	CGO_LDFLAGS="$$(pkg-config --static --libs libzmq)" $(GO) build -tags netgo,osusergo \
 		-ldflags '-linkmode external -extldflags -static' -o bin/zmqcat-static ./zmqio/cmd/zmqcat
 
@@ -58,25 +59,25 @@ test: ## install what is missing, then run all tests
 	$(GO) -C zmqio/examples test -count=1 ./...
 	$(GO) -C tests/tools test -count=1 ./...
 
-test-spec: ## change the facts of spec/ one by one, 40 of each field, and want each to be noticed
+test-spec: ## change facts of spec/ one by one, 40 of each field, and check that a test notices each
 	@$(DEPS)
 	$(GO) test -count=1 -timeout 9m -v -run 'TestMutations|TestLibrary|TestRecorded|TestHistory' ./gen/live -args -mutations 40
 
-race: ## the same under the race detector
+race: ## run all tests under the race detector
 	@$(DEPS) peers
 	$(GO) test -count=1 -race ./...
 	$(GO) -C zmqio/zmqprom test -count=1 -race ./...
 
-# Leaks are looked for at the end of each test binary: memory that neither C nor Go
-# points to. A peer's frame of 2^63 bytes must be refused by malloc, as without ASan.
+# AddressSanitizer reports leaks at the end of each test binary: memory that neither C nor Go
+# points to. malloc must refuse a peer's frame of 2^63 bytes, as it does without ASan.
 ASAN_OPTIONS ?= detect_leaks=1:allocator_may_return_null=1
 test-asan: export ASAN_OPTIONS := $(ASAN_OPTIONS)
 test-asan: export GOEXPERIMENT := cgocheck2
-test-asan: ## what crosses into C, under AddressSanitizer and Go's cgocheck2
+test-asan: ## test what crosses into C, under AddressSanitizer and Go's cgocheck2
 	@$(DEPS) asan
 	$(GO) test -count=1 -timeout 8m -asan ./zmqio/internal/sock ./zmqio ./tests/fault
 
-test-fault: ## the long form of tests/fault under the race detector, and the fuzz targets
+test-fault: ## run the long form of tests/fault under the race detector, and the fuzz targets
 	@$(DEPS) net
 	$(GO) test -count=1 -race -v -timeout 20m ./tests/fault -args -long
 	$(GO) test -count=1 -v -timeout 20m -run SlowReceiver ./tests/interop -args -long
@@ -87,7 +88,7 @@ bench: ## compare with C and others: CASES=regexp PEERS=regexp ROUNDS=n TIME=sec
 	@$(DEPS) peers
 	$(GO) -C tests/bench run . -cases '$(value CASES)' -peers '$(value PEERS)' -rounds $(ROUNDS) -time $(TIME)s -pin '$(PIN)' -out '$(abspath $(OUT))'
 
-bench-compare: ## micro-benchmarks here and at a commit: REF=main BENCH=regexp COUNT=n FAIL=percent
+bench-compare: ## compare micro-benchmarks of the work tree with those of a commit: REF=main BENCH=regexp COUNT=n FAIL=percent
 	@$(DEPS)
 	@GO='$(GO)' ./tests/tools/bench-compare.sh '$(REF)' '$(value BENCH)' '$(COUNT)' '$(FAIL)'
 
@@ -100,8 +101,8 @@ man: ## write zmqcat's manual page from its help
 fmt: ## format all Go code
 	$(TOOL) gofumpt -w .
 
-# With the tag zmqio_poll the loop waits with poll(2), as it does where there is no epoll.
-ci: fresh format tidy lint vuln ## everything that must hold before a change goes in
+# With the tag zmqio_poll the loop waits with poll(2), as on systems without epoll.
+ci: fresh format tidy lint vuln ## run every check of a change
 	$(GO) test -count=1 -timeout 5m ./...
 	$(GO) test -count=1 -timeout 5m -tags zmqio_poll ./zmqio/... ./tests/conformance
 	$(GO) test -count=1 -timeout 8m -race ./...
@@ -148,6 +149,6 @@ lint:
 	$(GO) -C tests/tools vet ./...
 	$(GO) -C tests/tools tool staticcheck ./...
 
-vuln: ## look for known vulnerabilities in what zmqio calls, where https://vuln.go.dev is reached
+vuln: ## look for known vulnerabilities in the code that zmqio calls, if https://vuln.go.dev can be reached
 	@./tests/tools/vulncheck.sh $(TOOL) govulncheck ./...
 	@./tests/tools/vulncheck.sh $(TOOL) govulncheck -C zmqio/zmqprom ./...

@@ -1,13 +1,14 @@
 #!/bin/sh
-# Compares package zmqio here with another commit, by the micro-benchmarks that are
-# here: both test programs are built, run in turn, and given to benchstat.
+# Compares package zmqio of the work tree with that of another commit, by the
+# micro-benchmarks of the work tree. It builds both test programs, runs them in turn, and
+# gives the results to benchstat.
 #
 # Usage: bench-compare.sh REF [BENCH [COUNT [FAIL]]]
 #
-# REF is any commit, BENCH a regular expression for -test.bench and COUNT how many
-# times each program runs. With FAIL the script fails if a benchmark here is slower by more
-# than FAIL percent, or allocates more, and the difference is significant (p of 0.05 or
-# less). COUNT must be 4 or more for that; benchgate decides.
+# REF is any commit, BENCH a regular expression for -test.bench, and COUNT the number of runs
+# of each program. With FAIL the script fails if a benchmark of the work tree is slower by more
+# than FAIL percent, or allocates more. The difference must be significant, with p of 0.05 or
+# less. COUNT must be 4 or more for that. The program benchgate decides.
 set -eu
 
 ref=${1:?usage: bench-compare.sh REF [BENCH [COUNT [FAIL]]]} bench=${2:-.} count=${3:-6} fail=${4:-}

@@ -1,17 +1,17 @@
 #!/bin/sh
-# Makes a directory of a program and of the shared libraries that the loader maps for
-# it. The program then runs with the directory as its root: in a container image that
-# has nothing else, or under chroot.
+# Makes a directory of a program and the shared libraries that the loader maps for the
+# program. The program can then run with the directory as its root: in an otherwise empty
+# container image, or under chroot.
 #
 # Usage: bundle.sh DIR PROGRAM
 #
-# DIR has the program at its top and the libraries in libc's own directory, where the
-# loader looks without a cache; the loader keeps its place, which the program names.
-# etc/hosts resolves localhost. Container runtimes put a file of their own over it,
-# and add etc/resolv.conf for the names of other hosts.
+# DIR has the program at its top and the libraries in libc's directory, where the loader
+# looks without a cache. The loader keeps its path, because the program names that.
+# etc/hosts resolves localhost. Container runtimes replace it by a file of their own, and add
+# etc/resolv.conf for the names of other hosts.
 #
-# LDD is the command that lists the libraries, for a program of another processor than
-# this machine's: LDD='qemu-aarch64-static /lib/ld-linux-aarch64.so.1 --list'.
+# LDD is the command that lists the libraries. For a program of another processor, set
+# LDD='qemu-aarch64-static /lib/ld-linux-aarch64.so.1 --list'.
 set -eu
 
 die() {
@@ -26,8 +26,8 @@ if [ -d "$dir" ] && [ -n "$(ls -A "$dir")" ]; then
 fi
 
 # A line of ldd is "name => path (address)", "path (address)" for the loader,
-# "name (address)" for what the kernel provides, or "name => not found".
-# Word splitting is meant.
+# "name (address)" for a part of the kernel, or "name => not found". The command splits into
+# words on purpose.
 # shellcheck disable=SC2086
 libraries=$(${LDD:-ldd} "$program") || die "${LDD:-ldd} cannot read $program; a static program needs no bundle"
 case $libraries in *"not found"*) die "a library is missing:
@@ -38,7 +38,7 @@ libc=$(echo "$libraries" | awk '$1 ~ "^libc[.]" { print $3 }')
 [ -n "$loader" ] && [ -n "$libc" ] || die "${LDD:-ldd} names no loader or no libc for $program:
 $libraries"
 
-# put SOURCE PATH copies a file to PATH in the directory, without symbolic links.
+# put SOURCE PATH copies a file to PATH in the directory. It follows symbolic links.
 put() {
 	mkdir -p "$dir$(dirname "$2")"
 	cp -L "$1" "$dir$2"

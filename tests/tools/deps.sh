@@ -1,18 +1,22 @@
 #!/bin/sh
-# Installs what the system lacks: pkg-config and libzmq's headers, always; with
-# "peers" also the peers of tests/interop, with "browser" the Chromium of tests/browser,
-# and with "net" the ip command, these three on Debian-like systems only, where the packages
-# are known to exist; with "asan" what the C compiler links for AddressSanitizer.
+# Installs what the system lacks of pkg-config and libzmq's headers, and of what each
+# argument asks for:
+#
+#   peers    the peers of tests/interop
+#   browser  the Chromium of tests/browser
+#   net      the ip command
+#   asan     what the C compiler links for AddressSanitizer
+#
+# The first three are installed by apt-get alone, because other managers may lack the packages.
 #
 # Usage: deps.sh [peers] [browser] [net] [asan]
 #        deps.sh names MANAGER PACKAGE...
 #
 # The second form prints what a package manager calls libzmq, pkg-config, cc or asan.
 #
-# It installs nothing that is there already, says what it installs, and uses
-# sudo only when it is needed and there. Without peers, browser and net the tests that
-# need them are skipped, so failing to install those is a note and not an error.
-# Without asan there is nothing to run, so that is an error.
+# deps.sh says what it installs, and uses sudo if the caller is not root. Without peers,
+# browser or net their tests are skipped, so a failure to install those is a note. A failure
+# to install asan is an error, because test-asan then has nothing to run.
 set -u
 
 die() {
@@ -34,7 +38,7 @@ manager() {
 	done
 }
 
-# names LOGICAL... prints what the manager calls each package.
+# names LOGICAL... prints the manager's names of the packages.
 names() {
 	for logical; do
 		case $PM:$logical in
@@ -56,8 +60,8 @@ names() {
 	done
 }
 
-# as_root COMMAND... runs it, through sudo when that is what it takes.
-# Homebrew refuses to be run as root, every other manager refuses not to be.
+# as_root COMMAND... runs COMMAND as root, with sudo if needed. Homebrew is the exception: it
+# refuses to run as root.
 as_root() {
 	if [ "$PM" != brew ] && [ "$(id -u)" -ne 0 ]; then
 		set -- sudo "$@"
@@ -66,7 +70,7 @@ as_root() {
 	"$@"
 }
 
-# refresh fetches apt's package lists, once; the other managers see to theirs.
+# refresh fetches apt's package lists, once. Other managers fetch theirs themselves.
 refreshed=
 refresh() {
 	if [ "$PM" = apt-get ] && [ -z "$refreshed" ]; then
@@ -95,7 +99,7 @@ install() {
 	}
 }
 
-# python_imports MODULE reports whether a Python that tests/interop would try has it.
+# python_imports MODULE reports whether one of the Pythons that tests/interop tries has MODULE.
 python_imports() {
 	for py in ${ZMQIO_PYTHON:+"$ZMQIO_PYTHON"} /usr/bin/python3 python3; do
 		if "$py" -c "import $1" >/dev/null 2>&1; then
@@ -105,7 +109,7 @@ python_imports() {
 	return 1
 }
 
-# need_libzmq makes sure of pkg-config and libzmq, or ends the script.
+# need_libzmq installs pkg-config and libzmq if they are missing. A failure ends the script.
 need_libzmq() {
 	if pkg-config --exists libzmq 2>/dev/null; then
 		return
@@ -113,7 +117,7 @@ need_libzmq() {
 	[ -n "$PM" ] || die "pkg-config does not know libzmq, and there is no package manager known here; install ZeroMQ's development files by hand"
 	set -- libzmq
 	have pkg-config || set -- "$@" pkg-config
-	# Word splitting is meant: one name a package.
+	# The command splits into words on purpose: one name a package.
 	# shellcheck disable=SC2046
 	set -- $(names "$@")
 	echo "deps: libzmq's headers or pkg-config are missing; installing $* with $PM"
@@ -126,7 +130,7 @@ links_asan() {
 	echo 'int main(void) { return 0; }' | $cc -fsanitize=address -x c -o /dev/null - >/dev/null 2>&1
 }
 
-# need_asan makes sure of that, or ends the script.
+# need_asan installs AddressSanitizer if it is missing. A failure ends the script.
 need_asan() {
 	if links_asan; then
 		return
@@ -137,7 +141,7 @@ need_asan() {
 	links_asan || die "installed $(names asan), and $cc still cannot link with -fsanitize=address"
 }
 
-# want NAME PACKAGE installs what only some tests need, where that can be done.
+# want NAME PACKAGE installs what only some tests need. A failure is a note.
 want() {
 	if [ "$PM" != apt-get ]; then
 		echo "deps: $1 is missing; the tests that need it are skipped" >&2
@@ -168,7 +172,7 @@ done
 have go || die "Go is missing; see https://go.dev/doc/install"
 cc=$(go env CC)
 PM=$(manager)
-# Word splitting is meant.
+# The command splits into words on purpose.
 # shellcheck disable=SC2046
 have "${cc%% *}" || die "the C compiler $cc is missing, and cgo needs one:" $(names cc)
 need_libzmq

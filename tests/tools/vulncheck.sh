@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs govulncheck. Where its database is not reached it says so, and succeeds.
+# Runs govulncheck. If govulncheck cannot reach its database, the script says so and succeeds.
 #
 # Usage: vulncheck.sh GOVULNCHECK [ARGUMENT]...
 set -u

@@ -1,4 +1,4 @@
-// Package goroutine tells goroutines apart.
+// Package goroutine numbers goroutines.
 package goroutine
 
 import (
@@ -7,8 +7,8 @@ import (
 	"github.com/petermattis/goid"
 )
 
-// ID returns the number of the calling goroutine, which no other goroutine of the process
-// has or will have. It is positive, and 1 for the goroutine of main.
+// ID returns the number of the calling goroutine. The number is positive, and no other goroutine of
+// the process ever has it. Main's goroutine has 1.
 func ID() int64 {
 	if works {
 		return goid.Get()
@@ -16,12 +16,12 @@ func ID() int64 {
 	return fromStack()
 }
 
-// works says that goid.Get can be trusted. It reads the runtime's memory at a place
-// that a later Go may use for something else. Only tests change it after the start.
+// works says whether goid.Get returns right numbers. It reads the runtime's memory at an offset
+// that a later Go may use for something else. Only tests change works after the start.
 var works = agrees(goid.Get)
 
-// agrees compares get with the stack trace of this goroutine and of another one: the main
-// goroutine's number is 1, and so is much else.
+// agrees compares get with the stack trace, on this goroutine and on another one. This goroutine
+// alone proves little: it may have the number 1, which many wrong offsets hold too.
 func agrees(get func() int64) bool {
 	agree := func() bool { return get() == fromStack() }
 	other := make(chan bool)
@@ -29,7 +29,7 @@ func agrees(get func() int64) bool {
 	return agree() && <-other
 }
 
-// fromStack takes about a microsecond.
+// fromStack reads the number in the stack trace, in about a microsecond.
 func fromStack() int64 {
 	var buf [64]byte
 	return goid.ExtractGID(buf[:runtime.Stack(buf[:], false)])

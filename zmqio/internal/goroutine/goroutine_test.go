@@ -6,7 +6,7 @@ import (
 	"github.com/petermattis/goid"
 )
 
-// A way to the goroutine's number is only taken if its answers are those of the stack.
+// ID uses goid.Get only if its numbers are those of the stack traces.
 func TestWrongIDIsNoticed(t *testing.T) {
 	for name, test := range map[string]struct {
 		get  func() int64
@@ -27,7 +27,7 @@ func TestWrongIDIsNoticed(t *testing.T) {
 	}
 }
 
-// The slow way gives the same numbers as the fast one.
+// fromStack returns the same numbers as goid.Get.
 func TestFromStack(t *testing.T) {
 	defer func(fast bool) { works = fast }(works)
 	works = false

@@ -7,8 +7,8 @@ import (
 	"unsafe"
 )
 
-// Find returns this process's connections of ends. Other sockets of the process may
-// have ends of the same name.
+// Find returns this process's connections of ends. Some may belong to other sockets that use the
+// same path.
 func Find(ends []End) ([]Found, error) {
 	if len(ends) == 0 {
 		return nil, nil
@@ -48,7 +48,8 @@ func patternsOf(ends []End) patterns {
 	return p
 }
 
-// of returns which of the ends a descriptor is of. Listening sockets have no peer.
+// of returns the ends that the descriptor is a connection of. A listening socket is none, because
+// it has no peer.
 func (p patterns) of(fd int, ends []End) (matches []int) {
 	peer, err := syscall.Getpeername(fd)
 	if err != nil {
@@ -63,7 +64,7 @@ func (p patterns) of(fd int, ends []End) (matches []int) {
 		return nil
 	}
 	here, ok := own.(*syscall.SockaddrUnix)
-	if !ok { // the number has just become another file's
+	if !ok { // the number now belongs to another file
 		return nil
 	}
 	for i, e := range ends {
@@ -86,14 +87,14 @@ func identify(fd int) (ID, error) {
 	return ID{uint64(st.Dev), st.Ino}, nil
 }
 
-// A Conn is a connection that is kept open.
+// A Conn keeps a connection open.
 type Conn struct {
 	id       ID
 	fd, orig int
 }
 
-// Keep keeps the connection open that f was when it was found. It returns nil without
-// an error if that is closed by now.
+// Keep duplicates the descriptor of f. It returns nil without an error if the connection of f has
+// been closed.
 func Keep(f Found) (*Conn, error) {
 	fd, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(f.FD), syscall.F_DUPFD_CLOEXEC, 0)
 	switch {
@@ -110,8 +111,8 @@ func Keep(f Found) (*Conn, error) {
 	return c, nil
 }
 
-// Take makes a Conn of fd, a duplicate of orig, if it is a connection of one of ends. It
-// closes fd and returns nil if it is not.
+// Take makes a Conn of fd, a duplicate of orig. If fd is no connection of ends, Take closes it and
+// returns nil.
 func Take(fd, orig int, ends []End) *Conn {
 	c := &Conn{fd: fd, orig: orig}
 	var err error
@@ -122,20 +123,20 @@ func Take(fd, orig int, ends []End) *Conn {
 	return c
 }
 
-// ID returns what tells the connection from others.
+// ID returns the ID of the connection.
 func (c *Conn) ID() ID { return c.id }
 
-// FD returns the descriptor that was duplicated.
+// FD returns the original descriptor.
 func (c *Conn) FD() int { return c.orig }
 
-// InUse reports whether the descriptor that was duplicated is open.
+// InUse reports whether the original descriptor is still open for this connection.
 func (c *Conn) InUse() bool {
 	id, err := identify(c.orig)
 	return err == nil && id == c.id
 }
 
-// Unread returns how much memory of the kernel holds what the peer has not read. That
-// is more than the payload. 0 means that the peer has read everything.
+// Unread returns how much kernel memory holds bytes that the peer has not read. The memory is more
+// than the payload. 0 means that the peer has read everything.
 func (c *Conn) Unread() int {
 	var n int32
 	if _, _, errno := syscall.Syscall(syscall.SYS_IOCTL, uintptr(c.fd), syscall.TIOCOUTQ, uintptr(unsafe.Pointer(&n))); errno != 0 {
@@ -144,12 +145,11 @@ func (c *Conn) Unread() int {
 	return int(n)
 }
 
-// Drain receives and drops what the peer has sent. It reports whether the peer has
-// closed its end, and whether it did so without having read everything. It must not be
-// called while the connection is in use.
+// Drain receives and drops the peer's bytes. closed means that the peer has closed its end, and
+// reset that it did so with bytes unread. Drain must not be called while the connection is in use.
 func (c *Conn) Drain() (closed, reset bool) {
 	var buf [4096]byte
-	for range 16 { // a peer that sends all the time does not hold the caller up
+	for range 16 { // bounded, so that a peer that always sends cannot block the caller
 		n, _, err := syscall.Recvfrom(c.fd, buf[:], syscall.MSG_DONTWAIT)
 		switch {
 		case err == syscall.EINTR:
@@ -164,5 +164,5 @@ func (c *Conn) Drain() (closed, reset bool) {
 	return false, false
 }
 
-// Close lets the connection go.
+// Close closes the duplicate.
 func (c *Conn) Close() { _ = syscall.Close(c.fd) }

@@ -38,7 +38,7 @@ func fdOf(t *testing.T, c *net.UnixConn) (fd int) {
 	return fd
 }
 
-// only returns what was found, which must be one connection.
+// only returns the single connection of ends, and fails the test if there are more or none.
 func only(t *testing.T, ends ...End) Found {
 	t.Helper()
 	found, err := Find(ends)
@@ -96,7 +96,7 @@ func TestKeep(t *testing.T) {
 	if c.InUse() || c.Unread() < 3 {
 		t.Errorf("in use: %t, unread: %d", c.InUse(), c.Unread())
 	}
-	_, err = server.Write(make([]byte, 10_000)) // the peer sees no end
+	_, err = server.Write(make([]byte, 10_000)) // the peer sees no end while the duplicate is open
 	must(t, err)
 	if closed, reset := c.Drain(); closed || reset {
 		t.Error("the peer has not closed")
@@ -112,7 +112,7 @@ func TestKeep(t *testing.T) {
 	}
 }
 
-// A peer that closes has read everything, or it has not.
+// Drain tells a peer that has read everything before it closed from one that has not.
 func TestDrainTellsWhatIsLost(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "s")
 	client, server := connection(t, path)
@@ -128,7 +128,7 @@ func TestDrainTellsWhatIsLost(t *testing.T) {
 	}
 }
 
-// A descriptor's number may mean another file by the time it is duplicated.
+// Keep notices that a descriptor's number belongs to another file by now.
 func TestNumberUsedAgain(t *testing.T) {
 	dir := t.TempDir()
 	client, _ := connection(t, filepath.Join(dir, "s"))

@@ -5,13 +5,13 @@ package ipc
 // Find returns nothing here.
 func Find([]End) ([]Found, error) { return nil, nil }
 
-// A Conn is a connection that is kept open. There is none here.
+// A Conn keeps a connection open. There is none on this system.
 type Conn struct{}
 
 // Keep returns nil here.
 func Keep(Found) (*Conn, error) { return nil, nil }
 
-// Take returns nil here. It is never called, because there are no duplicates.
+// Take returns nil. No caller has a duplicate on this system.
 func Take(int, int, []End) *Conn { return nil }
 
 // ID returns the zero ID.
@@ -26,7 +26,7 @@ func (*Conn) InUse() bool { return false }
 // Unread returns 0.
 func (*Conn) Unread() int { return 0 }
 
-// Drain returns that the peer has closed its end.
+// Drain reports that the peer has closed its end.
 func (*Conn) Drain() (closed, reset bool) { return true, false }
 
 // Close does nothing.

@@ -11,4 +11,4 @@ package needs
 */
 import "C"
 
-import _ "github.com/zmqio/zmq/zmqio/internal/needs/pkgconfig" // its warning
+import _ "github.com/zmqio/zmq/zmqio/internal/needs/pkgconfig" // for its warning

@@ -19,10 +19,10 @@ type Poller struct {
 	parking parking
 
 	mu     sync.Mutex
-	always map[int]Event // descriptors that epoll refuses: see ctl
+	always map[int]Event // descriptors that epoll refuses, and their events: see ctl
 }
 
-// New returns a Poller, which holds two descriptors until it is closed.
+// New returns a Poller. It holds two descriptors until Close.
 func New() (*Poller, error) {
 	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
@@ -39,32 +39,32 @@ func New() (*Poller, error) {
 	return p, nil
 }
 
-// Add starts to watch fd. Its events carry token.
+// Add begins to watch fd. Events of fd carry token.
 func (p *Poller) Add(fd int, in Interest, token uint64) error {
 	return p.ctl(unix.EPOLL_CTL_ADD, fd, in, token)
 }
 
-// Modify changes what of fd is of interest.
+// Modify changes the readiness of fd that matters.
 func (p *Poller) Modify(fd int, in Interest, token uint64) error {
 	return p.ctl(unix.EPOLL_CTL_MOD, fd, in, token)
 }
 
-// Remove stops watching fd, which must be done before it is closed. An event that
-// a Wait has already taken may still be reported.
+// Remove stops watching fd. It must come before fd is closed. A Wait in progress may still report
+// an event that it has taken.
 func (p *Poller) Remove(fd int) error {
 	p.mu.Lock()
 	_, always := p.always[fd]
 	delete(p.always, fd)
 	p.mu.Unlock()
 	err := unix.EpollCtl(p.fd, unix.EPOLL_CTL_DEL, fd, nil)
-	if always { // or the number of one, for another file by now
+	if always { // epoll never had fd, or the number is another file's by now
 		return nil
 	}
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// ctl is epoll_ctl, which refuses regular files and directories with EPERM. As with
-// poll(2) these are always ready.
+// ctl calls epoll_ctl. epoll refuses regular files and directories with EPERM; ctl makes them
+// always ready, as poll(2) does.
 func (p *Poller) ctl(op, fd int, in Interest, token uint64) error {
 	ev := unix.EpollEvent{Fd: int32(uint32(token)), Pad: int32(uint32(token >> 32))}
 	if in&Read != 0 {
@@ -85,15 +85,15 @@ func (p *Poller) ctl(op, fd int, in Interest, token uint64) error {
 	return os.NewSyscallError("epoll_ctl", err)
 }
 
-// Wait waits until a descriptor is ready, Wake is called or timeout has passed
-// (negative: forever), and returns the number of events stored. It may return
-// early with none. It keeps its thread.
+// Wait waits until a descriptor is ready, Wake is called or timeout has passed, and returns the
+// number of events stored. A negative timeout is for ever. Wait may return early without an event.
+// It blocks its thread.
 func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 	stored, _, err := p.wait(events, timeout)
 	return stored, err
 }
 
-// wait is Wait, and says whether there was anything at all, a wake-up included.
+// wait is Wait. woken also tells of a wake-up without an event.
 func (p *Poller) wait(events []Event, timeout time.Duration) (stored int, woken bool, err error) {
 	if len(p.events) < len(events) {
 		p.events = make([]unix.EpollEvent, len(events))
@@ -129,8 +129,8 @@ func (p *Poller) wait(events []Event, timeout time.Duration) (stored int, woken 
 	return stored, woken, nil
 }
 
-// takeAlways stores events of descriptors that are always ready: where there are too
-// many, others each time, because a map has no order.
+// takeAlways stores events of descriptors that are always ready. If not all fit, the random order
+// of the map gives each its turn.
 func (p *Poller) takeAlways(events []Event) (stored int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -144,11 +144,10 @@ func (p *Poller) takeAlways(events []Event) (stored int) {
 	return stored
 }
 
-// Wake makes the Wait in progress return, or else the next one. It does nothing
-// once the Poller is closed.
+// Wake makes the Wait in progress return, or else the next one. After Close it does nothing.
 func (p *Poller) Wake() { p.wake.wake() }
 
-// Close releases the descriptors. No Wait may be in progress.
+// Close closes the descriptors. No Wait may be in progress.
 func (p *Poller) Close() error {
 	if p.wake != nil {
 		p.wake.close()

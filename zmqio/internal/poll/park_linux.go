@@ -11,19 +11,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// parking is what Park needs: the epoll descriptor as a file of the runtime's own
-// poller, made when it is first needed.
+// parking is the state of Park: the epoll descriptor as a file in the runtime's poller, made at the
+// first Park.
 type parking struct {
 	file     *os.File
 	conn     syscall.RawConn
-	deadline bool // one is set
+	deadline bool // file has a deadline
 }
 
-// KeepsThread says whether Park keeps its thread.
+// KeepsThread says whether Park blocks its thread.
 const KeepsThread = false
 
-// Park is Wait that keeps no thread: the goroutine waits in the runtime's poller for
-// the epoll descriptor itself to become readable. It takes longer to wake up.
+// Park is Wait without a blocked thread: the goroutine waits in the runtime's poller until the
+// epoll descriptor is readable. It takes longer to wake up.
 func (p *Poller) Park(events []Event, timeout time.Duration) (stored int, err error) {
 	if timeout == 0 {
 		return p.Wait(events, 0)
@@ -33,21 +33,21 @@ func (p *Poller) Park(events []Event, timeout time.Duration) (stored int, err er
 	}
 	var waitErr error
 	err = p.parking.conn.Read(func(uintptr) bool {
-		// Only what becomes ready after this look ends the wait.
+		// The runtime forgets readiness from before this wait, so look first.
 		var woken bool
 		stored, woken, waitErr = p.wait(events, 0)
 		return woken || waitErr != nil
 	})
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded) && stored == 0 && waitErr == nil:
-		return p.Wait(events, 0) // the deadline may have been over before it looked
+		return p.Wait(events, 0) // the deadline may have passed before the look
 	case err == nil, errors.Is(err, os.ErrDeadlineExceeded):
 		err = waitErr
 	}
 	return stored, err
 }
 
-// open prepares for a wait of timeout.
+// open makes the file if needed, and sets its deadline.
 func (k *parking) open(epoll int, timeout time.Duration) error {
 	if k.file == nil {
 		if err := k.openFile(epoll); err != nil {
@@ -65,13 +65,13 @@ func (k *parking) open(epoll int, timeout time.Duration) error {
 	return nil
 }
 
-// openFile opens a descriptor of its own, because a file closes what it is made of.
+// openFile makes a file of a duplicate, because Close of the file must not close epoll.
 func (k *parking) openFile(epoll int) error {
 	fd, err := unix.FcntlInt(uintptr(epoll), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
 		return os.NewSyscallError("fcntl", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // else it is no file to poll
+	if err := unix.SetNonblock(fd, true); err != nil { // else the runtime's poller refuses it
 		unix.Close(fd)
 		return os.NewSyscallError("fcntl", err)
 	}

@@ -1,5 +1,5 @@
-// Package poll waits for file descriptors: with epoll on Linux, with poll(2) on
-// every other Unix and, for its tests, on Linux with the build tag zmqio_poll.
+// Package poll waits for file descriptors: with epoll on Linux, and with poll(2) on other Unix
+// systems. The build tag zmqio_poll selects poll(2) on Linux too, for tests.
 //
 // Readiness is level-triggered. All methods are safe for concurrent use, but only one
 // goroutine may be in Wait at a time.
@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// Interest says which readiness of a descriptor matters.
+// Interest is the readiness of a descriptor that matters.
 type Interest uint8
 
 const (
@@ -17,22 +17,21 @@ const (
 	Write
 )
 
-// An Event reports a descriptor that is ready. Errors and hang-ups are readiness
-// for whatever is of interest: the next call on the descriptor tells them. A regular
-// file is always ready.
+// An Event reports a ready descriptor. An error or a hang-up makes the descriptor ready for its
+// whole interest, because the next system call returns it. A regular file is always ready.
 type Event struct {
 	Token uint64 // as given to Add
 	Ready Interest
 }
 
-// wakeToken is the token of the Poller's own descriptor.
+// wakeToken is the token of the Poller's own wake-up descriptor.
 const wakeToken = ^uint64(0)
 
-// maxWait keeps a timeout within what the system calls take.
+// maxWait is a timeout that every system call takes.
 const maxWait = 24 * time.Hour
 
-// millis is d in milliseconds, rounded up so that a wait never ends early and
-// never becomes a busy loop. Negative is forever.
+// millis returns d in milliseconds, rounded up, so that a wait neither ends early nor spins.
+// Negative is for ever.
 func millis(d time.Duration) int {
 	if d < 0 {
 		return -1

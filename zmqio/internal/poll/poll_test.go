@@ -27,8 +27,8 @@ func newPoller(t *testing.T) *Poller {
 	return p
 }
 
-// pipe returns the two ends of a pipe. They are files in blocking mode, which the
-// runtime's own poller leaves alone.
+// pipe returns the two ends of a pipe. They are files in blocking mode, which the runtime's poller
+// does not watch.
 func pipe(t *testing.T) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -39,7 +39,7 @@ func pipe(t *testing.T) (r, w *os.File) {
 	return r, w
 }
 
-// wait waits until something is ready, however often Wait returns for nothing.
+// wait waits until a descriptor is ready, and repeats Waits that return early.
 func wait(t *testing.T, p *Poller) []Event {
 	t.Helper()
 	events := make([]Event, 16)
@@ -54,7 +54,7 @@ func wait(t *testing.T, p *Poller) []Event {
 	}
 }
 
-// now returns what is ready without waiting.
+// now returns what is ready, without waiting.
 func now(t *testing.T, p *Poller) []Event {
 	t.Helper()
 	events := make([]Event, 16)
@@ -65,7 +65,7 @@ func now(t *testing.T, p *Poller) []Event {
 	return events[:n]
 }
 
-// must ends a test with an error.
+// must fails the test with err, and ends it.
 var must = testkit.Must
 
 func TestReadable(t *testing.T) {
@@ -130,7 +130,7 @@ func TestModifyAndRemove(t *testing.T) {
 
 func TestWakeEndsAWait(t *testing.T) {
 	p := newPoller(t)
-	p.Wake() // before the wait counts too
+	p.Wake() // a Wake before the Wait counts too
 	if n, err := p.Wait(make([]Event, 1), -1); n != 0 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -146,7 +146,7 @@ func TestWakeEndsAWait(t *testing.T) {
 	}
 }
 
-// A waker that no poll drains is full in the end, and that is no error.
+// Wakes that no Wait drains fill the waker, which is no error.
 func TestWakeNeverBlocks(t *testing.T) {
 	p := newPoller(t)
 	var group sync.WaitGroup
@@ -168,7 +168,7 @@ func TestWakeAfterClose(t *testing.T) {
 	must(t, err)
 	r, w := pipe(t)
 	must(t, p.Close())
-	reused, _ := pipe(t) // which has the numbers that the poller had
+	reused, _ := pipe(t) // this pipe gets the numbers that the poller had
 	p.Wake()
 	p2 := newPoller(t)
 	must(t, p2.Add(int(reused.Fd()), Read, 1))
@@ -200,11 +200,11 @@ func TestClosedDescriptor(t *testing.T) {
 	}
 }
 
-// Regular files are always ready, and neither keep one another waiting nor others.
+// Regular files are always ready. They delay neither one another nor other descriptors.
 func TestRegularFiles(t *testing.T) {
 	p := newPoller(t)
 	waiting := make(map[uint64]bool)
-	for i := range 50 { // more than there is room for
+	for i := range 50 { // more than Wait can store
 		f, err := os.Create(filepath.Join(t.TempDir(), "file"))
 		must(t, err)
 		defer f.Close()
@@ -248,7 +248,7 @@ func TestRegularFileChangesAndLeaves(t *testing.T) {
 	}
 }
 
-// A regular file that is added while a Wait is in progress ends it.
+// A regular file added during a Wait ends the Wait.
 func TestRegularFileEndsAWait(t *testing.T) {
 	p := newPoller(t)
 	f, err := os.Create(filepath.Join(t.TempDir(), "file"))
@@ -262,7 +262,7 @@ func TestRegularFileEndsAWait(t *testing.T) {
 	must(t, <-added)
 }
 
-// Timeouts round up: one that rounded down would spin until the time had come.
+// millis rounds up: a timeout rounded down would spin until the time had come.
 func TestTimeoutRoundsUp(t *testing.T) {
 	for d, want := range map[time.Duration]int{
 		-1: -1, 0: 0, 1: 1, time.Millisecond: 1, time.Millisecond + 1: 2, 1000 * time.Hour: 86_400_000,

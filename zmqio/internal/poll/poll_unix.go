@@ -11,18 +11,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Poller waits for descriptors with poll(2), which every Unix has. A Wait takes
-// time in proportion to the number of descriptors.
+// A Poller waits for descriptors with poll(2), which every Unix has. The time of a Wait grows with
+// the number of descriptors.
 type Poller struct {
 	wake *waker
 
 	mu      sync.Mutex
 	watched map[int]watch
-	changed bool // watched and set differ
+	changed bool // watched was changed after set was built
 
-	set    []unix.PollFd // what Wait polls; the waker is first
-	tokens []uint64      // beside set
-	first  int           // where a Wait begins to look, for fairness
+	set    []unix.PollFd // the array for poll(2), with the waker first
+	tokens []uint64      // tokens of set, by index
+	first  int           // index in set at which the next Wait begins, for fairness
 }
 
 type watch struct {
@@ -30,7 +30,7 @@ type watch struct {
 	token uint64
 }
 
-// New returns a Poller, which holds descriptors until it is closed.
+// New returns a Poller. It holds descriptors until Close.
 func New() (*Poller, error) {
 	wake, err := newWaker()
 	if err != nil {
@@ -39,7 +39,7 @@ func New() (*Poller, error) {
 	return &Poller{wake: wake, watched: make(map[int]watch), changed: true}, nil
 }
 
-// Add starts to watch fd. Its events carry token.
+// Add begins to watch fd. Events of fd carry token.
 func (p *Poller) Add(fd int, in Interest, token uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -49,7 +49,7 @@ func (p *Poller) Add(fd int, in Interest, token uint64) error {
 	return p.put(fd, watch{in, token})
 }
 
-// Modify changes what of fd is of interest.
+// Modify changes the readiness of fd that matters.
 func (p *Poller) Modify(fd int, in Interest, token uint64) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,10 +59,10 @@ func (p *Poller) Modify(fd int, in Interest, token uint64) error {
 	return p.put(fd, watch{in, token})
 }
 
-// put changes the table, and wakes a Wait that still polls the old one.
+// put changes the table, and wakes a Wait that polls the old one.
 func (p *Poller) put(fd int, w watch) error {
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err != nil {
-		return os.NewSyscallError("fcntl", err) // poll(2) would find it ready for ever
+		return os.NewSyscallError("fcntl", err) // poll(2) would report a closed descriptor as ready for ever
 	}
 	p.watched[fd] = w
 	p.changed = true
@@ -70,8 +70,8 @@ func (p *Poller) put(fd int, w watch) error {
 	return nil
 }
 
-// Remove stops watching fd, which must be done before it is closed. An event that
-// a Wait has already taken may still be reported.
+// Remove stops watching fd. It must come before fd is closed. A Wait in progress may still report
+// an event that it has taken.
 func (p *Poller) Remove(fd int) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -83,9 +83,8 @@ func (p *Poller) Remove(fd int) error {
 	return nil
 }
 
-// Wait waits until a descriptor is ready, Wake is called or timeout has passed
-// (negative: forever), and returns the number of events stored. It may return
-// early with none.
+// Wait waits until a descriptor is ready, Wake is called or timeout has passed, and returns the
+// number of events stored. A negative timeout is for ever. Wait may return early without an event.
 func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 	p.rebuild()
 	n, err := unix.Poll(p.set, millis(timeout))
@@ -102,7 +101,7 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 	stored := 0
 	for k := range p.set[1:] {
 		if stored == min(n, len(events)) {
-			p.first += k // the others come first next time
+			p.first += k // the next Wait begins with the descriptors that found no room
 			break
 		}
 		i := 1 + (p.first+k)%(len(p.set)-1)
@@ -124,7 +123,7 @@ func (p *Poller) Wait(events []Event, timeout time.Duration) (int, error) {
 	return stored, nil
 }
 
-// rebuild brings the array for poll(2) up to date.
+// rebuild rebuilds set if watched has changed.
 func (p *Poller) rebuild() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -147,19 +146,18 @@ func (p *Poller) rebuild() {
 	}
 }
 
-// KeepsThread says whether Park keeps its thread.
+// KeepsThread says whether Park blocks its thread.
 const KeepsThread = true
 
-// Park is Wait: poll(2) keeps its thread in any case.
+// Park is Wait, because poll(2) always blocks its thread.
 func (p *Poller) Park(events []Event, timeout time.Duration) (int, error) {
 	return p.Wait(events, timeout)
 }
 
-// Wake makes the Wait in progress return, or else the next one. It does nothing
-// once the Poller is closed.
+// Wake makes the Wait in progress return, or else the next one. After Close it does nothing.
 func (p *Poller) Wake() { p.wake.wake() }
 
-// Close releases the descriptors. No Wait may be in progress.
+// Close closes the descriptors. No Wait may be in progress.
 func (p *Poller) Close() error {
 	p.wake.close()
 	return nil

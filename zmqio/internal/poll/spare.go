@@ -4,9 +4,8 @@ package poll
 
 import "golang.org/x/sys/unix"
 
-// Spare reports whether the process can open n more descriptors: it opens and closes so
-// many. The error is the system's error number: EMFILE or ENFILE. The Poller must not be
-// closed meanwhile.
+// Spare opens and closes n descriptors, to find out whether the process can. The error is EMFILE or
+// ENFILE. The Poller must not be closed meanwhile.
 func (p *Poller) Spare(n int) error {
 	for range n {
 		fd, err := unix.FcntlInt(uintptr(p.wake.readFD()), unix.F_DUPFD_CLOEXEC, 0)

@@ -8,12 +8,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A waker is a descriptor that becomes readable when wake is called, from any
-// goroutine.
+// A waker is a descriptor that wake makes readable. Every goroutine may call wake.
 type waker struct {
 	fds wakeFDs
 
-	mu     sync.Mutex // wake must not write to a number that means another file by now
+	mu     sync.Mutex // keeps wake from writing to a number that belongs to another file by now
 	closed bool
 }
 
@@ -27,7 +26,7 @@ func newWaker() (*waker, error) {
 
 func (w *waker) readFD() int { return w.fds.read }
 
-// wake ignores EAGAIN: then the descriptor is as readable as can be.
+// wake makes the descriptor readable. It ignores EAGAIN: the descriptor is full, and so readable.
 func (w *waker) wake() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -41,7 +40,7 @@ func (w *waker) wake() {
 	}
 }
 
-// drain takes all wake-ups that have come.
+// drain takes back all wake-ups.
 func (w *waker) drain() {
 	var buf [512]byte
 	for {

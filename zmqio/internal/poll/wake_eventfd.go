@@ -10,7 +10,7 @@ import (
 
 type wakeFDs struct{ read, write int }
 
-var wakeMessage = []byte{1, 1, 1, 1, 1, 1, 1, 1} // a counter's increment, in any byte order
+var wakeMessage = []byte{1, 1, 1, 1, 1, 1, 1, 1} // adds to the counter, in any byte order
 
 func openWakeFDs() (wakeFDs, error) {
 	fd, err := unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)

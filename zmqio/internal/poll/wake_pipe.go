@@ -15,7 +15,7 @@ var wakeMessage = []byte{0}
 
 func openWakeFDs() (wakeFDs, error) {
 	var p [2]int
-	syscall.ForkLock.RLock() // not every Unix can open a pipe close-on-exec
+	syscall.ForkLock.RLock() // keeps forks out: not every Unix can open a pipe close-on-exec
 	err := unix.Pipe(p[:])
 	if err == nil {
 		unix.CloseOnExec(p[0])

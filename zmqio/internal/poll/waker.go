@@ -2,7 +2,7 @@
 
 package poll
 
-// A Waker is a descriptor that can be read after Wake was called, until Drain is.
+// A Waker has a descriptor that is readable from Wake until Drain.
 type Waker struct{ w *waker }
 
 // NewWaker returns a Waker, which must be closed.
@@ -20,8 +20,8 @@ func (w *Waker) FD() int { return w.w.readFD() }
 // Wake makes the descriptor readable. Safe for concurrent use.
 func (w *Waker) Wake() { w.w.wake() }
 
-// Drain takes back all calls of Wake.
+// Drain takes back all earlier calls of Wake.
 func (w *Waker) Drain() { w.w.drain() }
 
-// Close closes the descriptor. Wake then does nothing.
+// Close closes the descriptor. After it Wake does nothing.
 func (w *Waker) Close() { w.w.close() }

@@ -10,27 +10,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A Pidfd is a descriptor of a child process.
+// A Pidfd is a pidfd: a descriptor of a process.
 type Pidfd struct {
 	file *os.File
 	conn syscall.RawConn
 }
 
-// OpenPidfd returns a descriptor of the process pid. The error is ESRCH if there is
-// none.
+// OpenPidfd returns a pidfd of the process pid. The error is ESRCH if there is no such process.
 func OpenPidfd(pid int) (*Pidfd, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
 		return nil, os.NewSyscallError("pidfd_open", err)
 	}
-	if err := unix.SetNonblock(fd, true); err != nil { // else os.NewFile would not poll it
+	if err := unix.SetNonblock(fd, true); err != nil { // else os.NewFile does not use the runtime's poller
 		unix.Close(fd)
 		return nil, os.NewSyscallError("fcntl", err)
 	}
 	file := os.NewFile(uintptr(fd), "pidfd")
 	conn, err := file.SyscallConn()
 	if err == nil {
-		err = file.SetReadDeadline(time.Time{}) // fails where Wait would: the runtime could not poll it
+		err = file.SetReadDeadline(time.Time{}) // fails where Wait would fail: the runtime's poller refuses the file
 	}
 	if err != nil {
 		file.Close()
@@ -39,8 +38,8 @@ func OpenPidfd(pid int) (*Pidfd, error) {
 	return &Pidfd{file, conn}, nil
 }
 
-// Ended reports whether the process has ended, and leaves it to be reaped. The
-// error is ECHILD if it is not a child of this process or was reaped.
+// Ended reports whether the process has ended, and does not reap it. The error is ECHILD if the
+// process is no child of this one, or was reaped.
 func (p *Pidfd) Ended() (ended bool, err error) {
 	if e := p.conn.Control(func(fd uintptr) { ended, err = hasEnded(fd) }); e != nil {
 		return false, e
@@ -48,8 +47,8 @@ func (p *Pidfd) Ended() (ended bool, err error) {
 	return ended, err
 }
 
-// Wait waits until Ended would no longer return false and nil. It needs no thread
-// meanwhile. The error says that Close was called.
+// Wait waits until Ended would return true or an error. It blocks no thread. Its error means that
+// Close was called.
 func (p *Pidfd) Wait() error {
 	return p.conn.Read(func(fd uintptr) bool {
 		ended, err := hasEnded(fd)
@@ -70,8 +69,8 @@ func hasEnded(fd uintptr) (bool, error) {
 	}
 }
 
-// CheckPidfd tries whether the system has descriptors of processes. The error is
-// errors.ErrUnsupported if it is too old or forbids it.
+// CheckPidfd tests whether the kernel has pidfds. The error is errors.ErrUnsupported if the kernel
+// is too old or forbids them.
 func CheckPidfd() error {
 	p, err := OpenPidfd(os.Getpid())
 	if err == nil {
@@ -79,7 +78,7 @@ func CheckPidfd() error {
 		_, err = p.Ended()
 	}
 	switch {
-	case errors.Is(err, unix.ECHILD): // of course: a process is not its own child
+	case errors.Is(err, unix.ECHILD): // expected: a process is not its own child
 		return nil
 	case errors.Is(err, unix.ENOSYS), errors.Is(err, unix.EPERM), errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("%w: %w", errors.ErrUnsupported, err)

@@ -37,7 +37,7 @@ func TestPidfd(t *testing.T) {
 	if ended, err := p.Ended(); !ended || err != nil {
 		t.Errorf("dead: %t, %v", ended, err)
 	}
-	state, err := child.Wait() // it was left to us
+	state, err := child.Wait() // Ended has not reaped the child
 	must(t, err)
 	if state.ExitCode() != 3 {
 		t.Errorf("exit code %d", state.ExitCode())

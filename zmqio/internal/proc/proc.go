@@ -1,6 +1,6 @@
-// Package proc is what zmqio asks the system about processes and threads: whether a child
-// has ended, by number with wait4 and on Linux by a descriptor, which cannot come to mean
-// another process; and on Linux where a thread runs, and how it is scheduled.
+// Package proc asks the kernel about child processes and threads. wait4 reaps a child by its
+// number. On Linux a pidfd tells of its end; the kernel never reuses a pidfd for another process.
+// On Linux the package also places threads and sets how the kernel schedules them.
 package proc
 
 import (
@@ -8,8 +8,8 @@ import (
 	"syscall"
 )
 
-// Reap reports whether the child pid has ended, and takes its status from the system. It does
-// not wait. The error is ECHILD if pid is not a child of this process or was reaped.
+// Reap reaps the child pid if it has ended, and does not wait. The error is ECHILD if pid is no
+// child of this process, or was reaped.
 func Reap(pid int) (status syscall.WaitStatus, ended bool, err error) {
 	for {
 		got, err := syscall.Wait4(pid, &status, syscall.WNOHANG, nil)

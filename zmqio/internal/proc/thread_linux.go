@@ -7,17 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// SchedBatch is the system's scheduling policy for threads that do not preempt others.
+// SchedBatch is the kernel's scheduling policy for threads that do not preempt others.
 const SchedBatch = unix.SCHED_BATCH
 
 // IsRealtime reports whether threads of a scheduling policy have a static priority.
 func IsRealtime(policy int) bool { return policy == unix.SCHED_FIFO || policy == unix.SCHED_RR }
 
-// maxCPU is what a unix.CPUSet, and libzmq's cpu_set_t, can hold.
+// maxCPU is the highest number in a unix.CPUSet, and in libzmq's cpu_set_t.
 const maxCPU = 1023
 
-// PlaceThread keeps the calling goroutine on its thread, and that thread on cpus, until
-// restore is called on the same goroutine. The error is EINVAL where the process may use
+// PlaceThread locks the calling goroutine to its thread, and limits the thread to cpus. restore
+// undoes both, and must be called on the same goroutine. The error is EINVAL if the process may use
 // none of cpus.
 func PlaceThread(cpus []int) (restore func(), err error) {
 	runtime.LockOSThread()
@@ -48,13 +48,13 @@ func setAffinity(cpus []int) error {
 	return os.NewSyscallError("sched_setaffinity", unix.SchedSetaffinity(0, &set))
 }
 
-// TryAffinity returns the error that a thread would get that is to run on cpus.
+// TryAffinity returns the error that a thread gets when it limits itself to cpus.
 func TryAffinity(cpus []int) error {
 	return onScratchThread(func() error { return setAffinity(cpus) })
 }
 
-// TryScheduler returns the error that a thread would get that is to have a scheduling
-// policy, with a static priority.
+// TryScheduler returns the error that a thread gets when it sets a scheduling policy and a static
+// priority.
 func TryScheduler(policy, priority int) error {
 	return onScratchThread(func() error {
 		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: uint32(policy), Priority: uint32(priority)}
@@ -62,18 +62,18 @@ func TryScheduler(policy, priority int) error {
 	})
 }
 
-// TryNice returns the error that a thread would get that is to have a nice value.
+// TryNice returns the error that a thread gets when it sets its nice value.
 func TryNice(nice int) error {
 	return onScratchThread(func() error {
 		return os.NewSyscallError("setpriority", unix.Setpriority(unix.PRIO_PROCESS, 0, nice))
 	})
 }
 
-// onScratchThread calls fn on a thread that ends afterwards.
+// onScratchThread calls fn on a new thread, which ends after the call.
 func onScratchThread(fn func() error) error {
 	result := make(chan error)
 	go func() {
-		runtime.LockOSThread() // and not unlocked: the thread ends with the goroutine
+		runtime.LockOSThread() // stays locked, so that the thread ends with the goroutine
 		result <- fn()
 	}()
 	return <-result

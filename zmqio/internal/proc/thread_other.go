@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-// SchedBatch is a scheduling policy that only Linux has.
+// SchedBatch is no policy on this system: only Linux has it.
 const SchedBatch = -1
 
 // IsRealtime returns false.
@@ -19,10 +19,10 @@ func PlaceThread([]int) (restore func(), err error) { return nil, unsupported("s
 // TryAffinity returns errors.ErrUnsupported.
 func TryAffinity([]int) error { return unsupported("sched_setaffinity") }
 
-// TryScheduler returns nil: libzmq's thread gets the system's error.
+// TryScheduler returns nil: libzmq's own thread meets the error.
 func TryScheduler(policy, priority int) error { return nil }
 
-// TryNice returns nil: libzmq's thread gets the system's error.
+// TryNice returns nil: libzmq's own thread meets the error.
 func TryNice(nice int) error { return nil }
 
 func unsupported(call string) error { return os.NewSyscallError(call, errors.ErrUnsupported) }

@@ -2,10 +2,10 @@ package reactor
 
 import "context"
 
-// Start runs the loop on a goroutine of its own until Stop or Close. When it returns, the
-// loop runs. failed is told of an error that ends the run. A callback that calls
-// runtime.Goexit ends the goroutine alone: the loop goes on on another one. The errors are
-// ErrClosed, ErrRunning, and ErrWouldDeadlock in a function that works in the loop's place.
+// Start runs the loop on a new goroutine until Stop or Close. When Start returns, the loop runs. An
+// error that ends the run goes to failed. If a callback calls runtime.Goexit, the loop goes on on
+// another goroutine. The errors are ErrClosed, ErrRunning, and ErrWouldDeadlock in a function that
+// works in the loop's place.
 func (l *Loop) Start(failed func(error)) error {
 	if l.InLoop() && !l.IsRunning() {
 		return ErrWouldDeadlock
@@ -15,8 +15,8 @@ func (l *Loop) Start(failed func(error)) error {
 	return <-acquired
 }
 
-// runInBackground tells acquired whether it can run the loop, and closes over when the run
-// has ended.
+// runInBackground runs the loop. It sends to acquired whether it may, and closes over at the end of
+// the run.
 func (l *Loop) runInBackground(acquired chan<- error, over chan struct{}, failed func(error)) {
 	err := l.acquire(context.Background(), forRunning)
 	if err != nil {
@@ -34,7 +34,7 @@ func (l *Loop) runInBackground(acquired chan<- error, over chan struct{}, failed
 			l.endBackground(over)
 			return
 		}
-		go l.runInBackground(make(chan error, 1), over, failed) // after runtime.Goexit
+		go l.runInBackground(make(chan error, 1), over, failed) // goes on after runtime.Goexit
 	}()
 	if _, err = l.run(context.Background(), func() bool { return false }); err != nil {
 		failed(err)
@@ -58,8 +58,8 @@ func (l *Loop) endBackground(over chan struct{}) {
 	close(over)
 }
 
-// stopBackground ends the run that Start began, if there is one, and waits for that. On the
-// loop goroutine the error is ErrRunning.
+// stopBackground stops the run that Start began, if there is one, and waits for its end. On the
+// loop goroutine it returns ErrRunning.
 func (l *Loop) stopBackground() error {
 	l.mu.Lock()
 	over := l.background

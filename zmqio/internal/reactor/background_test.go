@@ -55,8 +55,7 @@ func TestStartAfterStop(t *testing.T) {
 	must(t, closeLoop(l))
 }
 
-// A callback that calls runtime.Goexit does not end a run in the background, unless Stop
-// came first.
+// A callback that calls runtime.Goexit does not end a background run, unless Stop came first.
 func TestGoexitInTheBackground(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -76,10 +75,10 @@ func TestGoexitInTheBackground(t *testing.T) {
 	}
 	must(t, l.Start(nothingFails(t)))
 	soon(t, l, runtime.Goexit)
-	must(t, closeLoop(l)) // whichever comes first
+	must(t, closeLoop(l)) // returns whether Close or the Goexit comes first
 }
 
-// Start waits for a goroutine that works in the loop's place, and does not on that goroutine.
+// Start waits for a goroutine that works in the loop's place, but not on that goroutine.
 func TestStartWhileWorking(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -6,13 +6,14 @@ import (
 	"time"
 )
 
-// Close closes the loop for good. It stops a run that Start began and waits for its end.
-// Callbacks, timers, readers and writers are dropped, first is called, all residents are
-// ended, and what they post is run. Close waits until each has left, for up to linger in
-// all. It returns the errors of the residents.
+// Close closes the loop for good. First it stops a run that Start began and waits for its end. Then
+// it drops callbacks, timers, readers and writers, calls first, and ends all residents. It runs
+// what the residents post until each has left, for at most linger. It returns the errors of the
+// residents.
 //
-// Close returns ErrRunning while a goroutine runs the loop, and ErrWouldDeadlock in a function
-// that works in the loop's place. It returns ErrClosed if the loop is closed already. Only
+// Close returns ErrRunning while a goroutine runs the loop, and ErrWouldDeadlock in a function that
+// works in the loop's place. It returns ErrClosed if the loop is closed already. In these cases it
+// does not call first.
 // then it does not call first.
 func (l *Loop) Close(linger time.Duration, first func()) (lost []error, err error) {
 	if err := l.stopBackground(); err != nil {
@@ -31,7 +32,7 @@ func (l *Loop) Close(linger time.Duration, first func()) (lost []error, err erro
 	return EndAll(order, deadline), nil
 }
 
-// dropCallbacks drops all that the loop would have called, except for what is posted.
+// dropCallbacks drops every callback that was not posted.
 func (l *Loop) dropCallbacks() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -53,11 +54,11 @@ func (l *Loop) dropCallbacks() {
 	maps.DeleteFunc(l.watches, func(_ int, w *watch) bool { return w.reservedBy == nil })
 }
 
-// EndAll ends residents, and the others too when one calls runtime.Goexit. It returns the
-// errors that are not nil.
+// EndAll ends the residents, even if the End of one calls runtime.Goexit. It returns the errors
+// that are not nil.
 func EndAll(residents []*Residence, deadline time.Time) (errs []error) {
 	defer func() {
-		if len(residents) > 0 { // one called runtime.Goexit
+		if len(residents) > 0 { // an End called runtime.Goexit
 			EndAll(residents, deadline)
 		}
 	}()
@@ -71,8 +72,7 @@ func EndAll(residents []*Residence, deadline time.Time) (errs []error) {
 	return errs
 }
 
-// runPosted runs what is posted until every resident has left, the others too when one
-// calls runtime.Goexit.
+// runPosted runs what residents post until each has left, even if a callback calls runtime.Goexit.
 func (l *Loop) runPosted(deadline time.Time) {
 	over := false
 	defer func() {
@@ -93,7 +93,8 @@ func (l *Loop) runPosted(deadline time.Time) {
 	}
 }
 
-// takePosted returns what to run, or the channel to wait for. With neither it is over.
+// takePosted returns the callbacks to run, or else a channel to wait for. Without either, the loop
+// has ended.
 func (l *Loop) takePosted(deadline time.Time) (batch []*Handle, changed <-chan struct{}) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

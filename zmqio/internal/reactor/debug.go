@@ -13,23 +13,23 @@ import (
 	"time"
 )
 
-// DefaultSlowCallback is how long a callback may take before debug mode logs it.
+// DefaultSlowCallback is how long a callback may take before debug mode logs a warning.
 const DefaultSlowCallback = 100 * time.Millisecond
 
-// debugMode is what SetDebug sets. While it is off, it costs a callback one load.
+// debugMode is the state of debug mode. While it is off, a callback pays for one atomic load.
 type debugMode struct {
 	on   atomic.Bool
 	slow atomic.Int64 // a time.Duration
 
-	mu     sync.Mutex // under which no other is taken
+	mu     sync.Mutex // no other lock is taken under it
 	recent []Slow
 }
 
-// keptSlow is how many slow callbacks are kept.
+// keptSlow is how many slow callbacks Slow returns.
 const keptSlow = 16
 
-// A Slow is a callback that took longer than SetSlowCallback says. It keeps the names of
-// what it tells of, and nothing else of it.
+// A Slow describes a callback that took longer than SlowCallback. It keeps names only, so that it
+// keeps no memory alive.
 type Slow struct {
 	Name, Place string // as Origin.Place has them
 	Resident    string // empty for a callback that belongs to no resident
@@ -37,9 +37,8 @@ type Slow struct {
 	Took        time.Duration
 }
 
-// SetDebug turns debug mode on or off: the logger gets a warning of callbacks that take long,
-// and Origin takes traces. The logger also gets one of a loop that is garbage collected
-// without having been closed.
+// SetDebug turns debug mode on or off. In debug mode Origin takes traces. The logger gets warnings
+// of slow callbacks, and of a loop that is garbage collected without Close.
 func (l *Loop) SetDebug(on bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -59,7 +58,7 @@ func (l *Loop) Debug() bool { return l.debug.on.Load() }
 // SetSlowCallback sets how long a callback may take before debug mode logs it.
 func (l *Loop) SetSlowCallback(d time.Duration) { l.debug.slow.Store(int64(d)) }
 
-// SlowCallback returns what SetSlowCallback has set.
+// SlowCallback returns the value of SetSlowCallback.
 func (l *Loop) SlowCallback() time.Duration { return time.Duration(l.debug.slow.Load()) }
 
 // Slow returns the last callbacks that debug mode has logged, at most 16, oldest first.
@@ -69,7 +68,7 @@ func (l *Loop) Slow() []Slow {
 	return slices.Clone(l.debug.recent)
 }
 
-// keep notes a slow callback.
+// keep adds s to the slow callbacks.
 func (d *debugMode) keep(s Slow) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -79,8 +78,7 @@ func (d *debugMode) keep(s Slow) {
 	d.recent = append(d.recent, s)
 }
 
-// noteIfSlow keeps a callback that took longer than SetSlowCallback says, and tells the
-// logger.
+// noteIfSlow keeps and logs a callback that took longer than SlowCallback.
 func (l *Loop) noteIfSlow(h *Handle, start time.Time, took time.Duration) {
 	if took < l.SlowCallback() {
 		return
@@ -100,15 +98,15 @@ func (l *Loop) noteIfSlow(h *Handle, start time.Time, took time.Duration) {
 	l.Logger().Warn("zmqio: slow callback", from.attrs(took)...)
 }
 
-// from returns where h comes from, which has begun to run and has not been dropped.
+// from returns the origin of h, which runs and has not been dropped.
 func (h *Handle) from() *Origin {
-	if h.origin == nil { // outside debug mode, or it has just begun
+	if h.origin == nil { // given outside debug mode, or just beginning
 		return &Origin{fn: entry(h.fn)}
 	}
 	return h.origin
 }
 
-// attrs describes a callback that has run for some time to a logger. Caller holds no lock.
+// attrs describes a callback that has run for took, for a logger. Caller holds no lock.
 func (o *Origin) attrs(took time.Duration) []any {
 	name, place := o.Place()
 	a := []any{slog.String("callback", name), slog.String("place", place), slog.Duration("duration", took)}
@@ -124,25 +122,24 @@ func (o *Origin) attrs(took time.Duration) []any {
 	return a
 }
 
-// An Origin is where a callback comes from: a function that was given to the loop, or a
-// Source.
+// An Origin says where a callback comes from: a function that was given to the loop, or a Source.
 type Origin struct {
 	fn        uintptr
 	source    Source
 	trace     *Trace
-	residence *Residence // whose callback it is; nil for one that belongs to no resident
+	residence *Residence // owner of the callback, or nil
 }
 
-// A Source knows which function a callback calls. Its methods are called where something is
-// logged, on any goroutine.
+// A Source finds the function of a callback when a log line needs it. Every goroutine may call its
+// methods.
 type Source interface {
-	// Func returns the entry of the function, or 0.
+	// Func returns the entry address of the function, or 0.
 	Func() uintptr
-	// Attrs describes what the function belongs to, as arguments of a slog.Logger.
+	// Attrs describes the owner of the function, as arguments of a slog.Logger.
 	Attrs() []any
 }
 
-// Origin returns the origin of fn, a function which the caller's caller gave to the loop;
+// Origin returns the origin of fn, which the caller of Origin's caller gave to the loop. It returns
 // nil outside debug mode.
 func (l *Loop) Origin(fn any) *Origin {
 	if !l.Debug() {
@@ -151,10 +148,10 @@ func (l *Loop) Origin(fn any) *Origin {
 	return &Origin{fn: entry(fn), trace: NewTrace()}
 }
 
-// NewOrigin returns the origin of a callback that comes from s, made at created.
+// NewOrigin returns the origin of a callback of s, made at created.
 func NewOrigin(s Source, created *Trace) *Origin { return &Origin{source: s, trace: created} }
 
-// Resident returns the resident that the callback belongs to, or nil.
+// Resident returns the owner of the callback, or nil.
 func (o *Origin) Resident() Resident {
 	if o == nil || o.residence == nil {
 		return nil
@@ -162,7 +159,7 @@ func (o *Origin) Resident() Resident {
 	return o.residence.resident
 }
 
-// Created returns the text of the Origin's trace; nil without one.
+// Created returns the text of the Origin's trace, or nil.
 func (o *Origin) Created() []byte {
 	if o == nil {
 		return nil
@@ -170,8 +167,7 @@ func (o *Origin) Created() []byte {
 	return o.trace.Text()
 }
 
-// Place returns the name of the callback's function, and the file and line at which that
-// is.
+// Place returns the name of the callback's function, and its file and line.
 func (o *Origin) Place() (name, place string) {
 	fn := o.fn
 	if o.source != nil {
@@ -187,10 +183,10 @@ func (o *Origin) Place() (name, place string) {
 
 func entry(fn any) uintptr { return reflect.ValueOf(fn).Pointer() }
 
-// A Trace is where something was made: the callers, from the inside out.
+// A Trace is the stack at which something was made, innermost caller first.
 type Trace [24]uintptr
 
-// NewTrace returns the callers of the function that calls it.
+// NewTrace returns the callers of its caller.
 func NewTrace() *Trace {
 	t := new(Trace)
 	runtime.Callers(3, t[:])
@@ -207,7 +203,7 @@ func (t *Trace) frames(yield func(runtime.Frame) bool) {
 	}
 }
 
-// Text is the trace in the form of a panic's; nil for a nil trace.
+// Text returns the trace in the form of a panic, or nil for a nil trace.
 func (t *Trace) Text() []byte {
 	if t == nil {
 		return nil
@@ -219,7 +215,7 @@ func (t *Trace) Text() []byte {
 	return b.Bytes()
 }
 
-// String is the place outside package zmqio and its internal packages.
+// String returns the first caller outside package zmqio and its internal packages.
 func (t *Trace) String() string {
 	for f := range t.frames {
 		if !strings.HasPrefix(f.Function, zmqioPath+".") && !strings.HasPrefix(f.Function, zmqioPath+"/internal/") {
@@ -231,8 +227,8 @@ func (t *Trace) String() string {
 
 const zmqioPath = "github.com/zmqio/zmq/zmqio"
 
-// WarnIfCollected has a warning logged when ptr is collected, unless the Cleanup that it
-// returns is stopped before.
+// WarnIfCollected makes the collection of ptr log a warning. The Cleanup that it returns cancels
+// this.
 func WarnIfCollected[T any](ptr *T, logger *slog.Logger, what string, created *Trace, attrs ...any) runtime.Cleanup {
 	return runtime.AddCleanup(ptr, func(created *Trace) {
 		if logger == nil {

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// The package and its tests know no ZeroMQ, and link no libzmq.
+// Package reactor and its tests import no ZeroMQ, and link no libzmq.
 func TestNoZeroMQ(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", "-test", ".").CombinedOutput()
 	if err != nil {

@@ -7,12 +7,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/poll"
 )
 
-// A watch is what the loop calls when a descriptor is ready.
+// A watch has the tasks of a descriptor.
 type watch struct {
 	token       uint64        // of the poller's events
-	wanted      poll.Interest // what the poller looks for; it does not know of the descriptor if 0
-	read, write *Task         // nil where there is none
-	reservedBy  *Watch        // nil for the readers and writers of AddReader and AddWriter
+	wanted      poll.Interest // as the poller has it; 0: the poller does not watch the descriptor
+	read, write *Task         // nil if there is none
+	reservedBy  *Watch        // nil for AddReader and AddWriter
 }
 
 func (w *watch) side(in poll.Interest) **Task {
@@ -22,19 +22,18 @@ func (w *watch) side(in poll.Interest) **Task {
 	return &w.write
 }
 
-// AddReader has fn called whenever fd can be read: once in each iteration for as long as
-// that holds. It takes the place of the reader that fd had. The errors are ErrClosed,
-// ErrReserved, and that of the system call. What fd had before then stays.
+// AddReader makes the loop call fn once in each iteration in which fd can be read. fn replaces the
+// reader of fd. The errors are ErrClosed, ErrReserved, and that of the system call. After an error
+// the old reader stays.
 func (l *Loop) AddReader(fd int, fn func()) error { return l.addTask(fd, poll.Read, l.NewTask(fn)) }
 
-// AddWriter is AddReader for writing. Of a descriptor that can be both read and written the
-// reader comes first.
+// AddWriter is AddReader for writing. If fd can be both read and written, the reader comes first.
 func (l *Loop) AddWriter(fd int, fn func()) error { return l.addTask(fd, poll.Write, l.NewTask(fn)) }
 
-// RemoveReader ends what AddReader began, and reports whether fd had a reader.
+// RemoveReader removes the reader of fd, and reports whether there was one.
 func (l *Loop) RemoveReader(fd int) bool { return l.removeTask(fd, poll.Read) }
 
-// RemoveWriter is RemoveReader for the writer.
+// RemoveWriter removes the writer of fd, and reports whether there was one.
 func (l *Loop) RemoveWriter(fd int) bool { return l.removeTask(fd, poll.Write) }
 
 func (l *Loop) addTask(fd int, in poll.Interest, task *Task) error {
@@ -73,22 +72,22 @@ func (l *Loop) removeTask(fd int, in poll.Interest) bool {
 	return true
 }
 
-// dropTaskLocked takes a reader or a writer off w, the watch of fd. Caller holds l.mu.
+// dropTaskLocked removes the reader or the writer of w, the watch of fd. Caller holds l.mu.
 func (l *Loop) dropTaskLocked(fd int, w *watch, in poll.Interest) {
 	side := w.side(in)
 	(*side).Cancel()
 	*side = nil
-	_ = l.wantLocked(fd, w, w.wanted&^in) // fails only if fd has been closed
+	_ = l.wantLocked(fd, w, w.wanted&^in) // fails only if fd is closed
 	if w.read == nil && w.write == nil {
 		delete(l.watches, fd)
 	}
 }
 
-// wantLocked has the poller look for in of fd, whose watch is w or becomes w. If it fails,
-// nothing has changed. Caller holds l.mu.
+// wantLocked makes the poller watch fd for in. w is the watch of fd, or becomes it. An error leaves
+// everything as it was. Caller holds l.mu.
 //
-// Each change has a token of its own: an event that the poller took before it may be
-// another file's, or what has been removed since.
+// Each change gets a new token. An event that the poller took before the change may belong to
+// another file, or to a task that is removed.
 func (l *Loop) wantLocked(fd int, w *watch, in poll.Interest) (err error) {
 	l.changes++
 	token := uint64(l.changes)<<32 | uint64(fd)
@@ -96,12 +95,12 @@ func (l *Loop) wantLocked(fd int, w *watch, in poll.Interest) (err error) {
 	case in == 0 && w.wanted == 0:
 		return nil
 	case in == 0:
-		_ = l.poller.Remove(fd) // fails only if fd has been closed behind the loop's back
+		_ = l.poller.Remove(fd) // fails only if the program has closed fd itself
 	case w.wanted == 0:
 		err = l.poller.Add(fd, in, token)
 	default:
 		err = l.poller.Modify(fd, in, token)
-		if errors.Is(err, os.ErrNotExist) { // fd was closed, and its number is in use again
+		if errors.Is(err, os.ErrNotExist) { // the program closed fd, and the number is in use again
 			err = l.poller.Add(fd, in, token)
 		}
 	}
@@ -111,19 +110,18 @@ func (l *Loop) wantLocked(fd int, w *watch, in poll.Interest) (err error) {
 	return err
 }
 
-// queueReadyLocked puts in the ready queue what is to be called for an event of the poller.
-// Caller holds l.mu.
+// queueReadyLocked queues the tasks for an event of the poller. Caller holds l.mu.
 func (l *Loop) queueReadyLocked(ev poll.Event) {
 	fd := int(uint32(ev.Token))
 	w := l.watches[fd]
-	if w == nil || w.token != ev.Token { // it has just been changed or removed
+	if w == nil || w.token != ev.Token { // changed or removed after the poller took the event
 		return
 	}
 	for _, in := range [...]poll.Interest{poll.Read, poll.Write} {
 		task := *w.side(in)
 		switch {
 		case ev.Ready&w.wanted&in == 0 || task == nil:
-		case task.Cancelled() && w.reservedBy == nil: // by an exception handler
+		case task.Cancelled() && w.reservedBy == nil: // an exception handler cancelled it
 			l.dropTaskLocked(fd, w, in)
 		default:
 			task.scheduleLocked()
@@ -131,16 +129,16 @@ func (l *Loop) queueReadyLocked(ev poll.Event) {
 	}
 }
 
-// A Watch is a descriptor that a resident watches.
+// A Watch is a resident's hold on a descriptor.
 type Watch struct {
 	loop *Loop
 	fd   int
 }
 
-// Watch reserves fd, which no other resident and no AddReader or AddWriter can then use. It
-// takes the place of the readers and writers that fd has. When fd is ready for what
-// [Watch.Want] asks for, the loop schedules read and write, which may be nil or the same
-// task. Nothing is wanted at first. The errors are ErrClosed and ErrReserved.
+// Watch reserves fd for the resident: no other resident can use it, and neither AddReader nor
+// AddWriter. It removes the reader and writer that fd has. The loop schedules read and write, which
+// may be nil or the same task, when fd is ready for what [Watch.Want] asks for. At first that is
+// nothing. The errors are ErrClosed and ErrReserved.
 func (p *Residence) Watch(fd int, read, write *Task) (*Watch, error) {
 	l := p.loop
 	l.mu.Lock()
@@ -164,16 +162,14 @@ func (p *Residence) Watch(fd int, read, write *Task) (*Watch, error) {
 	return w, nil
 }
 
-// isWatchedLocked reports whether the poller still knows the file behind fd by w. It does
-// not when fd was closed behind the loop's back, and the number is another file's by now.
-// Caller holds l.mu.
+// isWatchedLocked reports whether the poller still watches fd for w. It does not if the program
+// closed fd, and the number belongs to another file by now. Caller holds l.mu.
 func (l *Loop) isWatchedLocked(fd int, w *watch) bool {
 	return w.wanted == 0 || l.poller.Modify(fd, w.wanted, w.token) == nil
 }
 
-// Want says what the loop is to look for: each call makes at most one system call. The
-// errors are ErrClosed, os.ErrClosed after Stop, and that of the system call; then what was
-// wanted before stays.
+// Want sets what the loop watches for, with at most one system call. The errors are ErrClosed,
+// os.ErrClosed after Stop, and that of the system call. After an error the old setting stays.
 func (w *Watch) Want(read, write bool) error {
 	var in poll.Interest
 	if read {
@@ -196,8 +192,8 @@ func (w *Watch) Want(read, write bool) error {
 	return w.loop.wantLocked(w.fd, mine, in)
 }
 
-// Stop ends the watch, which must be done before fd is closed. It may be repeated. It does
-// not touch another watch that has the same number by now.
+// Stop ends the watch. It must come before fd is closed, and may be repeated. It leaves alone a
+// newer watch of the same number.
 func (w *Watch) Stop() {
 	w.loop.mu.Lock()
 	defer w.loop.mu.Unlock()
@@ -209,6 +205,6 @@ func (w *Watch) Stop() {
 	delete(w.loop.watches, w.fd)
 }
 
-// Spare reports whether the process can open n more descriptors. The error is the system's
-// error number: EMFILE or ENFILE. Close of the loop must not end meanwhile.
+// Spare reports whether the process can open n more descriptors. The error is EMFILE or ENFILE.
+// Close of the loop must not return meanwhile.
 func (l *Loop) Spare(n int) error { return l.poller.Spare(n) }

@@ -17,8 +17,8 @@ func readable(t *testing.T) (fd int) {
 	return int(r.Fd())
 }
 
-// An event that the poller took before a reader was replaced, or removed and added
-// again, says nothing about the new one: the number may be another file's by now.
+// An event that the poller took before a reader was replaced, or removed and added again, does not
+// reach the new reader. The number may be another file's by now.
 func TestEventsOfOldWatchesAreDropped(t *testing.T) {
 	l := newLoop(t)
 	fd := readable(t)
@@ -43,8 +43,7 @@ func TestEventsOfOldWatchesAreDropped(t *testing.T) {
 	}
 }
 
-// A descriptor that has no reader and no writer any more does not wake the loop: it would not
-// sleep again.
+// A descriptor without a reader and a writer does not wake the loop, which would otherwise spin.
 func TestRemovedInterestDoesNotWake(t *testing.T) {
 	l := newLoop(t)
 	fd := readable(t)
@@ -54,7 +53,7 @@ func TestRemovedInterestDoesNotWake(t *testing.T) {
 		n, err := l.poller.Wait(l.events, 0)
 		must(t, err)
 		if n == 0 {
-			n, err = l.poller.Wait(l.events, 0) // with poll(2) a change may end the first
+			n, err = l.poller.Wait(l.events, 0) // with poll(2) the change may end the first Wait
 			must(t, err)
 		}
 		return n

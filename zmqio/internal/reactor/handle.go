@@ -2,44 +2,43 @@ package reactor
 
 import "sync/atomic"
 
-// A Handle is a callback that runs once. Its zero value is made ready by Init, and given to
-// one loop, once.
+// A Handle is a callback that runs once. Init makes a zero Handle ready. It can be given to one
+// loop, once.
 type Handle struct {
 	fn     func()
 	state  atomic.Uint32
-	origin *Origin // nil outside debug mode, except for what belongs to a resident
+	origin *Origin // nil outside debug mode, unless a resident owns the callback
 }
 
-// The state of a Handle. One that runs once begins without any of these bits and keeps
-// started. A task is idle without queued and started; with both it runs and has been asked
-// for again.
+// The state of a Handle is a set of these bits. A Handle that runs once starts with none, and keeps
+// started. A task with neither queued nor started is idle. A task with both runs and was scheduled
+// again.
 const (
-	queued    = 1 << iota // a task is in the ready queue, or will be when it has run
-	started               // the callback runs, or has run once
+	queued    = 1 << iota // the task is in the ready queue, or will be after its run
+	started               // the callback runs, or a one-time callback has run
 	cancelled             // Cancel was called
-	repeats               // it is a task
+	repeats               // the Handle is a task's
 	posted                // Close of the loop runs it
 )
 
-// Init makes h the callback fn, which comes from o.
+// Init makes h the callback fn with the origin o.
 func (h *Handle) Init(fn func(), o *Origin) { h.fn, h.origin = fn, o }
 
-// NewHandle returns a Handle for fn, which comes from o.
+// NewHandle returns a Handle for fn with the origin o.
 func NewHandle(fn func(), o *Origin) *Handle { return &Handle{fn: fn, origin: o} }
 
-// Cancel keeps the callback from running if it has not started yet. A task does not run
-// again.
+// Cancel prevents the callback from starting. A task that runs does not run again.
 func (h *Handle) Cancel() {
 	if h.state.Or(cancelled)&(started|cancelled|repeats) == 0 {
-		h.fn = nil // let go of what it refers to
+		h.fn = nil // frees what the callback refers to
 	}
 }
 
 // Cancelled reports whether Cancel has been called.
 func (h *Handle) Cancelled() bool { return h.state.Load()&cancelled != 0 }
 
-// Describe returns the state, and in debug mode the callback and where it was given to the
-// loop. Unless it is empty, it begins with a space.
+// Describe returns the state, and in debug mode the callback and its origin. It begins with a
+// space, unless it is empty.
 func (h *Handle) Describe() (s string) {
 	if h.Cancelled() {
 		s = " cancelled"
@@ -54,11 +53,10 @@ func (h *Handle) Describe() (s string) {
 	return s
 }
 
-// Origin returns where the callback comes from: nil for one that was given to the loop
-// outside debug mode.
+// Origin returns the origin of the callback, or nil if it was given to the loop outside debug mode.
 func (h *Handle) Origin() *Origin { return h.origin }
 
-// Resident returns the resident that the callback belongs to, or nil.
+// Resident returns the owner of the callback, or nil.
 func (h *Handle) Resident() Resident { return h.origin.Resident() }
 
 // isQuiet reports whether h is a resident's task.
@@ -66,7 +64,7 @@ func (h *Handle) isQuiet() bool {
 	return h.state.Load()&repeats != 0 && h.origin.residence != nil
 }
 
-// begin returns the callback to run, or nil. The Handle keeps it: see dropLocked.
+// begin returns the callback to run, or nil. The Handle keeps the callback until dropLocked.
 func (h *Handle) begin() func() {
 	for {
 		s := h.state.Load()
@@ -85,30 +83,30 @@ func (h *Handle) begin() func() {
 	}
 }
 
-// dropLocked lets go of the callback of a Handle that has run. Caller holds Loop.mu, because
-// the watchdog reads the callback.
+// dropLocked frees the callback of a Handle that has run. Caller holds Loop.mu, because the
+// watchdog reads the callback.
 func (h *Handle) dropLocked() {
-	if h.state.Load()&(started|repeats) == started { // else it is Cancel that lets go
+	if h.state.Load()&(started|repeats) == started { // else Cancel frees it
 		h.fn = nil
 	}
 }
 
-// isRunning reports whether h is a task that runs, or a Handle that has begun to run.
+// isRunning reports whether the callback runs. For a one-time Handle it stays true after the run.
 func (h *Handle) isRunning() bool { return h.state.Load()&started != 0 }
 
-// A Task is a callback that runs whenever it is asked for. It is in the ready queue at most
-// once, and runs again if it is asked for while it runs.
+// A Task is a callback that runs after each Schedule. It is in the ready queue at most once. A
+// Schedule during a run makes it run again.
 type Task struct {
 	handle Handle
 	loop   *Loop
 }
 
-// NewTask returns a task for fn, a reader or a signal handler that the caller's caller gave
-// to the loop.
+// NewTask returns a task for fn, a reader or a signal handler. The caller of NewTask's caller gave
+// fn to the loop.
 func (l *Loop) NewTask(fn func()) *Task {
 	o := l.Origin(fn)
 	if o == nil {
-		o = &Origin{fn: entry(fn)} // debug mode may begin later
+		o = &Origin{fn: entry(fn)} // debug mode may be turned on later
 	}
 	return newTask(l, fn, o)
 }
@@ -120,8 +118,8 @@ func newTask(l *Loop, fn func(), o *Origin) *Task {
 	return t
 }
 
-// Schedule asks for the task, without any lock where it is asked for already. On a closed
-// loop it does nothing.
+// Schedule makes the task run. It takes no lock if the task is queued. On a closed loop it does
+// nothing.
 func (t *Task) Schedule() {
 	for {
 		s := t.handle.state.Load()
@@ -137,7 +135,7 @@ func (t *Task) Schedule() {
 	}
 }
 
-// enqueue puts an idle task in the ready queue. The bit changes under the lock: a goroutine
+// enqueue puts an idle task in the ready queue. It sets the bit under the lock, so that a goroutine
 // that sees the bit can rely on the queue.
 func (t *Task) enqueue() {
 	t.loop.mu.Lock()
@@ -157,20 +155,20 @@ func (t *Task) scheduleLocked() bool {
 	return true
 }
 
-// Unschedule takes back what was asked for and has not begun to run.
+// Unschedule cancels a Schedule whose run has not begun.
 func (t *Task) Unschedule() { t.handle.state.And(^uint32(queued)) }
 
-// Queued reports whether the task has been asked for and has not begun to run since.
+// Queued reports whether the task was scheduled and has not begun to run.
 func (t *Task) Queued() bool { return t.handle.state.Load()&queued != 0 }
 
 // Cancel keeps the task from running again.
 func (t *Task) Cancel() { t.handle.Cancel() }
 
-// Cancelled reports whether Cancel has been called, by an exception handler for example.
+// Cancelled reports whether Cancel was called, for example by an exception handler.
 func (t *Task) Cancelled() bool { return t.handle.Cancelled() }
 
-// finish ends a run of h, a task. It goes back to the ready queue if it has been asked for
-// meanwhile.
+// finish ends a run of h, a task. A task that was scheduled during the run goes back to the ready
+// queue.
 func (l *Loop) finish(h *Handle) {
 	if h.state.And(^uint32(started))&queued == 0 {
 		return

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// A task is in the queue once, however often it is asked for, and runs once for that.
+// A task is in the queue once, however often it is scheduled, and runs once.
 func TestTaskIsQueuedOnce(t *testing.T) {
 	l := newLoop(t)
 	ran := 0
@@ -28,8 +28,8 @@ func TestTaskIsQueuedOnce(t *testing.T) {
 	}
 }
 
-// A task that is asked for while it runs, from there or from elsewhere, runs once more in
-// the next iteration, not in this one.
+// A task that is scheduled during its run runs once more, in the next iteration. The caller of
+// Schedule does not matter.
 func TestTaskRunsAgain(t *testing.T) {
 	l := newLoop(t)
 	ran := 0
@@ -56,7 +56,7 @@ func TestTaskRunsAgain(t *testing.T) {
 	}
 }
 
-// Asked for while it runs, a task runs again also when that run ends in a panic or in
+// A task that was scheduled during its run runs again, even if the run ends in a panic or in
 // runtime.Goexit.
 func TestTaskRunsAgainAfterPanicAndGoexit(t *testing.T) {
 	for name, end := range map[string]func(){"panic": func() { panic(1) }, "Goexit": runtime.Goexit} {
@@ -84,15 +84,15 @@ func TestTaskRunsAgainAfterPanicAndGoexit(t *testing.T) {
 	}
 }
 
-// A task is not marked before it is in the queue: a goroutine that finds the mark relies on
-// the queue, although it looks without the lock.
+// A task gets its bit only when it is in the queue: a goroutine that sees the bit without the lock
+// relies on the queue.
 func TestTaskIsMarkedUnderTheLock(t *testing.T) {
 	l := newLoop(t)
 	task := l.NewTask(func() {})
 	var group sync.WaitGroup
 	l.mu.Lock()
 	group.Go(task.Schedule)
-	for range 1000 { // time enough to do it wrong
+	for range 1000 { // many tries, to meet the race
 		if task.Queued() {
 			t.Error("marked before it is in the queue")
 			break
@@ -106,7 +106,7 @@ func TestTaskIsMarkedUnderTheLock(t *testing.T) {
 	}
 }
 
-// What is taken back does not run, and can be asked for again.
+// Unschedule keeps a task from running. The task can be scheduled again.
 func TestUnschedule(t *testing.T) {
 	l := newLoop(t)
 	ran := 0
@@ -138,8 +138,7 @@ func TestCancelledTaskDoesNotRun(t *testing.T) {
 	}
 }
 
-// A handle runs once even if it is cancelled while others look, and Cancel of one that runs
-// does not race with it.
+// A handle that is cancelled concurrently runs at most once. Cancel does not race with the run.
 func TestCancelWhileItRuns(t *testing.T) {
 	l := newLoop(t)
 	var ran atomic.Int64
@@ -159,8 +158,7 @@ func TestCancelWhileItRuns(t *testing.T) {
 	}
 }
 
-// The callbacks behind one that calls runtime.Goexit run in the next run, before what came
-// later.
+// After a callback that calls runtime.Goexit, the rest of its batch runs first in the next run.
 func TestGoexitKeepsTheOrder(t *testing.T) {
 	l := newLoop(t)
 	var got []int

@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// What package testkit has, by shorter names.
+// Short names for functions of package testkit.
 var (
 	must      = testkit.Must
 	leakCheck = testkit.CheckLeaks
@@ -28,13 +28,13 @@ func newLoopWith(t testing.TB, cfg Config) *Loop {
 	return l
 }
 
-// closeLoop closes l with no time for its residents.
+// closeLoop closes l without time for its residents.
 func closeLoop(l *Loop) error {
 	_, err := l.Close(0, func() {})
 	return err
 }
 
-// bounded is a context that ends a test that would hang.
+// bounded returns a context that fails a test that hangs.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
 	return testkit.Bounded(t, 30*time.Second)
@@ -67,7 +67,7 @@ func run(t testing.TB, l *Loop) {
 	}
 }
 
-// pass makes the loop run what is ready, once.
+// pass runs one iteration of the loop.
 func pass(t testing.TB, l *Loop) {
 	t.Helper()
 	l.Stop()

@@ -1,8 +1,8 @@
-// Package reactor is an event loop: callbacks, timers, descriptors, and residents, which
+// Package reactor is an event loop. It has callbacks, timers, descriptors, and residents, which
 // live on the loop and end with it. It knows no ZeroMQ.
 //
-// Callbacks run one at a time on the loop goroutine: the one that runs the loop, calls Do
-// while no goroutine runs it, or closes it. All methods are safe for concurrent use,
+// Callbacks run one at a time on the loop goroutine. The loop goroutine runs the loop, calls Do
+// while no other goroutine runs the loop, or closes it. All methods are safe for concurrent use,
 // in callbacks too. No callback is called with a lock held.
 package reactor
 
@@ -20,81 +20,80 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/poll"
 )
 
-// Errors are documented where package zmqio names them.
+// Package zmqio documents these errors.
 var (
 	ErrClosed        = errors.New("zmqio: event loop is closed")
 	ErrRunning       = errors.New("zmqio: event loop is running")
 	errNested        = fmt.Errorf("%w: another one, on this goroutine", ErrRunning)
 	ErrWouldDeadlock = errors.New("zmqio: would wait for the event loop on its own goroutine; call from another")
 	ErrGoexit        = errors.New("zmqio: the function called runtime.Goexit")
-	// ErrReserved refuses a descriptor that a resident watches.
+	// ErrReserved means that a resident watches the descriptor.
 	ErrReserved = errors.New("zmqio: descriptor is used by a resident of the loop")
 )
 
-// Config says what a Loop is made of.
+// Config configures a Loop.
 type Config struct {
-	// Owner is what the loop is a part of. The Loop does not use it.
+	// Owner is for the user of the Loop, which does not use it.
 	Owner any
-	// Logger gets what debug mode and the watchdog have to say; nil is slog.Default().
+	// Logger gets the warnings of debug mode and the watchdog; nil is slog.Default().
 	Logger *slog.Logger
-	// Panicked is told of a panic with value in the callback of h, which may be nil. It is
-	// called by the deferred function that has recovered.
+	// Panicked gets a panic with value in the callback of h, which may be nil. The deferred
+	// function that has recovered calls it.
 	Panicked func(message string, h *Handle, value any)
-	// Enter is called on the loop goroutine when a run begins, and what it returns when that
-	// run ends. Its error ends the run. Nil does nothing.
+	// Enter is called on the loop goroutine when a run begins, and leave when the run ends. An
+	// error ends the run. Enter may be nil.
 	Enter func() (leave func(), err error)
 }
 
-// A Loop is an event loop. Call Init before anything else, and do not copy it.
+// A Loop is an event loop. Init must come first. A Loop must not be copied.
 type Loop struct {
 	cfg     Config
-	start   time.Time // Time counts from here
+	start   time.Time // zero of Time
 	poller  *poll.Poller
 	debug   debugMode
 	created *Trace
 	self    weak.Pointer[Loop] // for the watchdog
 
-	// owner is the loop goroutine: it runs the loop, works in its place or closes it. 0 is
-	// none.
+	// owner is the loop goroutine, which runs the loop, works in its place or closes it. 0: none.
 	owner   atomic.Int64
 	running atomic.Bool // owner runs the loop; changed under mu
 	shared  atomic.Bool // see Share
 
-	// mu is taken after any lock of a resident, and held during epoll_ctl. Under it only
-	// the watchdog's lock is taken.
+	// mu comes after any lock of a resident, and is held during epoll_ctl. Under it only the
+	// watchdog's lock is taken.
 	mu         sync.Mutex
-	closed     bool          // only what is posted runs
+	closed     bool          // only posted callbacks run
 	ended      bool          // nothing runs any more
 	stopping   bool          // Stop was called
 	stopped    bool          // Stop ended the last run
-	sleeping   bool          // the poller waits, or is about to; a wake-up is owed
+	sleeping   bool          // the poller waits or is about to, so a wake-up is due
 	changed    chan struct{} // see Changed
-	ready      []*Handle     // what runs in the next iteration
-	batch      []*Handle     // what runs in this one; its elements do not change meanwhile
-	began      time.Duration // when batch did
+	ready      []*Handle     // the callbacks of the next iteration
+	batch      []*Handle     // the callbacks of this iteration; its elements do not change
+	began      time.Duration // when batch began
 	stats      Stats
 	timers     timerHeap
 	timerSeq   uint64
 	watches    map[int]*watch // by descriptor
-	changes    uint32         // of watches
+	changes    uint32         // counts the changes of watches, for tokens
 	residents  map[uint64]*Residence
 	lastID     uint64          // of a Residence
 	background chan struct{}   // closed when the run that Start began is over; nil without one
-	leak       runtime.Cleanup // warns, in debug mode
-	lost       runtime.Cleanup // closes the poller of a loop that was forgotten
+	leak       runtime.Cleanup // warns in debug mode if the loop is collected
+	lost       runtime.Cleanup // closes the poller if the loop is collected
 	guard      guard
 
-	// What follows is for the owner alone.
-	spare      []*Handle // the ready queue that is not in use
+	// The fields below are for the owner alone.
+	spare      []*Handle // the other array for the ready queue
 	events     []poll.Event
-	parks      bool          // it waits without keeping its thread
-	processors int64         // GOMAXPROCS when the run began
-	yielded    time.Duration // when it last let other goroutines run
-	keeps      time.Duration // until when it does not again
-	called     uint64        // callbacks of batch
+	parks      bool          // waits without blocking its thread
+	processors int64         // GOMAXPROCS at the beginning of the run
+	yielded    time.Duration // time of the last yield
+	keeps      time.Duration // no yield before this time
+	called     uint64        // number of callbacks that batch has called
 }
 
-// Init makes l a loop that does not run yet. It holds descriptors until Close.
+// Init prepares l, which does not run yet. The loop holds descriptors until Close.
 func (l *Loop) Init(cfg Config) error {
 	poller, err := poll.New()
 	if err != nil {
@@ -118,10 +117,10 @@ func (l *Loop) Init(cfg Config) error {
 // Owner returns Config.Owner.
 func (l *Loop) Owner() any { return l.cfg.Owner }
 
-// Created returns where the loop was made.
+// Created returns the trace of Init.
 func (l *Loop) Created() *Trace { return l.created }
 
-// Logger returns the logger that is in use now.
+// Logger returns the logger in use.
 func (l *Loop) Logger() *slog.Logger {
 	if l.cfg.Logger == nil {
 		return slog.Default()
@@ -164,8 +163,8 @@ func (l *Loop) CallSoon(h *Handle) error {
 	return nil
 }
 
-// makeReadyLocked puts h at the end of the ready queue. Other goroutines may run because
-// of h, unless h is a resident's task and comes from the loop itself. Caller holds l.mu.
+// makeReadyLocked puts h at the end of the ready queue. It calls Share unless the loop itself
+// queues the task of a resident, because h may make other goroutines ready. Caller holds l.mu.
 func (l *Loop) makeReadyLocked(h *Handle) {
 	l.ready = append(l.ready, h)
 	if !h.isQuiet() || !l.InLoop() {
@@ -176,8 +175,8 @@ func (l *Loop) makeReadyLocked(h *Handle) {
 	}
 }
 
-// Wake interrupts the wait of the loop, which then asks again whether to leave, and
-// recomputes its timeout.
+// Wake interrupts the wait of the loop. The loop then calls leave again, and recomputes its
+// timeout.
 func (l *Loop) Wake() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -192,8 +191,8 @@ func (l *Loop) wakeLocked() {
 	}
 }
 
-// Changed returns a channel that is closed when the loop gets or loses an owner, or is closed.
-// It is also closed when the loop gets a resident, or loses the last one but those of SetLast.
+// Changed returns a channel that closes at the next change: the loop gets or loses an owner, gets a
+// resident, or closes. The loss of the last resident except those of SetLast is a change too.
 func (l *Loop) Changed() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()

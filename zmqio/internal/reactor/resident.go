@@ -8,38 +8,37 @@ import (
 	"time"
 )
 
-// A Resident lives on a loop: a transport, for example. Its methods are called without a
-// lock, and on the loop goroutine unless they say otherwise.
+// A Resident lives on a loop; a transport is one. Its methods are called without a lock, on the
+// loop goroutine unless their comments say otherwise.
 type Resident interface {
-	// Close begins the end in good order. When it has come, the resident leaves.
+	// Close begins an orderly end. At its end the resident leaves.
 	Close() error
-	// End ends the resident now, because Close of the loop was called or a shutdown took too
-	// long. It may wait for little until deadline. When it returns, all that has to be
-	// posted is posted, or will be before deadline. The error says what was lost. End may be
-	// called on any goroutine, after Close, and again.
+	// End ends the resident now: Close of the loop was called, or a shutdown took too long. It may
+	// wait a little, until deadline. The resident posts everything before End returns, or at least
+	// before deadline. The error says what was lost. End may be called on any goroutine, after
+	// Close, and repeatedly.
 	End(deadline time.Time) error
-	// Rest is called when one of the resident's tasks is queued and no goroutine runs the
-	// loop, which may never run again. It does what can be done without the loop, and reports
-	// whether the loop is needed nevertheless. It may be called on any goroutine.
+	// Rest is called when a task of the resident is queued and no goroutine runs the loop, which
+	// may never run again. Rest does the work that needs no loop, and reports whether the loop is
+	// still needed. It may be called on any goroutine.
 	Rest() (needed bool)
-	// String names the resident, for messages.
+	// String names the resident in messages.
 	String() string
 }
 
 // A Residence is a Resident's place on its loop.
 type Residence struct {
 	loop     *Loop
-	id       uint64 // on the loop, counting from 1
+	id       uint64 // counts the residents of the loop, from 1
 	resident Resident
-	last     bool // loop.mu protects it
+	last     bool // under loop.mu
 }
 
-// NewResidence returns a place for r, which can be used before Enter. Until then the loop
-// does not call r.
+// NewResidence returns a place for r. It can be used before Enter, but the loop does not call r
+// before.
 func (l *Loop) NewResidence(r Resident) *Residence { return &Residence{loop: l, resident: r} }
 
-// Enter makes the resident one of those that the loop ends, until it leaves. The error is
-// ErrClosed.
+// Enter adds the resident to those that Close of the loop ends. The error is ErrClosed.
 func (p *Residence) Enter() error {
 	l := p.loop
 	l.mu.Lock()
@@ -54,16 +53,16 @@ func (p *Residence) Enter() error {
 	return nil
 }
 
-// Residents returns the residences of those that have not left, oldest first.
+// Residents returns the residents that have entered and not left, oldest first.
 func (l *Loop) Residents() []*Residence {
 	l.mu.Lock()
 	residents := slices.Collect(maps.Values(l.residents))
 	l.mu.Unlock()
-	return Sorted(slices.Values(residents)) // the loop need not wait for that
+	return Sorted(slices.Values(residents)) // sorted without the lock, which the loop needs
 }
 
-// Departing returns the residences in the order in which they end: oldest first, and those
-// of SetLast behind the others. The first due of them may end now.
+// Departing returns the residences in the order of their end: oldest first, and those of SetLast at
+// the end. The first due of them may end now.
 func (l *Loop) Departing() (order []*Residence, due int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -81,7 +80,7 @@ func (l *Loop) Departing() (order []*Residence, due int) {
 	return append(order, last...), due
 }
 
-// SetLast says whether the resident ends when the others have left, because they need it.
+// SetLast says whether the resident ends after all others, because they need it.
 func (p *Residence) SetLast(last bool) {
 	l := p.loop
 	l.mu.Lock()
@@ -93,9 +92,8 @@ func (p *Residence) SetLast(last bool) {
 // Resident returns the resident.
 func (p *Residence) Resident() Resident { return p.resident }
 
-// Post is CallSoon for what must not be lost, ConnectionLost for example: Close of the loop
-// runs h before it returns. It reports whether h will run; on a loop that is closed for good
-// it does not.
+// Post is CallSoon for callbacks that must not be lost, such as ConnectionLost: Close of the loop
+// runs h before it returns. It reports whether h will run, which is false on a loop that has ended.
 func (p *Residence) Post(h *Handle) bool {
 	l := p.loop
 	l.mu.Lock()
@@ -112,10 +110,11 @@ func (p *Residence) Post(h *Handle) bool {
 	return true
 }
 
-// NewTask returns a task of the resident for fn, which comes from o. Nil is fn itself.
+// NewTask returns a task of the resident for fn with the origin o. With a nil o the origin is fn.
 func (p *Residence) NewTask(fn func(), o *Origin) *Task { return newTask(p.loop, fn, p.origin(fn, o)) }
 
-// NewHandle returns a Handle of the resident for fn, which comes from o. Nil is fn itself.
+// NewHandle returns a Handle of the resident for fn with the origin o. With a nil o the origin is
+// fn.
 func (p *Residence) NewHandle(fn func(), o *Origin) *Handle { return NewHandle(fn, p.origin(fn, o)) }
 
 func (p *Residence) origin(fn func(), o *Origin) *Origin {
@@ -126,7 +125,7 @@ func (p *Residence) origin(fn func(), o *Origin) *Origin {
 	return o
 }
 
-// Leave ends the residence. It may be repeated, and does nothing before Enter.
+// Leave ends the residence. It may be repeated. Before Enter it does nothing.
 func (p *Residence) Leave() {
 	l := p.loop
 	l.mu.Lock()
@@ -137,7 +136,7 @@ func (p *Residence) Leave() {
 	}
 }
 
-// onlyLastLocked reports whether there is no resident but those of SetLast. Caller holds l.mu.
+// onlyLastLocked reports whether only residents of SetLast are left. Caller holds l.mu.
 func (l *Loop) onlyLastLocked() bool {
 	for _, p := range l.residents {
 		if !p.last {
@@ -147,7 +146,7 @@ func (l *Loop) onlyLastLocked() bool {
 	return true
 }
 
-// Sorted returns residences, oldest first.
+// Sorted returns the residences, oldest first.
 func Sorted(residences iter.Seq[*Residence]) []*Residence {
 	return slices.SortedFunc(residences, func(a, b *Residence) int { return cmp.Compare(a.id, b.id) })
 }

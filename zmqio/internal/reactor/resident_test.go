@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// A tenant is a Resident that notes what happens to it.
+// A tenant is a Resident that logs the calls of its methods.
 type tenant struct {
 	name   string
 	log    *[]string
@@ -96,7 +96,7 @@ func TestCloseEndsResidents(t *testing.T) {
 	}
 }
 
-// Residents of SetLast end behind the others, and are due when the others have left.
+// Residents of SetLast end after the others, and are due when the others have left.
 func TestLastResidents(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -139,7 +139,7 @@ func TestLastResidents(t *testing.T) {
 	}
 }
 
-// The end of those that are not last is a change.
+// The end of the last resident but those of SetLast closes the channel of Changed.
 func TestOnlyLastResidents(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -154,7 +154,8 @@ func TestOnlyLastResidents(t *testing.T) {
 	must(t, closeLoop(l))
 }
 
-// Every resident is ended and every posted callback runs, whichever calls runtime.Goexit.
+// Close ends every resident and runs every posted callback, even if any of them calls
+// runtime.Goexit.
 func TestCloseSurvivesGoexit(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -191,7 +192,7 @@ func TestCloseSurvivesGoexit(t *testing.T) {
 	}
 }
 
-// Close waits for residents that leave later, and runs what other goroutines post meanwhile.
+// Close waits for residents that leave late, and runs what other goroutines post meanwhile.
 func TestCloseWaitsForResidents(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -210,7 +211,7 @@ func TestCloseWaitsForResidents(t *testing.T) {
 	}
 }
 
-// Close does not wait for longer than it may.
+// Close waits no longer than linger.
 func TestCloseDoesNotWaitForEver(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -224,7 +225,7 @@ func TestCloseDoesNotWaitForEver(t *testing.T) {
 	}
 }
 
-// A silent Resident does not leave by itself.
+// A silent Resident never leaves.
 type silent struct {
 	place *Residence
 	ended chan struct{}
@@ -235,8 +236,7 @@ func (x *silent) End(time.Time) error { close(x.ended); return nil }
 func (x *silent) Rest() bool          { return false }
 func (x *silent) String() string      { return "silent" }
 
-// A resident's task that is queued when a run ends lets the resident come to rest. Nothing
-// else does.
+// At the end of a run a resident with a queued task gets a call of Rest. Nothing else causes one.
 func TestRest(t *testing.T) {
 	l := newLoop(t)
 	x := enter(t, l, &tenant{name: "x"})
@@ -259,8 +259,8 @@ func TestRest(t *testing.T) {
 	}
 }
 
-// A goroutine that schedules a task and then sees that the loop runs can rely on the loop:
-// either the task runs or the resident comes to rest.
+// A goroutine that schedules a task and then sees the loop run can rely on the loop: the task runs,
+// or Rest is called.
 func TestScheduleWhileTheLoopStops(t *testing.T) {
 	l := newLoop(t)
 	work := &worker{}
@@ -290,7 +290,7 @@ func TestScheduleWhileTheLoopStops(t *testing.T) {
 	}
 }
 
-// A worker does all that is left when it runs, and when it comes to rest.
+// A worker does all its work in its task and in Rest.
 type worker struct {
 	place *Residence
 	left  atomic.Int64
@@ -302,7 +302,7 @@ func (w *worker) Close() error        { return nil }
 func (w *worker) End(time.Time) error { w.place.Leave(); return nil }
 func (w *worker) String() string      { return "worker" }
 
-// A watch calls what is wanted, reserves its descriptor and is stopped by identity.
+// A Watch calls the wanted tasks, reserves its descriptor, and Stop leaves a newer watch alone.
 func TestWatch(t *testing.T) {
 	l := newLoop(t)
 	fd := readable(t)
@@ -341,7 +341,7 @@ func TestWatch(t *testing.T) {
 	second, err := x.place.Watch(fd, task, nil)
 	must(t, err)
 	must(t, second.Want(true, false))
-	w.Stop() // is not the watch of fd any more
+	w.Stop() // w is no longer the watch of fd
 	if pass(t, l); reads != 2 {
 		t.Errorf("%d reads", reads)
 	}
@@ -354,7 +354,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// An event that the poller took before Want changed its mind is dropped.
+// An event that the poller took before a Want is dropped.
 func TestWantDropsOldEvents(t *testing.T) {
 	l := newLoop(t)
 	fd := readable(t)
@@ -364,7 +364,7 @@ func TestWantDropsOldEvents(t *testing.T) {
 	must(t, err)
 	must(t, w.Want(true, false))
 	n, err := l.poller.Wait(l.events, -1)
-	for err == nil && n == 0 { // with poll(2) a change may end the first
+	for err == nil && n == 0 { // with poll(2) the change may end the first Wait
 		n, err = l.poller.Wait(l.events, -1)
 	}
 	must(t, err)

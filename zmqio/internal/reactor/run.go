@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 )
 
-// runners holds the loop that each goroutine runs.
+// runners maps the number of a goroutine to the loop that it runs.
 var runners sync.Map // int64 -> *Loop
 
 // Running returns the loop that the calling goroutine runs, or nil.
@@ -22,12 +22,12 @@ func Running() *Loop {
 	return loop
 }
 
-// Run runs the loop until leave returns true or Stop is called, which it reports. leave is
-// called on the loop, and ctx ending makes it be called again.
+// Run runs the loop until leave returns true, or until Stop, which stopped reports. The loop
+// goroutine calls leave before each wait. The end of ctx makes it call leave again.
 //
-// ErrClosed means that the loop is closed. ErrRunning means that the loop runs already or the
-// goroutine runs another one. ErrWouldDeadlock means a call in a function that works in the
-// loop's place. The other errors are those of the system call that waits.
+// ErrClosed means that the loop is closed. ErrRunning means that the loop runs already, or the
+// goroutine runs another loop. ErrWouldDeadlock means a call in a function that works in the loop's
+// place. Other errors are those of the system call that waits.
 func (l *Loop) Run(ctx context.Context, leave func() bool) (stopped bool, err error) {
 	switch Running() {
 	case nil:
@@ -42,9 +42,9 @@ func (l *Loop) Run(ctx context.Context, leave func() bool) (stopped bool, err er
 	return l.run(ctx, leave)
 }
 
-// run is Run on a goroutine that has acquired the loop, which run releases.
+// run is Run after acquire. It releases the loop.
 func (l *Loop) run(ctx context.Context, leave func() bool) (stopped bool, err error) {
-	defer l.release() // also when a callback calls runtime.Goexit
+	defer l.release() // runs even if a callback calls runtime.Goexit
 	if l.cfg.Enter != nil {
 		leave, err := l.cfg.Enter()
 		if err != nil {
@@ -70,8 +70,8 @@ func (l *Loop) run(ctx context.Context, leave func() bool) (stopped bool, err er
 	}
 }
 
-// Stop makes the loop return from Run once the callbacks that are ready now have run. If
-// the loop does not run, the next run makes one pass without waiting.
+// Stop makes Run return after the callbacks that are ready now. If the loop does not run, the next
+// run makes one iteration without waiting.
 func (l *Loop) Stop() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,9 +79,9 @@ func (l *Loop) Stop() {
 	l.wakeLocked()
 }
 
-// runOnce is one iteration: wait for I/O, then run what was ready before, what I/O made
-// ready and the timers that are due, in this order. What these callbacks make ready is for
-// the next iteration, so that no callback can keep I/O waiting.
+// runOnce is one iteration. It waits for I/O. Then it runs the callbacks that were ready before,
+// those of ready descriptors, and the due timers, in this order. What they make ready is for the
+// next iteration, so that no callback can delay I/O for ever.
 func (l *Loop) runOnce(leave func() bool) error {
 	n, err := l.wait(leave)
 	now := l.Time()
@@ -105,15 +105,15 @@ func (l *Loop) wait(leave func() bool) (ready int, err error) {
 	if l.parks {
 		return l.poller.Park(l.events, l.timeout(leave, now))
 	}
-	if l.shouldYield(now) { // before timeout: what it lets others do needs no wake-up
+	if l.shouldYield(now) { // before timeout, because work that the yield brings needs no wake-up
 		runtime.Gosched()
 		l.keepFor(l.Time() - l.yielded)
 	}
 	return l.poller.Wait(l.events, l.timeout(leave, now))
 }
 
-// timeout returns how long the iteration may wait, and takes note that it does. The batch before
-// was over at ended.
+// timeout returns how long the iteration may wait, and sets sleeping. The previous batch was over
+// at ended.
 func (l *Loop) timeout(leave func() bool, ended time.Duration) time.Duration {
 	l.mu.Lock()
 	l.endBatchLocked(len(l.batch), ended)
@@ -126,13 +126,13 @@ func (l *Loop) timeout(leave func() bool, ended time.Duration) time.Duration {
 	}
 	l.sleeping = d != 0
 	l.mu.Unlock()
-	if d != 0 && leave() { // in this order, so that what makes it true also wakes
+	if d != 0 && leave() { // leave after sleeping: a goroutine that makes leave true then also wakes the poller
 		d = 0
 	}
 	return d
 }
 
-// beginBatchLocked shows the watchdog what is about to run, now. Caller holds l.mu.
+// beginBatchLocked makes batch visible to the watchdog. It begins at now. Caller holds l.mu.
 func (l *Loop) beginBatchLocked(batch []*Handle, now time.Duration) {
 	l.batch, l.began = batch, now
 	l.stats.Iterations++
@@ -144,8 +144,8 @@ func (l *Loop) beginBatchLocked(batch []*Handle, now time.Duration) {
 	}
 }
 
-// endBatchLocked lets go of the first n callbacks of the batch, which have run, and of the
-// batch, which was over at ended. Caller holds l.mu.
+// endBatchLocked drops the first n callbacks of the batch, which have run, and the batch. It was
+// over at ended. Caller holds l.mu.
 func (l *Loop) endBatchLocked(n int, ended time.Duration) {
 	if l.batch == nil {
 		return
@@ -158,13 +158,13 @@ func (l *Loop) endBatchLocked(n int, ended time.Duration) {
 	l.spare, l.batch = l.batch[:0], nil
 }
 
-// runBatch calls the callbacks in batch. When one calls runtime.Goexit, the others are left
-// for the next run.
+// runBatch calls the callbacks in batch. If one calls runtime.Goexit, the rest goes back to the
+// ready queue.
 func (l *Loop) runBatch(batch []*Handle) {
 	next := 0
 	defer func() {
 		if next == len(batch) {
-			return // endBatchLocked comes with the next wait
+			return // the next wait calls endBatchLocked
 		}
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -178,7 +178,7 @@ func (l *Loop) runBatch(batch []*Handle) {
 	}
 }
 
-// call runs h, unless it was cancelled. A panic goes to Config.Panicked.
+// call runs h unless it is cancelled. A panic goes to Config.Panicked.
 func (l *Loop) call(h *Handle) {
 	fn := h.begin()
 	if fn == nil {
@@ -204,7 +204,7 @@ func (l *Loop) end(h *Handle) {
 	}
 }
 
-// A purpose is what a goroutine acquires the loop for.
+// A purpose is why a goroutine acquires the loop.
 type purpose int
 
 const (
@@ -213,8 +213,8 @@ const (
 	forClosing
 )
 
-// acquire makes the calling goroutine the loop's owner. It waits for an owner that works in
-// the loop's place; one that runs the loop is ErrRunning.
+// acquire makes the calling goroutine the loop's owner. It waits for an owner that works in the
+// loop's place. If the owner runs the loop, it returns ErrRunning.
 func (l *Loop) acquire(ctx context.Context, why purpose) error {
 	for {
 		acquired, changed, err := l.tryAcquire(why)
@@ -232,8 +232,8 @@ func (l *Loop) acquire(ctx context.Context, why purpose) error {
 	}
 }
 
-// tryAcquire is acquire that does not wait: while another goroutine works in the loop's
-// place, it returns the channel to wait for.
+// tryAcquire is acquire without waiting. If another goroutine works in the loop's place, it returns
+// the channel to wait for.
 func (l *Loop) tryAcquire(why purpose) (acquired bool, changed <-chan struct{}, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -256,8 +256,8 @@ func (l *Loop) tryAcquire(why purpose) (acquired bool, changed <-chan struct{}, 
 	return true, nil, nil
 }
 
-// release ends what acquire began. Residents whose task is queued come to rest first: the
-// loop may never run again.
+// release ends the ownership that acquire began. It calls Rest of residents with a queued task
+// first, because the loop may never run again.
 func (l *Loop) release() {
 	for _, r := range l.endRun() {
 		r.Rest()
@@ -268,8 +268,8 @@ func (l *Loop) release() {
 	l.notifyLocked()
 }
 
-// endRun ends a run, if the owner ran the loop. It returns the residents that have a task
-// in the ready queue. What is scheduled from here on finds that the loop does not run.
+// endRun ends a run, if the owner ran the loop. It returns the residents with a task in the ready
+// queue. A Schedule after it finds that the loop does not run.
 func (l *Loop) endRun() []Resident {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -288,8 +288,8 @@ func (l *Loop) endRun() []Resident {
 	return l.restlessLocked()
 }
 
-// restlessLocked returns the residents that have a task in the ready queue, some of them
-// repeatedly. Caller holds l.mu.
+// restlessLocked returns the residents with a task in the ready queue, some of them repeatedly.
+// Caller holds l.mu.
 func (l *Loop) restlessLocked() (residents []Resident) {
 	for _, h := range l.ready {
 		if h.isQuiet() && !h.Cancelled() {
@@ -299,10 +299,9 @@ func (l *Loop) restlessLocked() (residents []Resident) {
 	return residents
 }
 
-// Do calls fn as the loop does, never at the same time as a callback, and returns its error:
-// on the loop goroutine at once, while no goroutine runs the loop in its place, else by the
-// loop. ctx bounds the wait for fn to start. If fn calls runtime.Goexit, the error is
-// ErrGoexit.
+// Do calls fn, never at the same time as a callback, and returns its error. On the loop goroutine
+// it calls fn at once. If no goroutine runs the loop, fn runs in its place. Else the loop calls fn.
+// ctx bounds the wait for fn to start. The error is ErrGoexit if fn calls runtime.Goexit.
 func (l *Loop) Do(ctx context.Context, fn func() error) error {
 	if l.InLoop() {
 		if l.IsClosed() {
@@ -313,8 +312,8 @@ func (l *Loop) Do(ctx context.Context, fn func() error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	var claimed atomic.Bool // by the goroutine that runs fn, or by giving up
-	err := ErrGoexit        // unless fn returns
+	var claimed atomic.Bool // by run, or by a caller that gives up
+	err := ErrGoexit        // fn replaces it, unless it calls Goexit
 	end := make(chan struct{})
 	run := func() {
 		if !claimed.Swap(true) {
@@ -353,7 +352,7 @@ func (l *Loop) Do(ctx context.Context, fn func() error) error {
 	}
 }
 
-// inPlace calls fn on the calling goroutine, which has acquired the loop.
+// inPlace calls fn on the calling goroutine, which owns the loop.
 func (l *Loop) inPlace(fn func()) {
 	defer l.release()
 	fn()

@@ -2,16 +2,16 @@ package reactor
 
 import "time"
 
-// Stats are figures of a Loop. Those of callbacks count iterations that are over.
+// Stats are figures of a Loop. Figures of callbacks count only iterations that are over.
 type Stats struct {
-	Iterations uint64        // the one that runs included
-	Callbacks  uint64        // that were called
-	Busy       time.Duration // in callbacks
-	Longest    time.Duration // that the callbacks of one iteration took
+	Iterations uint64        // includes the one that runs
+	Callbacks  uint64        // calls
+	Busy       time.Duration // time in callbacks
+	Longest    time.Duration // the longest time in the callbacks of one iteration
 	Slow       uint64        // iterations whose callbacks took at least SlowCallback
 
-	Current   time.Duration // now: how long the callbacks of this iteration have run; 0 outside them
-	Ready     int           // now: callbacks that are to run in the next iteration
+	Current   time.Duration // now: time in the callbacks of this iteration; 0 outside them
+	Ready     int           // now: callbacks of the next iteration
 	Timers    int           // now
 	Watches   int           // now: descriptors
 	Residents int           // now
@@ -29,8 +29,8 @@ func (l *Loop) Stats() Stats {
 	return s
 }
 
-// countBatchLocked counts the batch that is over since now. It took the clock once before the
-// batch and once behind it: to take it around each callback would cost more than some callbacks.
+// countBatchLocked counts the batch that is over at now. The loop reads the clock once before and
+// once after a batch, because a reading around each callback would cost more than some callbacks.
 // Caller holds l.mu.
 func (l *Loop) countBatchLocked(now time.Duration) {
 	if len(l.batch) == 0 {

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// test_timeout_rounding: waiting for times however short is not a busy loop.
+// test_timeout_rounding: a very short wait is no busy loop.
 func TestTimeoutRounding(t *testing.T) {
 	l := newLoop(t)
 	iterations, left := 0, 0
@@ -37,7 +37,7 @@ func TestCancelledTimerShortensNoWait(t *testing.T) {
 	}
 }
 
-// TimerTests.test_timer: Cancel lets go of the callback.
+// TimerTests.test_timer: Cancel frees the callback.
 func TestCancelDropsTheCallback(t *testing.T) {
 	l := newLoop(t)
 	timer := later(t, l, time.Hour, func() {})

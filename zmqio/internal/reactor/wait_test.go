@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A loop yields before it blocks if another goroutine may be ready to run. It does not yield
-// again soon after a yield that took as long as a goroutine that computes.
+// A loop yields before it blocks if another goroutine may be ready. After a yield as long as a
+// computation it does not yield again soon.
 func TestYield(t *testing.T) {
 	l := newLoop(t)
 	l.yielded, l.processors = l.Time()+time.Hour, 1<<62

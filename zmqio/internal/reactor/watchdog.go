@@ -10,51 +10,50 @@ import (
 )
 
 const (
-	unrunLimit = time.Second      // how long a loop may have something to do and not run
+	unrunLimit = time.Second      // how long a loop may have work and not run
 	stuckLimit = 10 * time.Second // how long a callback may run
-	lookAgain  = time.Hour        // the watchdog looks ahead no further
+	lookAgain  = time.Hour        // the longest time until the next look at a loop
 )
 
-// The watchdog looks at the loops that are busy. One timer serves all of them, and it is set
-// only while there are some. Loops are held weakly, so that a loop that was forgotten can be
-// collected.
+// The watchdog looks at loops that are busy. One timer serves all loops, and is set only while a
+// loop is busy. The watchdog holds loops weakly, so that a forgotten loop can be collected.
 //
-// It costs a loop that runs nothing but a comparison in each iteration, because it reads
-// what Loop.mu guards anyway: the batch that is being run, whose handles say how far that is.
+// For a running loop the cost is one comparison in each iteration. The watchdog reads the running
+// batch under Loop.mu, and the handles of the batch tell how far it is.
 var watchdog struct {
-	mu    sync.Mutex // taken after any Loop.mu
+	mu    sync.Mutex // comes after any Loop.mu
 	loops map[weak.Pointer[Loop]]struct{}
 	timer *time.Timer // calls lookAround; nil before the first loop
-	next  time.Time   // when it does; zero while it is not set
+	next  time.Time   // when timer fires; zero while it is not set
 }
 
-// A guard is what the watchdog knows of a loop. Loop.mu guards it.
+// A guard is the watchdog's state of one loop. Loop.mu guards it.
 type guard struct {
 	unrun, stuck time.Duration
 	watched      bool // the watchdog will look at the loop
 
-	since time.Duration // from when on a loop that does not run has had something to do
-	told  bool          // the logger knows that it does not run
+	since time.Duration // since when a loop that does not run has had work
+	told  bool          // the logger knows that the loop does not run
 
-	batches     uint64 // counts the batches that began to run
+	batches     uint64 // counts the batches that have begun
 	suspect     *Handle
-	inBatch     uint64        // in which the suspect runs
-	seen        time.Duration // when it was first seen to run
-	suspectTold bool          // the logger knows of the suspect
+	inBatch     uint64        // number of the batch in which suspect runs
+	seen        time.Duration // when suspect was first seen to run
+	suspectTold bool          // the logger knows of suspect
 }
 
-// SetPatience sets how long the loop may have something to do and not run before the logger is
-// told. It sets the same for how long a callback may run.
+// SetPatience sets how long the loop may have work and not run before the logger is told, and how
+// long a callback may run.
 func (l *Loop) SetPatience(unrun, stuck time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.guard.unrun, l.guard.stuck = unrun, stuck
 }
 
-// stuckInterval is how often the watchdog looks at a loop that runs.
+// stuckInterval is how often the watchdog looks at a running loop.
 func (g *guard) stuckInterval() time.Duration { return g.stuck / 10 }
 
-// guardLocked has the watchdog look at the loop in d. Caller holds l.mu.
+// guardLocked makes the watchdog look at the loop after d. Caller holds l.mu.
 func (l *Loop) guardLocked(d time.Duration) {
 	l.guard.watched = true
 	next := time.Now().Add(d)
@@ -75,8 +74,8 @@ func (l *Loop) guardLocked(d time.Duration) {
 	watchdog.next = next
 }
 
-// guardUnrunLocked has the watchdog look at a loop that does not run, and has something to do
-// in d from now on. Caller holds l.mu.
+// guardUnrunLocked makes the watchdog look at a loop that does not run and has work d from now.
+// Caller holds l.mu.
 func (l *Loop) guardUnrunLocked(d time.Duration) {
 	if l.guard.told || l.closed {
 		return
@@ -85,7 +84,7 @@ func (l *Loop) guardUnrunLocked(d time.Duration) {
 	l.guardLocked(min(max(d, 0), lookAgain) + l.guard.unrun)
 }
 
-// unguardLocked takes a loop that is closed off the watchdog. Caller holds l.mu.
+// unguardLocked makes the watchdog forget a closed loop. Caller holds l.mu.
 func (l *Loop) unguardLocked() {
 	watchdog.mu.Lock()
 	defer watchdog.mu.Unlock()
@@ -96,7 +95,7 @@ func (l *Loop) unguardLocked() {
 	}
 }
 
-// lookAround looks at every loop that is watched. Those that are busy yet are watched again.
+// lookAround inspects every watched loop. inspect watches a loop again if it is still busy.
 func lookAround() {
 	watchdog.mu.Lock()
 	loops := slices.Collect(maps.Keys(watchdog.loops))
@@ -110,8 +109,7 @@ func lookAround() {
 	}
 }
 
-// inspect tells the logger, once, of a callback that does not return and of a loop that does
-// not run.
+// inspect logs, once each, a callback that does not return and a loop that does not run.
 func (l *Loop) inspect() {
 	l.mu.Lock()
 	l.guard.watched = false
@@ -143,8 +141,8 @@ func (l *Loop) inspect() {
 	}
 }
 
-// stuckLocked returns where the callback comes from that has run for too long, and for how
-// long it has been seen to. Caller holds l.mu.
+// stuckLocked returns the origin of a callback that has run for too long, and for how long it was
+// seen to run. Caller holds l.mu.
 func (l *Loop) stuckLocked(now time.Duration) (from *Origin, took time.Duration) {
 	g := &l.guard
 	if !l.suspectLocked(now) {
@@ -158,12 +156,12 @@ func (l *Loop) stuckLocked(now time.Duration) (from *Origin, took time.Duration)
 	return g.suspect.from(), now - g.seen
 }
 
-// suspectLocked makes the callback that runs the suspect, and reports whether there is one.
-// Caller holds l.mu.
+// suspectLocked makes the running callback the suspect, and reports whether one runs. Caller holds
+// l.mu.
 func (l *Loop) suspectLocked(now time.Duration) bool {
 	g := &l.guard
 	i := len(l.batch) - 1
-	for i >= 0 && !l.batch[i].isRunning() { // to the last that has begun
+	for i >= 0 && !l.batch[i].isRunning() { // back to the last callback that has begun
 		i--
 	}
 	if i < 0 {
@@ -179,9 +177,9 @@ func (l *Loop) suspectLocked(now time.Duration) bool {
 	return true
 }
 
-// Current returns the callback that runs, and since when: the first of an iteration since that
-// began, and any other since it was first seen. An earlier call of Current saw it first, or
-// the watchdog, which looks once a second. It is nil while none runs.
+// Current returns the origin of the running callback, and since when it is known to run. For the
+// first callback of an iteration that is the beginning of the iteration. For others it is when the
+// watchdog, or an earlier Current, first saw it. from is nil if no callback runs.
 func (l *Loop) Current() (from *Origin, seen time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -191,8 +189,8 @@ func (l *Loop) Current() (from *Origin, seen time.Time) {
 	return l.guard.suspect.from(), l.start.Add(l.guard.seen)
 }
 
-// unrunLocked reports whether the loop has had something to do for too long, and for how
-// long. Caller holds l.mu.
+// unrunLocked reports whether the loop has had work for too long without a run, and for how long.
+// Caller holds l.mu.
 func (l *Loop) unrunLocked(now time.Duration) (tooLong bool, waits time.Duration) {
 	g := &l.guard
 	since := g.since
@@ -212,14 +210,14 @@ func (l *Loop) unrunLocked(now time.Duration) (tooLong bool, waits time.Duration
 	return tooLong, waits
 }
 
-// hasCallbackLocked reports whether something else waits than tasks of residents. Caller
-// holds l.mu.
+// hasCallbackLocked reports whether a callback waits that is no resident's task. Caller holds l.mu.
 func (l *Loop) hasCallbackLocked(now time.Duration) bool {
 	return len(l.timers) > 0 && l.timers[0].when <= now ||
 		slices.ContainsFunc(l.ready, func(h *Handle) bool { return !h.isQuiet() && !h.Cancelled() })
 }
 
-// isUnrun reports whether no goroutine runs the loop, the first time that it does.
+// isUnrun reports whether the logger must be told that no goroutine runs the loop. It returns true
+// once.
 func (l *Loop) isUnrun() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -230,7 +228,7 @@ func (l *Loop) isUnrun() bool {
 	return true
 }
 
-// warn tells the logger. That, and what describes a callback, may panic.
+// warn logs. The logger and the methods of a Source may panic.
 func (l *Loop) warn(message string, attrs func() []any) {
 	defer func() {
 		if v := recover(); v != nil {

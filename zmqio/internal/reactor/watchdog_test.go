@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// logged is a slog.Handler that hands over what is logged.
+// logged is a slog.Handler that sends its records.
 type logged chan slog.Record
 
 func (c logged) Enabled(context.Context, slog.Level) bool      { return true }
@@ -28,7 +28,7 @@ func attrs(r slog.Record) map[string]string {
 	return m
 }
 
-// guarded returns a loop that the watchdog has little patience with, and what it logs.
+// guarded returns a loop with little patience, and its log records.
 func guarded(t *testing.T) (*Loop, logged) {
 	t.Helper()
 	records := make(logged, 100)
@@ -45,13 +45,13 @@ func isGuarded(l *Loop) bool {
 	return guarded
 }
 
-// unguarded waits until the watchdog has lost interest in l.
+// unguarded waits until the watchdog no longer watches l.
 func unguarded(t *testing.T, l *Loop) {
 	t.Helper()
 	for ctx := bounded(t); isGuarded(l); runtime.Gosched() {
 		must(t, ctx.Err())
 	}
-	l.mu.Lock() // of inspect
+	l.mu.Lock() // waits for inspect to let go of it
 	defer l.mu.Unlock()
 }
 
@@ -72,8 +72,8 @@ func expect(t *testing.T, records logged, message string) map[string]string {
 
 const unrunMessage = "no goroutine runs it"
 
-// A callback, or a timer that is due, on a loop that does not run is logged. It is logged once
-// for each time that the loop does not run.
+// The watchdog logs a loop that has a callback or a due timer and does not run. It does so once for
+// each time that the loop does not run.
 func TestWatchdogTellsOfUnrunLoop(t *testing.T) {
 	for name, give := range map[string]func(*Loop){
 		"callback": func(l *Loop) { soon(t, l, func() {}) },
@@ -106,7 +106,7 @@ func TestWatchdogTellsOfUnrunLoop(t *testing.T) {
 	}
 }
 
-// What a run leaves behind is something to do.
+// Callbacks that a run leaves behind are work for the watchdog to report.
 func TestWatchdogTellsOfWhatARunLeft(t *testing.T) {
 	l, records := guarded(t)
 	soon(t, l, func() {
@@ -117,8 +117,8 @@ func TestWatchdogTellsOfWhatARunLeft(t *testing.T) {
 	expect(t, records, unrunMessage)
 }
 
-// Nothing is logged of loops that have nothing to do, that run, or whose callbacks have been
-// cancelled. The watchdog does not look at them for ever.
+// The watchdog logs nothing for loops without work, loops that run, and cancelled callbacks. It
+// stops watching them.
 func TestWatchdogIsQuiet(t *testing.T) {
 	l, records := guarded(t)
 	if isGuarded(l) {
@@ -130,7 +130,7 @@ func TestWatchdogIsQuiet(t *testing.T) {
 	x := enter(t, l, &tenant{name: "waits"})
 	x.place.NewTask(func() {}, nil).Schedule()
 	unguarded(t, l)
-	for ctx := bounded(t); x.rested.Load() == 0; runtime.Gosched() { // the watchdog asks without the lock
+	for ctx := bounded(t); x.rested.Load() == 0; runtime.Gosched() { // the watchdog calls Rest without the lock
 		if ctx.Err() != nil {
 			t.Fatal("the resident was not asked")
 		}
@@ -146,14 +146,14 @@ func TestWatchdogIsQuiet(t *testing.T) {
 		soon(t, l, func() { called <- struct{}{} })
 		<-called
 	}
-	unguarded(t, l) // it waits
+	unguarded(t, l) // the loop waits
 	must(t, closeLoop(l))
 	if len(records) > 0 {
 		t.Errorf("logged %v", <-records)
 	}
 }
 
-// While all loops are idle or closed, no timer is set.
+// While all loops are idle or closed, the watchdog sets no timer.
 func TestWatchdogSleeps(t *testing.T) {
 	l, _ := guarded(t)
 	l.SetPatience(time.Hour, time.Hour)
@@ -165,7 +165,7 @@ func TestWatchdogSleeps(t *testing.T) {
 	if isGuarded(l) {
 		t.Error("a closed loop is watched")
 	}
-	for ctx := bounded(t); ; runtime.Gosched() { // other tests' loops may be watched yet
+	for ctx := bounded(t); ; runtime.Gosched() { // loops of other tests may still be watched
 		watchdog.mu.Lock()
 		set, left := !watchdog.next.IsZero(), len(watchdog.loops)
 		for p := range maps.Keys(watchdog.loops) {
@@ -183,13 +183,13 @@ func TestWatchdogSleeps(t *testing.T) {
 	}
 }
 
-// A callback that does not return is logged once, by name, while it runs.
+// The watchdog logs a callback that does not return once, by name, while it runs.
 func TestWatchdogTellsOfStuckCallback(t *testing.T) {
 	l, records := guarded(t)
 	must(t, l.Start(nothingFails(t)))
 	for range 2 {
 		free := make(chan struct{})
-		l.mu.Lock() // all are one batch
+		l.mu.Lock() // so that all are one batch
 		for _, fn := range []func(){func() {}, func() { <-free }, func() {}} {
 			l.makeReadyLocked(NewHandle(fn, nil))
 		}
@@ -211,7 +211,7 @@ func TestWatchdogTellsOfStuckCallback(t *testing.T) {
 	}
 }
 
-// A task that does not return is logged with what its source says.
+// The watchdog logs a task that does not return with the attributes of its Source.
 func TestWatchdogNamesTheSource(t *testing.T) {
 	l, records := guarded(t)
 	must(t, l.Start(nothingFails(t)))
@@ -230,7 +230,7 @@ type source struct{}
 func (source) Func() uintptr { return 0 }
 func (source) Attrs() []any  { return []any{"transport", "named"} }
 
-// Many callbacks that take long together, none of which does, are not logged.
+// The watchdog does not log a batch that takes long if none of its callbacks does.
 func TestWatchdogLooksAtEachCallback(t *testing.T) {
 	l, records := guarded(t)
 	must(t, l.Start(nothingFails(t)))
@@ -253,14 +253,14 @@ func TestWatchdogLooksAtEachCallback(t *testing.T) {
 	}
 }
 
-// watchdogSees returns when the watchdog first saw the callback that runs.
+// watchdogSees returns when the watchdog first saw the running callback.
 func watchdogSees(l *Loop) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.guard.seen
 }
 
-// A logger that panics stops neither the watchdog nor the program.
+// A logger that panics ends neither the watchdog nor the program.
 func TestWatchdogSurvivesTheLogger(t *testing.T) {
 	told := make(chan any, 1)
 	l := newLoopWith(t, Config{Logger: slog.New(panicking{}), Panicked: func(_ string, _ *Handle, value any) { told <- value }})
@@ -274,13 +274,13 @@ func TestWatchdogSurvivesTheLogger(t *testing.T) {
 	expect(t, records, unrunMessage)
 }
 
-// panicking is a slog.Handler that does.
+// panicking is a slog.Handler that panics.
 type panicking struct{ slog.Handler }
 
 func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
 func (panicking) Handle(context.Context, slog.Record) error { panic("logger") }
 
-// A loop that was forgotten is collected although the watchdog looks at it.
+// The watchdog does not keep a forgotten loop from being collected.
 func TestWatchdogKeepsNoLoop(t *testing.T) {
 	leakCheck(t)
 	collected := make(chan struct{})

@@ -8,7 +8,7 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// borrowAll is recvAll with frames that are lent. It keeps copies.
+// borrowAll is recvAll with a Lender. It copies the frames.
 func borrowAll(t testing.TB, s *Socket) [][][]byte {
 	t.Helper()
 	r := NewLender()
@@ -19,7 +19,7 @@ func borrowAll(t testing.TB, s *Socket) [][][]byte {
 	})
 }
 
-// What is lent is not allocated, and a large frame stays where libzmq has it.
+// A Lender allocates nothing for lent frames, and leaves a large frame in libzmq's memory.
 func TestLendingDoesNotAllocate(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	var msgs [][][]byte
@@ -46,7 +46,7 @@ func TestLendingDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// Frames that are returned and asked for still show it.
+// Return overwrites lent frames, so that a receiver that kept one sees the difference.
 func TestReturnSpoils(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("ab")})
@@ -63,7 +63,7 @@ func TestReturnSpoils(t *testing.T) {
 	}
 }
 
-// A message that was taken before a disconnect comes from a Lender too.
+// A Lender too returns messages that were received before a disconnect.
 func TestLenderGivesWhatIsSettled(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("first")}, [][]byte{[]byte("second")})

@@ -16,19 +16,19 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Version asks zmq_version which libzmq is running. zmq4.Version does so too, but gives
-// 0.0.0 where pebbe/zmq4 refuses that release.
+// Version returns the release of the running libzmq, from zmq_version. zmq4.Version returns 0.0.0
+// for a release that pebbe/zmq4 refuses.
 func Version() (major, minor, patch int) {
 	var a, b, c C.int
 	C.zmq_version(&a, &b, &c)
 	return int(a), int(b), int(c)
 }
 
-// NewContext makes a context, like zmq4.NewContext. That one refuses a running libzmq that it
-// has not heard of, unless the program was built with the very same. pebbe/zmq4 asks at no
-// other place that matters here, and libzmq's later releases serve programs that were built
-// with earlier ones. So NewContext makes the context itself then. A libzmq that is older than
-// the one of the build is refused with errors.ErrUnsupported.
+// NewContext makes a context, with zmq4.NewContext where possible. zmq4.NewContext refuses a
+// running libzmq that it does not know, unless the program was built with that release. No other
+// call of pebbe/zmq4 that zmqio makes depends on the release, and libzmq serves programs built with
+// earlier ones. So NewContext then makes the context itself. It refuses a libzmq older than that of
+// the build, with errors.ErrUnsupported.
 func NewContext() (*zmq4.Context, error) {
 	ctx, err := zmq4.NewContext()
 	if major, _, _ := zmq4.Version(); major != 0 {
@@ -53,7 +53,7 @@ func refused(running, built zmq.Version, why error) error {
 		errors.ErrUnsupported, running, built, built, built.Major, running, why)
 }
 
-// makeContext makes a context by writing the fields of a zmq4.Context.
+// makeContext makes a zmq4.Context by writing its fields.
 func makeContext() (*zmq4.Context, error) {
 	if errContextFields != nil {
 		return nil, errContextFields
@@ -70,8 +70,7 @@ func makeContext() (*zmq4.Context, error) {
 	return ctx, nil
 }
 
-// GetContext returns an option of a context. The error is libzmq's errno, or
-// zmq4.ErrorContextClosed.
+// GetContext returns a context option. The error is libzmq's errno, or zmq4.ErrorContextClosed.
 //
 // libzmq: zmq_ctx_get
 func GetContext(ctx *zmq4.Context, opt int) (int, error) {
@@ -87,8 +86,7 @@ func GetContext(ctx *zmq4.Context, opt int) (int, error) {
 	return int(n), nil
 }
 
-// SetContext sets an option of a context to a value of 32 bits. Its errors are those of
-// GetContext.
+// SetContext sets a context option of 32 bits. The errors are those of GetContext.
 //
 // libzmq: zmq_ctx_set
 func SetContext(ctx *zmq4.Context, opt, value int) error {
@@ -104,7 +102,7 @@ func SetContext(ctx *zmq4.Context, opt, value int) error {
 	return err
 }
 
-// contextHandle is libzmq's handle of a context, which stays good until Term is called.
+// contextHandle returns libzmq's handle of a context, valid until Term is called.
 func contextHandle(ctx *zmq4.Context) (unsafe.Pointer, error) {
 	if errContextFields != nil {
 		return nil, errContextFields
@@ -115,7 +113,7 @@ func contextHandle(ctx *zmq4.Context) (unsafe.Pointer, error) {
 	return *(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(ctx), contextFields["ctx"])), nil
 }
 
-// contextFields are the places of the fields that zmq4.NewContext sets.
+// contextFields has the offsets of the fields that zmq4.NewContext sets.
 var contextFields, errContextFields = findContextFields(reflect.TypeFor[zmq4.Context]())
 
 func findContextFields(t reflect.Type) (map[string]uintptr, error) {

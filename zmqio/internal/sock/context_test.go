@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// What pebbe/zmq4 does with its own contexts, it does with one that was made here.
+// pebbe/zmq4 treats a context of makeContext as its own.
 func TestMadeContext(t *testing.T) {
 	ctx, err := makeContext()
 	must(t, err)
@@ -49,7 +49,7 @@ func TestNewContext(t *testing.T) {
 	must(t, ctx.Term())
 }
 
-// A release that pebbe/zmq4 does not know runs programs that were built with an earlier one.
+// A libzmq that pebbe/zmq4 does not know runs programs built with an earlier release.
 func TestServes(t *testing.T) {
 	for _, test := range []struct {
 		running, built zmq.Version

@@ -10,20 +10,19 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A REQ whose pipe dies amid a request must be able to make the request again, unless
-// libzmq has taken it for sent. The second frame is large, so that the death is noticed
-// before it.
+// A REQ whose pipe dies amid a request can make the request again, unless libzmq counts it as sent.
+// The second frame is large, so that libzmq notices the death before it.
 func TestRequestCutByADyingPipe(t *testing.T) {
 	for _, frames := range []int{2, 4} {
 		request := [][]byte{[]byte("head"), make([]byte, 16<<20), {2}, {3}}[:frames]
 		buf, table := encode(request)
 		held := hold(request)
 		defer held.Held.Close()
-		// What libzmq holds goes out too fast to be cut; it must be right at the second try.
+		// A frame in libzmq's memory goes out too fast to be cut, so held serves the second try.
 		for name, again := range map[string]Batch{"copied": {Buf: buf, Table: table}, "held": held} {
 			t.Run(fmt.Sprintf("%d frames, %s", frames, name), func(t *testing.T) {
 				tries, needed := 500, frames == 2 || RefusalOf(zmq.REQ) == Headless
-				if !needed { // libzmq takes it for sent, whole or cut
+				if !needed { // libzmq counts the request as sent, whole or cut
 					tries = 5
 				}
 				for try := range tries {
@@ -39,7 +38,7 @@ func TestRequestCutByADyingPipe(t *testing.T) {
 	}
 }
 
-// cutRequest reports whether the request was cut. If it was, it is made again.
+// cutRequest reports whether the request was cut. After a cut it makes the request again.
 func cutRequest(t *testing.T, endpoint string, request [][]byte, again Batch) bool {
 	ctx := newContext(t)
 	z, s := open(t, ctx, zmq4.REQ)
@@ -81,10 +80,10 @@ func cutRequest(t *testing.T, endpoint string, request [][]byte, again Batch) bo
 	return true
 }
 
-// Of two peers that a REQ could ask, one goes amid the request. The other gets the request
-// whole and behind its delimiter, or not at all. Before 4.3.1 the delimiter can be missing:
-// libzmq sends it itself, and then may notice that the peer has gone before it has sent the
-// first frame. It returns EAGAIN then, as it does when it has sent neither.
+// A REQ has two peers, and one goes amid the request. The other gets the request whole with its
+// delimiter, or not at all. Before 4.3.1 the delimiter may be missing. libzmq sends it itself, may
+// notice the loss of the peer before the first frame, and returns EAGAIN. EAGAIN also means that
+// neither was sent.
 func TestCutRequestGoesWholeToAnother(t *testing.T) {
 	request := [][]byte{[]byte("head"), make([]byte, 16<<20), {2}, {3}}
 	buf, table := encode(request)

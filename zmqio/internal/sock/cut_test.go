@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// The only receiver goes amid a message. The next one gets the message whole, once, and
-// then the message behind it. A large frame gives libzmq the time to notice.
+// The only receiver goes amid a message. The next receiver gets this message whole, once, and then
+// the next. A large frame gives libzmq the time to notice.
 func TestCutMessageStays(t *testing.T) {
 	if runtime.NumCPU() < 2 {
 		t.Skip("the receiver must run while a frame is copied")
@@ -34,8 +34,8 @@ func TestCutMessageStays(t *testing.T) {
 	}
 }
 
-// cutMessage sends the messages to a receiver that goes when it has the first. It reports
-// whether the second was cut. If it was, another receiver must get the rest.
+// cutMessage sends msgs to a receiver that goes after the first message. It reports whether the
+// second was cut. Another receiver must then get the rest.
 func cutMessage(t *testing.T, from, to zmq4.Type, msgs [][][]byte) bool {
 	ctx := newContext(t)
 	z, s := open(t, ctx, from)
@@ -73,7 +73,7 @@ func cutMessage(t *testing.T, from, to zmq4.Type, msgs [][][]byte) bool {
 	return true
 }
 
-// waitForMessage receives until something has come.
+// waitForMessage receives until a message has come.
 func waitForMessage(r *Socket) error {
 	for rec := NewCopier(false); ; {
 		msgs, errno := rec.Recv(r)
@@ -93,7 +93,7 @@ func wantMessages(t *testing.T, got, want [][][]byte) {
 	}
 }
 
-// sizes describes messages by the sizes of their frames.
+// sizes describes messages by their frame sizes.
 func sizes(msgs [][][]byte) string {
 	var all [][]int
 	for _, msg := range msgs {
@@ -106,8 +106,8 @@ func sizes(msgs [][][]byte) string {
 	return fmt.Sprint(all)
 }
 
-// Of two receivers one goes amid a message. The other gets the message whole, or not at
-// all. The second frame is large, so that libzmq notices before it.
+// One of two receivers goes amid a message. The other gets the message whole, or not at all. The
+// second frame is large, so that libzmq notices before it.
 func TestCutMessageGoesWholeToAnother(t *testing.T) {
 	for _, frames := range []int{2, 4} {
 		msg := [][]byte{[]byte("head"), make([]byte, 16<<20), {2}, {3}}[:frames]

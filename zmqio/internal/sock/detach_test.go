@@ -12,7 +12,7 @@ import (
 
 const zmqEvents = 15 // ZMQ_EVENTS
 
-// copies returns n messages of frames frames, each of which says what it is of.
+// copies returns n messages of frames frames. Each frame has name and its numbers.
 func copies(name string, n, frames int) (msgs [][][]byte) {
 	for i := range n {
 		msgs = append(msgs, slices.Repeat([][]byte{fmt.Append(nil, name, i)}, frames))
@@ -28,22 +28,22 @@ func sendAll(t *testing.T, s *Socket, msgs [][][]byte) {
 	}
 }
 
-// One of three peers is disconnected after its message, and acknowledges that at once. The
-// last peer's message is the next. Without Detach libzmq handles the acknowledgement amid
-// one of these, and goes on with the first peer's, or ends the process.
+// One of three peers is disconnected after its message, and acknowledges at once. The next message
+// is the last peer's. Without Detach libzmq would handle the acknowledgement amid this message, and
+// go on with the first peer's, or end the process.
 func TestDetachMixesNothing(t *testing.T) {
 	for _, typ := range []zmq4.Type{zmq4.PULL, zmq4.DEALER} {
 		for frames := 2; frames < 100; frames++ {
 			detachAfterTurn(t, typ, 3, frames, 2)
 		}
-		for frames := 2; frames < 100; frames += 5 { // more than Detach takes, which ends behind b's
+		for frames := 2; frames < 100; frames += 5 { // up to more than Detach takes, which stops after b's messages
 			detachAfterTurn(t, typ, settledMessages, frames, 2+2*settledMessages%3)
 		}
 	}
 }
 
-// detachAfterTurn has n messages of each peer waiting. It disconnects b when it is the last
-// peer's turn, after first messages and those that Detach takes.
+// detachAfterTurn makes n messages of each peer wait. It disconnects b when the last peer is next,
+// after first messages and those that Detach takes.
 func detachAfterTurn(t *testing.T, typ zmq4.Type, n, frames, first int) {
 	t.Helper()
 	ctx := newContext(t)
@@ -70,7 +70,7 @@ func detachAfterTurn(t *testing.T, typ zmq4.Type, n, frames, first int) {
 	}
 	got = slices.Clone(got)
 	must(t, s.Detach(func() error {
-		defer peers[1].Events() //nolint:errcheck // it acknowledges
+		defer peers[1].Events() //nolint:errcheck // handles commands, and so acknowledges
 		return z.Disconnect("inproc://1")
 	}))
 	got = append(got, recvAll(t, s)...)
@@ -90,8 +90,8 @@ func detachAfterTurn(t *testing.T, typ zmq4.Type, n, frames, first int) {
 	}
 }
 
-// What Detach receives is bounded, also when it is called again and again, and comes in
-// order from Recv, in batches of the usual size.
+// Detach receives a bounded number of messages, even if it is called repeatedly. Recv returns them
+// in order, in batches of the usual size.
 func TestDetachIsBounded(t *testing.T) {
 	for name, size := range map[string]int{"messages": 10, "bytes": 16 << 10} {
 		t.Run(name, func(t *testing.T) {
@@ -132,8 +132,8 @@ func TestDetachIsBounded(t *testing.T) {
 	}
 }
 
-// A message that ZMQ_EVENTS has begun is taken whole, whatever is settled already: a SUB
-// could not read the rest of it when its peer is gone.
+// Detach receives a message that ZMQ_EVENTS has begun whole, whatever the inbox has: a SUB could
+// not read the rest after the end of its peer.
 func TestDetachTakesWhatIsBegun(t *testing.T) {
 	ctx := newContext(t)
 	zp, p := open(t, ctx, zmq4.XPUB)
@@ -143,7 +143,7 @@ func TestDetachTakesWhatIsBegun(t *testing.T) {
 	must(t, zs.SetSubscribe(""))
 	must(t, zp.Bind("inproc://pub"))
 	must(t, zs.Connect("inproc://pub"))
-	recvAll(t, p) // the subscription
+	recvAll(t, p) // takes the subscription
 	msgs := copies("a", settledMessages+10, 3)
 	sendAll(t, p, msgs)
 	must(t, s.Detach(func() error { return nil }))
@@ -151,15 +151,15 @@ func TestDetachTakesWhatIsBegun(t *testing.T) {
 		t.Fatalf("%d messages are settled", len(s.inbox.msgs))
 	}
 	buf := make([]byte, 4)
-	if _, errno := s.GetRaw(zmqEvents, buf); errno != 0 { // as a user does
+	if _, errno := s.GetRaw(zmqEvents, buf); errno != 0 { // as a user of the option would
 		t.Fatal(errno)
 	}
 	must(t, s.Detach(func() error { return zs.Disconnect("inproc://pub") }))
 	wantMessages(t, recvAll(t, s), msgs[:settledMessages+1])
 }
 
-// A REP that has to reply first cannot be emptied. Recv is wary when its turn comes, and
-// until then Events does not promise messages, for which the loop would look again at once.
+// A REP that owes a reply cannot be emptied. Recv is wary when its turn comes. Until then Events
+// promises no messages, or the loop would look again at once.
 func TestDetachOutOfTurn(t *testing.T) {
 	q, s := pair(t, zmq4.REQ, zmq4.REP)
 	r := NewCopier(false)

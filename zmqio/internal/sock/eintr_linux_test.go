@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// No call that looks at its socket's commands fails when signals come to its thread
-// meanwhile: without a retry one in a hundred does.
+// No call that handles commands fails when its thread gets signals. Without a retry one in a
+// hundred fails.
 func TestInterruptedCalls(t *testing.T) {
 	_, r := open(t, newContext(t), zmq4.PULL)
 	_, alone := open(t, newContext(t), zmq4.PUSH)
@@ -43,7 +43,7 @@ func TestInterruptedCalls(t *testing.T) {
 	}
 }
 
-// interrupt sends signals to the calling thread until the function returned is called.
+// interrupt sends signals to the calling thread until end is called.
 func interrupt() (end func()) {
 	runtime.LockOSThread()
 	pid, tid := unix.Getpid(), unix.Gettid()
@@ -52,7 +52,7 @@ func interrupt() (end func()) {
 	go func() {
 		defer close(stopped)
 		for !done.Load() {
-			_ = unix.Tgkill(pid, tid, unix.SIGURG) // which Go handles, and ignores
+			_ = unix.Tgkill(pid, tid, unix.SIGURG) // Go handles and ignores it
 		}
 	}()
 	return func() {

@@ -21,14 +21,14 @@ import (
 	"unsafe"
 )
 
-// usualFrames is how many frames of a message a Forwarder has room for at first.
+// usualFrames is the number of frames that a new Forwarder has room for.
 const usualFrames = 16
 
-// A Forwarder moves messages from one socket to another, in libzmq's own memory. It keeps
-// nothing between calls but a message that was not taken, until [Forwarder.Drop]. It must not
-// be used by two goroutines at once, and has nothing to be closed.
+// A Forwarder moves messages from one socket to another, in libzmq's memory. Between calls it keeps
+// only a message that an outlet refused, until [Forwarder.Drop]. Only one goroutine may use it at a
+// time. It needs no close.
 type Forwarder struct {
-	msgs  Held // of one message at a time
+	msgs  Held // one message at a time
 	table []uint64
 	res   C.zmqio_forwarded
 	outs  [2]C.zmqio_outlet // the destination, and the socket that captures
@@ -41,7 +41,7 @@ func NewForwarder() *Forwarder {
 	return f
 }
 
-// grow makes room for n frames more.
+// grow makes room for n more frames.
 func (f *Forwarder) grow(n int) {
 	at := len(f.msgs)
 	f.msgs = slices.Grow(f.msgs, n)[:at+n]
@@ -49,39 +49,39 @@ func (f *Forwarder) grow(n int) {
 	C.zmqio_init(f.msgs[at:].first(), C.int64_t(n))
 }
 
-// An Outlet is a socket that messages are forwarded to. Send has what the fields mean.
+// An Outlet is a socket that messages are forwarded to. [Socket.Send] explains the fields.
 type Outlet struct {
 	Socket  *Socket
 	Refusal Refusal
 	Events  bool
 }
 
-// Forwarded says what a Forwarder has done.
+// Forwarded is the result of a Forward.
 type Forwarded struct {
-	Messages int           // that were received
-	Bytes    int           // and their payload
-	Errno    syscall.Errno // of the receive that found nothing more, or 0
+	Messages int           // received
+	Bytes    int           // their payload
+	Errno    syscall.Errno // of the receive that found no message, or 0
 	To       Passed
 	Capture  Passed
 }
 
-// Passed is what became of messages at an outlet.
+// Passed is the result of the sends to an outlet.
 type Passed struct {
 	Sent
-	Refused bool // the last one was not taken: it is to be sent before any other, from Forwarder.Share
+	Refused bool // the last message was not taken: the caller sends it before any other, from Forwarder.Share
 }
 
-// CanForward reports whether messages of the socket can be forwarded without a look at them.
-// Otherwise Recv must be called: for messages of the inbox, where it is wary, where it notices
-// origins, and with CONFLATE.
+// CanForward reports whether messages of the socket can be forwarded without a look at them. Else
+// the caller must use Recv: for messages in the inbox, while Recv is wary or tracks origins, and
+// with CONFLATE.
 func (s *Socket) CanForward() bool {
 	return len(s.inbox.msgs) == 0 && s.inbox.partial == nil && s.wary == 0 && s.origins == nil && !s.conflates
 }
 
-// Forward receives messages from a socket, of which CanForward holds, and sends each to the
-// outlets, without waiting. A message is received whole before its first frame is sent. It
-// ends when the socket is empty, an outlet does not take a message, or after a few hundred
-// messages. capture may have no Socket.
+// Forward receives messages from a socket and sends each to the outlets, without waiting.
+// CanForward must hold for the socket. Forward receives a message whole before it sends its first
+// frame. It stops when the socket is empty, when an outlet refuses a message, or after a few
+// hundred messages. capture may have no Socket.
 func (f *Forwarder) Forward(from *Socket, to, capture Outlet) Forwarded {
 	f.res = C.zmqio_forwarded{}
 	f.outs[0], f.outs[1] = to.forC(), capture.forC()
@@ -123,8 +123,8 @@ func (o Outlet) passed(c *C.zmqio_outlet) Passed {
 	return Passed{o.Socket.sent(&c.sent), c.refused != 0}
 }
 
-// Share returns the message that an outlet did not take, in the capacity of h, which is empty,
-// and its table. It shares the message's memory, and must be closed. The table is good until
+// Share returns the message that an outlet refused, in the capacity of h, which is empty, and its
+// frame table. The result shares the message's memory and must be closed. The table is valid until
 // Drop.
 func (f *Forwarder) Share(h Held) (Held, []uint64) {
 	n := int(f.res.begun)
@@ -133,8 +133,8 @@ func (f *Forwarder) Share(h Held) (Held, []uint64) {
 	return h, f.table[:n]
 }
 
-// Drop follows each Forward. It drops the message that an outlet did not take, and what is left
-// of longer ones before it. It also gives up the room for messages of very many frames.
+// Drop must follow each Forward. It drops a refused message and the remains of longer ones before
+// it. It also frees the room for messages with very many frames.
 func (f *Forwarder) Drop() {
 	if f.res.used > 0 {
 		C.zmqio_drop(f.msgs.first(), f.res.used)

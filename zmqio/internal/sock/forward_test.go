@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A device is what a Forwarder works on: messages that are sent to enters are forwarded from
-// source to to, and arrive at leaves.
+// A device forwards with a Forwarder: a message sent to enters goes from source to to, and arrives
+// at leaves.
 type device struct {
 	t                          testing.TB
 	enters, source, to, leaves *Socket
@@ -35,7 +35,7 @@ func (d *device) send(msgs ...[][]byte) {
 	}
 }
 
-// forward forwards what has come.
+// forward forwards the messages that have come.
 func (d *device) forward(capture Outlet) Forwarded {
 	d.t.Helper()
 	if !d.source.CanForward() {
@@ -44,7 +44,7 @@ func (d *device) forward(capture Outlet) Forwarded {
 	return d.forwarder.Forward(d.source, Outlet{Socket: d.to, Refusal: RefusalOf(zmq.PUSH)}, capture)
 }
 
-// share returns the message that was refused.
+// share returns the refused message.
 func (d *device) share() (msg [][]byte) {
 	held, table := d.forwarder.Share(nil)
 	defer held.Close()
@@ -78,7 +78,7 @@ func TestForward(t *testing.T) {
 		want.To.Frames += len(msg)
 	}
 	got := d.forward(Outlet{})
-	if got.Errno == 0 { // it had enough frames
+	if got.Errno == 0 { // the Forwarder had room for its frames
 		more := d.forward(Outlet{})
 		got.Messages, got.Bytes, got.Errno = got.Messages+more.Messages, got.Bytes+more.Bytes, more.Errno
 		got.To.Messages += more.To.Messages
@@ -93,7 +93,7 @@ func TestForward(t *testing.T) {
 	wantMessages(t, recvAll(t, d.leaves), msgs)
 }
 
-// A batch ends after so many messages, for others to have their turn.
+// Forward stops after a bounded number of messages, so that other sockets get their turn.
 func TestForwardIsBounded(t *testing.T) {
 	d := newDevice(t, 0)
 	var msgs [][][]byte
@@ -115,11 +115,11 @@ func TestForwardIsBounded(t *testing.T) {
 	wantMessages(t, recvAll(t, d.leaves), msgs)
 }
 
-// A message that has no room is left whole, and the next stays where it is.
+// Forward leaves a refused message whole, and the next one in its socket.
 func TestForwardRefused(t *testing.T) {
 	for _, frames := range []int{1, 3, usualFrames, 100} {
 		t.Run(fmt.Sprint(frames), func(t *testing.T) {
-			d := newDevice(t, 1) // each end
+			d := newDevice(t, 1) // of each end
 			var msgs [][][]byte
 			for i := range 5 {
 				msg := parts(frames, 50)
@@ -143,10 +143,10 @@ func TestForwardRefused(t *testing.T) {
 	}
 }
 
-// A Forwarder that has dropped a refused message holds nothing, also of longer messages before
-// it: libzmq would never free that.
+// Drop leaves nothing in a Forwarder, neither of the refused message nor of longer ones before it.
+// libzmq would never free the rest.
 func TestForwardHoldsNothing(t *testing.T) {
-	d := newDevice(t, 1) // each end
+	d := newDevice(t, 1) // of each end
 	d.send(parts(3, 100), parts(1, 100), parts(1, 100), parts(1, 100))
 	f := d.forward(Outlet{})
 	if !f.To.Refused || f.Messages < 2 {
@@ -160,7 +160,7 @@ func TestForwardHoldsNothing(t *testing.T) {
 	}
 }
 
-// What captures gets its copy although it had no room, and the destination has the message.
+// A capture that had no room gets its copy later, and the destination has the message.
 func TestForwardCaptureRefuses(t *testing.T) {
 	d := newDevice(t, 0)
 	capture, captured := limitedPair(t, zmq4.PUSH, zmq4.PULL, 1)
@@ -188,7 +188,7 @@ func TestForwardCapture(t *testing.T) {
 	wantMessages(t, recvAll(t, captured), msgs)
 }
 
-// A ROUTER that must know its peers refuses a message for another, whole.
+// A ROUTER with ROUTER_MANDATORY refuses a message for an unknown peer, whole.
 func TestForwardUnroutable(t *testing.T) {
 	ctx := newContext(t)
 	z, to := open(t, ctx, zmq4.ROUTER)
@@ -204,7 +204,7 @@ func TestForwardUnroutable(t *testing.T) {
 	wantMessages(t, [][][]byte{d.share()}, [][][]byte{msg})
 }
 
-// Messages that Recv has to look at are not for a Forwarder.
+// CanForward is false for messages that Recv must look at.
 func TestCannotForward(t *testing.T) {
 	d := newDevice(t, 0)
 	d.send(parts(1, 1))

@@ -8,8 +8,8 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// FuzzFraming sends any messages in batches of any size, and they arrive as they were. The
-// socket takes a part at a time if its high-water marks are low.
+// FuzzFraming sends arbitrary messages in batches of arbitrary sizes, and checks that they arrive
+// unchanged. With low high-water marks the socket takes a part at a time.
 func FuzzFraming(f *testing.F) {
 	for _, hwm := range []byte{0, 1, 3} {
 		f.Add([]byte{}, byte(0), hwm)
@@ -61,9 +61,9 @@ func FuzzFraming(f *testing.F) {
 	})
 }
 
-// planned makes messages of a plan: each byte is a frame, the lowest bit says that the
-// message goes on, and the rest is the size: in bytes, and for the highest of them such
-// as are not copied through the scratch buffer.
+// planned makes messages of a plan, in which each byte is a frame. The lowest bit says that the
+// message goes on, and the rest is the size in bytes. The highest values stand for sizes that Recv
+// does not copy through its scratch buffer.
 func planned(plan []byte) (msgs [][][]byte) {
 	var msg [][]byte
 	for i, b := range plan {

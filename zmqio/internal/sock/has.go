@@ -8,7 +8,7 @@ import "C"
 
 import "unsafe"
 
-// Has asks libzmq whether it has a capability, by the name that zmq_has knows.
+// Has reports whether libzmq has a capability, by its name for zmq_has.
 func Has(capability string) bool {
 	name := C.CString(capability)
 	defer C.free(unsafe.Pointer(name))

@@ -14,13 +14,12 @@ import (
 	"unsafe"
 )
 
-// Held is a message in memory of libzmq's own, a zmq_msg_t for each frame. It is for
-// large messages: to send one from here copies nothing, whether libzmq has room at the
-// first try or later. It must be closed.
+// Held is a message in libzmq's memory, one zmq_msg_t for each frame. It serves large messages: a
+// send from it copies nothing, at the first try or later. It must be closed.
 type Held [][C.sizeof_zmq_msg_t / 8]uint64
 
-// Hold makes h, which is empty, hold a copy of msg in the capacity that it has. The error
-// number says that libzmq has no memory for it.
+// Hold copies msg into h, which is empty, and reuses its capacity. The errno means that libzmq has
+// no memory.
 func (h Held) Hold(msg [][]byte) (Held, syscall.Errno) {
 	h = slices.Grow(h[:0], len(msg))
 	for _, f := range msg {
@@ -34,14 +33,14 @@ func (h Held) Hold(msg [][]byte) (Held, syscall.Errno) {
 	return h, 0
 }
 
-// Close drops the message. What libzmq has been sent of it stays there.
+// Close drops the message. Frames that libzmq has taken stay in libzmq.
 func (h Held) Close() {
 	for i := range h {
 		C.zmq_msg_close(h[i:].first())
 	}
 }
 
-// Frame returns frame i. It must not be changed, and is good until Close.
+// Frame returns frame i. The caller must not change it, and may use it until Close.
 func (h Held) Frame(i int) []byte {
 	msg := h[i:].first()
 	return unsafe.Slice((*byte)(C.zmq_msg_data(msg)), C.zmq_msg_size(msg))

@@ -1,21 +1,20 @@
 package sock
 
-// An inbox is what has been received from a socket and is not delivered yet, in the order in
-// which it came.
+// An inbox has what was received from a socket and not delivered, in order.
 type inbox struct {
 	msgs    [][][]byte // whole messages
-	back    int        // how many of them, the first ones, were put back
-	partial [][]byte   // frames of the message behind them, whose last one has not been taken
+	back    int        // the first ones, which were put back
+	partial [][]byte   // frames of an incomplete message behind msgs
 }
 
-// PutBack puts messages of the batch that was received last in front of the inbox: the next
-// Recv returns them first. They must be the caller's own, and are no longer.
+// PutBack puts messages of the last batch in front of the inbox, for the next Recv. The caller
+// gives up their memory, which must not be a Lender's.
 func (s *Socket) PutBack(msgs [][][]byte) {
 	s.inbox.back += len(msgs)
 	s.inbox.msgs = append(msgs, s.inbox.msgs...)
 }
 
-// take moves a batch of messages to the end of msgs.
+// take appends a batch of the inbox to msgs.
 func (in *inbox) take(msgs [][][]byte) [][][]byte {
 	n := min(len(in.msgs), maxMessages)
 	if n == 0 {
@@ -30,16 +29,16 @@ func (in *inbox) take(msgs [][][]byte) [][][]byte {
 	return msgs
 }
 
-// settled returns how many messages Detach received, and their payload in bytes.
+// settled returns how many messages Detach has received into the inbox, and their payload in bytes.
 func (in *inbox) settled() (messages, bytes int) {
 	return Tally(in.msgs[in.back:])
 }
 
-// Inbox returns how many messages have been received and are not delivered, and their payload
-// in bytes, properties included.
+// Inbox returns how many received messages are not delivered, and their payload in bytes, including
+// properties.
 func (s *Socket) Inbox() (messages, bytes int) { return Tally(s.inbox.msgs) }
 
-// Tally returns how many messages msgs has, and their payload in bytes.
+// Tally returns the number of msgs, and their payload in bytes.
 func Tally(msgs [][][]byte) (messages, bytes int) {
 	for _, msg := range msgs {
 		bytes += Size(msg)
@@ -55,7 +54,7 @@ func Size(msg [][]byte) (bytes int) {
 	return bytes
 }
 
-// complete returns the message of which last are the frames that end it.
+// complete returns the message that ends with the frames last.
 func (in *inbox) complete(last [][]byte) [][]byte {
 	if in.partial == nil {
 		return last

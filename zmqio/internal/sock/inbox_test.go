@@ -8,9 +8,9 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// What is put back comes before what Detach receives meanwhile and what is left in libzmq,
-// whole and in order. It does not matter which Receiver had it, or how often it is put back.
-// It does not count towards the bounds of Detach.
+// Messages that are put back come before those of Detach and of libzmq, whole and in order. The
+// kind of Receiver and the number of PutBacks do not matter. Messages that are put back do not
+// count towards the bounds of Detach.
 func TestPutBack(t *testing.T) {
 	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {

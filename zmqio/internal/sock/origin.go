@@ -12,11 +12,11 @@ import "C"
 
 import "unsafe"
 
-// An Origin is a connection that messages came over. It holds a frame of the first message
-// that Recv has noticed, in memory of libzmq's, and must be closed. Until then no other
-// connection has the same number.
+// An Origin is a connection that messages came over. It holds a frame of the first message that
+// Recv saw, in libzmq's memory, and must be closed. Until then no other connection has the same
+// number.
 type Origin struct {
-	Head   string // the first frame of that message, on a ROUTER the routing id of the peer
+	Head   string // the first frame of that message: on a ROUTER the routing id of the peer
 	number uint64
 	pin    Held
 }
@@ -24,20 +24,20 @@ type Origin struct {
 // FD returns the descriptor that the connection had.
 func (o Origin) FD() int { return int(C.zmq_msg_get(o.pin.first(), C.ZMQ_SRCFD)) }
 
-// Close lets the frame go.
+// Close frees the frame.
 func (o Origin) Close() { o.pin.Close() }
 
-// origins are what Recv notices of where messages come from.
+// origins has the connections that Recv has seen.
 type origins struct {
 	c     C.zmqio_origins
-	seen  []uint64 // a set of C's, of the numbers that TakeOrigins has returned, or will
-	known int      // how many it has
+	seen  []uint64 // the hash table of C, with the numbers of all origins that are not closed
+	known int      // how many numbers seen has
 	fresh []Origin
 }
 
-// TrackOrigins has Recv and Detach notice from now on where messages come from, or no more.
-// It drops what TakeOrigins has not returned. libzmq tells it of peers that speak ZMTP 3
-// over anything but inproc.
+// TrackOrigins makes Recv and Detach record the origins of messages, or stops them. It drops the
+// origins that TakeOrigins has not returned. libzmq knows the origin for peers that speak ZMTP 3,
+// except over inproc.
 func (s *Socket) TrackOrigins(on bool) {
 	for _, o := range s.TakeOrigins() {
 		o.Close()
@@ -48,9 +48,9 @@ func (s *Socket) TrackOrigins(on bool) {
 	}
 }
 
-// TakeOrigins returns the origins that have come up since the last call, in the order of
-// their messages. Each comes up once, with its first message; before 4.3.5 it may be the
-// next, if the frame behind the first has more than 8 KiB.
+// TakeOrigins returns the origins that are new since the last call, in the order of their messages.
+// An origin is new with its first message. Before 4.3.5 it may be new with its second message, if
+// the frame behind the first has more than 8 KiB.
 func (s *Socket) TakeOrigins() []Origin {
 	if s.origins == nil {
 		return nil
@@ -60,8 +60,7 @@ func (s *Socket) TakeOrigins() []Origin {
 	return fresh
 }
 
-// CloseOrigin closes an origin that TakeOrigins has returned. The next message from it is
-// noticed as if it were the first.
+// CloseOrigin closes an origin of TakeOrigins. With its next message the origin is new again.
 func (s *Socket) CloseOrigin(o Origin) {
 	if s.origins != nil {
 		s.origins.forget(o.number)
@@ -74,7 +73,7 @@ func (o *origins) forget(number uint64) {
 	o.known--
 }
 
-// begin prepares a receive, of which the next frame may be the first of a message.
+// begin prepares a receive. first says whether the next frame begins a message.
 func (o *origins) begin(first bool) (c *C.zmqio_origins, seen []uint64) {
 	if o == nil {
 		return nil, nil
@@ -90,7 +89,7 @@ func (o *origins) begin(first bool) (c *C.zmqio_origins, seen []uint64) {
 	return &o.c, o.seen
 }
 
-// grow doubles the set.
+// grow doubles the size of the hash table.
 func (o *origins) grow() {
 	before := o.seen
 	o.seen = make([]uint64, max(2*len(before), 4*C.ZMQIO_FRESH))
@@ -101,7 +100,7 @@ func (o *origins) grow() {
 	}
 }
 
-// end takes note of what a receive into scratch has found.
+// end records the new origins of a receive into scratch.
 func (o *origins) end(scratch []byte) {
 	if o == nil {
 		return

@@ -8,8 +8,8 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// Each connection comes up once, with its routing id, whatever it sends. One that is closed
-// comes up again.
+// TakeOrigins returns each connection once, with its routing id, whatever it sends. A closed origin
+// comes again.
 func TestOrigins(t *testing.T) {
 	for _, r := range []Receiver{NewCopier(false), NewLender()} {
 		router, err := zmq4.NewSocket(zmq4.ROUTER)
@@ -29,7 +29,7 @@ func TestOrigins(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.TrackOrigins(true)
-		const peers, each = 90, 3 // more than one call tells of, or the set has room for at first
+		const peers, each = 90, 3 // more than one call can report, and than the table has room for at first
 		var dealers []*zmq4.Socket
 		for i := range peers {
 			dealer, err := zmq4.NewSocket(zmq4.DEALER)
@@ -53,7 +53,7 @@ func TestOrigins(t *testing.T) {
 		receive := func(n int) (origins []Origin) {
 			t.Helper()
 			for end := time.Now().Add(30 * time.Second); n > 0; {
-				s.Events() // begins a message, and before 4.3.5 forgets where it came from
+				s.Events() // begins a message, and before 4.3.5 loses its origin
 				msgs, _ := r.Recv(s)
 				for _, msg := range msgs {
 					if len(msg) != 3 {
@@ -82,7 +82,7 @@ func TestOrigins(t *testing.T) {
 		if len(known) != peers || len(ids) != peers || len(fds) != peers || fds[-1] {
 			t.Errorf("%d origins with %d ids and %d descriptors, want %d", len(known), len(ids), len(fds), peers)
 		}
-		// Every other is closed. Those that are displaced in the set by another stay there.
+		// Every other origin is closed. Those that it displaced in the hash table must stay there.
 		open := make(map[string]bool)
 		for id := range ids {
 			open[id] = len(open)%2 == 0

@@ -8,15 +8,15 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// owned holds the sockets of the process that have an owner. It holds them weakly: an
-// owner that is forgotten, and not closed, keeps no socket from being collected.
+// owned has the sockets of the process that have an owner. It holds them weakly, so that an owner
+// that is forgotten without a close does not keep its socket.
 var owned struct {
 	sync.RWMutex
-	sockets map[weak.Pointer[zmq4.Socket]]runtime.Cleanup // which drops the entry of a collected one
+	sockets map[weak.Pointer[zmq4.Socket]]runtime.Cleanup // the Cleanup removes the entry of a collected socket
 }
 
-// Claim makes the caller the owner of z and reports whether z had none. It waits for
-// calls that IfUnowned is making.
+// Claim makes the caller the owner of z, and reports whether z had none. It waits for a call of
+// IfUnowned in progress.
 func Claim(z *zmq4.Socket) bool {
 	key := weak.Make(z)
 	owned.Lock()
@@ -31,7 +31,7 @@ func Claim(z *zmq4.Socket) bool {
 	return true
 }
 
-// Disclaim gives z back. The owner calls it once, after its last call on z.
+// Disclaim gives z up. The owner calls it once, after its last call on z.
 func Disclaim(z *zmq4.Socket) {
 	key := weak.Make(z)
 	owned.Lock()
@@ -46,8 +46,8 @@ func dropOwned(key weak.Pointer[zmq4.Socket]) {
 	delete(owned.sockets, key)
 }
 
-// IfUnowned calls fn and reports whether it did: not if z has an owner. Nothing can
-// claim z before fn has returned. fn must not call Claim, Disclaim or IfUnowned.
+// IfUnowned calls fn and returns true if z has no owner. No caller can claim z before fn has
+// returned. fn must not call Claim, Disclaim or IfUnowned.
 func IfUnowned(z *zmq4.Socket, fn func()) bool {
 	owned.RLock()
 	defer owned.RUnlock()

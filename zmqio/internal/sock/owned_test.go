@@ -37,7 +37,7 @@ func TestOneOwner(t *testing.T) {
 	}
 }
 
-// Nothing can claim a socket during a call for which it must have no owner.
+// No caller can claim a socket during a call of IfUnowned.
 func TestNoClaimDuringACall(t *testing.T) {
 	z := new(zmq4.Socket)
 	claimed := make(chan bool)
@@ -58,7 +58,7 @@ func TestNoClaimDuringACall(t *testing.T) {
 	Disclaim(z)
 }
 
-// A socket is forgotten together with an owner that never gave it back.
+// owned forgets a socket whose owner never gave it up.
 func TestOwnedSocketIsCollected(t *testing.T) {
 	before := ownedCount()
 	z := new(zmq4.Socket)

@@ -14,7 +14,7 @@ import (
 
 var asked = []string{"Peer-Address", "none", "Routing-Id", "Socket-Type"}
 
-// described receives n messages, and splits the properties off each.
+// described receives n messages, and takes the properties off each.
 func described(t *testing.T, s *Socket, rec Receiver, n int) (msgs [][][]byte, properties []map[string]string) {
 	t.Helper()
 	for len(msgs) < n {
@@ -36,8 +36,8 @@ func described(t *testing.T, s *Socket, rec Receiver, n int) (msgs [][][]byte, p
 	return msgs, properties
 }
 
-// Messages of all shapes come with the properties of their peers, whichever Receiver takes
-// them, and however the socket was looked at before.
+// Messages of all shapes come with the properties of their peers. The kind of Receiver and earlier
+// looks at the socket do not matter.
 func TestProperties(t *testing.T) {
 	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {
@@ -77,7 +77,7 @@ func TestProperties(t *testing.T) {
 			}
 			var got [peers][][][]byte
 			for n := 0; n < peers*each; {
-				_, errno := s.Events() // which may make libzmq fetch a message
+				_, errno := s.Events() // may make libzmq fetch a message
 				if errno != 0 {
 					t.Fatal(errno)
 				}
@@ -102,14 +102,14 @@ func TestProperties(t *testing.T) {
 	}
 }
 
-// Over inproc messages have no properties, and end with a frame that says so.
+// Over inproc messages have no properties, and end with an empty frame of properties.
 func TestPropertiesOfNone(t *testing.T) {
 	for name, rec := range map[string]Receiver{"copier": NewCopier(false), "lender": NewLender()} {
 		t.Run(name, func(t *testing.T) {
 			s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 			r.AskProperties(asked)
 			want := copies("none", 3*maxFrames, 3)
-			for frames := maxFrames - 2; frames <= maxFrames+2; frames++ { // that fill the table
+			for frames := maxFrames - 2; frames <= maxFrames+2; frames++ { // fills the frame table
 				want = append(want, copies("long", 2, frames)...)
 			}
 			sendAll(t, s, want)
@@ -122,7 +122,7 @@ func TestPropertiesOfNone(t *testing.T) {
 	}
 }
 
-// A frame says what it was told to.
+// Properties returns what a frame has.
 func TestPropertiesOfFrame(t *testing.T) {
 	long := strings.Repeat("x", MaxProperty)
 	for frame, want := range map[string]map[string]string{

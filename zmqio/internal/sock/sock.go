@@ -1,11 +1,10 @@
-// Package sock is the only cgo of zmqio. It reads the libzmq handle out of a
-// *zmq4.Socket and gives what pebbe/zmq4 does not: any option as raw bytes, and
-// batches of whole multipart messages, received or sent in one C call together
-// with ZMQ_EVENTS.
+// Package sock is the only cgo of zmqio. It reads the libzmq handle out of a *zmq4.Socket and
+// offers what pebbe/zmq4 lacks: any option as raw bytes, and batches of whole messages. One C call
+// receives or sends a batch, and reads ZMQ_EVENTS.
 //
-// Nothing here locks. A libzmq socket may be in one call at a time, and it is the
-// caller who sees to that. Errors are error numbers; 0 is success, and EINTR is
-// retried here and never returned.
+// Nothing here locks. Only one goroutine may use a libzmq socket at a time, and the caller
+// guarantees that. Errors are errnos, and 0 is success. The package retries after EINTR and never
+// returns it.
 package sock
 
 /*
@@ -32,38 +31,36 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// A Socket is the libzmq socket inside a *zmq4.Socket.
+// A Socket is the libzmq socket of a *zmq4.Socket.
 type Socket struct {
 	z     *zmq4.Socket // kept reachable: its finalizer closes the socket
 	inbox inbox
 
-	begun     bool // ZMQ_EVENTS was read since the last receive: libzmq may have begun a message
-	wary      int  // messages to receive one at a time: see Detach
-	outOfTurn bool // the last receive failed, though not because there was nothing
+	begun     bool // ZMQ_EVENTS was read after the last receive, so libzmq may have begun a message
+	wary      int  // number of messages to receive one at a time: see Detach
+	outOfTurn bool // the last receive failed with another error than EAGAIN
 
-	headless bool // a REQ that will not start its next request by itself
+	headless bool // a REQ that does not start its next request itself
 
 	conflates bool // see Conflate
-	torn      bool // libzmq would end the process at the next receive
+	torn      bool // the next receive would make libzmq end the process
 
-	origins *origins // nil, or what TrackOrigins began
+	origins *origins // nil while TrackOrigins is off
 
-	names []byte // of the properties that are asked for, as zmqio_recv wants them; nil: none
+	names []byte // property names to ask for, in the form of zmqio_recv; nil: none
 
 	taken struct{ messages, bytes uint64 }
 }
 
-// Conflate tells that the socket has CONFLATE, of which it makes use. Its connections
-// keep the newest frame alone. After a frame of which more is to come libzmq asserts that
-// it has the next one, so Recv and Detach then receive no more. Their error number is
-// ErrnoTorn from there on. All else may still be called.
+// Conflate says that the socket has CONFLATE, on a type that heeds it. Its connections keep only
+// the newest frame. After a frame with SNDMORE libzmq asserts that it has the next one, so Recv and
+// Detach stop receiving. They then return ErrnoTorn. All other calls stay possible.
 func (s *Socket) Conflate() { s.conflates = true }
 
-// ErrnoTorn says that a socket that conflates has begun a message of several frames.
+// ErrnoTorn means that a socket with CONFLATE has begun a message of several frames.
 const ErrnoTorn = syscall.EPROTO
 
-// New returns the libzmq socket inside z. It fails only when pebbe/zmq4 no longer
-// keeps its handle where this package looks for it.
+// New returns the Socket of z. It fails only if a pebbe/zmq4 keeps its handle elsewhere.
 func New(z *zmq4.Socket) (*Socket, error) {
 	if errField != nil {
 		return nil, errField
@@ -71,17 +68,16 @@ func New(z *zmq4.Socket) (*Socket, error) {
 	return &Socket{z: z}, nil
 }
 
-// handle returns what libzmq knows the socket by. When the socket has been closed, that is
-// NULL, which libzmq answers with ENOTSOCK; of one kept from before the memory would
-// be gone.
+// handle returns libzmq's handle. It reads the field each time: after a close the field is NULL,
+// for which libzmq returns ENOTSOCK. The memory behind an older copy would be gone.
 func (s *Socket) handle() C.uintptr_t {
 	return C.uintptr_t(uintptr(*(*unsafe.Pointer)(unsafe.Add(unsafe.Pointer(s.z), handleOffset))))
 }
 
-// handleOffset is where zmq4.Socket keeps its handle, a field with no accessor.
+// handleOffset is the offset of the handle in zmq4.Socket, which has no accessor for it.
 var handleOffset, errField = findField(reflect.TypeFor[zmq4.Socket](), "soc", reflect.UnsafePointer)
 
-// findField returns where a type of pebbe/zmq4 has a field.
+// findField returns the offset of a field in a type of pebbe/zmq4.
 func findField(t reflect.Type, name string, kind reflect.Kind) (uintptr, error) {
 	f, ok := t.FieldByName(name)
 	switch {
@@ -102,8 +98,8 @@ func (s *Socket) GetRaw(opt int, buf []byte) (int, syscall.Errno) {
 	return int(n), syscall.Errno(errno)
 }
 
-// SetRaw sets a socket option. A nil value is libzmq's NULL with length 0, which
-// for some options differs from an empty one.
+// SetRaw sets a socket option. A nil value is libzmq's NULL with length 0. For some options this
+// differs from an empty value.
 func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
 	p := unsafe.Pointer(unsafe.SliceData(value))
 	errno := C.zmqio_setsockopt(s.handle(), C.int(opt), p, C.size_t(len(value)))
@@ -111,9 +107,8 @@ func (s *Socket) SetRaw(opt int, value []byte) syscall.Errno {
 	return syscall.Errno(errno)
 }
 
-// Events reads ZMQ_EVENTS, which also makes libzmq handle what its I/O threads
-// have told the socket and so clears ZMQ_FD. While Recv is wary it says only that there may
-// be messages; see Detach.
+// Events reads ZMQ_EVENTS. libzmq thereby handles commands of its I/O threads and clears ZMQ_FD.
+// While Recv is wary, Events says only that there may be messages: see Detach.
 func (s *Socket) Events() (Events, syscall.Errno) {
 	if s.wary > 0 && !s.outOfTurn {
 		return pollIn, s.process()
@@ -124,8 +119,7 @@ func (s *Socket) Events() (Events, syscall.Errno) {
 	return s.seen(events), syscall.Errno(errno)
 }
 
-// seen takes note that ZMQ_EVENTS was read. Messages of the inbox can be
-// received too.
+// seen records that ZMQ_EVENTS was read. Messages in the inbox count as readable.
 func (s *Socket) seen(events C.int) Events {
 	s.begun = true
 	if len(s.inbox.msgs) > 0 {
@@ -134,7 +128,7 @@ func (s *Socket) seen(events C.int) Events {
 	return Events(events)
 }
 
-// Events is what ZMQ_EVENTS says of a socket.
+// Events is a value of ZMQ_EVENTS.
 type Events int
 
 const (
@@ -145,6 +139,6 @@ const (
 // Readable reports whether a message can be received.
 func (e Events) Readable() bool { return e&pollIn != 0 }
 
-// Writable reports whether a message can be sent. A ROUTER says so as long as any of
-// its peers has room, or always.
+// Writable reports whether a message can be sent. A ROUTER reports true while any of its peers has
+// room, or always.
 func (e Events) Writable() bool { return e&pollOut != 0 }

@@ -15,7 +15,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// open returns a socket that is closed, with its context, at the end of the test.
+// open returns a socket. The end of the test closes it and its context.
 func open(t testing.TB, ctx *zmq4.Context, typ zmq4.Type) (*zmq4.Socket, *Socket) {
 	t.Helper()
 	z, err := ctx.NewSocket(typ)
@@ -50,7 +50,7 @@ func pair(t testing.TB, from, to zmq4.Type) (*Socket, *Socket) {
 	return limitedPair(t, from, to, 0)
 }
 
-// limitedPair returns two connected sockets with a high-water mark of hwm each.
+// limitedPair returns two connected sockets, each with a high-water mark of hwm.
 func limitedPair(t testing.TB, from, to zmq4.Type, hwm int) (*Socket, *Socket) {
 	t.Helper()
 	ctx := newContext(t)
@@ -65,10 +65,10 @@ func limitedPair(t testing.TB, from, to zmq4.Type, hwm int) (*Socket, *Socket) {
 	return s, r
 }
 
-// must ends a test with an error.
+// must fails the test with err, and ends it.
 var must = testkit.Must
 
-// encode lays messages out as Send wants them.
+// encode returns messages in the form of Send.
 func encode(msgs ...[][]byte) (buf []byte, table []uint64) {
 	for _, msg := range msgs {
 		for i, f := range msg {
@@ -86,7 +86,7 @@ func recvAll(t testing.TB, s *Socket) [][][]byte {
 	return untilEmpty(t, func() ([][][]byte, syscall.Errno) { return r.Recv(s) })
 }
 
-// untilEmpty collects what receive returns until it says that the socket is empty.
+// untilEmpty collects the messages of receive until the socket is empty.
 func untilEmpty(t testing.TB, receive func() ([][][]byte, syscall.Errno)) (msgs [][][]byte) {
 	t.Helper()
 	for {
@@ -164,7 +164,7 @@ func wantArrive(t *testing.T, msgs [][][]byte, receive func(testing.TB, *Socket)
 	}
 }
 
-// A frame that its receiver appends to must not grow into its neighbour.
+// An append to a received frame does not overwrite the next frame.
 func TestFramesAreCut(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("ab"), []byte("cd")}, [][]byte{[]byte("ef")})
@@ -235,9 +235,8 @@ func TestRefusedMessagesStay(t *testing.T) {
 	}
 }
 
-// A pipe that dies between two frames of a message makes libzmq refuse the second.
-// Receivers come and go here, and none may see a message without its beginning or
-// end, or one twice.
+// If a pipe dies between two frames of a message, libzmq refuses the second. Receivers come and go
+// here. None may get a message without its beginning or end, or twice.
 func TestDyingPipesCutNoMessage(t *testing.T) {
 	for from, to := range map[zmq4.Type]zmq4.Type{zmq4.PUSH: zmq4.PULL, zmq4.DEALER: zmq4.DEALER} {
 		t.Run(from.String(), func(t *testing.T) {
@@ -266,8 +265,8 @@ func TestDyingPipesCutNoMessage(t *testing.T) {
 				stop.Store(true)
 				<-stopped
 				must(t, err)
-				// libzmq sees that the pipe is gone. With three pipes and more,
-				// of which some terminate, it loses its place among them.
+				// libzmq sees here that the pipe is gone. With three pipes or more, some of which
+				// terminate, it loses its place among them.
 				for {
 					e, errno := s.Events()
 					if errno != 0 {
@@ -282,8 +281,8 @@ func TestDyingPipesCutNoMessage(t *testing.T) {
 	}
 }
 
-// sendNumbered sends a message whose frames hold its number and theirs, until it is
-// taken or stop is set.
+// sendNumbered sends a message whose frames have its number and theirs, until libzmq takes it or
+// stop is set.
 func sendNumbered(s *Socket, number uint32, frames int, stop *atomic.Bool) {
 	msg := make([][]byte, frames)
 	for i := range msg {
@@ -299,7 +298,7 @@ func sendNumbered(s *Socket, number uint32, frames int, stop *atomic.Bool) {
 	}
 }
 
-// receiveNumbered receives n such messages, and more that come with them.
+// receiveNumbered receives n messages of sendNumbered, and more that come with them.
 func receiveNumbered(r *Socket, n, frames int, seen map[uint32]bool) error {
 	for rec, got := NewCopier(false), 0; got < n; {
 		batch, errno := rec.Recv(r)
@@ -348,7 +347,7 @@ func TestEventsComeWithTheSend(t *testing.T) {
 	}
 }
 
-// hold makes a batch of one message, which libzmq holds.
+// hold returns a batch of one message in libzmq's memory.
 func hold(msg [][]byte) Batch {
 	_, table := encode(msg)
 	held, errno := Held(nil).Hold(msg)
@@ -370,7 +369,7 @@ func TestSendHeld(t *testing.T) {
 	if sent := pull.Send(held, Forgets, false); sent.Errno != syscall.ENOTSUP || sent.Frames != 0 {
 		t.Errorf("a send on PULL: %+v", sent)
 	}
-	for range 2 { // it stays what it is
+	for range 2 { // a send does not change it
 		if sent := s.Send(held, Discards, false); sent != (Sent{Messages: 1, Frames: 3, Bytes: 503}) {
 			t.Errorf("%+v", sent)
 		}
@@ -431,7 +430,7 @@ func TestOptions(t *testing.T) {
 	if n != 4 || binary.NativeEndian.Uint32(buf) != 1234 {
 		t.Errorf("ZMQ_LINGER is %v, length %d", buf, n)
 	}
-	// ZMQ_PLAIN_USERNAME takes NULL, which clears, and no empty string.
+	// ZMQ_PLAIN_USERNAME accepts NULL, which clears it, but no empty string.
 	must(s.SetRaw(45, []byte("name")))
 	must(s.SetRaw(45, nil))
 	if errno := s.SetRaw(45, []byte{}); errno != syscall.EINVAL {

@@ -15,30 +15,30 @@ import (
 	"unsafe"
 )
 
-// Monitored is what a monitor says. Its layout is that of zmqio_monitored.
+// Monitored is an event of a monitor. Its layout is that of zmqio_monitored.
 type Monitored struct {
-	Socket int32 // which of the PAIRs received it
-	Event  int32 // libzmq's number of the event, or 0: the PAIR receives no more
+	Socket int32 // index of the PAIR that received it
+	Event  int32 // libzmq's number of the event, or 0 if the PAIR receives no more
 	Value  int32
 	ipc    int32
-	// Copy is a duplicate of the descriptor in Value, on Linux, for CONNECTED over ipc;
-	// else it is -1. The caller closes it. The number may have become another file's
-	// before it was duplicated.
+	// Copy is a duplicate of the descriptor in Value, on Linux for CONNECTED over ipc, and else -1.
+	// The caller closes it. If the number was another file's by then, Copy is a duplicate of that
+	// file.
 	Copy int32
 	err  int32
 }
 
-// IPC reports whether the event is one of an ipc endpoint.
+// IPC reports whether the event is about an ipc endpoint.
 func (m Monitored) IPC() bool { return m.ipc != 0 }
 
-// Errno is why the PAIR receives no more or why there is no duplicate. 0 is none.
+// Errno returns why the PAIR receives no more, or why there is no duplicate, or 0.
 func (m Monitored) Errno() syscall.Errno { return syscall.Errno(m.err) }
 
 var _ = [1]struct{}{}[unsafe.Sizeof(Monitored{})-unsafe.Sizeof(C.zmqio_monitored{})]
 
-// Watch waits until one of pairs, the PAIRs of monitors, has an event or the descriptor
-// wake can be read. A negative wake is ignored. Watch returns after timeout at the
-// latest, and earlier if a signal comes. It fills events and returns how many there are.
+// Watch waits until one of pairs, the PAIRs of monitors, has an event, or until the descriptor wake
+// is readable. It ignores a negative wake. It returns after timeout, or earlier if a signal comes.
+// It fills events and returns their number.
 func Watch(pairs []*Socket, wake int, timeout time.Duration, events []Monitored) int {
 	handles := make([]C.uintptr_t, len(pairs))
 	for i, s := range pairs {

@@ -12,7 +12,7 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// monitored returns a PUSH of ctx and the PAIR that is told of its connections and end.
+// monitored returns a PUSH of ctx, and the PAIR that gets the events of its connections and end.
 func monitored(t *testing.T, ctx *zmq4.Context, name string) (push, pair *zmq4.Socket, s *Socket) {
 	t.Helper()
 	push, err := ctx.NewSocket(zmq4.PUSH)
@@ -54,7 +54,7 @@ func TestWatch(t *testing.T) {
 	watch := func(wake int, pairs ...*Socket) Monitored {
 		t.Helper()
 		n := 0
-		for begin := time.Now(); n == 0 && time.Since(begin) < 30*time.Second; { // a signal ends the wait
+		for begin := time.Now(); n == 0 && time.Since(begin) < 30*time.Second; { // a signal ends the Watch
 			n = Watch(pairs, wake, time.Minute, events)
 		}
 		if n != 1 {

@@ -1,5 +1,5 @@
-// Package testkit holds what tests of every package check: errors, goroutines and
-// descriptors. It imports nothing of zmqio, so that all of them can import it.
+// Package testkit has checks for the tests of every package: errors, goroutines and descriptors. It
+// imports nothing of zmqio, so that every package can import it.
 package testkit
 
 import (
@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// endOfTest is how long goroutines at their end and threads of libzmq may take.
+// endOfTest bounds the time for goroutines and libzmq's threads to end.
 const endOfTest = 10 * time.Second
 
-// Must ends the test with err unless that is nil. It must be called on the test's own
-// goroutine.
+// Must fails the test with err, and ends it, unless err is nil. Only the test's own goroutine may
+// call it.
 func Must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -24,8 +24,7 @@ func Must(t testing.TB, err error) {
 	}
 }
 
-// Bounded returns a context that ends after d, for a test that would hang, or with the
-// test.
+// Bounded returns a context that ends after d or with the test, for a test that could hang.
 func Bounded(t testing.TB, d time.Duration) context.Context {
 	t.Helper()
 	ctx, cancel := context.WithTimeoutCause(context.Background(), d, errors.New("the test took too long"))
@@ -33,8 +32,8 @@ func Bounded(t testing.TB, d time.Duration) context.Context {
 	return ctx
 }
 
-// CheckLeaks fails a test that does not end with the goroutines and descriptors that it
-// began with. It must be called before anything that the test cleans up.
+// CheckLeaks fails a test that ends with more goroutines or descriptors than it began with. The
+// test must call it before anything that it cleans up.
 func CheckLeaks(t testing.TB) {
 	t.Helper()
 	checkLeaks(t, endOfTest)
@@ -42,7 +41,7 @@ func CheckLeaks(t testing.TB) {
 
 func checkLeaks(t testing.TB, patience time.Duration) {
 	t.Helper()
-	if r, w, err := os.Pipe(); err == nil { // the runtime opens what it keeps
+	if r, w, err := os.Pipe(); err == nil { // makes the runtime open the descriptors that it keeps
 		r.Close()
 		w.Close()
 	}
@@ -61,8 +60,8 @@ func checkLeaks(t testing.TB, patience time.Duration) {
 	})
 }
 
-// Descriptors lists the descriptors of the process, with what each stands for where the
-// system tells. The list counts its own descriptor.
+// Descriptors lists the open descriptors of the process, with their targets where the system knows
+// them. The list includes its own descriptor.
 func Descriptors(t testing.TB) []string {
 	t.Helper()
 	entries, err := os.ReadDir("/dev/fd")

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// A witness is a test that is told of errors and goes on.
+// A witness is a test that records errors and goes on.
 type witness struct {
 	testing.TB
 	errors  []string

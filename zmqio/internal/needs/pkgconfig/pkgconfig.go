@@ -1,6 +1,6 @@
-// Package pkgconfig says which packages to install where pkg-config is in none of its
-// usual places. The words are in pkgconfig.c. They are a note and not an error: a build
-// with pkg-config elsewhere succeeds, and a compiler cannot tell.
+// Package pkgconfig names the packages to install if pkg-config is in none of its usual places. The
+// text is in pkgconfig.c. It is a note and not an error: pkg-config may be elsewhere, and the C
+// compiler cannot know.
 package pkgconfig
 
 import "C"

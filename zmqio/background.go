@@ -46,7 +46,7 @@ func DefaultLoop() (*EventLoop, error) {
 			return l, nil
 		}
 		if err := l.Start(); !errors.Is(err, ErrLoopClosed) {
-			return l, nil // it runs, or will: another goroutine works in its place
+			return l, nil // The loop runs, or will: another goroutine works in its place.
 		}
 	}
 	l, err := NewEventLoop(&LoopConfig{Name: "default"})

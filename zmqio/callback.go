@@ -8,13 +8,13 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A method of the protocol that a transport has, by name, is a reactor.Source.
+// A method is a method of a transport's protocol, by name. It is a reactor.Source.
 type method struct {
 	transport *Transport
 	name      string
 }
 
-// origin returns the origin of a method of the protocol; nil outside debug mode.
+// origin returns the origin of the protocol's method name. It is nil outside debug mode.
 func (t *Transport) origin(name string) *reactor.Origin {
 	if !t.loop.Debug() {
 		return nil
@@ -31,8 +31,8 @@ func (m method) Attrs() []any {
 	return []any{slog.String("transport", m.transport.String()), slog.String("protocol", fmt.Sprintf("%T", m.transport.Protocol()))}
 }
 
-// Func implements reactor.Source. The names of methods are constants: a method that is looked
-// up by any other name makes the linker keep all methods of the program.
+// Func implements reactor.Source. Each MethodByName has a constant name: with a variable name
+// the linker would keep all methods of the program.
 func (m method) Func() uintptr {
 	var found reflect.Method
 	c := m.transport.protocol.Load()
@@ -53,25 +53,25 @@ func (m method) Func() uintptr {
 	case "EventReceived":
 		found, _ = typ.MethodByName("EventReceived")
 	}
-	if !found.Func.IsValid() { // a protocol without it has taken the place of one with
+	if !found.Func.IsValid() { // SetProtocol has replaced the protocol by one without the method
 		return 0
 	}
 	return found.Func.Pointer()
 }
 
-// exception describes what has happened to t, whose protocol was p.
+// exception returns the ExceptionContext of an event on t, whose protocol was p.
 func (t *Transport) exception(message string, p Protocol) ExceptionContext {
 	return ExceptionContext{Message: message, Transport: t, Protocol: p, Source: t, SourceProtocol: p, Created: t.created.Text()}
 }
 
-// recovered is for a defer statement around a method of p, the protocol of t.
+// recovered is deferred around a call of a method of p, the protocol of t.
 func (t *Transport) recovered(message string, p Protocol) {
 	if v := recover(); v != nil {
 		_ = t.loop.panicked(t.exception(message, p), v)
 	}
 }
 
-// complain has the loop's exception handler called with err.
+// complain calls the loop's exception handler with err.
 func (t *Transport) complain(message string, err error) {
 	ctx := t.exception(message, t.Protocol())
 	ctx.Err = err

@@ -5,7 +5,7 @@ import (
 	"reflect"
 )
 
-// callbacks are the methods that a transport calls, and the interface that has each.
+// callbacks maps each method that a transport calls to the interface that declares it.
 var callbacks = map[string]reflect.Type{
 	"ConnectionMade":  reflect.TypeFor[Protocol](),
 	"ConnectionLost":  reflect.TypeFor[Protocol](),
@@ -60,9 +60,9 @@ func callbackLike(name string) (meant string) {
 	return meant
 }
 
-// distance returns how many letters must be put in, left out or replaced to make b of a.
+// distance returns the edit distance of a and b: the letters to insert, delete or replace.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1) // distances of the a so far to the beginnings of b
+	row := make([]int, len(b)+1) // distances of the letters of a read so far to each prefix of b
 	for j := range row {
 		row[j] = j
 	}

@@ -64,16 +64,15 @@ type ChildWatcher interface {
 	Close() error
 }
 
-// unknownChild is the code of a child that the system knows nothing of.
+// unknownChild is the exit code of a child for which wait4 returns ECHILD.
 const unknownChild = 255
 
-// children is what the watchers have in common. Only the loop goroutine reaps,
-// and at once calls the handler: nothing is lost on the way when the loop stops, is
-// closed or is replaced between the two.
+// children is the part that all child watchers share. Only the loop goroutine reaps a child, and it
+// calls the handler right after. So no exit is lost when the loop stops, closes or is replaced.
 type children struct {
-	// open is nil in a watcher that no function of this package has made.
+	// open is nil in a watcher that no constructor of this package made.
 	open   func(pid int) (child, error)
-	listen func(l *EventLoop) (stop func()) // tells l of deaths; nil if each child does
+	listen func(l *EventLoop) (stop func()) // reports exits of children to l; nil where each child reports its own
 
 	mu       sync.Mutex
 	closed   bool
@@ -84,10 +83,10 @@ type children struct {
 
 // A child is a process that has a handler.
 type child interface {
-	// reap waits for the process, without blocking. An error that is ECHILD says
-	// that there is nothing to wait for.
+	// reap calls wait4 for the process, without blocking. ECHILD means that the process is no
+	// child, or was reaped elsewhere.
 	reap() (code int, ended bool, err error)
-	// release lets go of what watching the child took.
+	// release frees what watching the child took.
 	release()
 }
 
@@ -106,7 +105,7 @@ type childHandler struct {
 // asyncio: add_child_handler
 func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	switch {
-	case pid <= 0: // to waitpid it would stand for any child at all
+	case pid <= 0: // waitpid takes such a pid for any child
 		return invalid("AddChildHandler: %d is no process id", pid)
 	case fn == nil:
 		return invalid("AddChildHandler: nil function")
@@ -127,7 +126,7 @@ func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 		return fmt.Errorf("zmqio: AddChildHandler: process %d: %w", pid, err)
 	}
 	c.handlers[pid] = &childHandler{ch, fn}
-	c.postLocked(pid) // it may have ended before
+	c.postLocked(pid) // the child may have ended before this call
 	return nil
 }
 
@@ -144,8 +143,7 @@ func (c *children) RemoveChildHandler(pid int) bool {
 	return c.removeLocked(pid)
 }
 
-// removeLocked drops the handler for pid and reports whether there was one. Caller holds
-// c.mu.
+// removeLocked removes the handler of pid and reports whether there was one. Caller holds c.mu.
 func (c *children) removeLocked(pid int) bool {
 	h := c.handlers[pid]
 	if h == nil {
@@ -187,11 +185,11 @@ func (c *children) AttachLoop(l *EventLoop) error {
 	if c.listen != nil {
 		c.stop = c.listen(l)
 	}
-	c.postLocked(slices.Sorted(maps.Keys(c.handlers))...) // what ended while the watcher did not listen
+	c.postLocked(slices.Sorted(maps.Keys(c.handlers))...) // these may have ended while no loop was attached
 	return nil
 }
 
-// detach detaches the watcher from its loop, if it is one that goes.
+// detach detaches the watcher from its loop if goes returns true for the loop.
 func (c *children) detach(goes func(*EventLoop) bool) {
 	c.mu.Lock()
 	l, pending := c.loop, len(c.handlers)
@@ -206,7 +204,7 @@ func (c *children) detach(goes func(*EventLoop) bool) {
 	}
 }
 
-// detachLocked ends the listening and leaves the loop. Caller holds c.mu.
+// detachLocked ends the listening and detaches the loop. Caller holds c.mu.
 func (c *children) detachLocked() {
 	if c.loop == nil {
 		return
@@ -218,7 +216,7 @@ func (c *children) detachLocked() {
 	}
 }
 
-// forget detaches l, which is being closed.
+// forget implements follower: it detaches l, which is closing.
 func (c *children) forget(l *EventLoop) {
 	c.detach(func(attached *EventLoop) bool { return attached == l })
 }
@@ -246,17 +244,17 @@ func (c *children) Close() error {
 	return nil
 }
 
-// post has pid checked on the loop.
+// post makes the loop check pid.
 func (c *children) post(pid int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.postLocked(pid)
 }
 
-// postLocked has pids checked on the loop, if there is one. Caller holds c.mu.
+// postLocked makes the loop check pids, if a loop is attached. Caller holds c.mu.
 func (c *children) postLocked(pids ...int) {
 	if l := c.loop; l != nil && len(pids) > 0 {
-		_, _ = l.CallSoon(func() { c.check(l, pids) }) // an error means that l is about to be forgotten
+		_, _ = l.CallSoon(func() { c.check(l, pids) }) // fails only if l is closing; l then calls forget
 	}
 }
 
@@ -271,7 +269,7 @@ func (c *children) checkAll(l *EventLoop) {
 // check calls the handlers of those children among pids that have ended. Loop
 // goroutine only.
 func (c *children) check(l *EventLoop, pids []int) {
-	defer func() { // a handler called runtime.Goexit
+	defer func() { // Goexit in a handler leaves pids: a later iteration checks them.
 		if len(pids) > 0 {
 			_, _ = l.CallSoon(func() { c.check(l, pids) })
 		}
@@ -285,8 +283,8 @@ func (c *children) check(l *EventLoop, pids []int) {
 	}
 }
 
-// reap returns the handler to call if pid has ended, and removes it. It does
-// nothing once the watcher has left l.
+// reap removes the handler of pid and returns it if that child has ended. It does nothing after the
+// watcher has left l.
 func (c *children) reap(l *EventLoop, pid int) (fn func(pid, code int), code int) {
 	c.mu.Lock()
 	h := c.handlers[pid]

@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// lingerGrace is what Close allows libzmq beyond its linger period to come to an
-// end: time enough for its threads, even on a busy machine.
+// lingerGrace is the time that Close adds to the linger, so that libzmq's threads can end on a busy
+// machine.
 const lingerGrace = 500 * time.Millisecond
 
 // Close closes the loop and all its residents for good. It hands the write buffers of the
@@ -42,7 +42,7 @@ const lingerGrace = 500 * time.Millisecond
 func (l *EventLoop) Close() (err error) {
 	var begin time.Time
 	var lost []error
-	defer func() { // also after a ConnectionLost that called runtime.Goexit
+	defer func() { // runs even if a ConnectionLost calls runtime.Goexit
 		if begin.IsZero() {
 			return
 		}
@@ -62,8 +62,8 @@ func (l *EventLoop) Close() (err error) {
 	return err
 }
 
-// letGo is the first that happens when the loop is closed: nothing is called back any more,
-// and all that has the loop drops it.
+// letGo is the first step of Close. It ends signals and functions of Go, and every follower forgets
+// the loop.
 func (l *EventLoop) letGo() {
 	unlist(weak.Make(l))
 	l.end()
@@ -79,7 +79,7 @@ func (l *EventLoop) letGo() {
 	l.refuseFunctions()
 }
 
-// terminate ends a context of the loop's own, for which it has had time since begin.
+// terminate terminates a context of the loop's own. The linger counts from begin.
 func (l *EventLoop) terminate(begin time.Time) error {
 	if !l.ownContext {
 		return nil
@@ -90,7 +90,7 @@ func (l *EventLoop) terminate(begin time.Time) error {
 	defer timeout.Stop()
 	select {
 	case err := <-result:
-		if l.hurried.Load() && time.Since(begin) > l.linger-time.Millisecond { // its timers are so exact
+		if l.hurried.Load() && time.Since(begin) > l.linger-time.Millisecond { // libzmq's timers are exact to 1 ms
 			return fmt.Errorf("zmqio: libzmq took all of %v to send, and may have dropped messages: %w", l.linger, os.ErrDeadlineExceeded)
 		}
 		return zmq.Translate("zmq_ctx_term", err)

@@ -31,7 +31,7 @@ func (t *Transport) Closed() <-chan struct{} {
 	return t.loop.over
 }
 
-// askClosed is Closed, but returns nil for a first call that comes too late.
+// askClosed is Closed, but returns nil if the first call comes after the socket was closed.
 func (t *Transport) askClosed() <-chan struct{} {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -41,9 +41,9 @@ func (t *Transport) askClosed() <-chan struct{} {
 	return t.gone
 }
 
-// departLocked closes the socket. If Closed was called, or with deliver if messages may be on
-// their way over ipc, departing follows it to its end. The monitor becomes the departure's
-// if that needs one, and ends otherwise. Caller holds t.sockMu.
+// departLocked closes the socket. A departure follows the socket if Closed was called, or if
+// deliver is set and messages may be on their way over ipc. The departure takes over the monitor if
+// it needs one; else the monitor ends. Caller holds t.sockMu.
 func (t *Transport) departLocked(deliver bool) {
 	opts := rawSockopts(t.sock)
 	d := &departure{loop: t.loop, begin: time.Now(), zsock: t.zsock, done: make(chan struct{})}
@@ -54,7 +54,7 @@ func (t *Transport) departLocked(deliver bool) {
 		d.linger, d.ends, d.outgoing = onTheWay(opts, t.listeners, t.connections)
 		d.small = t.onWire <= oneRead
 	}
-	// A socket that only binds has its connections, and closes them when it goes.
+	// A socket that only binds closes its connections at its end, and needs no monitor.
 	if d.gone != nil || d.connects() {
 		d.askLocked(t)
 	}
@@ -64,26 +64,26 @@ func (t *Transport) departLocked(deliver bool) {
 		t.gone = d.gone
 	}
 	t.mu.Unlock()
-	_ = t.endMonitorLocked() // unless it is d's; fails only if the socket is gone
+	_ = t.endMonitorLocked() // ends a monitor that d did not take; fails only if the socket is gone
 	if !asked && d.ends == nil {
-		_ = t.zsock.Close() // fails only if it is closed
+		_ = t.zsock.Close() // fails only if the socket is closed
 		return
 	}
 	d.name = t.String()
 	if asked && d.pair == nil {
 		d.endUnasked()
 	}
-	if d.ends == nil { // there are no connections to be found before
+	if d.ends == nil { // no connection has to be found before the close
 		d.closeLocked(d.begin)
 	}
 	departing.add(d)
 }
 
-// onTheWay returns over which ends messages may be on their way, how many of these
-// libzmq connects, and how long it may take. There are none if ZMQ_LINGER is 0.
+// onTheWay returns the ends that may have messages on their way, and how many of the ends connect.
+// It also returns the linger. With ZMQ_LINGER 0 there are no ends.
 //
-// Of a socket that was made elsewhere, and has not been bound or connected since, zmqio knows
-// the last endpoint. It does not know on which side of it the socket is.
+// A socket from elsewhere may have been bound or connected before zmqio had it. zmqio then knows
+// the last endpoint alone, and not which side the socket is.
 func onTheWay(opts zmq.Sockopts, listeners, connections endpoints) (linger time.Duration, ends []ipc.End, outgoing int) {
 	add := func(endpoint string, bound bool) {
 		if path, ok := ipc.Parse(endpoint); ok {
@@ -113,15 +113,14 @@ func onTheWay(opts zmq.Sockopts, listeners, connections endpoints) (linger time.
 	return linger, ends, outgoing
 }
 
-// connects reports whether libzmq may make connections.
+// connects reports whether libzmq may make connections for d.
 func (d *departure) connects() bool {
 	return slices.ContainsFunc(d.ends, func(e ipc.End) bool { return !e.Bound })
 }
 
-// askLocked has libzmq report to d when it lets the socket of t go, and what it connects
-// meanwhile. Where t has a monitor, that goes on, and d takes over its PAIR: it needs no
-// socket, and a second call of zmq_socket_monitor would end the first. Caller holds t.sockMu
-// and t.mu.
+// askLocked makes libzmq report to d: the end of the socket of t, and connections made until then.
+// If t has a monitor, d takes over its PAIR. This needs no further socket, and a second
+// zmq_socket_monitor would end the first. Caller holds t.sockMu and t.mu.
 func (d *departure) askLocked(t *Transport) {
 	if t.monitor != nil {
 		if d.pair = t.monitor.leaveLocked(); d.pair != nil {
@@ -135,7 +134,7 @@ func (d *departure) askLocked(t *Transport) {
 	d.pair, d.unasked = openEventPair(d.zsock, events)
 }
 
-// endUnasked sees to the end of gone where libzmq does not report it.
+// endUnasked closes gone at the end of the loop, because libzmq does not report the socket's end.
 func (d *departure) endUnasked() {
 	if isFatal(d.unasked) { // the socket was closed elsewhere, or the context has ended
 		close(d.gone)
@@ -148,10 +147,10 @@ func (d *departure) endUnasked() {
 	}()
 }
 
-// awaitDepartures waits until ctx ends for what the loop's closed transports have on
-// their way over ipc; with all also for the sockets that Closed is about. It describes
-// what did not arrive in time, and what did not since the last call. With giveUp what is
-// still on its way then is given up.
+// awaitDepartures waits until ctx ends for messages that closed transports of the loop have on
+// their way over ipc. With all it also waits for the sockets that Closed was called for. It returns
+// one error for each departure that lost messages or has not finished. With giveUp it ends
+// unfinished departures.
 func (l *EventLoop) awaitDepartures(ctx context.Context, all, giveUp bool) (lost []error) {
 	for _, d := range departing.of(l) {
 		if d.ends == nil && !all {

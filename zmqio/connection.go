@@ -151,8 +151,8 @@ func (l *EventLoop) CreateZmqConnection(ctx context.Context, factory func() Prot
 	return t, t.Protocol(), nil
 }
 
-// connect is CreateZmqConnection with arguments that have been checked. Both Bind and Connect
-// may be given.
+// connect is CreateZmqConnection after the checks of its arguments. Bind and Connect may both be
+// given.
 func (l *EventLoop) connect(ctx context.Context, factory func() Protocol, typ zmq.SocketType, cfg ConnectionConfig) (t *Transport, err error) {
 	if !cfg.AllowHostnames {
 		for _, endpoint := range cfg.Connect {
@@ -196,7 +196,7 @@ func CreateZmqConnection[P Protocol](ctx context.Context, l *EventLoop, factory 
 		return *p
 	}, typ, cfg)
 	if err != nil {
-		return nil, zero, err // and p may be in use still
+		return nil, zero, err // p may still be in use
 	}
 	return t, *p, nil
 }
@@ -222,7 +222,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 		receiver: l.receiver(cfg.BorrowFrames), metadata: newMetadata(cfg.Metadata),
 		names: cfg.AllowHostnames,
 	}
-	err = ErrGoexit // unless setUp returns
+	err = ErrGoexit // setUp replaces it, unless it calls Goexit
 	defer func() {
 		if err != nil {
 			made.end(err, refused)
@@ -232,7 +232,7 @@ func (l *EventLoop) create(factory func() Protocol, typ zmq.SocketType, cfg Conn
 	return made, err
 }
 
-// setUp makes a transport of its socket, up to the last bind or connect. Loop goroutine only.
+// setUp makes a transport from its socket, up to the last bind or connect. Loop goroutine only.
 func (t *Transport) setUp(factory func() Protocol, cfg ConnectionConfig) (err error) {
 	if t.sock, err = checkSocket(t.zsock, t.typ); err != nil {
 		return err
@@ -241,7 +241,7 @@ func (t *Transport) setUp(factory func() Protocol, cfg ConnectionConfig) (err er
 	if t.context, err = t.zsock.Context(); err != nil {
 		return zmq.Translate("zmq_socket", err)
 	}
-	if cfg.Socket != nil { // it may have been connected with CONFLATE
+	if cfg.Socket != nil { // the socket may have been connected with CONFLATE
 		t.guard = guardOf(t.zsock)
 		_ = t.with(func(rawSocket) error { t.noteConflateLocked(); return nil })
 	}
@@ -256,8 +256,7 @@ func (t *Transport) setUp(factory func() Protocol, cfg ConnectionConfig) (err er
 	return t.attachAll(cfg)
 }
 
-// receiver returns the receiver of transports that borrow frames, or of the others. Loop
-// goroutine only.
+// receiver returns the loop's Lender if borrows is set, and else its Copier. Loop goroutine only.
 func (l *EventLoop) receiver(borrows bool) sock.Receiver {
 	switch {
 	case !borrows:
@@ -268,7 +267,7 @@ func (l *EventLoop) receiver(borrows bool) sock.Receiver {
 	return l.lender
 }
 
-// newSocket makes a socket of the loop's context.
+// newSocket makes a socket in the loop's context.
 func (l *EventLoop) newSocket(typ zmq.SocketType) (*zmq4.Socket, error) {
 	z, err := l.openSocket(zmq4.Type(typ))
 	if errors.Is(err, zmq.EINVAL) {
@@ -280,7 +279,7 @@ func (l *EventLoop) newSocket(typ zmq.SocketType) (*zmq4.Socket, error) {
 	return z, err
 }
 
-// checkSocket makes sure that z is a socket of type typ.
+// checkSocket returns the sock.Socket of z, or an error if its type is not typ.
 func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 	s, err := sock.New(z)
 	if err != nil {
@@ -296,8 +295,8 @@ func checkSocket(z *zmq4.Socket, typ zmq.SocketType) (*sock.Socket, error) {
 	return s, err
 }
 
-// prepare calls Configure and the factory. A panic goes to the exception handler,
-// and fails the creation with a *PanicError.
+// prepare calls Configure and the factory. A panic goes to the exception handler, and prepare
+// returns it as a *PanicError.
 func (t *Transport) prepare(factory func() Protocol, cfg ConnectionConfig) (p Protocol, err error) {
 	defer func() {
 		if v := recover(); v != nil {

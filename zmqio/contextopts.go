@@ -21,7 +21,7 @@ func ContextOptions(ctx *zmq4.Context) (zmq.Contextopts, error) {
 	return zmq.Contextopts{RawContextopts: rawContext{ctx}}, nil
 }
 
-// rawContext is zmq.RawContextopts of a context.
+// rawContext is the zmq.RawContextopts of a context.
 type rawContext struct{ ctx *zmq4.Context }
 
 func (r rawContext) GetContext(opt zmq.ContextOption) (int, error) {

@@ -7,17 +7,17 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// zapEndpoint is where the sockets of a context find its ZAP handler.
+// zapEndpoint is the endpoint at which libzmq's servers look for the ZAP handler of their context.
 const zapEndpoint = "inproc://zeromq.zap.01"
 
-// zapMu is held while hasZAPHandler has the place of a handler, and while a transport
-// takes it.
+// zapMu is held while hasZAPHandler binds zapEndpoint for its check, and while a transport binds
+// zapEndpoint.
 var zapMu sync.Mutex
 
-// letsAllIn reports whether a bind to endpoint makes a CURVE server that checks no client's
-// key. A PLAIN server without a ZAP handler lets no client in, and needs no warning.
+// letsAllIn reports whether a bind to endpoint makes a CURVE server that accepts every client key.
+// A PLAIN server without a ZAP handler accepts no client, and needs no warning.
 func (t *Transport) letsAllIn(endpoint string) (open bool) {
-	if t.warned.Load() || strings.HasPrefix(endpoint, "inproc://") { // inproc knows no mechanism
+	if t.warned.Load() || strings.HasPrefix(endpoint, "inproc://") { // inproc has no security mechanism
 		return false
 	}
 	_ = t.with(func(r rawSocket) error {
@@ -25,7 +25,7 @@ func (t *Transport) letsAllIn(endpoint string) (open bool) {
 		if server, err := opts.CurveServer(); err != nil || !server {
 			return err
 		}
-		enforce, _ := opts.ZAPEnforceDomain() // fails before 4.2.3, which have none
+		enforce, _ := opts.ZAPEnforceDomain() // fails before 4.2.3, which lacks the option
 		if domain, _ := opts.ZAPDomain(); enforce && domain != "" {
 			return nil
 		}
@@ -36,7 +36,7 @@ func (t *Transport) letsAllIn(endpoint string) (open bool) {
 	return open
 }
 
-// warnOpen logs, once for each transport, that letsAllIn.
+// warnOpen logs the finding of letsAllIn, once for each transport.
 func (t *Transport) warnOpen(endpoint string) {
 	if t.warned.Swap(true) {
 		return
@@ -47,14 +47,14 @@ func (t *Transport) warnOpen(endpoint string) {
 	})
 }
 
-// hasZAPHandler reports whether a socket of ctx is bound to zapEndpoint: whether another
-// one cannot be. Where no socket can be made it reports true, for there is nothing to warn of.
+// hasZAPHandler reports whether a socket of ctx is bound to zapEndpoint. It tries to bind a REP
+// there. If no socket can be made it returns true, so that warnOpen logs nothing.
 //
-// libzmq ends the process when it finds anything but a REP or a ROUTER there. A client whose
-// handshake asks the REP, in the two microseconds that it is bound, gets no answer. It tries
-// again when HANDSHAKE_IVL is over. That can happen to the clients of other servers of ctx that
-// have no handler. Therefore the look comes before the transport's own bind. A handler that
-// pebbe/zmq4 binds at that moment gets EADDRINUSE; one that a transport binds waits for zapMu.
+// The socket is a REP because libzmq ends the process if it finds another type than REP or ROUTER
+// there. The bind lasts about two microseconds. A client of another server of ctx without a handler
+// may ask the REP in that time. It gets no answer, and tries again after HANDSHAKE_IVL. The
+// transport therefore calls hasZAPHandler before its own bind. A handler that binds through
+// pebbe/zmq4 at that moment gets EADDRINUSE. A handler on a transport waits for zapMu.
 func hasZAPHandler(ctx *zmq4.Context) bool {
 	zapMu.Lock()
 	defer zapMu.Unlock()

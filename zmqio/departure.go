@@ -15,52 +15,52 @@ import (
 )
 
 const (
-	// holdTime is how long a socket that Close has ended stays open for a connection
-	// that is being made. One that comes about later may be over before its descriptor
-	// is duplicated.
+	// holdTime is how long a socket stays open after Close for a connection that libzmq is making.
+	// A connection made later may end before its descriptor is duplicated.
 	holdTime = 100 * time.Millisecond
-	// strayTime is how long a connection that its socket has left is kept open while its
-	// descriptor is open. After that it is taken for another socket's.
+	// strayTime is how long a connection is kept after its socket has gone, while the original
+	// descriptor is open. After strayTime the connection counts as another socket's.
 	strayTime = 100 * time.Millisecond
-	// oneRead is how much libzmq sends at once over a new connection, and receives at
-	// once whatever room its queue has: 8 KiB, less what belongs to the handshake.
+	// oneRead is 8 KiB less the handshake: the most that libzmq sends at once over a new
+	// connection. A receiver reads as much at once, whatever room its queue has.
 	oneRead = 7 << 10
-	// maxFrameHeader is what libzmq sends in front of a frame.
+	// maxFrameHeader is the most bytes that libzmq sends in front of a frame.
 	maxFrameHeader = 9
 )
 
-// A departure is a socket that is closed, or about to be. It lasts until libzmq has let the
-// socket go and, over ipc, the peers have read what the kernel holds. libzmq's receivers drop
-// that when the connection ends while their queue is full, so it is kept open meanwhile.
+// A departure is a socket that is closed, or about to be. It lasts until libzmq has let the socket
+// go. Over ipc it also waits until the peers have read what the kernel holds. A departure keeps ipc
+// connections open: if a connection ends while the receiving queue is full, libzmq drops the unread
+// bytes.
 //
-// What stands before the blank line does not change; the rest is under departing.mu.
+// The fields before the blank line do not change. departing.mu guards the rest.
 type departure struct {
 	loop     *EventLoop
-	name     string        // of the transport
-	ends     []ipc.End     // over which messages may be on their way
-	outgoing int           // how many of them libzmq connects
-	small    bool          // all that was ever sent is read at once
-	linger   time.Duration // negative is for ever
+	name     string        // the transport's, for messages
+	ends     []ipc.End     // ends that may have messages on their way
+	outgoing int           // how many of ends connect
+	small    bool          // the peer reads all that was ever sent at once: see oneRead
+	linger   time.Duration // negative: for ever
 	begin    time.Time
-	gone     chan struct{} // closed when libzmq has let the socket go; nil if that is of no interest
-	unasked  error         // why libzmq does not report it
-	done     chan struct{} // closed when there is nothing to wait for
+	gone     chan struct{} // closed when libzmq has let the socket go; nil if no goroutine needs to know
+	unasked  error         // why libzmq does not report the socket's end
+	done     chan struct{} // closed when no wait for the departure is left
 
-	zsock *zmq4.Socket // nil when it is closed
-	pair  *eventPair   // to which libzmq reports; nil if it does not, or no longer
+	zsock *zmq4.Socket // nil after the close
+	pair  *eventPair   // where libzmq reports; nil if libzmq does not report, or has stopped
 
 	conns    []*keptConn
-	strays   int       // how many of them, accepted ones left aside, are another socket's
-	untold   []int     // descriptors of connections that were found, and that libzmq may report yet
-	deadline time.Time // when ZMQ_LINGER is over; zero is never
-	stopped  time.Time // when libzmq had let the socket go; zero is not yet
+	strays   int       // how many of conns, not counting accepted ones, belong to another socket
+	untold   []int     // descriptors of connections that were found, and that libzmq may still report
+	deadline time.Time // end of ZMQ_LINGER; zero: never
+	stopped  time.Time // when libzmq let the socket go; zero: not yet
 	givenUp  bool
 	finished bool // done is closed
 	lost     []string
-	unkept   error // why a connection is not kept open
+	unkept   error // why a connection could not be kept open
 }
 
-// advanceLocked does what is to be done at the time now. Caller holds departing.mu.
+// advanceLocked does what is due at now. Caller holds departing.mu.
 func (d *departure) advanceLocked(now time.Time) {
 	if d.zsock != nil && !d.holdsLocked(now) {
 		d.closeLocked(now)
@@ -87,8 +87,8 @@ func (d *departure) advanceLocked(now time.Time) {
 	}
 }
 
-// usesConnsLocked reports whether libzmq uses the socket's connections, as far as that can
-// be seen. Caller holds departing.mu.
+// usesConnsLocked reports whether libzmq seems to use connections of the socket. Caller holds
+// departing.mu.
 func (d *departure) usesConnsLocked() bool {
 	made := 0
 	for _, c := range d.conns {
@@ -102,7 +102,7 @@ func (d *departure) usesConnsLocked() bool {
 	return made > d.strays
 }
 
-// holdsLocked reports whether the socket stays open for connections that are being made.
+// holdsLocked reports whether the socket must stay open for a connection that libzmq is making.
 // Caller holds departing.mu.
 func (d *departure) holdsLocked(now time.Time) bool {
 	if d.pair == nil || d.givenUp || now.Sub(d.begin) >= holdTime {
@@ -111,8 +111,8 @@ func (d *departure) holdsLocked(now time.Time) bool {
 	return d.madeLocked() < d.outgoing
 }
 
-// madeLocked returns how many connections there are that libzmq may have made for the
-// socket. Caller holds departing.mu.
+// madeLocked returns the number of kept connections that libzmq may have made for the socket.
+// Caller holds departing.mu.
 func (d *departure) madeLocked() (made int) {
 	for _, c := range d.conns {
 		if !c.bound {
@@ -122,23 +122,23 @@ func (d *departure) madeLocked() (made int) {
 	return made
 }
 
-// closeLocked closes the socket. Caller holds departing.mu, or has the departure alone.
+// closeLocked closes the socket. Caller holds departing.mu, or alone knows the departure.
 func (d *departure) closeLocked(now time.Time) {
-	_ = d.zsock.Close() // fails only if it is closed
+	_ = d.zsock.Close() // fails only if the socket is closed
 	d.zsock = nil
 	if d.ends != nil && d.linger > 0 {
 		d.deadline = now.Add(d.linger)
 	}
 }
 
-// isReadLocked reports whether c need not be kept open any longer. It takes note of what
-// the peer has not read and never will. Caller holds departing.mu.
+// isReadLocked reports whether c can be closed. It adds to d.lost if the peer hung up before it had
+// read everything. Caller holds departing.mu.
 func (d *departure) isReadLocked(c *keptConn, now time.Time) bool {
 	if c.InUse() {
-		// Once libzmq has let the socket go it writes no more, and closes the descriptor.
+		// libzmq writes no more after it has let the socket go, and then closes the descriptor.
 		return !d.stopped.IsZero() && (c.Unread() == 0 || now.Sub(d.stopped) > strayTime)
 	}
-	// From here on nothing more is written, so that 0 stays 0.
+	// libzmq has closed its descriptor: nothing is written any more, so 0 stays 0.
 	unread := c.Unread()
 	closed, reset := c.Drain()
 	if reset {
@@ -147,7 +147,7 @@ func (d *departure) isReadLocked(c *keptConn, now time.Time) bool {
 	return closed || unread == 0
 }
 
-// missingLocked describes what has not arrived so far. Caller holds departing.mu.
+// missingLocked describes what has not arrived yet. Caller holds departing.mu.
 func (d *departure) missingLocked() []string {
 	missing, unread := slices.Clone(d.lost), 0
 	for _, c := range d.conns {
@@ -164,13 +164,12 @@ func (d *departure) missingLocked() []string {
 
 const notSent = "what libzmq has not sent"
 
-// describe returns the transport and what is missing of what it sent.
+// describe returns the name of the transport and what of its messages is missing.
 func (d *departure) describe(missing []string) string {
 	return d.name + ": " + strings.Join(missing, ", ")
 }
 
-// finishLocked ends the waiting, and lets go what was kept for it. Caller holds
-// departing.mu.
+// finishLocked ends all waits for d and releases its connections. Caller holds departing.mu.
 func (d *departure) finishLocked() {
 	for _, c := range d.conns {
 		departing.releaseLocked(c)
@@ -180,11 +179,11 @@ func (d *departure) finishLocked() {
 	close(d.done)
 }
 
-// isOverLocked reports whether nothing is left to do. Caller holds departing.mu.
+// isOverLocked reports whether d needs no further step. Caller holds departing.mu.
 func (d *departure) isOverLocked() bool { return d.finished && d.pair == nil }
 
-// patienceLocked returns for how long nothing needs to be done without an event. Caller
-// holds departing.mu.
+// patienceLocked returns the time until the next step of d, if no event comes first. Caller holds
+// departing.mu.
 func (d *departure) patienceLocked(now time.Time) time.Duration {
 	patience := time.Hour
 	if d.finished {
@@ -196,7 +195,7 @@ func (d *departure) patienceLocked(now time.Time) time.Duration {
 	if !d.deadline.IsZero() {
 		patience = min(patience, d.deadline.Sub(now))
 	}
-	if len(d.conns) > 0 { // the kernel does not tell when the peer has read everything
+	if len(d.conns) > 0 { // the kernel sends no event when the peer has read everything
 		patience = min(patience, max(pollMin, min(now.Sub(d.begin)/8, pollMax)))
 	}
 	return patience
@@ -207,12 +206,12 @@ const (
 	pollMax = 50 * time.Millisecond
 )
 
-// hearLocked deals with what libzmq reports. Caller holds departing.mu.
+// hearLocked handles an event that libzmq reports. Caller holds departing.mu.
 func (d *departure) hearLocked(m sock.Monitored, now time.Time) {
 	switch zmq.Event(m.Event) {
 	case zmq.EVENT_MONITOR_STOPPED:
 		d.stopped = now
-		if !d.finished && !d.deadline.IsZero() && now.After(d.deadline.Add(-time.Millisecond)) { // libzmq's timers are so exact
+		if !d.finished && !d.deadline.IsZero() && now.After(d.deadline.Add(-time.Millisecond)) { // libzmq's timers are exact to 1 ms
 			d.lost = append(d.lost, notSent)
 		}
 		d.deafenLocked()
@@ -223,16 +222,15 @@ func (d *departure) hearLocked(m sock.Monitored, now time.Time) {
 	}
 }
 
-// deafenLocked closes the PAIR, to which libzmq sends no more: else libzmq would wait for
-// ever to do so. Caller holds departing.mu.
+// deafenLocked closes the PAIR after libzmq's last event. Before, libzmq would block for ever on
+// its next event. Caller holds departing.mu.
 func (d *departure) deafenLocked() {
 	d.pair.close()
 	d.pair = nil
 	close(d.gone)
 }
 
-// keepConnectedLocked keeps a connection open that libzmq has just made. Caller holds
-// departing.mu.
+// keepConnectedLocked keeps a connection open that libzmq has just made. Caller holds departing.mu.
 func (d *departure) keepConnectedLocked(m sock.Monitored) {
 	var c *ipc.Conn
 	if m.Copy >= 0 {
@@ -247,11 +245,11 @@ func (d *departure) keepConnectedLocked(m sock.Monitored) {
 		c.Close()
 	case c != nil:
 		d.keepLocked(departing.shareLocked(c, false))
-	case told >= 0: // and it is kept open
+	case told >= 0: // the connection was found before, and is kept open
 	case !m.IPC(), !d.connects(), d.finished, d.zsock != nil: // libzmq connects again if it must
-	case m.Copy < 0 && errno == 0: // not on this system
+	case m.Copy < 0 && errno == 0: // this system cannot duplicate the descriptor
 	case m.Copy >= 0, errno == syscall.EBADF:
-		if d.small { // so that the peer has it all the same
+		if d.small { // the peer has read everything all the same
 			break
 		}
 		d.lost = append(d.lost, "what went over a connection that was over before it could be kept open")
@@ -260,8 +258,7 @@ func (d *departure) keepConnectedLocked(m sock.Monitored) {
 	}
 }
 
-// keepLocked makes k one of d's connections, and is a use of it. Caller holds
-// departing.mu.
+// keepLocked adds k to d's connections and counts the use. Caller holds departing.mu.
 func (d *departure) keepLocked(k *keptConn) {
 	if slices.Contains(d.conns, k) {
 		return

@@ -12,32 +12,32 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// departing are the departures of this process. One goroutine deals with all of them for
-// as long as there are any, so that it does not matter which goroutines run the loops.
+// departing has the departures of this process. One goroutine serves all of them while there are
+// any, independent of the goroutines that run the loops.
 var departing departures
 
 type departures struct {
-	mu      sync.Mutex // its place among the locks: Transport.sockMu
+	mu      sync.Mutex // in the order of locks at Transport.sockMu
 	fresh   []*departure
-	all     []*departure // without fresh
+	all     []*departure // does not include fresh
 	running bool
-	waker   *poll.Waker // nil if there are too many descriptors
+	waker   *poll.Waker // nil if the process has no descriptor left for it
 	kept    map[ipc.ID]*keptConn
 }
 
-// A keptConn is a connection that is kept open for one departure or more. Several sockets
-// of this process may be connected to the same path; whose a connection is shows only
-// when libzmq has let a socket go.
+// A keptConn is a connection that one departure or more keep open. Several sockets of this process
+// may connect to the same path. Which socket owns a connection shows only when libzmq lets a socket
+// go.
 type keptConn struct {
 	*ipc.Conn
 	bound bool // the connection was accepted
 	users int
 }
 
-// unwoken is how long a departure may wait to be noticed where there is no waker.
+// unwoken bounds the time until run sees a new departure where there is no waker.
 const unwoken = 5 * time.Millisecond
 
-// add takes over d.
+// add takes over d, and starts run if it does not run.
 func (ds *departures) add(d *departure) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -51,14 +51,14 @@ func (ds *departures) add(d *departure) {
 	go ds.run()
 }
 
-// wakeLocked makes run look again. Caller holds ds.mu.
+// wakeLocked wakes run from its wait. Caller holds ds.mu.
 func (ds *departures) wakeLocked() {
 	if ds.waker != nil {
 		ds.waker.Wake()
 	}
 }
 
-// of returns the departures of l that are not finished.
+// of returns the unfinished departures of l.
 func (ds *departures) of(l *EventLoop) (all []*departure) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -70,7 +70,7 @@ func (ds *departures) of(l *EventLoop) (all []*departure) {
 	return all
 }
 
-// giveUp ends the waiting for d.
+// giveUp ends d, whatever has not arrived.
 func (ds *departures) giveUp(d *departure) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -78,7 +78,7 @@ func (ds *departures) giveUp(d *departure) {
 	ds.wakeLocked()
 }
 
-// describe returns what of d has not arrived so far, or "" if d is finished.
+// describe returns what of d has not arrived yet, or "" if d is finished.
 func (ds *departures) describe(d *departure) string {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -88,7 +88,7 @@ func (ds *departures) describe(d *departure) string {
 	return d.describe(d.missingLocked())
 }
 
-// takeLost returns what has been lost on l since the last call.
+// takeLost returns the losses on l since the last call.
 func (ds *departures) takeLost(l *EventLoop) []error {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -97,7 +97,7 @@ func (ds *departures) takeLost(l *EventLoop) []error {
 	return lost
 }
 
-// run is the goroutine.
+// run serves the departures, on a goroutine of its own, until greet finds none.
 func (ds *departures) run() {
 	events := make([]sock.Monitored, 64)
 	for ds.greet() {
@@ -110,13 +110,13 @@ func (ds *departures) run() {
 	}
 }
 
-// greet looks for the connections of what is new. It returns false if nothing is left to
-// do, and the goroutine ends.
+// greet looks for the connections of new departures. If there is no departure left it returns
+// false, and run ends.
 func (ds *departures) greet() bool {
 	ds.mu.Lock()
 	fresh := ds.fresh
 	ds.fresh = nil
-	ds.all = append(ds.all, fresh...) // at once, for Close and Shutdown, which wait
+	ds.all = append(ds.all, fresh...) // added before the search, because Close and Shutdown wait for them
 	if len(ds.all) == 0 {
 		ds.running = false
 		if ds.waker != nil {
@@ -137,7 +137,7 @@ func (ds *departures) greet() bool {
 			users[e] = append(users[e], d)
 		}
 	}
-	found, err := ipc.Find(ends) // once for all, because it looks at every descriptor
+	found, err := ipc.Find(ends) // one search for all, because it looks at every descriptor
 
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -167,8 +167,8 @@ func (ds *departures) greet() bool {
 	return true
 }
 
-// findLocked returns the connection that f is, kept open, or nil if that is closed by
-// now. The caller makes it a departure's. Caller holds ds.mu.
+// findLocked keeps the connection f open and returns it. It returns nil if the connection has
+// closed meanwhile. The caller adds it to a departure. Caller holds ds.mu.
 func (ds *departures) findLocked(f ipc.Found, bound bool) (*keptConn, error) {
 	if k := ds.kept[f.ID]; k != nil {
 		return k, nil
@@ -180,8 +180,8 @@ func (ds *departures) findLocked(f ipc.Found, bound bool) (*keptConn, error) {
 	return ds.shareLocked(c, bound), nil
 }
 
-// shareLocked takes over c, which may be kept open already. The caller makes it a
-// departure's. Caller holds ds.mu.
+// shareLocked takes over c. If the same connection is kept already, it closes c and returns that
+// one. The caller adds it to a departure. Caller holds ds.mu.
 func (ds *departures) shareLocked(c *ipc.Conn, bound bool) *keptConn {
 	if k := ds.kept[c.ID()]; k != nil {
 		c.Close()
@@ -195,7 +195,7 @@ func (ds *departures) shareLocked(c *ipc.Conn, bound bool) *keptConn {
 	return k
 }
 
-// releaseLocked ends a use of k. Caller holds ds.mu.
+// releaseLocked ends one use of k, and closes k after the last. Caller holds ds.mu.
 func (ds *departures) releaseLocked(k *keptConn) {
 	if k.users--; k.users == 0 {
 		delete(ds.kept, k.ID())
@@ -203,8 +203,8 @@ func (ds *departures) releaseLocked(k *keptConn) {
 	}
 }
 
-// watched returns the departures that libzmq reports about and their PAIRs, what else to
-// wait for, and how long.
+// watched returns the departures with a PAIR, their PAIRs, the descriptor of the waker or -1, and
+// the longest time to wait.
 func (ds *departures) watched(now time.Time) (heard []*departure, pairs []*sock.Socket, wake int, timeout time.Duration) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -225,7 +225,7 @@ func (ds *departures) watched(now time.Time) (heard []*departure, pairs []*sock.
 	return heard, pairs, wake, max(timeout, 0)
 }
 
-// hear deals with what libzmq reports.
+// hear handles the events that libzmq has reported.
 func (ds *departures) hear(heard []*departure, events []sock.Monitored, now time.Time) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -239,7 +239,7 @@ func (ds *departures) hear(heard []*departure, events []sock.Monitored, now time
 	}
 }
 
-// advance takes all departures a step further, and returns what is to be logged.
+// advance lets each departure do what is due, and returns what is to be logged.
 func (ds *departures) advance(now time.Time) (warnings []departureWarning) {
 	ds.mu.Lock()
 	defer ds.mu.Unlock()
@@ -257,7 +257,7 @@ func (ds *departures) advance(now time.Time) (warnings []departureWarning) {
 	return warnings
 }
 
-// A departureWarning is for the loop's logger.
+// A departureWarning is logged without departing.mu, because the logger is the user's.
 type departureWarning struct {
 	logger    *slog.Logger
 	transport string
@@ -266,7 +266,7 @@ type departureWarning struct {
 }
 
 func (w departureWarning) log() {
-	defer func() { _ = recover() }() // a logger that panics ends neither the goroutine nor the program
+	defer func() { _ = recover() }() // a panic of the logger ends neither the goroutine nor the program
 	attrs := []any{slog.String("transport", w.transport)}
 	if w.unkept != nil {
 		attrs = append(attrs, slog.Any("unkept", w.unkept))

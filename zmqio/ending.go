@@ -10,9 +10,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A transport ends in three steps. Close stops reading and admission, and flushes. Then
-// close, or at any time abort, lets the socket go. Then the loop calls lost, and that
-// ConnectionLost. closed.go has what becomes of the socket after the second step.
+// A transport ends in three steps. Close stops reading and admission, and flushes. close lets the
+// socket go; abort does so at any time. Then the loop calls lost, and lost calls ConnectionLost.
+// closed.go follows the socket after the second step.
 
 // Close closes the transport in good order and does not wait. The transport stops receiving,
 // sends what Write has accepted, for as long as that takes, and closes the socket. Then the
@@ -82,11 +82,11 @@ func (t *Transport) Undelivered() (messages, bytes int) {
 	return left.Messages, left.Bytes
 }
 
-// close ends the transport, after Close with a nil err, or because of err, which
-// ConnectionLost gets. libzmq goes on to send what it has.
+// close ends the transport: after Close with a nil err, else with the err that ConnectionLost gets.
+// libzmq goes on sending what it has.
 func (t *Transport) close(err error) { t.end(err, sendRest) }
 
-// closeIfFlushed is close where Close was called and all has been flushed.
+// closeIfFlushed calls close if Close was called and the outbox is empty.
 func (t *Transport) closeIfFlushed() {
 	t.mu.Lock()
 	done := t.IsClosing() && !t.in(phaseClosed) && t.out.Empty()
@@ -96,7 +96,7 @@ func (t *Transport) closeIfFlushed() {
 	}
 }
 
-// fatal is close for an error that no caller can be told.
+// fatal is close for an error that no caller can return. It tells the exception handler.
 func (t *Transport) fatal(err error) {
 	if !t.failed.Swap(true) { // several goroutines may meet the same error
 		t.complain("fatal error on a transport", err)
@@ -104,11 +104,11 @@ func (t *Transport) fatal(err error) {
 	t.close(err)
 }
 
-// abort ends the transport. libzmq drops what it has.
+// abort ends the transport. libzmq drops its messages.
 func (t *Transport) abort() { t.end(nil, dropRest) }
 
-// closeWithLoop flushes, and is close within the loop's linger. It returns what was dropped.
-// On a loop that is closed ConnectionLost waits for a PauseWriting in progress until deadline.
+// closeWithLoop flushes, then ends the transport within the loop's linger. It returns what was
+// dropped. While the loop closes, ConnectionLost waits for a running PauseWriting until deadline.
 func (t *Transport) closeWithLoop(deadline time.Time) error {
 	t.flush()
 	dropped := t.end(nil, sendInTime)
@@ -124,19 +124,19 @@ func (t *Transport) closeWithLoop(deadline time.Time) error {
 	return newLoss(t, dropped)
 }
 
-// A fate is what becomes of the socket of a transport that ends.
+// A fate says what happens to the socket of a transport that ends.
 type fate int
 
 const (
-	sendRest   fate = iota // libzmq sends what it has, for as long as ZMQ_LINGER says
-	sendInTime             // libzmq does that within the loop's linger
+	sendRest   fate = iota // libzmq sends what it has, until ZMQ_LINGER ends
+	sendInTime             // libzmq sends what it has, until the loop's linger ends
 	dropRest               // libzmq drops what it has
-	giveBack               // the socket stays open, and is the user's again
+	giveBack               // the socket stays open and goes back to the user
 )
 
-// end ends the transport, also one that did not get as far as its loop. It drops the outbox,
-// lets the socket go, and has the loop call ConnectionLost(err). The first call counts. It
-// returns what was in the outbox, and so does any later one if an error ended the transport.
+// end ends the transport, even one that never entered its loop. It drops the outbox, lets the
+// socket go, and makes the loop call ConnectionLost(err). Only the first call acts. It returns what
+// the outbox had. Later calls return the same if an error ended the transport, and else nothing.
 func (t *Transport) end(err error, f fate) (dropped outbox.Tally) {
 	var fx flow.Effects
 	t.sockMu.Lock()
@@ -163,11 +163,11 @@ func (t *Transport) end(err error, f fate) (dropped outbox.Tally) {
 	return dropped
 }
 
-// letGoLocked lets the socket go. Caller holds t.sockMu.
+// letGoLocked closes the socket or gives it back, as f says. Caller holds t.sockMu.
 func (t *Transport) letGoLocked(f fate) {
 	if t.started {
-		// Off the poller before it is closed, so that the descriptor's number cannot
-		// be another's while it is watched.
+		// The poller must drop the descriptor before the close. After it the number may be another
+		// file's.
 		t.watch.Stop()
 	}
 	switch f {
@@ -177,17 +177,17 @@ func (t *Transport) letGoLocked(f fate) {
 	case sendRest:
 		t.departLocked(true)
 	case dropRest:
-		_ = rawSockopts(t.sock).SetLinger(0) // or it has no time to linger anyway
+		_ = rawSockopts(t.sock).SetLinger(0) // an error means that the socket is gone, and so cannot linger
 		t.departLocked(false)
 	case giveBack:
 		_ = t.endMonitorLocked() // fails only if the socket is gone
 		t.stay()
 	}
-	if t.sock != nil { // it is, unless the creation failed early
+	if t.sock != nil { // nil if the creation failed early
 		t.dropUnread(t.sock.Inbox())
 	}
 	t.sock = nil
-	sock.Disclaim(t.zsock) // closed, or the user's again: until here another transport could not take it
+	sock.Disclaim(t.zsock) // from here on another transport may claim the socket
 }
 
 // limitLingerLocked makes ZMQ_LINGER no longer than the loop's linger. Caller holds t.sockMu.
@@ -196,7 +196,7 @@ func (t *Transport) limitLingerLocked() {
 	if d, err := opts.Linger(); err != nil || 0 <= d && d <= most {
 		return
 	}
-	_ = opts.SetLinger(most) // an error means that the context is gone
+	_ = opts.SetLinger(most) // fails only if the context is gone
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.handed {
@@ -204,7 +204,7 @@ func (t *Transport) limitLingerLocked() {
 	}
 }
 
-// stay notes that the socket stays open.
+// stay closes the channel of Closed: the socket stays open.
 func (t *Transport) stay() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -214,7 +214,7 @@ func (t *Transport) stay() {
 	}
 }
 
-// postLost has the loop call lost.
+// postLost makes the loop call lost.
 func (t *Transport) postLost() {
 	t.residence.Post(reactor.NewHandle(t.lost, t.origin("ConnectionLost")))
 }
@@ -227,7 +227,7 @@ func (t *Transport) lost() {
 	t.endStats()
 	defer t.residence.Leave()
 	defer t.delist()
-	defer func() { // also when Unroutable calls runtime.Goexit
+	defer func() { // runs even if Unroutable calls runtime.Goexit
 		p := t.Protocol()
 		defer t.recovered("ConnectionLost panicked", p)
 		p.ConnectionLost(t.lostErr)

@@ -13,8 +13,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// An endpointError is libzmq's error about an endpoint that cannot be meant, or the one
-// that libzmq should return. It is ErrInvalidArgument as well.
+// An endpointError is an error about an endpoint that libzmq refuses, or should refuse. It is
+// ErrInvalidArgument too.
 type endpointError struct {
 	err  error
 	hint string
@@ -23,31 +23,31 @@ type endpointError struct {
 func (e *endpointError) Error() string   { return fmt.Sprintf("%v (%s)", e.err, e.hint) }
 func (e *endpointError) Unwrap() []error { return []error{ErrInvalidArgument, e.err} }
 
-// transports are those that a build of libzmq may have.
+// transports are all transports that a build of libzmq can have.
 var transports = []string{"tcp", "ipc", "inproc", "udp", "ws", "wss", "pgm", "epgm", "norm", "tipc", "vmci", "vsock"}
 
 const ipv6Hint = "an IPv6 address needs the option IPV6"
 
-// checkEndpointLocked refuses what libzmq takes for another endpoint, refuses without a reason, or
-// waits for in silence. Caller holds t.sockMu.
+// checkEndpointLocked refuses three kinds of endpoints: those that libzmq misreads, those that it
+// refuses without a reason, and those for which it waits in silence. Caller holds t.sockMu.
 func (t *Transport) checkEndpointLocked(call, endpoint string) error {
 	bind := call == "zmq_bind"
 	hint := misfit(endpoint, bind)
 	switch {
-	case hint == "" && (bind || !t.lacksIPv6Locked(endpoint)): // to bind without IPV6 is libzmq's ENODEV
+	case hint == "" && (bind || !t.lacksIPv6Locked(endpoint)): // libzmq itself refuses such a bind with ENODEV
 		return nil
 	case hint == "":
 		hint = ipv6Hint
 	case bind:
-		if fd, err := rawSockopts(t.sock).UseFD(); err == nil && fd >= 0 { // libzmq ignores the address
+		if fd, err := rawSockopts(t.sock).UseFD(); err == nil && fd >= 0 { // libzmq then ignores the address
 			return nil
 		}
 	}
 	return &endpointError{zmq.Translate(call, zmq.EINVAL), hint}
 }
 
-// explainLocked adds a hint to an error of libzmq about an endpoint. A nil err stays nil. Caller
-// holds t.sockMu.
+// explainLocked adds a hint to libzmq's error about an endpoint. It returns nil for a nil err.
+// Caller holds t.sockMu.
 func (t *Transport) explainLocked(call, endpoint string, err error) error {
 	transport, _, _ := strings.Cut(endpoint, "://")
 	switch {
@@ -74,9 +74,8 @@ func (t *Transport) explainLocked(call, endpoint string, err error) error {
 	return err
 }
 
-// misfit returns what is wrong with an endpoint that cannot be meant, to bind or else to
-// connect, and "" for any other. What depends on the socket or the machine is not its
-// business.
+// misfit returns what is wrong with the text of an endpoint for a bind or a connect, and "" if
+// nothing is. It does not look at the socket or the machine.
 func misfit(endpoint string, bind bool) string {
 	transport, address, found := strings.Cut(endpoint, "://")
 	switch {
@@ -106,8 +105,8 @@ func misfit(endpoint string, bind bool) string {
 	return ""
 }
 
-// misfitAddress is misfit for a host and a port. libzmq reads a port as C's atoi does, and
-// takes the result modulo 65536.
+// misfitAddress is misfit for a host and a port. libzmq parses a port with atoi, and takes the
+// result modulo 65536.
 func misfitAddress(address string, bind bool) string {
 	i := strings.LastIndexByte(address, ':')
 	if i < 0 || strings.HasSuffix(address, "]") {
@@ -119,7 +118,7 @@ func misfitAddress(address string, bind bool) string {
 		return "missing the address; * is every interface"
 	case host == "":
 		return "missing the address"
-	case strings.HasSuffix(strings.TrimSuffix(host, "]"), "%"): // at which libzmq 4.2 ends the process
+	case strings.HasSuffix(strings.TrimSuffix(host, "]"), "%"): // libzmq 4.2 ends the process for this
 		return "missing the zone behind %"
 	case (port == "*" || port == "0") && bind:
 		return ""
@@ -132,8 +131,9 @@ func misfitAddress(address string, bind bool) string {
 	return ""
 }
 
-// lacksIPv6Locked reports whether a TCP endpoint has an IPv6 address, and the socket does not take
-// one. A SOCKS proxy takes any. Caller holds t.sockMu.
+// lacksIPv6Locked reports whether a TCP endpoint has an IPv6 address and the socket's option IPV6
+// is off. With a SOCKS proxy it returns false, because the proxy takes any address. Caller holds
+// t.sockMu.
 func (t *Transport) lacksIPv6Locked(endpoint string) bool {
 	address, isTCP := strings.CutPrefix(endpoint, "tcp://")
 	if !isTCP || !slices.ContainsFunc(strings.Split(address, ";"), isIPv6) {
@@ -147,8 +147,7 @@ func (t *Transport) lacksIPv6Locked(endpoint string) bool {
 	return err == nil && !on
 }
 
-// isIPv6 reports whether the host of address, a host and a port, is an IPv6 address that
-// stands for no IPv4 address.
+// isIPv6 reports whether the host of address is an IPv6 address that maps no IPv4 address.
 func isIPv6(address string) bool {
 	host, _, _ := splitHost(address)
 	addr, err := netip.ParseAddr(host)
@@ -168,8 +167,8 @@ func checkConnect(endpoint string) error {
 	return opError("zmq_connect", endpoint, ErrDNSEndpoint)
 }
 
-// checkResolve refuses an endpoint that cannot be meant to connect to, even by a name. Behind
-// a name the port may be the name of a service, which package net looks up.
+// checkResolve refuses an endpoint that no name lookup can make valid. The port after a host name
+// may be the name of a service, which package net looks up.
 func checkResolve(endpoint string) error {
 	_, peer := splitPeer(endpoint)
 	host, port, isName := splitName(peer)
@@ -185,8 +184,8 @@ func checkResolve(endpoint string) error {
 	return nil
 }
 
-// splitPeer splits a TCP endpoint behind what is never looked up: the transport and,
-// in tcp://source;destination, the source. Of other endpoints peer is empty.
+// splitPeer splits a TCP endpoint after the part that is never looked up: the transport, and in
+// tcp://source;destination the source. For other endpoints peer is "".
 func splitPeer(endpoint string) (before, peer string) {
 	if !strings.HasPrefix(endpoint, "tcp://") {
 		return endpoint, ""
@@ -208,7 +207,7 @@ func splitHost(addr string) (host, port string, ok bool) {
 	return host, port, true
 }
 
-// splitName splits addr, a host and a port, if the host is no address.
+// splitName splits addr, a host and a port. isName is false if the host is an IP address.
 func splitName(addr string) (host, port string, isName bool) {
 	host, port, ok := splitHost(addr)
 	_, err := netip.ParseAddr(host)

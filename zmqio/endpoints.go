@@ -144,7 +144,7 @@ func (t *Transport) Connections() []string {
 	return t.connections.list()
 }
 
-// attach binds or connects.
+// attach binds or connects with do, and adds the endpoint to set.
 func (t *Transport) attach(call, endpoint string, do func(string) error, set *endpoints) (string, error) {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
@@ -177,7 +177,7 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 		t.owner.attachedLocked(actual)
 	}
 	if binds && actual == zapEndpoint {
-		t.residence.SetLast(true) // servers that go on without it let every client in
+		t.residence.SetLast(true) // a server that goes on without its handler accepts every client
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -185,8 +185,8 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 	return actual, nil
 }
 
-// attachLocked binds or connects the socket with do, unless libzmq must not. Caller holds
-// t.sockMu.
+// attachLocked binds or connects with do, unless libzmq would end the process or send in the clear.
+// Caller holds t.sockMu.
 func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(string) error) error {
 	g := t.guard
 	if err := g.inTheClear(t.sock); err != nil {
@@ -200,7 +200,7 @@ func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(stri
 	t.noteConflateLocked()
 	attach := func() error { return zmq.Translate(call, do(endpoint)) }
 	var err error
-	// To connect from a source libzmq lists them too, in the background.
+	// For a connect with a source libzmq lists the interfaces too, in the background.
 	if listsInterfaces(endpoint) && (binds || strings.Contains(endpoint, ";")) {
 		err = t.loop.withSpare(call, bindDescriptors, attach)
 	} else {
@@ -213,8 +213,8 @@ func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(stri
 	return err
 }
 
-// noteConflateLocked takes note of CONFLATE, which counts for the connections that come
-// from the next bind or connect. Caller holds t.sockMu.
+// noteConflateLocked records CONFLATE for the next bind or connect, because connections keep the
+// value of that moment. Caller holds t.sockMu.
 func (t *Transport) noteConflateLocked() {
 	if !heedsConflate(t.typ) {
 		return
@@ -235,17 +235,17 @@ func heedsConflate(typ zmq.SocketType) bool {
 	return false
 }
 
-// tears reports whether libzmq would tear a message, and may end the process where the
-// connection goes before the message is whole.
+// tears reports whether libzmq would tear msg. libzmq may even end the process if the connection
+// ends in the middle of it.
 func (t *Transport) tears(msg [][]byte) bool {
 	return len(msg) > 1 && t.conflates()
 }
 
-// conflates reports whether libzmq keeps the last message alone.
+// conflates reports whether libzmq keeps only the last message.
 func (t *Transport) conflates() bool { return t.guard.conflates.Load() && heedsConflate(t.typ) }
 
-// connectedOnce reports whether a transport that is connected at most once to the same
-// endpoint is so already. libzmq would do nothing, and not say to what endpoint.
+// connectedOnce reports whether a transport of a type that connects at most once is connected to
+// endpoint. libzmq would ignore a second connect and return no endpoint.
 func (t *Transport) connectedOnce(endpoint string, set *endpoints) (actual string, connected bool) {
 	if set != &t.connections || !t.traits.connectsOnce {
 		return "", false
@@ -255,9 +255,9 @@ func (t *Transport) connectedOnce(endpoint string, set *endpoints) (actual strin
 	return set.resolve(endpoint), set.has(endpoint)
 }
 
-// detach unbinds or disconnects an endpoint of set. libzmq would do the one for the other
-// as well, so what is only in the other set is refused here; what is in none can be from
-// before the socket was ours.
+// detach unbinds or disconnects an endpoint of set. libzmq would unbind for a disconnect and the
+// reverse, so detach refuses an endpoint that only other has. An endpoint in neither set may date
+// from before the transport had the socket.
 func (t *Transport) detach(call, endpoint string, do func(string) error, set, other *endpoints) error {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
@@ -297,19 +297,19 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	return nil
 }
 
-// usableLocked returns why no call with endpoint can be made. Caller holds t.sockMu.
+// usableLocked returns why no libzmq call with endpoint is possible, or nil. Caller holds t.sockMu.
 func (t *Transport) usableLocked(call, endpoint string) error {
 	switch {
 	case t.sock == nil || t.IsClosing():
 		return opError(call, endpoint, ErrTransportClosed)
-	case strings.IndexByte(endpoint, 0) >= 0: // C would see what is before it
+	case strings.IndexByte(endpoint, 0) >= 0: // C would stop reading at the NUL
 		return opError(call, endpoint, &endpointError{zmq.Translate(call, zmq.EINVAL), "there is a NUL in it"})
 	}
 	return nil
 }
 
-// explainDetach adds to an ENOENT why there is nothing to unbind or to disconnect. mistaken
-// says that the endpoint is one for the other call.
+// explainDetach says in an ENOENT why there is nothing to unbind or disconnect. mistaken means that
+// the endpoint belongs to the other call.
 func explainDetach(call string, err error, mistaken bool) error {
 	unbind := call == "zmq_unbind"
 	switch {
@@ -325,10 +325,10 @@ func explainDetach(call string, err error, mistaken bool) error {
 	return fmt.Errorf("%w (the socket is not connected to it)", err)
 }
 
-// endpoints are what a transport is bound or connected to, in order.
+// endpoints are the endpoints that a transport is bound or connected to, in order.
 type endpoints []endpoint
 
-// An endpoint has the name that libzmq gave it and the one that the user gave.
+// An endpoint has libzmq's name and the user's.
 type endpoint struct {
 	actual, given string
 	warned        bool // of a connection: warnOfContext has logged it
@@ -338,18 +338,18 @@ func (e *endpoints) add(actual, given string) {
 	*e = append(*e, endpoint{actual: actual, given: given})
 }
 
-// remove drops what libzmq calls actual: it ends all of that name at once.
+// remove removes every endpoint that libzmq calls actual, because libzmq ends all of them at once.
 func (e *endpoints) remove(actual string) {
 	*e = slices.DeleteFunc(*e, func(x endpoint) bool { return x.actual == actual })
 }
 
-// has reports whether name is one of either kind.
+// has reports whether name is the libzmq name or the user's name of an endpoint.
 func (e endpoints) has(name string) bool {
 	return slices.ContainsFunc(e, func(x endpoint) bool { return x.actual == name || x.given == name })
 }
 
-// resolve returns libzmq's name for one of either kind; of several endpoints that
-// the user gave the same name, it is the first.
+// resolve returns the libzmq name of the endpoint called name. If the user gave several endpoints
+// that name, it takes the first.
 func (e endpoints) resolve(name string) string {
 	for _, x := range e {
 		if x.actual == name {
@@ -364,7 +364,7 @@ func (e endpoints) resolve(name string) string {
 	return name
 }
 
-// list returns libzmq's names, sorted, each once.
+// list returns libzmq's names, sorted, without duplicates.
 func (e endpoints) list() []string {
 	l := make([]string, len(e))
 	for i, x := range e {

@@ -91,7 +91,7 @@ var (
 	ErrCancelled = errors.New("zmqio: the future was cancelled")
 )
 
-// A sentinel is an error with a text of its own that is another one as well.
+// A sentinel is an error with its own text that wraps another error.
 type sentinel struct {
 	text string
 	also error
@@ -100,22 +100,22 @@ type sentinel struct {
 func (e *sentinel) Error() string { return e.text }
 func (e *sentinel) Unwrap() error { return e.also }
 
-// An also is an error with a text of its own that is ErrInvalidArgument as well.
+// An also is an error with its own text that is ErrInvalidArgument too.
 type also struct{ error }
 
 func (e also) Unwrap() []error { return []error{ErrInvalidArgument, e.error} }
 
-// errNilContext is the error of a call that needs a context.
+// errNilContext is the error of a call with a nil context.
 func errNilContext(call string) error { return invalid("%s: nil context", call) }
 
 func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{ErrInvalidArgument}, args...)...)
 }
 
-// isFatal reports whether a libzmq call that failed with err will never succeed.
+// isFatal reports whether err means that no further libzmq call on the socket can succeed.
 func isFatal(err error) bool { return errors.Is(err, zmq.ETERM) || errors.Is(err, zmq.ENOTSOCK) }
 
-// translate is zmq.Translate for an error number, 0 being none.
+// translate is zmq.Translate for an errno. 0 is no error.
 func translate(call string, errno syscall.Errno) error {
 	if errno == 0 {
 		return nil
@@ -123,18 +123,18 @@ func translate(call string, errno syscall.Errno) error {
 	return zmq.Translate(call, errno)
 }
 
-// Errors of a future that is asked, or told, at the wrong time.
+// Errors of a future: its result was asked for too early, or set twice.
 var (
 	errNoResult  = fmt.Errorf("%w: it has no result yet", ErrInvalidState)
 	errHasResult = fmt.Errorf("%w: it has a result already", ErrInvalidState)
 )
 
-// errWatchStopped is returned by a Watch after Stop.
+// errWatchStopped is the error of Watch.Want after Stop.
 var errWatchStopped error = &sentinel{"zmqio: Want: the watch was stopped", os.ErrClosed}
 
 func errClosedForWrite() error { return &OpError{Op: "write", Err: ErrTransportClosed} }
 
-// Error numbers that a send or a receive returns.
+// Errnos of a send or a receive.
 const (
 	efsm         = syscall.Errno(zmq.EFSM)
 	ehostunreach = syscall.Errno(zmq.EHOSTUNREACH)

@@ -105,10 +105,10 @@ func (l *EventLoop) CallExceptionHandler(ctx ExceptionContext) {
 	h(l, ctx)
 }
 
-// handlerPanicked deals with a panic in an exception handler. Nothing can stop the
-// loop, not even a logger that panics.
+// handlerPanicked logs a panic in an exception handler. Neither the handler nor the logger can end
+// the loop.
 func (l *EventLoop) handlerPanicked(v any, during ExceptionContext, custom bool) {
-	defer func() { recover() }() //nolint:errcheck // there is no handler left to tell
+	defer func() { recover() }() //nolint:errcheck // no handler is left to tell
 	if !custom {
 		slog.Default().Error("panic in default exception handler", "panic", v, "during", during.Message)
 		return
@@ -159,21 +159,20 @@ func attrs(ctx ExceptionContext) []any {
 	return a
 }
 
-// protect calls fn. A panic goes to the exception handler as ctx.
+// protect calls fn. A panic goes to the exception handler with ctx.
 func (l *EventLoop) protect(ctx ExceptionContext, fn func()) {
 	defer l.recovered(ctx)
 	fn()
 }
 
-// recovered is for a defer statement around a callback.
+// recovered is deferred around a callback. It hands a panic to the exception handler.
 func (l *EventLoop) recovered(ctx ExceptionContext) {
 	if v := recover(); v != nil {
 		_ = l.panicked(ctx, v)
 	}
 }
 
-// panicked tells the exception handler of a panic with v, which has just been recovered. It
-// returns the panic.
+// panicked tells the exception handler of a panic with v, and returns the *PanicError.
 func (l *EventLoop) panicked(ctx ExceptionContext, v any) error {
 	p := NewPanicError(v)
 	ctx.Err, ctx.Stack = p, p.Stack
@@ -181,7 +180,7 @@ func (l *EventLoop) panicked(ctx ExceptionContext, v any) error {
 	return p
 }
 
-// callbackPanicked is told of a panic in a callback of the loop.
+// callbackPanicked reports a panic in a callback of the loop. Package reactor calls it.
 func (l *EventLoop) callbackPanicked(message string, h *reactor.Handle, v any) {
 	ctx := ExceptionContext{Message: message}
 	if h != nil {

@@ -82,10 +82,10 @@ func (l *EventLoop) defaultExecutor() Executor {
 	return l.executor
 }
 
-// refuseFunctions has the executor of a loop that closes refuse functions, without waiting.
+// refuseFunctions makes the executor of a closing loop refuse functions. It does not wait.
 func (l *EventLoop) refuseFunctions() {
 	defer l.recovered(ExceptionContext{Message: "Shutdown of an executor panicked"})
-	_ = l.defaultExecutor().Shutdown(l.alive) // which has ended: functions go on, and that is no error
+	_ = l.defaultExecutor().Shutdown(l.alive) // l.alive has ended: Shutdown does not wait for functions that run, and that is no error
 }
 
 // Go calls fn off the loop, on a goroutine of its own, where fn may block. It returns a future
@@ -127,17 +127,17 @@ func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, e
 	return f
 }
 
-// execute has the executor call fn and the loop set its result.
+// execute gives fn to the executor. The loop sets the result.
 func (f *Future[T]) execute(ctx context.Context, fn func(context.Context) (T, error)) {
 	var zero T
 	open := context.AfterFunc(f.loop.alive, func() { _ = f.SetError(ErrLoopClosed) })
 	deliver := func(value T, err error) {
-		_ = f.loop.reactor.CallSoon(reactor.NewHandle(func() { // unless the loop is closed
+		_ = f.loop.reactor.CallSoon(reactor.NewHandle(func() { // fails only on a closed loop
 			open()
-			_ = f.finish(value, err) // dropped if the future is done
+			_ = f.finish(value, err) // fails only if the future is done
 		}, nil))
 	}
-	// start reports whether fn is still to be called: not twice, and not after ctx has ended.
+	// start reports whether fn must be called: false if ctx has ended.
 	start := context.AfterFunc(ctx, func() { deliver(zero, context.Cause(ctx)) })
 	err := f.loop.defaultExecutor().Execute(func() {
 		if start() {
@@ -153,7 +153,7 @@ func (f *Future[T]) execute(ctx context.Context, fn func(context.Context) (T, er
 // work calls fn and delivers its result.
 func work[T any](ctx context.Context, fn func(context.Context) (T, error), deliver func(T, error)) {
 	var value T
-	err := ErrGoexit // unless fn returns
+	err := ErrGoexit // fn replaces it, unless it calls Goexit
 	defer func() {
 		if v := recover(); v != nil {
 			err = NewPanicError(v)
@@ -163,13 +163,13 @@ func work[T any](ctx context.Context, fn func(context.Context) (T, error), deliv
 	value, err = fn(ctx)
 }
 
-// A pool is the executor that a loop begins with. It has a goroutine for each function that
-// runs, and none while no function does.
+// A pool is the executor that a new loop has. Each running function has a goroutine; idle, a pool
+// has none.
 type pool struct {
 	mu      sync.Mutex
 	limit   int
 	running int
-	waiting []func() // until a function that runs returns
+	waiting []func() // functions over the limit, first come first served
 	shut    bool
 	idle    chan struct{} // closed when no function runs; nil while no Shutdown waits
 }
@@ -190,13 +190,13 @@ func (p *pool) Execute(fn func()) error {
 	return nil
 }
 
-// run calls fn, which may call runtime.Goexit, and starts the next function.
+// run calls fn, and starts the next function even if fn calls runtime.Goexit.
 func (p *pool) run(fn func()) {
 	defer p.next()
 	fn()
 }
 
-// next starts the function that waits longest, in place of one that has returned.
+// next starts the function that has waited longest, after another has returned.
 func (p *pool) next() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -228,8 +228,8 @@ func (p *pool) Shutdown(ctx context.Context) error {
 	}
 }
 
-// refuse makes Execute refuse functions. It returns a channel that is closed when those that
-// were accepted have returned, or nil if they have.
+// refuse makes Execute refuse functions. It returns a channel that closes when the accepted
+// functions have returned, or nil if they have.
 func (p *pool) refuse() <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -64,7 +64,7 @@ func (l *EventLoop) addCallback(call string, add func(int, func()) error, fd int
 	return err
 }
 
-// checkDescriptor makes sure that fd can be a descriptor.
+// checkDescriptor returns an error if fd cannot be a descriptor.
 func checkDescriptor(call string, fd int) error {
 	if fd < 0 || fd > math.MaxInt32 {
 		return invalid("%s: %d is no descriptor", call, fd)

@@ -8,25 +8,25 @@ import (
 	"sync/atomic"
 )
 
-// feedSize is how many items a feed keeps for a reader that is slow.
+// feedSize is how many items a feed keeps for a slow reader.
 const feedSize = 1024
 
-// A feed carries what the loop reports to one reader. It keeps feedSize items. Once it has had
-// to drop one it drops all, and counts them, until the reader has had those that were kept.
+// A feed carries items from the loop to one reader. It keeps feedSize items. After the first drop a
+// feed drops and counts every item until the reader has read all that were kept.
 type feed[T any] struct {
 	items chan T
 
-	mu      sync.Mutex // its place among the locks: Transport.sockMu
+	mu      sync.Mutex // in the order of locks at Transport.sockMu
 	dropped int
 	ended   bool
-	drops   *atomic.Uint64 // all that were dropped, of this feed and of others
+	drops   *atomic.Uint64 // counts the drops of this feed and of others
 }
 
 func newFeed[T any](drops *atomic.Uint64) *feed[T] {
 	return &feed[T]{items: make(chan T, feedSize), drops: drops}
 }
 
-// put adds an item, or counts it.
+// put adds an item, or counts it as dropped.
 func (f *feed[T]) put(item T) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -44,7 +44,7 @@ func (f *feed[T]) put(item T) {
 	f.drops.Add(1)
 }
 
-// end makes the reader see the end behind what there is.
+// end closes the feed. The reader still gets the items that are kept.
 func (f *feed[T]) end() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -54,8 +54,8 @@ func (f *feed[T]) end() {
 	}
 }
 
-// takeDropped returns how many items have been dropped since the last call, and 0 where items
-// from before them are there.
+// takeDropped returns how many items were dropped since the last call. It returns 0 while the
+// reader has items from before the drop.
 func (f *feed[T]) takeDropped() int {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -67,8 +67,8 @@ func (f *feed[T]) takeDropped() int {
 	return n
 }
 
-// all returns an iterator over the items. It ends with the cause of ctx, or without an error
-// at the end of the feed. Where items were dropped it yields ErrEventsDropped, and goes on.
+// all returns an iterator over the items. The iterator ends with the cause of ctx, or without an
+// error when the feed ends. For dropped items it yields ErrEventsDropped and goes on.
 func (f *feed[T]) all(ctx context.Context) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var zero T
@@ -87,7 +87,7 @@ func (f *feed[T]) all(ctx context.Context) iter.Seq2[T, error] {
 				}
 			default:
 			}
-			// The reader has had all that was kept.
+			// The reader has read every kept item.
 			if n := f.takeDropped(); n > 0 && !yield(zero, fmt.Errorf("%w: %d", ErrEventsDropped, n)) {
 				return
 			}

@@ -21,13 +21,13 @@ import (
 type Future[T any] struct {
 	loop    *EventLoop
 	done    chan struct{}           // closed when the future is done
-	created *reactor.Trace          // in debug mode
-	end     context.CancelCauseFunc // of the context of Go's function
+	created *reactor.Trace          // nil outside debug mode
+	end     context.CancelCauseFunc // ends the context of Go's function
 
 	mu        sync.Mutex
 	value     T
 	err       error
-	unread    runtime.Cleanup // set while err has not been read
+	unread    runtime.Cleanup // set until a caller reads err
 	lastID    CallbackID
 	callbacks []doneCallback[T]
 }
@@ -110,18 +110,18 @@ func (f *Future[T]) finish(v T, err error) error {
 	return nil
 }
 
-// call has the loop call fn.
+// call makes the loop call fn.
 func (f *Future[T]) call(fn func(*Future[T])) error {
 	return f.loop.reactor.CallSoon(reactor.NewHandle(func() { fn(f) }, f.loop.reactor.Origin(fn)))
 }
 
-// unread is the error of a future whose result was never asked for.
+// An unread is the error of a future whose result no caller asked for.
 type unread struct {
 	err     error
 	created *reactor.Trace
 }
 
-// reportUnread tells the exception handler, except on a closed loop.
+// reportUnread tells the exception handler, unless the loop is closed.
 func (l *EventLoop) reportUnread(u unread) {
 	ctx := ExceptionContext{Message: "the error of a future was never retrieved", Err: u.err, Created: u.created.Text()}
 	var p *PanicError

@@ -15,26 +15,25 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A guard refuses the options, and the binds and connects, at which libzmq would end
-// the process or leave a connection in the clear. It remembers what libzmq does not
-// tell. What guards the socket guards the guard.
+// A guard refuses options, binds and connects for which libzmq would end the process or send in the
+// clear. It remembers the settings that libzmq cannot return. The lock of the socket guards it.
 type guard struct {
 	topics  topics
-	next    string              // CONNECT_ROUTING_ID, for the next connect
-	routed  map[string]struct{} // every CONNECT_ROUTING_ID that a connect has taken
-	secured zmq.Option          // the last option set that asked for a mechanism; 0 is none
-	set     map[zmq.Option]bool // the options that have been set, and whether to a value that is not zero
+	next    string              // CONNECT_ROUTING_ID for the next connect
+	routed  map[string]struct{} // every CONNECT_ROUTING_ID that a connect has used
+	secured zmq.Option          // the last option set that asks for a mechanism; 0: none
+	set     map[zmq.Option]bool // the options that were set, each with whether its last value was not zero
 
-	conflates atomic.Bool // CONFLATE is set, or attached with; to be read without a lock
-	attached  bool        // it was set at a bind or connect
+	conflates atomic.Bool // CONFLATE is set now, or was at a bind or connect; read without a lock
+	attached  bool        // CONFLATE was set at a bind or connect
 }
 
 func newGuard() *guard {
 	return &guard{topics: make(topics), routed: make(map[string]struct{}), set: make(map[zmq.Option]bool)}
 }
 
-// guards are those of sockets that were made elsewhere, for as long as the sockets live:
-// what SocketOptions has set, the transport of the socket must know.
+// guards holds the guards of sockets made elsewhere, while the sockets live. The transport of such
+// a socket needs to know what SocketOptions has set.
 var guards struct {
 	sync.Mutex
 	of map[weak.Pointer[zmq4.Socket]]*guard
@@ -63,13 +62,13 @@ func forgetGuard(key weak.Pointer[zmq4.Socket]) {
 	delete(guards.of, key)
 }
 
-// rawSocket is zmq.RawSockopts for a socket that the caller alone uses.
+// rawSocket is the zmq.RawSockopts of a socket that only the caller uses.
 type rawSocket struct {
 	s     *sock.Socket
 	guard *guard // nil for options that zmqio itself sets
 }
 
-// rawSockopts returns the accessors for a socket that the caller alone uses.
+// rawSockopts returns the accessors of a socket that only the caller uses.
 func rawSockopts(s *sock.Socket) zmq.Sockopts { return zmq.Sockopts{RawSockopts: rawSocket{s, nil}} }
 
 func (r rawSocket) GetRaw(opt zmq.Option, buf []byte) (int, error) {
@@ -90,8 +89,8 @@ func (r rawSocket) SetRaw(opt zmq.Option, value []byte) error {
 	return err
 }
 
-// withNUL returns value with a NUL behind it, outside its length, if opt is text. Of
-// a METADATA some releases of libzmq read on up to a NUL, and send that to peers.
+// withNUL returns value with a NUL after its length if opt is text. Some releases of libzmq read a
+// METADATA up to a NUL, and send the bytes to peers.
 func withNUL(opt zmq.Option, value []byte) []byte {
 	if value == nil || opt.Info().Kind != zmq.KindString {
 		return value
@@ -99,21 +98,21 @@ func withNUL(opt zmq.Option, value []byte) []byte {
 	return append(slices.Clip(value), 0)[:len(value)]
 }
 
-// refuses returns why libzmq must not be given an option.
+// refuses returns why libzmq must not get this value of an option, or nil.
 func (g *guard) refuses(s *sock.Socket, opt zmq.Option, value []byte) error {
 	switch opt {
 	case zmq.CONNECT_ROUTING_ID:
 		return g.refusesID(string(value))
 	case zmq.PRIORITY:
 		if _, errno := s.GetRaw(int(opt), make([]byte, 4)); errno != 0 || len(value) != 4 {
-			return nil // libzmq does not have it, or will not take it
+			return nil // libzmq lacks the option, or refuses the value itself
 		}
 		return checkPriority(int(int32(binary.NativeEndian.Uint32(value))))
 	}
 	return nil
 }
 
-// follow takes note of an option that has been set.
+// follow records an option that was set.
 func (g *guard) follow(opt zmq.Option, value []byte) {
 	g.set[opt] = isSet(value)
 	switch opt {
@@ -125,7 +124,7 @@ func (g *guard) follow(opt zmq.Option, value []byte) {
 		g.conflates.Store(g.attached || isSet(value))
 	case zmq.PLAIN_USERNAME, zmq.PLAIN_PASSWORD, zmq.CURVE_PUBLICKEY, zmq.CURVE_SECRETKEY, zmq.CURVE_SERVERKEY:
 		g.secured = opt
-		if value == nil { // the user takes the mechanism back, in so many words
+		if value == nil { // a NULL takes the mechanism back
 			g.secured = 0
 		}
 	case zmq.PLAIN_SERVER, zmq.CURVE_SERVER:
@@ -140,21 +139,21 @@ func (g *guard) follow(opt zmq.Option, value []byte) {
 // isSet reports whether the value of a boolean option is true.
 func isSet(value []byte) bool { return slices.ContainsFunc(value, func(b byte) bool { return b != 0 }) }
 
-// refusesID returns why a connection must not get a routing id that one of the socket's
-// connections has or may have: libzmq ends the process. When libzmq lets go of an id
-// cannot be known. After a disconnect that may be when the linger ends, or never.
+// refusesID returns an error if a connection of the socket has, or may have, the routing id: libzmq
+// would end the process. zmqio cannot know when libzmq frees an id. After a disconnect this may be
+// when the linger ends, or never.
 func (g *guard) refusesID(id string) error {
 	if _, used := g.routed[id]; used {
 		return fmt.Errorf("%w: a connection of the socket had the routing id %q: %w",
 			ErrInvalidArgument, id, zmq.Translate("zmq_setsockopt", zmq.EADDRINUSE))
 	}
-	if len(id) == 5 && id[0] == 0 { // as those that libzmq makes up
+	if len(id) == 5 && id[0] == 0 { // libzmq makes up such ids itself
 		return invalid("%q: routing ids of five bytes that begin with a zero are libzmq's", id)
 	}
 	return nil
 }
 
-// inTheClear returns an error if the user has set a mechanism that is not in force.
+// inTheClear returns an error if the user has set a mechanism and MECHANISM is NULL.
 func (g *guard) inTheClear(s *sock.Socket) error {
 	if g.secured == 0 {
 		return nil
@@ -182,11 +181,11 @@ func enforcesNothing(s *sock.Socket) error {
 		" the process at its first client, and a CURVE server ask no ZAP handler; set ZAP_DOMAIN")
 }
 
-// isServer reports whether the socket is the server of its mechanism, which it can be
-// on connections that it makes, too.
+// isServer reports whether the socket is the server of its mechanism. A socket that connects can be
+// one too.
 func isServer(s *sock.Socket) bool {
 	opts := rawSockopts(s)
 	plain, _ := opts.PlainServer()
-	curve, _ := opts.CurveServer() // an error: not built in
+	curve, _ := opts.CurveServer() // an error means that CURVE is not built in
 	return plain || curve
 }

@@ -13,9 +13,8 @@ import (
 // asyncio: Handle
 type Handle struct{ handle reactor.Handle }
 
-// asHandle returns the Handle around h. Package reactor knows h alone, and an
-// ExceptionContext names what CallSoon returned. A Handle that came from elsewhere may as
-// well be seen as one: it is the same memory.
+// asHandle returns h as a Handle, which has the same memory. Package reactor knows only
+// reactor.Handle, and an ExceptionContext names the Handle that CallSoon returned.
 func asHandle(h *reactor.Handle) *Handle { return (*Handle)(unsafe.Pointer(h)) }
 
 // Cancel prevents the call if it has not started. Cancel may be repeated, and may come after

@@ -6,16 +6,17 @@ import (
 	"strings"
 )
 
-// inprocConnected is called when t has connected to endpoint. If that is an inproc endpoint
-// of another context, debug mode warns: libzmq would wait for one of t's own in silence.
+// inprocConnected runs after t has connected to endpoint. In debug mode it warns if a transport of
+// another context has bound that inproc endpoint. libzmq would wait in silence for a bind in t's
+// context.
 func (t *Transport) inprocConnected(endpoint string) {
 	if t.loop.Debug() && isInproc(endpoint) {
 		t.warnOfContext(endpoint)
 	}
 }
 
-// inprocBound is called when t has bound endpoint. Transports in debug mode that wait for it
-// in other contexts may have meant this one.
+// inprocBound runs after t has bound endpoint. It warns transports of other contexts, in debug
+// mode, that are connected to an endpoint of this name.
 func (t *Transport) inprocBound(endpoint string) {
 	if !isInproc(endpoint) {
 		return
@@ -32,8 +33,8 @@ func (t *Transport) inprocBound(endpoint string) {
 	}
 }
 
-// warnOfContext logs, once for each connection, that endpoint is bound in another context
-// and not in t's own, as far as transports have bound it.
+// warnOfContext logs that a transport of another context has bound endpoint, and none of t's
+// context has. It logs once for each connection.
 func (t *Transport) warnOfContext(endpoint string) {
 	var elsewhere *Transport
 	for _, l := range Loops() {
@@ -68,14 +69,14 @@ func (l *EventLoop) openTransports() (open []*Transport) {
 	return open
 }
 
-// has reports whether endpoint is in set, one of t's, and t is open.
+// has reports whether t is open and endpoint is in set, which belongs to t.
 func (t *Transport) has(set *endpoints, endpoint string) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return !t.in(phaseClosed) && set.has(endpoint)
 }
 
-// mark marks the connections to endpoint. It reports whether none was marked.
+// mark marks t's connections to endpoint as warned. It reports whether none was marked before.
 func (t *Transport) mark(endpoint string) (first bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,5 +92,5 @@ func (t *Transport) mark(endpoint string) (first bool) {
 
 func isInproc(endpoint string) bool { return strings.HasPrefix(endpoint, "inproc://") }
 
-// name tells l from other loops, for messages.
+// name identifies l in messages.
 func (l *EventLoop) name() string { return fmt.Sprintf("%v made at %v", l, l.reactor.Created()) }

@@ -10,27 +10,26 @@ import (
 )
 
 const (
-	// flushChunks bounds how long a flush keeps the loop from other transports.
+	// flushChunks bounds the time that one flush keeps the loop from other transports.
 	flushChunks = 16
-	// The loop offers a refused message again after retryInterval where libzmq may not tell
-	// when there is room: see retryIfUnsureLocked.
+	// retryInterval is how soon the loop offers a refused message again where ZMQ_FD may stay
+	// silent: see retryIfUnsureLocked.
 	retryInterval = 10 * time.Millisecond
 )
 
-// schedule has the loop serve the transport, in its next iteration. It follows
-// every libzmq call that may have consumed the signal on ZMQ_FD.
+// schedule makes the loop serve the transport in its next iteration. It follows every libzmq call
+// that may have consumed the signal on ZMQ_FD.
 func (t *Transport) schedule() { t.task.Schedule() }
 
-// serve is the loop's work on a transport whose socket may have something: it
-// receives a batch, delivers it, and sends what waits, in particular what was
-// written meanwhile. What is left over is for the next iteration, after others have
-// had their turn.
+// serve is the transport's task. It receives and delivers one batch, and then sends what waits,
+// including writes of the callbacks. It schedules itself for the rest, so that other transports get
+// their turn.
 //
-// The signal on ZMQ_FD tells of changes, not of states. So the socket must be seen
-// to be empty, or its ZMQ_EVENTS read, after the last libzmq call and before the
-// loop waits: else that call may have consumed the one signal of a message.
+// ZMQ_FD signals changes and not states, and any libzmq call may consume the one signal of a
+// message. So after the last libzmq call, and before the loop waits, the socket must have been seen
+// empty, or its ZMQ_EVENTS read.
 func (t *Transport) serve() {
-	again := true // if a callback calls runtime.Goexit
+	again := true // stays true if a callback calls runtime.Goexit
 	defer func() {
 		if again {
 			t.schedule()
@@ -45,7 +44,7 @@ func (t *Transport) serve() {
 	again = t.sendWaiting(found)
 }
 
-// sendWaiting is the second half of serve. found says what the first left.
+// sendWaiting is the second half of serve. found is the result of the first.
 func (t *Transport) sendWaiting(found finding) (again bool) {
 	t.sockMu.Lock()
 	if t.sock == nil {
@@ -69,9 +68,9 @@ func (t *Transport) sendWaiting(found finding) (again bool) {
 	return again && f.err == nil
 }
 
-// lookLocked reads ZMQ_EVENTS and reports whether there are messages to receive. It also
-// reads them where none is wanted: libzmq lets a peer that has gone go when it looks for the
-// peer's messages. Caller holds t.sockMu.
+// lookLocked reads ZMQ_EVENTS and reports whether there are messages to receive. It reads them on
+// types that receive nothing too: in this call libzmq drops peers that have gone. Caller holds
+// t.sockMu.
 func (t *Transport) lookLocked() (again bool, err error) {
 	events, errno := t.sock.Events()
 	if errno != 0 {
@@ -80,10 +79,10 @@ func (t *Transport) lookLocked() (again bool, err error) {
 	return events.Readable() && t.wantsMessages(), nil
 }
 
-// offer hands the outbox to libzmq for a writer that has no room, or has gathered enough.
-// While another goroutine uses the socket it leaves that to the loop, unless the writer
-// must know. Then, once the socket is free, offer does nothing if libzmq has refused all
-// meanwhile: many writers would otherwise queue for the socket, to be refused one by one.
+// offer hands the outbox to libzmq, for a writer without room or with enough gathered. If another
+// goroutine uses the socket and must is not set, it leaves the outbox to the loop. With must it
+// waits for the socket. It then does nothing if libzmq has refused the outbox meanwhile, because
+// many writers may wait here.
 func (t *Transport) offer(must bool) {
 	if t.sockMu.TryLock() {
 		f := t.flushAllLocked()
@@ -93,7 +92,7 @@ func (t *Transport) offer(must bool) {
 	}
 	if !must {
 		t.schedule()
-		if t.loop.IsRunning() { // asked afterwards: the loop may have stopped meanwhile
+		if t.loop.IsRunning() { // asked after schedule: the loop may have stopped meanwhile
 			return
 		}
 	}
@@ -112,8 +111,8 @@ func (t *Transport) offer(must bool) {
 	t.conclude(f)
 }
 
-// flush hands the outbox to libzmq, and leaves what it cannot do to the loop. While
-// the loop does not run, it does everything.
+// flush hands the outbox to libzmq, and leaves the rest to the loop. While no loop runs, flush goes
+// on until libzmq takes no more.
 func (t *Transport) flush() {
 	t.sockMu.Lock()
 	f := t.flushAllLocked()
@@ -121,15 +120,14 @@ func (t *Transport) flush() {
 	t.conclude(f)
 }
 
-// flushed says how far a flush came.
+// flushed is the result of a flush.
 type flushed struct {
-	more bool         // others should have their turn first
-	fx   flow.Effects // to be carried out without a lock
+	more bool         // the outbox has more, but other transports come first
+	fx   flow.Effects // for the caller to carry out without a lock
 	err  error        // ends the transport
 }
 
-// flushAllLocked is flushLocked, without an end while no loop would go on. Caller holds
-// t.sockMu.
+// flushAllLocked is flushLocked, repeated while the loop does not run. Caller holds t.sockMu.
 func (t *Transport) flushAllLocked() (f flushed) {
 	for {
 		last := t.flushLocked()
@@ -140,8 +138,8 @@ func (t *Transport) flushAllLocked() (f flushed) {
 	}
 }
 
-// flushLocked hands the outbox to libzmq until it is empty or refused, or others should
-// have their turn. Caller holds t.sockMu.
+// flushLocked hands the outbox to libzmq until it is empty or refused, at most flushChunks chunks.
+// Caller holds t.sockMu.
 func (t *Transport) flushLocked() (f flushed) {
 	if t.sock == nil {
 		return f
@@ -173,7 +171,7 @@ func (t *Transport) flushLocked() (f flushed) {
 	return f
 }
 
-// conclude is the end of a flush. Caller holds no lock.
+// conclude acts on the result of a flush. Caller holds no lock.
 func (t *Transport) conclude(f flushed) {
 	if f.err != nil {
 		t.fatal(f.err)
@@ -186,14 +184,14 @@ func (t *Transport) conclude(f flushed) {
 	t.closeIfFlushed()
 }
 
-// sendBatchLocked is one C call. On a type that receives it reads the events as well, because it may
-// have consumed the signal of a message. Caller holds t.sockMu.
+// sendBatchLocked makes one C call. On a type that receives, the call reads ZMQ_EVENTS too, because
+// it may consume the signal of a message. Caller holds t.sockMu.
 func (t *Transport) sendBatchLocked(b sock.Batch) sock.Sent {
 	return t.sock.Send(b, t.traits.refusal, t.traits.receives)
 }
 
-// settleLocked takes note of what a send did. The outbox is up to date already. Caller
-// holds t.sockMu and t.mu.
+// settleLocked records the result of a send. The caller has updated the outbox. Caller holds
+// t.sockMu and t.mu.
 func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
 	t.offers++
 	t.handed = t.handed || sent.Frames > 0
@@ -207,19 +205,19 @@ func (t *Transport) settleLocked(sent sock.Sent) (fx flow.Effects) {
 	if t.owner != nil {
 		t.owner.offeredLocked(sent.Errno, t.out.Empty())
 	}
-	if sent.Frames > 0 || sent.Errno == ehostunreach { // marks that were raised alone do not resume
+	if sent.Frames > 0 || sent.Errno == ehostunreach { // a refusal after the user raised the marks does not resume
 		fx = t.flow.Shrank(t.pendingLocked())
 	}
 	return fx
 }
 
-// waits reports whether a send that failed so will succeed later.
+// waits reports whether a send that failed with errno will succeed later.
 func waits(errno syscall.Errno) bool { return errno == syscall.EAGAIN || errno == efsm }
 
-// retryIfUnsureLocked sets a timer for a message after whose refusal ZMQ_FD may tell
-// nothing: the socket says that it can send, so that other messages have room, or it is a
-// ROUTER. Reading ZMQ_EVENTS behind the refusal may have handled the end of the peer, after
-// which libzmq would return EHOSTUNREACH. Caller holds t.mu.
+// retryIfUnsureLocked sets a timer for a refused message if ZMQ_FD may stay silent. This is so on a
+// ROUTER, and where ZMQ_EVENTS says that the socket can send: other messages have room. Reading
+// ZMQ_EVENTS after the refusal may have handled the end of the peer. libzmq would then return
+// EHOSTUNREACH. Caller holds t.mu.
 func (t *Transport) retryIfUnsureLocked(sent sock.Sent) {
 	if sent.Errno != syscall.EAGAIN || !sent.Events.Writable() && t.typ != zmq.ROUTER || t.retrying {
 		return

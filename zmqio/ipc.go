@@ -14,12 +14,12 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// ipcMu is held from the look at an ipc path to the end of its bind. Of several binds in this
-// process one therefore wins.
+// ipcMu is held from the check of an ipc path to the end of the bind. So exactly one of several
+// binds in this process wins.
 var ipcMu sync.Mutex
 
-// bindLocked is zmq_bind, without what libzmq does to files that are in its way. Caller
-// holds t.sockMu.
+// bindLocked is zmq_bind, but never unlinks a file that libzmq should leave alone. Caller holds
+// t.sockMu.
 func (t *Transport) bindLocked(endpoint string) error {
 	switch path, isIPC := strings.CutPrefix(endpoint, "ipc://"); {
 	case isIPC && !t.givenFDLocked():
@@ -35,11 +35,10 @@ func (t *Transport) bindLocked(endpoint string) error {
 	return t.lettingGoLocked(func() error { return t.zsock.Bind(endpoint) })
 }
 
-// lettingGoLocked calls bind while LINGER is 0. A listener keeps the LINGER that the socket has
-// when it binds. libzmq uses that for connections that their peers have ended, and for nothing
-// else. Messages for such a peer go nowhere. Where the socket is closed at the same moment
-// libzmq otherwise waits until they are sent, and so for ever if LINGER is negative. Caller
-// holds t.sockMu.
+// lettingGoLocked calls bind while LINGER is 0. A listener keeps the LINGER of the moment of its
+// bind. libzmq uses it only for connections that their peers have ended, whose messages go nowhere.
+// If the socket is closed at the same moment, libzmq would otherwise wait for those messages, and
+// with a negative LINGER for ever. Caller holds t.sockMu.
 func (t *Transport) lettingGoLocked(bind func() error) (err error) {
 	opts := rawSockopts(t.sock)
 	linger, err := opts.Linger()
@@ -53,18 +52,18 @@ func (t *Transport) lettingGoLocked(bind func() error) (err error) {
 	return bind()
 }
 
-// givenFDLocked reports whether the next bind uses a descriptor that is bound already,
-// where libzmq leaves the file alone. Caller holds t.sockMu.
+// givenFDLocked reports whether the next bind uses a descriptor that is bound already. libzmq then
+// does not touch the file. Caller holds t.sockMu.
 func (t *Transport) givenFDLocked() bool {
 	fd, err := rawSockopts(t.sock).UseFD()
 	return err == nil && fd >= 0
 }
 
-// checkPath returns why an ipc socket cannot be bound to path, and nil where libzmq may
-// do so. libzmq unlinks whatever file path names, before it looks at anything else.
+// checkPath returns why an ipc socket cannot be bound to path, or nil. libzmq unlinks the file at
+// path before it looks at anything else.
 //
-// Only a socket that nothing listens to may go. What connect(2) says tells: a success,
-// or EAGAIN for a full backlog, comes from a live server, ECONNREFUSED from a stale file.
+// Only a socket without a listener may be unlinked. connect(2) tells: success, or EAGAIN for a full
+// backlog, means a live server. ECONNREFUSED means a stale file.
 func checkPath(path string) error {
 	if path == "" || path[0] == '*' { // EINVAL, and a name that libzmq makes up
 		return nil
@@ -74,9 +73,9 @@ func checkPath(path string) error {
 	}
 	info, err := os.Lstat(path)
 	switch {
-	case err != nil: // unlink would fail as well, and bind tells why
+	case err != nil: // unlink fails too, and the error of bind says why
 		return nil
-	case path[0] == '@': // libzmq binds an abstract name, and unlinks this file
+	case path[0] == '@': // libzmq binds an abstract name, but unlinks a file of this name
 		return taken("the abstract name is a file's too")
 	case info.Mode().Type() != fs.ModeSocket:
 		return taken("the file is not a socket")

@@ -73,10 +73,10 @@ func (l Liveness) check() error {
 	return nil
 }
 
-// maxTTL is what HEARTBEAT_TTL can hold.
+// maxTTL is the longest HEARTBEAT_TTL.
 const maxTTL = 6553 * time.Second
 
-// configure sets the options of t that have not been set.
+// configure sets those heartbeat options of t that the user has not set.
 func (l Liveness) configure(t *Transport) error {
 	third := max(l.Idle/3, time.Millisecond)
 	for _, s := range []struct {
@@ -103,18 +103,18 @@ func (l Liveness) configure(t *Transport) error {
 	return nil
 }
 
-// A lifeline watches over a Stream with Liveness. A nil lifeline does nothing. Loop goroutine
-// only, except for counted.
+// A lifeline watches a Stream with Liveness. A nil lifeline does nothing. Loop goroutine only,
+// except counted.
 type lifeline struct {
 	Liveness
 	loop  *EventLoop
-	last  time.Duration // when messages came, on the loop's clock
+	last  time.Duration // when messages came last, on the loop's clock
 	stale bool
-	gone  map[string]bool // endpoints; protected by t.sockMu
+	gone  map[string]bool // endpoints without a connection; under t.sockMu
 	timer *TimerHandle
 }
 
-// newLifeline returns nil for a Liveness that does nothing.
+// newLifeline returns nil for a Liveness without Idle.
 func newLifeline(l Liveness, loop *EventLoop) *lifeline {
 	if l.Idle == 0 {
 		return nil
@@ -122,7 +122,7 @@ func newLifeline(l Liveness, loop *EventLoop) *lifeline {
 	return &lifeline{Liveness: l, loop: loop, gone: make(map[string]bool)}
 }
 
-// start sets the options of t, and begins to wait for messages.
+// start sets the options of t and the first timer.
 func (v *lifeline) start(t *Transport) error {
 	if v == nil {
 		return nil
@@ -137,11 +137,11 @@ func (v *lifeline) start(t *Transport) error {
 	return nil
 }
 
-// await looks after d whether messages have come.
+// await sets a timer that checks after d whether messages have come.
 func (v *lifeline) await(t *Transport, d time.Duration) {
-	v.timer, _ = v.loop.CallLater(d, func() { // fails when the loop is closed
+	v.timer, _ = v.loop.CallLater(d, func() { // fails only on a closed loop
 		idle := v.loop.Time() - v.last
-		if !t.reads() { // it is not read, so nothing can come
+		if !t.reads() { // the stream is not read, so no message can come
 			v.last, idle = v.loop.Time(), 0
 		}
 		if idle >= v.Idle && !v.stale {
@@ -155,7 +155,7 @@ func (v *lifeline) await(t *Transport, d time.Duration) {
 	})
 }
 
-// came is told that messages have come.
+// came records that messages have come.
 func (v *lifeline) came() {
 	if v == nil {
 		return
@@ -167,7 +167,7 @@ func (v *lifeline) came() {
 	}
 }
 
-// counted is told what has become of the connections of an endpoint. Caller holds t.sockMu.
+// counted gets the connections of an endpoint after a change. Caller holds t.sockMu.
 func (v *lifeline) counted(endpoint string, n turnout) {
 	switch {
 	case v == nil:
@@ -180,14 +180,14 @@ func (v *lifeline) counted(endpoint string, n turnout) {
 	}
 }
 
-// tell has Notify called by the loop, in order.
+// tell makes the loop call Notify. Calls keep their order.
 func (v *lifeline) tell(ev LivenessEvent) {
 	if v.Notify != nil {
-		_, _ = v.loop.CallSoon(func() { v.Notify(ev) }) // fails when the loop is closed
+		_, _ = v.loop.CallSoon(func() { v.Notify(ev) }) // fails only on a closed loop
 	}
 }
 
-// stop ends the waiting.
+// stop ends the timer.
 func (v *lifeline) stop() {
 	if v != nil && v.timer != nil {
 		v.timer.Cancel()

@@ -26,7 +26,7 @@ import (
 // DefaultLinger is the LoopConfig.Linger that 0 stands for.
 const DefaultLinger = time.Second
 
-// maxLinger is what libzmq can count.
+// maxLinger is the longest LINGER that libzmq can hold.
 const maxLinger = math.MaxInt32 * time.Millisecond
 
 // LoopConfig configures an event loop. The zero value is a good configuration.
@@ -116,29 +116,29 @@ type EventLoop struct {
 	resolver   *net.Resolver
 	alive      context.Context // ends in Close
 	end        context.CancelFunc
-	id         uint64 // among all loops
+	id         uint64 // of this loop, unique in the process
 	label      string // LoopConfig.Name
 
-	// The order of locks stands at Transport.sockMu.
+	// Transport.sockMu has the order of locks.
 	mu        sync.Mutex
 	handler   ExceptionHandler
 	executor  Executor
 	signals   map[syscall.Signal]*signalWatch
-	followers []follower // to be told when the loop is closed; nil then
+	followers []follower // whom Close tells; nil after Close
 
 	over chan struct{} // closed at the end of Close
-	late []error       // what transports' sockets lost after they were closed; under departing.mu
+	late []error       // messages lost after their transports had closed their sockets; under departing.mu
 
-	hurried atomic.Bool // a socket that had sent was given less time than its ZMQ_LINGER
+	hurried atomic.Bool // Close gave a socket that had sent less time than its ZMQ_LINGER
 
 	exceptions atomic.Uint64 // calls of the exception handler
-	transports atomic.Int64  // that are open
+	transports atomic.Int64  // open transports
 
-	// What follows is for the loop goroutine alone.
+	// The fields below are for the loop goroutine alone.
 	copier     *sock.Copier
 	lender     *sock.Lender // nil until a transport borrows frames
-	delivering *Transport   // whose batch of messages is being delivered
-	threads    bool         // the context has libzmq's threads
+	delivering *Transport   // whose batch is being delivered
+	threads    bool         // the context has started libzmq's threads
 }
 
 // NewEventLoop returns a loop that does not run yet. A nil cfg means the zero LoopConfig. All
@@ -192,8 +192,8 @@ func newContext(c LoopConfig) (*zmq4.Context, error) {
 	if err != nil {
 		return nil, zmq.Translate("zmq_ctx_new", err)
 	}
-	// The finalizer terminates a forgotten context, and with it waits, possibly for
-	// ever, on the goroutine that runs all finalizers. A leak is the lesser evil.
+	// pebbe's finalizer would terminate a forgotten context on the goroutine of all finalizers, and
+	// might block it for ever. A leak does less harm.
 	runtime.SetFinalizer(ctx, nil)
 	if err := c.configure(zmq.Contextopts{RawContextopts: rawContext{ctx}}); err != nil {
 		return nil, errors.Join(err, zmq.Translate("zmq_ctx_term", ctx.Term()))
@@ -297,10 +297,10 @@ func (l *EventLoop) Do(ctx context.Context, fn func() error) error {
 	return l.reactor.Do(ctx, fn)
 }
 
-// A follower has the loop, and drops it when it is closed.
+// A follower refers to a loop, and forgets it when the loop closes.
 type follower interface{ forget(l *EventLoop) }
 
-// belongTo notes that f has the loop, and reports whether it is open.
+// belongTo registers f as a follower, and reports whether the loop is open.
 func (l *EventLoop) belongTo(f follower) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -313,7 +313,7 @@ func (l *EventLoop) belongTo(f follower) bool {
 	return true
 }
 
-// leave notes that f no longer has the loop.
+// leave removes f from the followers.
 func (l *EventLoop) leave(f follower) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -11,12 +11,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// loops are the open loops of the process. They are held weakly, so that a loop that is
-// never closed is collected, and reported, all the same.
+// loops has the open loops of the process. It holds them weakly, so that a loop that is never
+// closed is collected and reported.
 var loops = struct {
 	mu   sync.Mutex
 	open map[weak.Pointer[EventLoop]]runtime.Cleanup
-	last uint64 // id of a loop
+	last uint64 // the id of the newest loop
 
 	names names
 	ended map[string]LoopStats // by name
@@ -26,7 +26,7 @@ var loops = struct {
 	ended: make(map[string]LoopStats),
 }
 
-// list puts l among the open loops.
+// list adds l to the open loops.
 func (l *EventLoop) list() {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
@@ -36,8 +36,7 @@ func (l *EventLoop) list() {
 	loops.open[w] = runtime.AddCleanup(l, unlist, w)
 }
 
-// unlist takes a loop that is closed, or has been collected, from the open loops. Of one that is
-// closed it keeps what it has counted.
+// unlist removes a loop that was closed or collected. It keeps the counts of a closed loop.
 func unlist(w weak.Pointer[EventLoop]) {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()

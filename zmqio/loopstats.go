@@ -60,7 +60,7 @@ func (l *EventLoop) Stats() LoopStats {
 // Name returns LoopConfig.Name.
 func (l *EventLoop) Name() string { return l.label }
 
-// count adds what s counts; longest is the greater one.
+// count adds the counts of s to n. Longest becomes the greater of the two.
 func (n *LoopStats) count(s LoopStats) {
 	n.Iterations += s.Iterations
 	n.Callbacks += s.Callbacks
@@ -70,7 +70,7 @@ func (n *LoopStats) count(s LoopStats) {
 	n.Exceptions += s.Exceptions
 }
 
-// measure adds what s says of now; current is the greater one.
+// measure adds the present values of s to n. Current becomes the greater of the two.
 func (n *LoopStats) measure(s LoopStats) {
 	n.Current = max(n.Current, s.Current)
 	n.Ready += s.Ready
@@ -132,10 +132,10 @@ const (
 	maxName  = 64 // bytes
 )
 
-// names are those that totals tell apart.
+// names are the names that totals tell apart.
 type names map[string]struct{}
 
-// of returns name, or OtherName where there are too many names.
+// of returns name, or OtherName if there are too many names.
 func (n names) of(name string) string {
 	if _, ok := n[name]; ok {
 		return name
@@ -147,7 +147,7 @@ func (n names) of(name string) string {
 	return name
 }
 
-// checkName returns an error for a name that cannot be the value of a label.
+// checkName returns an error for a name that cannot be a Prometheus label value.
 func checkName(config, name string) error {
 	switch {
 	case len(name) > maxName:

@@ -29,7 +29,7 @@ type MessageProtocol interface {
 // MaxMetadata is the largest number of names in ConnectionConfig.Metadata.
 const MaxMetadata = 16
 
-// checkMetadata checks what libzmq is to be asked for.
+// checkMetadata returns an error for property names that zmqio cannot ask libzmq for.
 func checkMetadata(config string, names []string) error {
 	if len(names) > MaxMetadata {
 		return invalid("%s.Metadata has %d names, and %d are allowed", config, len(names), MaxMetadata)
@@ -42,18 +42,19 @@ func checkMetadata(config string, names []string) error {
 	return nil
 }
 
-// maxKnown is how many bytes of properties a metadata remembers. A peer chooses some itself.
+// maxKnown bounds the memory of a metadata, in bytes of properties. Peers choose some of the
+// properties.
 const maxKnown = 1 << 20
 
-// A metadata reads the properties of messages, which are in their last frames: see
-// [sock.Socket.AskProperties]. A nil one is that of a transport that does not ask for any,
-// whose messages have no such frame.
+// A metadata takes the properties out of the last frame of each message: see
+// [sock.Socket.AskProperties]. A nil metadata belongs to a transport that asks for none, whose
+// messages have no such frame.
 type metadata struct {
 	names []string
 
-	mu    sync.Mutex // its place among the locks: under none is another taken
+	mu    sync.Mutex // no other lock is taken under it
 	known map[string]map[string]string
-	size  int // of the keys of known
+	size  int // of the keys of known, in bytes
 }
 
 func newMetadata(names []string) *metadata {
@@ -63,7 +64,7 @@ func newMetadata(names []string) *metadata {
 	return &metadata{names: append([]string(nil), names...)}
 }
 
-// frames returns a message without its properties.
+// frames returns msg without the frame of properties.
 func (m *metadata) frames(msg [][]byte) [][]byte {
 	if m == nil || msg == nil {
 		return msg
@@ -72,7 +73,7 @@ func (m *metadata) frames(msg [][]byte) [][]byte {
 	return msg[:last:last]
 }
 
-// batch removes the properties of messages.
+// batch removes the frames of properties from msgs.
 func (m *metadata) batch(msgs [][][]byte) {
 	if m == nil {
 		return
@@ -82,7 +83,7 @@ func (m *metadata) batch(msgs [][][]byte) {
 	}
 }
 
-// message returns a message with its properties beside it.
+// message returns msg as a Message with its properties.
 func (m *metadata) message(msg [][]byte) Message {
 	if m == nil || msg == nil {
 		return Message{Frames: msg}
@@ -90,7 +91,7 @@ func (m *metadata) message(msg [][]byte) Message {
 	return Message{m.frames(msg), m.properties(msg[len(msg)-1])}
 }
 
-// properties returns the properties in a frame. Those that are known cost no allocation.
+// properties returns the properties in a frame. Known properties cost no allocation.
 func (m *metadata) properties(frame []byte) map[string]string {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -107,7 +107,7 @@ func isMonitorProtocol(p Protocol) bool {
 	return ok
 }
 
-// eventReceived is EnableMonitor's subscriber.
+// eventReceived hands an event to the protocol. EnableMonitor subscribes it.
 func (t *Transport) eventReceived(ev zmq.MonitorEvent) {
 	p, ok := t.Protocol().(MonitorProtocol)
 	if !ok {
@@ -117,17 +117,16 @@ func (t *Transport) eventReceived(ev zmq.MonitorEvent) {
 	p.EventReceived(ev)
 }
 
-// subscribeMonitor has fn called with the events in mask, from now on until cancel or the
-// end of the transport, which Close and Abort begin. fn runs on the loop goroutine, in the
-// order of libzmq. A panic in fn goes to the exception handler. Over inproc, and for events
-// that the running libzmq lacks, fn is never called.
+// subscribeMonitor makes the loop goroutine call fn for each event in mask, in libzmq's order. It
+// does so until cancel, or until Close or Abort of the transport. A panic in fn goes to the
+// exception handler. Over inproc, and for events that the running libzmq lacks, fn is never called.
 //
-// cancel may be repeated, and called on every goroutine and in fn. After it fn is not called
-// again; off the loop goroutine, a call that is just starting there may still come.
+// cancel may be called on any goroutine, in fn, and more than once. After cancel returns, fn is not
+// called again. A cancel off the loop goroutine may miss one call of fn that is just starting.
 //
-// The first subscriber takes two sockets of the context; the others take none, and the last
-// cancel gives them back. The errors are ErrInvalidArgument for a mask that is empty or holds
-// what is not in zmq.EVENT_ALL, ErrTransportClosed, and those of libzmq.
+// The first subscriber takes two sockets of the context, and the last cancel gives them back.
+// Errors are ErrInvalidArgument for a mask that is empty or not in zmq.EVENT_ALL,
+// ErrTransportClosed, and those of libzmq.
 func (t *Transport) subscribeMonitor(mask zmq.Event, fn func(zmq.MonitorEvent)) (cancel func(), err error) {
 	if err := checkEvents(mask); err != nil {
 		return nil, err
@@ -153,53 +152,51 @@ func checkEvents(events zmq.Event) error {
 	return nil
 }
 
-// A monitor is what libzmq reports about the socket of a transport, and the subscribers to
-// it. The first subscriber starts it, and the last ends it. A transport that is closing keeps
-// it without subscribers, because its departure may take it over.
+// A monitor receives libzmq's events of a transport's socket and has the subscribers to them. The
+// first subscriber starts it, and the last ends it. On a closing transport it stays without
+// subscribers, because the departure may take it over.
 //
-// libzmq has one monitor a socket, and cannot widen what that reports: the call that asks for
-// more ends the monitor before it makes another. If the context has no socket left for that
-// one, the subscribers that there are would have none. So libzmq reports monitored from the
-// beginning, and reportLocked compares the masks.
+// A socket has one monitor, and libzmq cannot widen its mask: a second call ends the first monitor
+// before it makes another. If the context has no socket left, the call fails, and the present
+// subscribers would lose theirs. So libzmq reports all of monitored from the start, and
+// reportLocked compares the masks.
 //
-// reports holds what was taken from libzmq for the subscribers of that moment. A new
-// subscriber first has everything taken. So it gets no event from before, and none twice.
+// reports has events that were taken from libzmq for the subscribers of that moment. A new
+// subscriber first takes all waiting events. So it gets no event from before, and none twice.
 type monitor struct {
 	of    *Transport
 	pair  *eventPair
 	task  *reactor.Task  // serve
 	watch *reactor.Watch // of pair, for the task
 
-	// What follows is protected by of.sockMu.
+	// of.sockMu guards the fields below.
 	subscribers []*subscriber
-	enabled     *subscriber // EnableMonitor's, also in subscribers; nil while there is none
+	enabled     *subscriber // the subscriber of EnableMonitor, also in subscribers; nil if there is none
 	reports     []report
 	recent      recentEvents
-	stopped     bool // libzmq sends no more to pair: the socket was closed elsewhere
+	stopped     bool // the socket was closed elsewhere, and libzmq sends no more events
 }
 
-// monitored are the events that libzmq reports to a monitor. EVENT_BIND_FAILED comes from
-// bindFailed.
+// monitored are the events that libzmq reports. bindFailedLocked makes EVENT_BIND_FAILED.
 const monitored = zmq.EVENT_ALL &^ zmq.EVENT_BIND_FAILED
 
-// maxEvents is how many events the loop takes from libzmq until others have their turn.
+// maxEvents is how many events the loop takes from libzmq before others get their turn.
 const maxEvents = 256
 
-// A subscriber is told of the events in its mask.
+// A subscriber gets the events in its mask.
 type subscriber struct {
 	mask  zmq.Event
 	fn    func(zmq.MonitorEvent)
-	ended atomic.Bool // fn is not called any more
+	ended atomic.Bool // fn must not be called any more
 }
 
-// A report is an event that a subscriber is to be told of.
+// A report is an event for one subscriber.
 type report struct {
 	to *subscriber
 	ev zmq.MonitorEvent
 }
 
-// subscribeLocked adds a subscriber, and starts the monitor if there is none. Caller holds
-// t.sockMu.
+// subscribeLocked adds a subscriber, and starts the monitor for the first. Caller holds t.sockMu.
 func (t *Transport) subscribeLocked(mask zmq.Event, fn func(zmq.MonitorEvent)) (*subscriber, error) {
 	if t.sock == nil || t.IsClosing() {
 		return nil, ErrTransportClosed
@@ -219,7 +216,7 @@ func (t *Transport) subscribeLocked(mask zmq.Event, fn func(zmq.MonitorEvent)) (
 	return s, nil
 }
 
-// startMonitorLocked makes a monitor that is on the loop. Caller holds t.sockMu.
+// startMonitorLocked starts a monitor and puts it on the loop. Caller holds t.sockMu.
 func (t *Transport) startMonitorLocked() (*monitor, error) {
 	pair, err := openEventPair(t.zsock, monitored)
 	if err != nil {
@@ -236,13 +233,13 @@ func (t *Transport) startMonitorLocked() (*monitor, error) {
 		pair.close()
 		return nil, err
 	}
-	// The descriptor tells of changes only, and some may have been before.
+	// ZMQ_FD signals changes alone, and events may have come before.
 	m.task.Schedule()
 	return m, nil
 }
 
-// unsubscribeLocked ends s, and the monitor with its last subscriber. It does nothing with one
-// that has ended, or nil. Caller holds m.of.sockMu.
+// unsubscribeLocked removes s, and ends the monitor with the last subscriber. It does nothing for a
+// nil s or one that was removed. Caller holds m.of.sockMu.
 func (m *monitor) unsubscribeLocked(s *subscriber) error {
 	i := slices.Index(m.subscribers, s)
 	if i < 0 {
@@ -256,7 +253,7 @@ func (m *monitor) unsubscribeLocked(s *subscriber) error {
 	return m.of.endMonitorLocked()
 }
 
-// silenceMonitor ends the subscribers of a transport that is closing.
+// silenceMonitor removes all subscribers of a closing transport.
 func (t *Transport) silenceMonitor() {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
@@ -265,7 +262,7 @@ func (t *Transport) silenceMonitor() {
 	}
 }
 
-// silenceLocked ends the subscribers. Caller holds m.of.sockMu.
+// silenceLocked removes all subscribers. Caller holds m.of.sockMu.
 func (m *monitor) silenceLocked() {
 	for _, s := range m.subscribers {
 		s.ended.Store(true)
@@ -275,9 +272,9 @@ func (m *monitor) silenceLocked() {
 
 // endMonitorLocked ends the monitor, if there is one. Caller holds t.sockMu.
 //
-// libzmq must have stopped to send events before the PAIR is closed, or it would wait for
-// ever for them to be received. It cannot be told to stop when the socket was closed
-// elsewhere. A departure then receives until libzmq has let that socket go.
+// libzmq must stop sending events before the PAIR is closed. Else libzmq would block for ever on
+// the next event. If the socket was closed elsewhere, libzmq cannot be told to stop. A departure
+// then receives the events until libzmq has let the socket go.
 func (t *Transport) endMonitorLocked() error {
 	if t.monitor == nil {
 		return nil
@@ -297,12 +294,12 @@ func (t *Transport) endMonitorLocked() error {
 	return err
 }
 
-// leaveLocked takes the monitor off its transport and the loop. It returns the PAIR, to which
-// libzmq goes on to report and which is the caller's, or nil if libzmq has stopped. Caller
-// holds m.of.sockMu.
+// leaveLocked takes the monitor off its transport and the loop. It returns the PAIR, on which
+// libzmq goes on reporting, to the caller. It returns nil if libzmq has stopped. Caller holds
+// m.of.sockMu.
 //
-// What was reported before is dropped: it is for no subscriber, and a departure would take
-// the descriptors of ended connections for current ones.
+// leaveLocked drops the waiting events. No subscriber needs them, and a departure would take the
+// descriptors of ended connections for current ones.
 func (m *monitor) leaveLocked() *eventPair {
 	m.of.monitor = nil
 	m.silenceLocked()
@@ -315,19 +312,19 @@ func (m *monitor) leaveLocked() *eventPair {
 	return m.pair
 }
 
-// serve is the loop's work on a monitor whose PAIR may have something.
+// serve is the monitor's task: it takes events from libzmq and calls the subscribers.
 func (m *monitor) serve() {
-	again := true // if a subscriber calls runtime.Goexit
+	again := true // stays true if a subscriber calls runtime.Goexit
 	defer func() {
 		if again {
 			m.task.Schedule()
 		}
 	}()
 	n, more, err := m.take()
-	if n > 1 && m.of.loop.Debug() { // a run for each, so that a slow callback is logged
+	if n > 1 && m.of.loop.Debug() { // debug mode: one run of the task for each event, so that slow callbacks are logged
 		n, more = 1, true
 	}
-	for range n { // what comes meanwhile schedules the task
+	for range n { // reports that come meanwhile schedule the task
 		m.tellNext()
 	}
 	again = more
@@ -336,20 +333,20 @@ func (m *monitor) serve() {
 	}
 }
 
-// take takes events from libzmq and returns how many reports there are. more says that libzmq
-// may have more events.
+// take takes events from libzmq and returns the number of reports. more means that libzmq may have
+// more events.
 func (m *monitor) take() (n int, more bool, err error) {
 	m.of.sockMu.Lock()
 	defer m.of.sockMu.Unlock()
-	if m.of.monitor != m { // it has left
+	if m.of.monitor != m { // the monitor has left
 		return 0, false, nil
 	}
 	more, err = m.takeLocked(maxEvents)
 	return len(m.reports), more, err
 }
 
-// catchUpLocked takes all events from libzmq, and has the loop tell of them. Caller holds
-// m.of.sockMu.
+// catchUpLocked takes all waiting events from libzmq, and schedules the task for the reports.
+// Caller holds m.of.sockMu.
 func (m *monitor) catchUpLocked() error {
 	_, err := m.takeLocked(math.MaxInt)
 	if err != nil || len(m.reports) > 0 {
@@ -373,7 +370,7 @@ func (m *monitor) takeLocked(most int) (more bool, err error) {
 	return true, nil
 }
 
-// heardLocked makes reports of an event, as libzmq sends it. Caller holds m.of.sockMu.
+// heardLocked makes reports of one event, in libzmq's form. Caller holds m.of.sockMu.
 func (m *monitor) heardLocked(msg [][]byte) {
 	ev, err := zmq.ParseMonitorEvent(msg)
 	if err != nil {
@@ -388,7 +385,8 @@ func (m *monitor) heardLocked(msg [][]byte) {
 	m.reportLocked(ev)
 }
 
-// reportLocked keeps ev and makes reports of it. Caller holds m.of.sockMu.
+// reportLocked keeps ev for RecentEvents, and makes a report for each subscriber that wants it.
+// Caller holds m.of.sockMu.
 func (m *monitor) reportLocked(ev zmq.MonitorEvent) {
 	m.recent.add(ev)
 	for _, s := range m.subscribers {
@@ -398,11 +396,11 @@ func (m *monitor) reportLocked(ev zmq.MonitorEvent) {
 	}
 }
 
-// next takes a report.
+// next removes and returns the first report.
 func (m *monitor) next() (r report, ok bool) {
 	m.of.sockMu.Lock()
 	defer m.of.sockMu.Unlock()
-	if len(m.reports) == 0 { // silenced
+	if len(m.reports) == 0 { // silenceLocked has dropped the reports
 		return report{}, false
 	}
 	r = m.reports[0]
@@ -413,7 +411,7 @@ func (m *monitor) next() (r report, ok bool) {
 	return r, true
 }
 
-// tellNext calls a subscriber with its next report.
+// tellNext calls the subscriber of the first report.
 func (m *monitor) tellNext() {
 	r, ok := m.next()
 	if !ok || r.to.ended.Load() {
@@ -423,22 +421,21 @@ func (m *monitor) tellNext() {
 	r.to.fn(r.ev)
 }
 
-// waitsLocked reports whether subscribers are to be told of something. Caller holds
-// m.of.sockMu.
+// waitsLocked reports whether there are reports, or an error to act on. Caller holds m.of.sockMu.
 func (m *monitor) waitsLocked() bool {
 	return m != nil && (m.catchUpLocked() != nil || len(m.reports) > 0)
 }
 
 // bindFailedLocked reports a bind that failed with err. Caller holds t.sockMu.
 //
-// libzmq would report it too, but spoil the error: zmq_bind then ends with the errno that
-// was left by sending the event, EAGAIN as a rule.
+// libzmq does not report it, because it would spoil the error: zmq_bind then returns the errno of
+// sending the event, mostly EAGAIN.
 func (t *Transport) bindFailedLocked(endpoint string, err error) {
 	var errno zmq.Errno
 	if t.monitor == nil || !errors.As(err, &errno) {
 		return
 	}
-	_ = t.monitor.catchUpLocked() // what was earlier comes first; an error comes again, on the loop
+	_ = t.monitor.catchUpLocked() // earlier events come first; the loop meets an error again
 	t.monitor.reportLocked(zmq.MonitorEvent{Event: zmq.EVENT_BIND_FAILED, Value: int32(errno), Endpoint: endpoint})
 	t.monitor.task.Schedule()
 }
@@ -452,12 +449,11 @@ type eventPair struct {
 // eventPairs counts the endpoints of PAIRs. Several loops may share a context.
 var eventPairs atomic.Uint64
 
-// openEventPair has libzmq send events of z to a PAIR. It ends what libzmq reported about z
-// before.
+// openEventPair makes libzmq send events of z to a PAIR. It ends a monitor that z had before.
 //
-// libzmq sends events from wherever they happen, and waits if it cannot: in its I/O thread, in
-// zmq_bind. So there is no high-water mark, which has to be set before the PAIR is connected.
-// The owner receives for as long as libzmq can send.
+// libzmq sends events in its I/O threads and in zmq_bind, and blocks if the PAIR is full. So the
+// PAIR has no high-water mark, and this must be set before the connect. The owner must receive for
+// as long as libzmq can send.
 func openEventPair(z *zmq4.Socket, events zmq.Event) (*eventPair, error) {
 	ctx, err := z.Context()
 	if err != nil {
@@ -490,8 +486,8 @@ func (p *eventPair) connect(z *zmq4.Socket, events zmq.Event) (err error) {
 	return zmq.Translate("zmq_connect", p.zsock.Connect(endpoint))
 }
 
-// close closes the PAIR. libzmq has stopped to send, or the context has ended.
+// close closes the PAIR. libzmq must have stopped sending, or the context must have ended.
 func (p *eventPair) close() {
-	_ = p.zsock.Close() // fails only if it is closed
+	_ = p.zsock.Close() // fails only if the PAIR is closed
 	sock.Disclaim(p.zsock)
 }

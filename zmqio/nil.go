@@ -2,7 +2,7 @@ package zmqio
 
 import "reflect"
 
-// isNil reports whether v is nil, or holds a pointer or a function that is.
+// isNil reports whether v is nil, or holds a nil pointer, function or the like.
 func isNil(v any) bool {
 	switch r := reflect.ValueOf(v); r.Kind() {
 	case reflect.Invalid:

@@ -22,7 +22,7 @@ type OpError struct {
 // Error returns the operation, the endpoint in quotes and the text of Err.
 func (e *OpError) Error() string {
 	s := e.Op
-	if e.Op != "write" && e.Op != "monitor" { // even an empty endpoint is the caller's
+	if e.Op != "write" && e.Op != "monitor" { // the caller's endpoint is quoted, even an empty one
 		s += " " + strconv.Quote(e.Endpoint)
 	}
 	return s + ": " + e.Err.Error()
@@ -45,7 +45,7 @@ func (e *OpError) Temporary() bool {
 	return errors.Is(e.Err, ErrBufferFull) || errors.As(e.Err, &t) && t.Temporary()
 }
 
-// opError returns the OpError of a call of libzmq that takes an endpoint.
+// opError returns the OpError of a libzmq call with an endpoint.
 func opError(call, endpoint string, err error) error {
 	return &OpError{Op: strings.TrimPrefix(call, "zmq_"), Endpoint: endpoint, Err: err}
 }

@@ -30,8 +30,8 @@ func NewPidfdChildWatcher() (*PidfdChildWatcher, error) {
 	return w, nil
 }
 
-// openPidfd has pid checked when it has ended. The goroutine waits in the runtime's
-// poller, so it needs no thread, and release ends it.
+// openPidfd makes the loop check pid after its exit. The goroutine waits in the runtime's poller,
+// so it takes no thread. release ends it.
 func (w *PidfdChildWatcher) openPidfd(pid int) (child, error) {
 	fd, err := proc.OpenPidfd(pid)
 	if err != nil {
@@ -46,7 +46,7 @@ func (w *PidfdChildWatcher) openPidfd(pid int) (child, error) {
 	return p, nil
 }
 
-// A pidfd is a child that is known by a descriptor.
+// A pidfd is a child with a pidfd.
 type pidfd struct {
 	process
 	fd *proc.Pidfd
@@ -56,7 +56,7 @@ func (p *pidfd) reap() (code int, ended bool, err error) {
 	if ended, err := p.fd.Ended(); err != nil || !ended {
 		return 0, false, err
 	}
-	return p.process.reap() // it has not been reaped, so the number is still its own
+	return p.process.reap() // the child is not reaped, so its number is still its own
 }
 
 func (p *pidfd) release() { p.fd.Close() }

@@ -10,8 +10,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// checkPlacement returns the system's error for threads on c.CPUs, and with SchedBatch.
-// libzmq would end the process when it starts its first thread.
+// checkPlacement returns the kernel's error for a thread on c.CPUs or with SchedBatch. libzmq would
+// end the process when it starts its first thread.
 func (c LoopConfig) checkPlacement() error {
 	if len(c.CPUs) > 0 {
 		if err := proc.TryAffinity(c.CPUs); err != nil {
@@ -26,7 +26,7 @@ func (c LoopConfig) checkPlacement() error {
 	return nil
 }
 
-// place sets the options of the loop's own context for its I/O threads.
+// place sets the options of the loop's own context for libzmq's I/O threads.
 func (c LoopConfig) place(opts zmq.Contextopts) error {
 	for _, cpu := range c.CPUs {
 		if err := opts.SetThreadAffinityCPUAdd(cpu); err != nil {
@@ -41,7 +41,7 @@ func (c LoopConfig) place(opts zmq.Contextopts) error {
 	return nil
 }
 
-// enterRun is called on the loop goroutine when a run begins, and leave when that ends.
+// enterRun places the loop goroutine's thread when a run begins, and leave undoes it.
 func (c LoopConfig) enterRun() (leave func(), err error) {
 	if len(c.CPUs) == 0 {
 		return func() {}, nil
@@ -49,12 +49,12 @@ func (c LoopConfig) enterRun() (leave func(), err error) {
 	return proc.PlaceThread(c.CPUs)
 }
 
-// checkThreadOption returns the system's error for an option of I/O threads. libzmq takes
-// any value, and ends the process when it starts the first thread.
+// checkThreadOption returns the kernel's error for an option of I/O threads. libzmq accepts any
+// value, and ends the process when it starts the first thread.
 func (r rawContext) checkThreadOption(opt zmq.ContextOption, value int) error {
 	err := r.tryThreadOption(opt, value)
 	var failed *os.SyscallError
-	if errors.As(err, &failed) { // with the errors of package zmq
+	if errors.As(err, &failed) { // converts to the errors of package zmq
 		return zmq.Translate(failed.Syscall, failed.Err)
 	}
 	return err
@@ -63,7 +63,7 @@ func (r rawContext) checkThreadOption(opt zmq.ContextOption, value int) error {
 // tryThreadOption is checkThreadOption with the errors of package syscall.
 func (r rawContext) tryThreadOption(opt zmq.ContextOption, value int) error {
 	switch {
-	case value < 0: // which libzmq refuses
+	case value < 0: // libzmq refuses it itself
 	case opt == zmq.THREAD_AFFINITY_CPU_ADD:
 		return proc.TryAffinity([]int{value})
 	case opt == zmq.THREAD_SCHED_POLICY && proc.IsRealtime(value):
@@ -80,6 +80,6 @@ func (r rawContext) tryThreadOption(opt zmq.ContextOption, value int) error {
 	return nil
 }
 
-// libzmqNice is the nice value that libzmq gives to I/O threads of any THREAD_PRIORITY,
-// unless their policy is for real-time.
+// libzmqNice is the nice value that libzmq sets for any THREAD_PRIORITY, unless the policy is a
+// real-time one.
 const libzmqNice = -20

@@ -47,11 +47,11 @@ type Policy struct {
 	cfg *LoopConfig
 
 	mu      sync.Mutex
-	loops   map[int64]*EventLoop // by goroutine; nil where nil was set; made by register
-	watcher ChildWatcher         // nil until it is first asked for
+	loops   map[int64]*EventLoop // by goroutine; a nil entry was set to nil; register makes the map
+	watcher ChildWatcher         // nil until the first ChildWatcher call
 }
 
-// mainGoroutine is the id of the goroutine that main runs on.
+// mainGoroutine is the id of the goroutine that runs main.
 const mainGoroutine = 1
 
 // NewPolicy returns a policy that makes its loops with cfg; nil means the zero LoopConfig.
@@ -122,9 +122,9 @@ func (p *Policy) SetEventLoop(l *EventLoop) error {
 	return nil
 }
 
-// register makes l the loop of a goroutine, and returns the child watcher.
+// register makes l the loop of a goroutine. It returns the child watcher to attach.
 func (p *Policy) register(goroutine int64, l *EventLoop) (ChildWatcher, error) {
-	p.mu.Lock() // before belongTo: a loop that is closed behind it is then forgotten
+	p.mu.Lock() // taken before belongTo, so that a loop that closes afterwards calls forget
 	defer p.mu.Unlock()
 	if l != nil && !l.belongTo(p) {
 		return nil, ErrLoopClosed
@@ -148,7 +148,7 @@ func (p *Policy) ChildWatcher() (ChildWatcher, error) {
 	if p.watcher == nil {
 		w := NewSafeChildWatcher()
 		if goroutine.ID() == mainGoroutine {
-			_ = w.AttachLoop(p.loops[mainGoroutine]) // an error means that it is about to be forgotten
+			_ = w.AttachLoop(p.loops[mainGoroutine]) // fails only on a closing loop, which calls forget
 		}
 		p.watcher = w
 	}
@@ -178,7 +178,7 @@ func (p *Policy) SetChildWatcher(w ChildWatcher) error {
 	return old.Close()
 }
 
-// forget drops l from every goroutine, as if it had never been set.
+// forget implements follower: it removes l from every goroutine.
 func (p *Policy) forget(l *EventLoop) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// checkPriority returns the system's error for a PRIORITY that the process may not set,
-// EPERM as a rule. libzmq would end the process when it makes its next connection.
+// checkPriority returns the kernel's error, mostly EPERM, for a PRIORITY that the process may not
+// set. libzmq would end the process at its next connection.
 func checkPriority(priority int) error {
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -79,12 +79,12 @@ type BatchProtocol interface {
 	MsgsReceived(msgs [][][]byte)
 }
 
-// A callee is the protocol of a transport, with what it may implement beside Protocol: a
-// type assertion for each message would cost too much.
+// A callee is the protocol of a transport together with its optional interfaces. A type assertion
+// for each message would cost too much.
 type callee struct {
 	protocol Protocol
-	message  MessageProtocol // the same, or nil
-	batch    BatchProtocol   // the same, or nil; nil where message is not
+	message  MessageProtocol // the same protocol, or nil
+	batch    BatchProtocol   // the same protocol, or nil; nil if message is set
 }
 
 func newCallee(p Protocol) *callee {
@@ -95,7 +95,7 @@ func newCallee(p Protocol) *callee {
 	return &callee{protocol: p, batch: batch}
 }
 
-// receiving returns the name of the method that gets messages.
+// receiving returns the name of the protocol's method that gets messages.
 func (c *callee) receiving() string {
 	switch {
 	case c.message != nil:

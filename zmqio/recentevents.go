@@ -31,11 +31,11 @@ func (t *Transport) RecentEvents() (events []RecentEvent, monitored bool) {
 	return t.monitor.recent.list(), true
 }
 
-// recentEvents are the last events of a monitor. Its memory grows with what happens, because
-// most sockets see two or three events in their life.
+// recentEvents has the last events of a monitor. Its memory grows with the events, because most
+// sockets see two or three in their life.
 type recentEvents struct {
 	kept   []RecentEvent
-	oldest int // in kept
+	oldest int // index in kept
 }
 
 func (r *recentEvents) add(ev zmq.MonitorEvent) {

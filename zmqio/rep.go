@@ -2,13 +2,12 @@ package zmqio
 
 import "github.com/zmqio/zmq"
 
-// deliveryFailed deals with a MsgReceived of c that did not return: it panicked with
-// value, or called runtime.Goexit if value is nil. The exception handler is told of a
-// panic. A REP that owes the reply ends, because libzmq gives it no other request before
-// that, and all its clients would wait.
+// deliveryFailed handles a MsgReceived of c that panicked with value, or called runtime.Goexit if
+// value is nil. It tells the exception handler of a panic. A REP that owes a reply ends: libzmq
+// would give it no further request, and all its clients would wait.
 func (t *Transport) deliveryFailed(c *callee, value any) {
 	err := ErrGoexit
-	defer func() { // also if the exception handler calls runtime.Goexit
+	defer func() { // runs even if the exception handler calls runtime.Goexit
 		if t.owesReply() && !t.IsClosing() {
 			t.close(err)
 		}
@@ -18,8 +17,8 @@ func (t *Transport) deliveryFailed(c *callee, value any) {
 	}
 }
 
-// owesReply reports whether t is a REP that has received a request and has not answered
-// it. Only then does libzmq let a REP send.
+// owesReply reports whether t is a REP that has received a request and not replied. Only then does
+// libzmq let a REP send.
 func (t *Transport) owesReply() bool {
 	if t.typ != zmq.REP {
 		return false

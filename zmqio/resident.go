@@ -56,13 +56,12 @@ func (l *EventLoop) Residents() []Resident {
 	return residents
 }
 
-// An inhabitant is what package reactor knows of a Resident.
+// An inhabitant is a Resident in the form that package reactor needs.
 type inhabitant interface {
 	reactor.Resident
 	// public returns the Resident.
 	public() Resident
-	// loss returns what the Resident dropped before it left, without being told to; nil if
-	// that is nothing.
+	// loss returns what the Resident dropped before it left of its own accord, or nil.
 	loss() error
 }
 
@@ -72,7 +71,7 @@ type Residence struct {
 	loop      *EventLoop
 	resident  Resident
 	residence *reactor.Residence
-	created   *reactor.Trace // in debug mode
+	created   *reactor.Trace // nil outside debug mode
 }
 
 // Post queues fn to be called on the loop, as EventLoop.CallSoon does. Close of the loop calls
@@ -146,7 +145,7 @@ func (p *Residence) task(fn func()) *reactor.Task {
 // Those of a zero Watch panic.
 type Watch struct {
 	watch       *reactor.Watch
-	read, write *reactor.Task // nil where there is no function
+	read, write *reactor.Task // nil for a nil function
 }
 
 // Want sets what the loop looks for from now on, with at most one system call. The loop does
@@ -189,7 +188,7 @@ func (w *Watch) Stop() {
 	}
 }
 
-// A guest is a Resident that Adopt was given.
+// A guest is a Resident that was given to Adopt.
 type guest struct {
 	Resident
 	loop *EventLoop
@@ -221,6 +220,6 @@ func (g guest) End(time.Time) error {
 	return g.loss()
 }
 
-// Rest implements reactor.Resident. A task of a guest is queued because its descriptor is
-// ready.
+// Rest implements reactor.Resident. The task of a guest is queued when its descriptor is ready, so
+// the next run must serve it.
 func (guest) Rest() (needed bool) { return true }

@@ -37,8 +37,7 @@ type AddrInfoHints struct {
 	NumericService bool
 }
 
-// network checks the hints, and returns the name that package net has for their type and
-// protocol.
+// network checks the hints and returns the network name of package net for their type and protocol.
 func (h AddrInfoHints) network() (string, error) {
 	stream := h.Type == syscall.SOCK_STREAM || h.Proto == syscall.IPPROTO_TCP
 	datagram := h.Type == syscall.SOCK_DGRAM || h.Proto == syscall.IPPROTO_UDP
@@ -59,12 +58,12 @@ func (h AddrInfoHints) network() (string, error) {
 	return "ip", nil
 }
 
-// has reports whether addr is of the hints' family.
+// has reports whether addr is of the hints' address family.
 func (h AddrInfoHints) has(addr netip.Addr) bool {
 	return h.Family == 0 || addr.Is4() == (h.Family == syscall.AF_INET)
 }
 
-// noHost returns the addresses that an empty host stands for, in the order of getaddrinfo(3).
+// noHost returns the addresses that an empty host means, in the order of getaddrinfo(3).
 func (h AddrInfoHints) noHost() []netip.Addr {
 	if h.Passive {
 		return []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
@@ -110,14 +109,14 @@ func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string, hints
 	})
 }
 
-// failed returns a future that has failed with err.
+// failed returns a future that is done with err.
 func failed[T any](l *EventLoop, err error) *Future[T] {
 	f := NewFuture[T](l)
-	_ = f.SetError(err) // a new one takes it
+	_ = f.SetError(err) // a new future accepts it
 	return f
 }
 
-// lookup does what GetAddrInfo does, for a network that package net knows.
+// lookup is GetAddrInfo for a network of package net.
 func lookup(ctx context.Context, r *net.Resolver, network, host, service string, h AddrInfoHints) ([]netip.AddrPort, error) {
 	if _, err := strconv.ParseUint(service, 10, 16); err != nil && h.NumericService && service != "" {
 		return nil, &net.AddrError{Err: "not the number of a port", Addr: service}
@@ -142,7 +141,7 @@ func lookup(ctx context.Context, r *net.Resolver, network, host, service string,
 	return addrs, nil
 }
 
-// lookupHost returns the addresses of host, of both families.
+// lookupHost returns the addresses of host in both families.
 func lookupHost(ctx context.Context, r *net.Resolver, host string, h AddrInfoHints) ([]netip.Addr, error) {
 	if host == "" {
 		return h.noHost(), nil
@@ -150,7 +149,7 @@ func lookupHost(ctx context.Context, r *net.Resolver, host string, h AddrInfoHin
 	if _, err := netip.ParseAddr(host); err != nil && h.NumericHost {
 		return nil, &net.AddrError{Err: "not an IP address", Addr: host}
 	}
-	found, err := r.LookupIPAddr(ctx, host) // LookupNetIP loses zones
+	found, err := r.LookupIPAddr(ctx, host) // LookupNetIP would lose zones
 	if err != nil {
 		return nil, err
 	}
@@ -185,7 +184,7 @@ func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Futur
 		names, err := l.resolver.LookupAddr(ctx, info.Host)
 		var failed *net.DNSError
 		switch {
-		case len(names) > 0: // err tells of others that were malformed
+		case len(names) > 0: // err is about other names, which were malformed
 			info.Host = strings.TrimSuffix(names[0], ".")
 		case err != nil && !(errors.As(err, &failed) && failed.IsNotFound):
 			return NameInfo{}, err

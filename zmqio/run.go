@@ -60,10 +60,10 @@ func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) e
 	defer cancel(nil)
 	var start sync.Once
 	var result error
-	var over atomic.Bool // result is there, or Run returns without it
+	var over atomic.Bool // result is set, or Run returns without it
 	defer over.Store(true)
 	stopped, err := l.reactor.Run(context.WithoutCancel(ctx), func() bool {
-		start.Do(func() { // the loop is ours by now
+		start.Do(func() { // the loop is Run's by now
 			go l.runBody(func() error { return body(bodyCtx) }, &result, &over)
 		})
 		return over.Load()
@@ -78,11 +78,11 @@ func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) e
 	return result
 }
 
-// runBody calls the body of Run and sets its result. The exception handler is told of a
-// panic after Run has returned.
+// runBody calls the body of Run and sets its result. If Run has returned, a panic goes to the
+// exception handler.
 func (l *EventLoop) runBody(body func() error, result *error, over *atomic.Bool) {
 	defer l.reactor.Wake()
-	err := ErrGoexit // unless body returns
+	err := ErrGoexit // body replaces it, unless it calls Goexit
 	defer func() {
 		var p *PanicError
 		if v := recover(); v != nil {

@@ -32,15 +32,15 @@ func NewSafeChildWatcher() *SafeChildWatcher {
 }
 
 func (w *SafeChildWatcher) listenToSIGCHLD(l *EventLoop) (stop func()) {
-	sigchld := make(chan os.Signal, 1) // one is enough: a scan finds all that have ended
+	sigchld := make(chan os.Signal, 1) // one is enough: a scan finds all children that have ended
 	signal.Notify(sigchld, syscall.SIGCHLD)
 	go func() {
-		var queued atomic.Bool // a scan that has not begun will see this death too
+		var queued atomic.Bool // a scan that has not begun will find this child too
 		for range sigchld {
 			if queued.Swap(true) {
 				continue
 			}
-			_, _ = l.CallSoon(func() { // an error means that l is about to be forgotten
+			_, _ = l.CallSoon(func() { // fails only if l is closing; l then calls forget
 				queued.Store(false)
 				w.checkAll(l)
 			})
@@ -62,8 +62,8 @@ func (p process) reap() (code int, ended bool, err error) {
 
 func (process) release() {}
 
-// exitCode is what a handler is told. A status that is neither an exit nor a death
-// by signal, as a debugger may cause, is passed on as it is.
+// exitCode returns the code that a handler gets. A status that is neither an exit nor a death by a
+// signal, for example from a debugger, is returned as it is.
 func exitCode(status syscall.WaitStatus) int {
 	switch {
 	case status.Exited():

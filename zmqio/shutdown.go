@@ -53,7 +53,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	}
 	closing := make(map[*reactor.Residence]bool)
 	var failed []error
-	closeAll := func() error { // on the loop, or while this goroutine takes its place
+	closeAll := func() error { // runs on the loop, or on this goroutine in its place
 		order, due := l.reactor.Departing()
 		for _, p := range order[:due] {
 			if !closing[p] {
@@ -71,7 +71,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		if done() {
 			break
 		}
-		err := l.reactor.Do(ctx, closeAll) // not while one is being made
+		err := l.reactor.Do(ctx, closeAll) // not while a resident is being made
 		if err == nil {
 			_, err = l.reactor.Run(ctx, func() bool {
 				_ = closeAll()
@@ -93,7 +93,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	for _, p := range open {
 		delete(closing, p)
 	}
-	for _, p := range reactor.Sorted(maps.Keys(closing)) { // those that have left
+	for _, p := range reactor.Sorted(maps.Keys(closing)) { // residents that have left
 		if err := p.Resident().(inhabitant).loss(); err != nil {
 			failed = append(failed, err)
 		}
@@ -107,8 +107,8 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	return err
 }
 
-// A loss says what a resident has dropped at its end, or what did not arrive after that. It
-// is ErrUndelivered.
+// A loss says what a resident dropped at its end, or what did not arrive after it. It is
+// ErrUndelivered.
 type loss string
 
 func (e loss) Error() string { return string(e) }
@@ -120,13 +120,13 @@ func newLoss(r Resident, dropped outbox.Tally) error {
 	if dropped == (outbox.Tally{}) {
 		return nil
 	}
-	if dropped.Messages == 0 { // of a stream of bytes
+	if dropped.Messages == 0 { // a stream of bytes has no messages
 		return loss(fmt.Sprintf("%v: %d bytes", r, dropped.Bytes))
 	}
 	return loss(fmt.Sprintf("%v: %d messages, %d bytes", r, dropped.Messages, dropped.Bytes))
 }
 
-// joinLosses joins errors, and makes one of those that are losses.
+// joinLosses joins errors. All losses among them become one error.
 func joinLosses(errs []error) error {
 	var lost []string
 	var others []error

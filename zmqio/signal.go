@@ -59,7 +59,7 @@ func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 //
 // asyncio: remove_signal_handler
 func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {
-	n, _ := sig.(syscall.Signal) // 0, which is no signal, for what is none
+	n, _ := sig.(syscall.Signal) // 0, which is no signal, if sig is another type
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	w := l.signals[n]
@@ -70,15 +70,14 @@ func (l *EventLoop) RemoveSignalHandler(sig os.Signal) bool {
 	return true
 }
 
-// A signalWatch is a signal that the loop handles. Its goroutine ends when caught is
-// closed.
+// A signalWatch is a signal that the loop handles. Its goroutine ends when caught is closed.
 type signalWatch struct {
 	caught  chan os.Signal
-	handler *reactor.Task // guarded by the loop's mu
+	handler *reactor.Task // under EventLoop.mu
 }
 
-// replaceLocked makes h the handler. A signal that the old one has not been called for yet
-// is h's. Caller holds l.mu.
+// replaceLocked makes h the handler. A signal that waits for the old handler goes to h. Caller
+// holds l.mu.
 func (w *signalWatch) replaceLocked(sig syscall.Signal, h *reactor.Task) {
 	old := w.handler
 	w.handler = h
@@ -86,33 +85,33 @@ func (w *signalWatch) replaceLocked(sig syscall.Signal, h *reactor.Task) {
 	if old.Queued() {
 		select {
 		case w.caught <- sig:
-		default: // one has come already
+		default: // a signal waits already
 		}
 	}
 }
 
-// dropSignalLocked ends a watch. Caller holds l.mu.
+// dropSignalLocked stops watching a signal. Caller holds l.mu.
 func (l *EventLoop) dropSignalLocked(sig syscall.Signal, w *signalWatch) {
 	delete(l.signals, sig)
 	w.handler.Cancel()
-	signal.Stop(w.caught) // from here on nothing is sent to it
+	signal.Stop(w.caught) // the runtime sends nothing to caught after this
 	close(w.caught)
 }
 
-// handleSignal queues the handler of a signal that has been caught.
+// handleSignal queues the handler of a caught signal.
 func (l *EventLoop) handleSignal(sig syscall.Signal, w *signalWatch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch h := w.handler; {
 	case l.signals[sig] != w: // removed meanwhile
-	case h.Cancelled(): // by an exception handler
+	case h.Cancelled(): // an exception handler cancelled it
 		l.dropSignalLocked(sig, w)
 	default:
 		h.Schedule()
 	}
 }
 
-// checkSignal makes sure that sig can be caught. signal.Notify takes anything.
+// checkSignal returns an error for a signal that cannot be caught. signal.Notify accepts any.
 func checkSignal(sig os.Signal) (syscall.Signal, error) {
 	n, ok := sig.(syscall.Signal)
 	switch {
@@ -124,8 +123,7 @@ func checkSignal(sig os.Signal) (syscall.Signal, error) {
 	return n, nil
 }
 
-// lastSignal is the highest number of a signal. Only Linux has real-time signals that
-// the runtime knows.
+// lastSignal returns the highest signal number. On Linux alone the runtime knows real-time signals.
 func lastSignal() syscall.Signal {
 	if runtime.GOOS == "linux" {
 		return 64
@@ -133,7 +131,7 @@ func lastSignal() syscall.Signal {
 	return 31
 }
 
-// reserved reports whether the runtime leaves a signal to the C library.
+// reserved reports whether the runtime leaves the signal to the C library.
 func reserved(sig syscall.Signal) bool {
 	return runtime.GOOS == "linux" && sig >= 32 && sig <= 34
 }

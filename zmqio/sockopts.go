@@ -57,7 +57,7 @@ func SocketOptions(z *zmq4.Socket) (zmq.Sockopts, error) {
 	return zmq.Sockopts{RawSockopts: o}, nil
 }
 
-// unownedSockopts is zmq.RawSockopts for a socket while no transport owns it.
+// unownedSockopts is the zmq.RawSockopts of a socket while no transport owns it.
 type unownedSockopts struct {
 	z   *zmq4.Socket
 	raw rawSocket
@@ -74,14 +74,14 @@ func (o unownedSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error) {
 func (o unownedSockopts) SetRaw(opt zmq.Option, value []byte) error {
 	return o.do(func(r rawSocket) error {
 		err := r.SetRaw(opt, value)
-		if err == nil && opt == zmq.CONNECT_ROUTING_ID { // the connect that takes it is not seen
+		if err == nil && opt == zmq.CONNECT_ROUTING_ID { // zmqio does not see the connect that uses it
 			r.guard.routed[string(value)] = struct{}{}
 		}
 		return err
 	})
 }
 
-// do calls fn while no transport can take the socket.
+// do calls fn while no transport can claim the socket.
 func (o unownedSockopts) do(fn func(rawSocket) error) (err error) {
 	if !sock.IfUnowned(o.z, func() { err = fn(o.raw) }) {
 		return invalid("a transport owns the socket; use Transport.Sockopts")
@@ -89,7 +89,7 @@ func (o unownedSockopts) do(fn func(rawSocket) error) (err error) {
 	return err
 }
 
-// transportSockopts is zmq.RawSockopts for a transport's socket.
+// transportSockopts is the zmq.RawSockopts of a transport's socket.
 type transportSockopts struct{ t *Transport }
 
 func (o transportSockopts) GetRaw(opt zmq.Option, buf []byte) (n int, err error) {
@@ -112,7 +112,7 @@ func (t *Transport) with(fn func(rawSocket) error) error {
 		return ErrTransportClosed
 	}
 	if t.started {
-		defer t.schedule() // reading ZMQ_EVENTS, for one, consumes the signal on ZMQ_FD
+		defer t.schedule() // fn may have consumed the signal on ZMQ_FD, for example by reading ZMQ_EVENTS
 	}
 	return fn(rawSocket{t.sock, t.guard})
 }
@@ -163,15 +163,15 @@ func (t *Transport) subscription(opt zmq.Option, topic string) error {
 	return nil
 }
 
-// isSet reports whether opt has been set to a value other than 0. It is for options that
-// libzmq does not tell.
+// isSet reports whether the user has set opt to a value other than 0. It serves options that libzmq
+// cannot return.
 func (t *Transport) isSet(opt zmq.Option) bool {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()
 	return t.guard.set[opt]
 }
 
-// isTouched reports whether opt has been set.
+// isTouched reports whether the user has set opt.
 func (t *Transport) isTouched(opt zmq.Option) bool {
 	t.sockMu.Lock()
 	defer t.sockMu.Unlock()

@@ -9,25 +9,25 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// libzmq ends the process where it cannot open a descriptor for an I/O thread's poller,
-// and for the list of network interfaces. So those calls are made only while there are
-// descriptors to be had.
+// libzmq ends the process if it cannot open a descriptor for an I/O thread's poller or for the list
+// of network interfaces. So zmqio makes those calls only while the process can open enough
+// descriptors.
 const (
-	// A thread of libzmq takes a descriptor for its poller, and one or two to be woken by.
+	// An I/O thread takes one descriptor for its poller, and one or two for wake-ups.
 	threadDescriptors = 3
-	// A socket takes one or two to be woken by.
+	// A socket takes one or two for wake-ups.
 	socketDescriptors = 2
-	// A bind takes one for the list of interfaces and then one to listen on. So does a
-	// connect with a source, to connect with.
+	// A bind takes one to list the interfaces and one to listen on. A connect with a source takes
+	// as many.
 	bindDescriptors = 2
 )
 
-// opening is held while descriptors are counted and then opened.
+// opening is held from the count of free descriptors to the call that opens them.
 var opening sync.Mutex
 
-// withSpare calls fn, a call of libzmq, if the process can open n more descriptors. The
-// error is EMFILE, or ENFILE where the whole system has no more. Another goroutine that
-// opens files may still take them meanwhile.
+// withSpare calls fn, a libzmq call, if the process can open n more descriptors. Else it returns
+// EMFILE, or ENFILE if the whole system has none left. Goroutines outside zmqio may still take the
+// descriptors meanwhile.
 func (l *EventLoop) withSpare(call string, n int, fn func() error) error {
 	opening.Lock()
 	defer opening.Unlock()
@@ -37,7 +37,7 @@ func (l *EventLoop) withSpare(call string, n int, fn func() error) error {
 	return fn()
 }
 
-// openSocket makes a socket of the loop's context. The first one starts libzmq's threads.
+// openSocket makes a socket in the loop's context. The first socket starts libzmq's threads.
 func (l *EventLoop) openSocket(typ zmq4.Type) (z *zmq4.Socket, err error) {
 	n := socketDescriptors
 	if !l.threads {
@@ -45,7 +45,7 @@ func (l *EventLoop) openSocket(typ zmq4.Type) (z *zmq4.Socket, err error) {
 		if err != nil {
 			return nil, zmq.Translate("zmq_socket", err)
 		}
-		n += (1 + io) * threadDescriptors // and one that closes sockets
+		n += (1 + io) * threadDescriptors // one more thread closes sockets
 	}
 	err = l.withSpare("zmq_socket", n, func() error {
 		z, err = l.context.NewSocket(typ)
@@ -55,8 +55,7 @@ func (l *EventLoop) openSocket(typ zmq4.Type) (z *zmq4.Socket, err error) {
 	return z, err
 }
 
-// listsInterfaces reports whether libzmq asks for the network interfaces to bind to
-// endpoint.
+// listsInterfaces reports whether libzmq lists the network interfaces for a bind to endpoint.
 func listsInterfaces(endpoint string) bool {
 	transport, _, _ := strings.Cut(endpoint, "://")
 	switch transport {

@@ -133,7 +133,7 @@ func (t *Transport) Stats() Stats {
 	return s
 }
 
-// statsLocked is Stats, without what the owner knows. Caller holds t.mu.
+// statsLocked is Stats without the owner's figures. Caller holds t.mu.
 func (t *Transport) statsLocked() Stats {
 	out := t.out.Tally()
 	s := Stats{
@@ -156,14 +156,14 @@ func (t *Transport) statsLocked() Stats {
 	return s
 }
 
-// endStats ends the figures of a transport that is lost.
+// endStats makes the last counts of a transport whose ConnectionLost is due.
 func (t *Transport) endStats() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.pauseOver(t.loop.Time())
 }
 
-// dropUnread counts messages that the protocol does not get any more.
+// dropUnread counts messages that the protocol will not get.
 func (t *Transport) dropUnread(messages, bytes int) {
 	if messages == 0 {
 		return
@@ -173,22 +173,22 @@ func (t *Transport) dropUnread(messages, bytes int) {
 	t.counts.unread.add(messages, bytes)
 }
 
-// counts are figures of a transport that Transport.mu guards.
+// counts are the figures of a transport that Transport.mu guards.
 type counts struct {
 	sent, unroutable, unread Traffic
 	refused, waits, pauses   uint64
-	paused                   time.Duration // in pauses that are over
+	paused                   time.Duration // sum of the pauses that are over
 	pausedAt                 time.Duration // when the present pause began, on the loop's clock
 	isPaused                 bool
 }
 
-// pauseBegan is told that PauseWriting is called at a time of the loop's clock.
+// pauseBegan records a call of PauseWriting at now, a time of the loop's clock.
 func (c *counts) pauseBegan(now time.Duration) {
 	c.pauses++
 	c.pausedAt, c.isPaused = now, true
 }
 
-// pauseOver is told that the protocol is no longer paused. It may be repeated.
+// pauseOver records the end of a pause. Calls outside a pause do nothing.
 func (c *counts) pauseOver(now time.Duration) {
 	if c.isPaused {
 		c.paused += now - c.pausedAt
@@ -196,13 +196,13 @@ func (c *counts) pauseOver(now time.Duration) {
 	}
 }
 
-// received is what a transport has taken from libzmq. It changes under Transport.sockMu.
+// received counts what the transport has taken from libzmq. Writers hold Transport.sockMu.
 type received struct {
 	messages, bytes atomic.Uint64
-	last            atomic.Int64 // in nanoseconds since 1970; 0: never
+	last            atomic.Int64 // nanoseconds since 1970; 0: never
 }
 
-// noteTakenLocked counts what the socket has received. Caller holds t.sockMu.
+// noteTakenLocked publishes what the socket has received. Caller holds t.sockMu.
 func (t *Transport) noteTakenLocked() {
 	messages, bytes := t.sock.Taken()
 	if bytes == t.received.bytes.Load() && messages == t.received.messages.Load() {
@@ -213,7 +213,7 @@ func (t *Transport) noteTakenLocked() {
 	t.received.last.Store(time.Now().UnixNano())
 }
 
-// heard is what a transport's monitors have told. It changes under Transport.sockMu.
+// heard counts the events of a transport's monitors. Writers hold Transport.sockMu.
 type heard struct {
 	connects, accepts, disconnects, retries, acceptFailures, handshakes atomic.Uint64
 
@@ -240,7 +240,7 @@ func (h *heard) event(ev zmq.MonitorEvent) {
 	}
 }
 
-// failure returns what counts the reason of a handshake that failed.
+// failure returns the counter for the reason of a failed handshake.
 func (h *heard) failure(ev zmq.MonitorEvent) *atomic.Uint64 {
 	value := zmq.ProtocolError(ev.Value)
 	switch {
@@ -262,7 +262,7 @@ func (h *heard) failure(ev zmq.MonitorEvent) *atomic.Uint64 {
 	return &h.protocol
 }
 
-// stats returns what a monitor has told; nil if there was none.
+// stats returns the counts of a monitor, or nil for a transport that never had one.
 func (h *heard) stats() *ConnectionStats {
 	if h == nil {
 		return nil

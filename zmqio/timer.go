@@ -32,7 +32,7 @@ func (l *EventLoop) CallAt(when time.Duration, fn func()) (*TimerHandle, error) 
 	return l.callAt("CallAt", when, fn)
 }
 
-// callAt is CallAt for a method of the name call.
+// callAt is CallAt under the name call, for error texts.
 func (l *EventLoop) callAt(call string, when time.Duration, fn func()) (*TimerHandle, error) {
 	if fn == nil {
 		return nil, invalid("%s: nil function", call)

@@ -2,10 +2,10 @@ package zmqio
 
 import "github.com/zmqio/zmq"
 
-// topics counts the subscriptions of a socket by topic. It is guarded as the socket is.
+// topics counts the subscriptions of a socket by topic. The guard of the socket guards it.
 type topics map[string]int
 
-// follow takes note of an option that has been set.
+// follow records an option that was set.
 func (s topics) follow(opt zmq.Option, value []byte) {
 	topic := string(value)
 	switch {

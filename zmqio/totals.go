@@ -28,26 +28,26 @@ type TransportTotal struct {
 // Name returns ConnectionConfig.Name or StreamConfig.Name.
 func (t *Transport) Name() string { return t.label }
 
-// totals are the transports of the process. Those that are open are held weakly, as loops are.
+// totals has the transports of the process. It holds the open ones weakly, as loops does.
 var totals = struct {
-	mu     sync.Mutex // taken before any lock of a transport
+	mu     sync.Mutex // comes before every lock of a transport
 	names  names
 	groups map[kind]*group
 }{names: make(names), groups: make(map[kind]*group)}
 
-// A kind of transports has figures of its own.
+// A kind is the type and the name by which totals tell transports apart.
 type kind struct {
 	typ  zmq.SocketType
 	name string
 }
 
-// A group are the transports of a kind.
+// A group has the transports of one kind.
 type group struct {
 	open  map[weak.Pointer[Transport]]struct{}
-	ended Stats // of those that have ended
+	ended Stats // the sum of those that have ended
 }
 
-// enlist puts t among the open transports of its kind.
+// enlist adds t to the open transports of its kind.
 func (t *Transport) enlist() {
 	t.loop.transports.Add(1)
 	totals.mu.Lock()
@@ -61,7 +61,7 @@ func (t *Transport) enlist() {
 	t.group.open[weak.Make(t)] = struct{}{}
 }
 
-// delist takes t, which has ended, from the open transports, and keeps what it has counted.
+// delist removes t, which has ended, from the open transports, and keeps its counts.
 func (t *Transport) delist() {
 	t.loop.transports.Add(-1)
 	totals.mu.Lock()
@@ -91,8 +91,8 @@ func TransportTotals() []TransportTotal {
 	return sums
 }
 
-// snapshot returns what the transports of each kind have counted that have ended, and those that
-// are open, each of which has not.
+// snapshot returns for each kind the counts of the ended transports, and the list of the open ones.
+// A transport is in exactly one of the two.
 func snapshot() (sums []TransportTotal, open [][]*Transport) {
 	totals.mu.Lock()
 	defer totals.mu.Unlock()
@@ -113,7 +113,7 @@ func snapshot() (sums []TransportTotal, open [][]*Transport) {
 	return sums, open
 }
 
-// count adds what s counts.
+// count adds the counts of s to n.
 func (n *Stats) count(s Stats) {
 	n.Sent.sum(s.Sent)
 	n.Received.sum(s.Received)
@@ -136,7 +136,7 @@ func (n *Stats) count(s Stats) {
 	}
 }
 
-// measure adds what s says of now.
+// measure adds the present values of s to n.
 func (n *Stats) measure(s Stats) {
 	n.Buffered.sum(s.Buffered)
 	n.Unread.sum(s.Unread)
@@ -147,9 +147,9 @@ func (n *Stats) measure(s Stats) {
 	}
 }
 
-// count adds what s counts.
+// count adds the counts of s to n.
 func (n *ConnectionStats) count(s ConnectionStats) {
-	if s.Open >= 0 { // a Stream's
+	if s.Open >= 0 { // only the transport of a Stream counts open connections
 		n.Open = max(n.Open, 0)
 	}
 	n.Connects += s.Connects

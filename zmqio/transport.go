@@ -28,7 +28,7 @@ import (
 // aiozmq: ZmqTransport
 type Transport struct {
 	label  string // ConnectionConfig.Name
-	group  *group // in totals
+	group  *group // in totals; set by enlist
 	loop   *EventLoop
 	typ    zmq.SocketType
 	traits traits
@@ -40,8 +40,8 @@ type Transport struct {
 	task      *reactor.Task  // serve
 	watch     *reactor.Watch // of fd, for the task
 
-	created *reactor.Trace  // in debug mode
-	leak    runtime.Cleanup // in debug mode
+	created *reactor.Trace  // nil outside debug mode
+	leak    runtime.Cleanup // stops the warning; set in debug mode
 
 	// Locks are taken in this order:
 	//
@@ -56,80 +56,78 @@ type Transport struct {
 	// Only the loop goroutine takes a second sockMu: a proxy holds that of the transport it
 	// receives from while it takes those of the transports it sends to.
 	sockMu  sync.Mutex
-	sock    *sock.Socket // nil when it has been closed
+	sock    *sock.Socket // nil after the close
 	fd      int          // ZMQ_FD
 	guard   *guard
-	started bool // it is on its loop
+	started bool // the transport is on its loop
 
 	monitor *monitor // under sockMu; nil while there is none
 
 	mu       sync.Mutex
-	status   atomic.Uint32 // phases are entered under mu
+	status   atomic.Uint32 // mu is held to enter a phase
 	protocol atomic.Pointer[callee]
 	sender
 	listeners   endpoints
 	connections endpoints
 	lostErr     error
-	undelivered outbox.Tally // what was in out at the end
+	undelivered outbox.Tally // the content of out at the end
 	unroutable  unroutable
 	counts      counts
 
 	received      received
-	heard         atomic.Pointer[heard] // nil until it has a monitor
+	heard         atomic.Pointer[heard] // nil until the transport has a monitor
 	eventsDropped atomic.Uint64         // by the feeds of its Stream
 
-	failed atomic.Bool // the exception handler has been told of what ended it
-	warned atomic.Bool // the logger has been told that every client is let in
+	failed atomic.Bool // the exception handler knows the error that ended the transport
+	warned atomic.Bool // the logger knows that every client is let in
 
-	gone     chan struct{} // what Closed returns, nil before; under mu
-	departed bool          // the socket has been closed; under mu
+	gone     chan struct{} // the result of Closed, nil before the first call; under mu
+	departed bool          // the socket is closed or given back; under mu
 
-	receiver sock.Receiver // of the loop: it copies frames, or lends them
-	metadata *metadata     // nil where no properties are asked for
-	names    bool          // TCP endpoints to connect to may hold names
-	owner    owner         // nil, or what keeps its protocol; set before ConnectionMade returns
+	receiver sock.Receiver // the loop's: it copies frames, or lends them
+	metadata *metadata     // nil if the transport asks for no properties
+	names    bool          // TCP endpoints to connect to may have host names
+	owner    owner         // sets and keeps the protocol, or nil; set before ConnectionMade returns
 }
 
-// Transport.status is the set of reasons for not reading: the transport reads while it is
-// empty. The last three are the phases of its end as well. Each phase implies the one before.
+// Transport.status is the set of reasons for not reading. The transport reads while the set is
+// empty. The last three are also the phases of the transport's end. Each phase implies the one
+// before.
 const (
 	userPaused   uint32 = 1 << iota // PauseReading was called, and ResumeReading was not
 	streamFull                      // holdReading was called, and releaseReading was not
 	proxyPaused                     // Proxy.Pause was called, and Proxy.Resume was not
-	proxyFull                       // what a proxy would send its messages to has others to send first
+	proxyFull                       // the outboxes that a proxy sends to are not empty
 	phaseClosing                    // Close was called
 	phaseClosed                     // the socket is closed, or about to be
-	phaseLost                       // ConnectionLost is called, or was
+	phaseLost                       // ConnectionLost is being called, or was
 )
 
-// An owner has a transport to itself: SetProtocol does nothing.
+// An owner keeps a transport to itself: SetProtocol then does nothing.
 type owner interface {
-	// attachedLocked is told of an endpoint that is bound or connected. Caller holds
-	// t.sockMu.
+	// attachedLocked gets an endpoint after its bind or connect. Caller holds t.sockMu.
 	attachedLocked(endpoint string)
-	// detachedLocked is told of an endpoint that is unbound or disconnected. Caller holds
-	// t.sockMu.
+	// detachedLocked gets an endpoint after its unbind or disconnect. Caller holds t.sockMu.
 	detachedLocked(endpoint string)
-	// happenedLocked is told of an event as soon as it is taken from libzmq. Caller holds
-	// t.sockMu.
+	// happenedLocked gets each monitor event when it is taken from libzmq. Caller holds t.sockMu.
 	happenedLocked(ev zmq.MonitorEvent)
-	// receivedLocked is told that messages may have been taken from libzmq, and whether
-	// none is left. Caller holds t.sockMu.
+	// receivedLocked runs after a receive. empty means that libzmq has no message left. Caller
+	// holds t.sockMu.
 	receivedLocked(empty bool)
-	// offeredLocked is told what libzmq said to messages that it was offered, and whether
-	// the outbox is empty. Caller holds t.sockMu and t.mu.
+	// offeredLocked gets libzmq's answer to a send, and whether the outbox is empty now. Caller
+	// holds t.sockMu and t.mu.
 	offeredLocked(errno syscall.Errno, empty bool)
-	// addStats adds what it knows.
+	// addStats adds the owner's figures to s.
 	addStats(s *Stats)
 }
 
-// traits are what a transport needs to know of its socket type.
+// traits are the properties of a socket type that a transport needs.
 type traits struct {
 	receives bool
-	// eager types get each message at once, or the caller an error: on REQ and REP
-	// libzmq says whose turn it is, and a type that cannot send says so.
+	// eager types never buffer: the caller gets the error of each message. On REQ and REP libzmq
+	// decides whose turn it is. A type that cannot send says so at once.
 	eager bool
-	// connectsOnce types are connected at most once to the same endpoint.
+	// connectsOnce types connect at most once to the same endpoint.
 	connectsOnce bool
 	refusal      sock.Refusal
 }
@@ -144,8 +142,8 @@ func traitsOf(typ zmq.SocketType) traits {
 	}
 }
 
-// start puts t on its loop. What t is made of is set: loop, typ, zsock, sock, and
-// what the user configured.
+// start puts t on its loop. The caller has set loop, typ, zsock, sock, and the user's
+// configuration.
 func (t *Transport) start(p Protocol) error {
 	t.sockMu.Lock() // Configure may have given the options to another goroutine
 	defer t.sockMu.Unlock()
@@ -160,7 +158,7 @@ func (t *Transport) start(p Protocol) error {
 	}
 	t.protocol.Store(newCallee(p))
 
-	if t.created != nil { // before another goroutine can end t
+	if t.created != nil { // set before another goroutine can end t
 		t.leak = reactor.WarnIfCollected(t, t.loop.reactor.Logger(), "transport", t.created, slog.String("type", t.typ.String()))
 	}
 	if err := t.settleInLocked(); err != nil {
@@ -168,13 +166,13 @@ func (t *Transport) start(p Protocol) error {
 		return err
 	}
 	t.started = true
-	// The descriptor tells of changes only, and some may have been before.
+	// ZMQ_FD signals changes alone, and messages may have come before.
 	t.schedule()
 	return nil
 }
 
-// settleInLocked has t's descriptor watched and makes t a resident of its loop. Caller holds
-// t.sockMu, or t could be ended half-way.
+// settleInLocked makes t a resident of its loop and watches its descriptor. Caller holds t.sockMu,
+// so that no goroutine can end t half-way.
 func (t *Transport) settleInLocked() (err error) {
 	t.residence = t.loop.reactor.NewResidence(transportResident{t})
 	t.task = t.residence.NewTask(t.serve, t.methodOrigin("MsgReceived"))
@@ -189,7 +187,7 @@ func (t *Transport) settleInLocked() (err error) {
 	return nil
 }
 
-// watchFD has the loop run task when fd, a ZMQ_FD, tells of something.
+// watchFD makes the loop run task when fd, a ZMQ_FD, becomes readable.
 func (t *Transport) watchFD(fd int, task *reactor.Task) (*reactor.Watch, error) {
 	watch, err := t.residence.Watch(fd, task, nil)
 	if errors.Is(err, reactor.ErrReserved) {
@@ -228,8 +226,8 @@ func (t *Transport) ExtraInfo(name string, def any) any {
 // asyncio: get_protocol
 func (t *Transport) Protocol() Protocol { return t.protocol.Load().protocol }
 
-// setOwner makes o the owner. Stats may be called already, by what looks at the residents of the
-// loop.
+// setOwner makes o the owner. It locks because goroutines that list the loop's residents may call
+// Stats already.
 func (t *Transport) setOwner(o owner) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

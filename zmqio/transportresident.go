@@ -2,7 +2,7 @@ package zmqio
 
 import "time"
 
-// A transportResident is a Transport.
+// A transportResident is a Transport in the form that package reactor needs.
 type transportResident struct{ *Transport }
 
 func (r transportResident) public() Resident { return r.Transport }
@@ -11,17 +11,17 @@ func (r transportResident) loss() error {
 	r.mu.Lock()
 	failed, dropped := r.lostErr != nil, r.undelivered
 	r.mu.Unlock()
-	if !failed { // it was aborted, if anything was dropped
+	if !failed { // an aborted transport that dropped something
 		return nil
 	}
-	return newLoss(r.Transport, dropped) // which takes r.mu to name the transport
+	return newLoss(r.Transport, dropped) // newLoss takes r.mu for the transport's name
 }
 
 // End implements reactor.Resident.
 func (r transportResident) End(deadline time.Time) error { return r.closeWithLoop(deadline) }
 
-// Rest implements reactor.Resident. Without the loop messages can be sent, and be seen to
-// have come.
+// Rest implements reactor.Resident. Messages can be sent without a loop, and a look at ZMQ_EVENTS
+// sees what has come.
 func (r transportResident) Rest() (needed bool) {
 	t := r.Transport
 	t.flush()

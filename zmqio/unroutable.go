@@ -9,23 +9,23 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// unroutableInterval is how often the exception handler is told of messages that cannot
-// go: a peer that went away may leave thousands.
+// unroutableInterval is the least time between two reports to the exception handler, because a lost
+// peer may leave thousands of messages.
 const unroutableInterval = time.Second
 
-// An unroutable is what a transport has to tell of messages that libzmq refused with
-// EHOSTUNREACH after Write had returned. Transport.mu guards it.
+// An unroutable has the messages that libzmq refused with EHOSTUNREACH after Write had returned.
+// Transport.mu guards it.
 type unroutable struct {
 	call    func(msg [][]byte, err error) // ConnectionConfig.Unroutable
 	waiting [][][]byte                    // messages for call
-	count   int                           // where call is nil: messages for the exception handler
-	lastID  []byte                        // and the first frame of the last of these
-	next    time.Duration                 // when the exception handler may be told again
-	timer   *TimerHandle                  // for that
+	count   int                           // if call is nil: how many messages were dropped since the last report
+	lastID  []byte                        // if call is nil: the first frame of the last of them
+	next    time.Duration                 // the earliest time of the next report
+	timer   *TimerHandle                  // for that report
 	posted  bool                          // tellUnroutable is in the ready queue or has a timer
 }
 
-// dropUnroutableLocked takes the first message out of the outbox. The loop tells of it.
+// dropUnroutableLocked removes the first message of the outbox, and makes the loop report it.
 // Caller holds t.mu.
 func (t *Transport) dropUnroutableLocked() {
 	u := &t.unroutable
@@ -44,8 +44,8 @@ func (t *Transport) dropUnroutableLocked() {
 	t.postUnroutableLocked()
 }
 
-// postUnroutableLocked has the loop call tellUnroutable. On a closed loop lost does.
-// Caller holds t.mu.
+// postUnroutableLocked makes the loop call tellUnroutable. On a closed loop lost calls it. Caller
+// holds t.mu.
 func (t *Transport) postUnroutableLocked() {
 	u := &t.unroutable
 	if u.posted {
@@ -59,7 +59,7 @@ func (t *Transport) postUnroutableLocked() {
 	_ = t.loop.reactor.CallSoon(reactor.NewHandle(t.tellUnroutable, t.origin("Unroutable")))
 }
 
-// tellUnroutable tells of the messages that could not go until now. Loop goroutine only.
+// tellUnroutable reports all messages dropped so far. Loop goroutine only.
 func (t *Transport) tellUnroutable() {
 	u := &t.unroutable
 	t.mu.Lock()
@@ -103,8 +103,8 @@ func (t *Transport) callUnroutable(err error) {
 	u.call(msg, err)
 }
 
-// tellLastUnroutable tells of all that is left, also when a call ends in runtime.Goexit.
-// The socket is closed, so that no more can come. Loop goroutine only.
+// tellLastUnroutable reports everything left, even if a call ends in runtime.Goexit. The socket is
+// closed, so no message is added. Loop goroutine only.
 func (t *Transport) tellLastUnroutable() {
 	u := &t.unroutable
 	t.mu.Lock()

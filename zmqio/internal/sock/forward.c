@@ -19,7 +19,7 @@ void zmqio_share(zmq_msg_t *msgs, zmq_msg_t *from, int64_t n)
 {
     zmqio_init(msgs, n);
     for (int64_t i = 0; i < n; i++)
-        zmq_msg_copy(&msgs[i], &from[i]); /* fails only with a message that is none */
+        zmq_msg_copy(&msgs[i], &from[i]); /* fails only for an invalid message */
 }
 
 /* Sends the message to an outlet and returns whether it was taken. */
@@ -35,7 +35,7 @@ static int pass(zmqio_outlet *o, zmq_msg_t *msgs, int give, const uint64_t *tabl
     return !o->refused;
 }
 
-/* Reads ZMQ_EVENTS as the last thing done with an outlet, where that is wanted and not done. */
+/* Reads ZMQ_EVENTS of an outlet after its last send, if wanted and not yet read. */
 static void look(zmqio_outlet *o, int touched)
 {
     int events;
@@ -56,7 +56,7 @@ void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_
         if (r->begun == room)
             return;
         zmq_msg_t *const msg = &msgs[r->begun];
-        /* Receiving into msg first drops what it held before. */
+        /* A receive drops the old content of msg. */
         if (zmq_msg_recv(msg, (void *)from, ZMQ_DONTWAIT) < 0) {
             r->err = zmq_errno();
             if (r->err != EINTR)
@@ -83,7 +83,7 @@ void zmqio_forward(uintptr_t from, zmqio_outlet *to, zmqio_outlet *capture, zmq_
         r->begun = 0;
     }
     if (!r->left) {
-        r->begun = 0; /* of a message that a failed receive has torn */
+        r->begun = 0; /* a failed receive may have torn a message */
         zmqio_drop(msgs, r->used);
         r->used = 0;
     }

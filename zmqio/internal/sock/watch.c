@@ -6,7 +6,7 @@
 #include <string.h>
 #include <zmq.h>
 
-/* Receives a frame of a PAIR and keeps its first size bytes. */
+/* Receives a frame of a PAIR into buf, at most size bytes of it. */
 static int frame(void *pair, void *buf, size_t size, int *more)
 {
     zmq_msg_t msg;
@@ -23,7 +23,7 @@ static int frame(void *pair, void *buf, size_t size, int *more)
     return err;
 }
 
-/* Receives an event: a frame with its number and its value, and one with the endpoint. */
+/* Receives an event: a frame with number and value, and a frame with the endpoint. */
 static int monitored(void *pair, zmqio_monitored *m)
 {
     static const char scheme[] = "ipc://";
@@ -60,7 +60,7 @@ int zmqio_watch(const uintptr_t *pairs, int n, int wake, long timeout, zmqio_mon
     }
     items[n].fd = wake;
     items[n].events = ZMQ_POLLIN;
-    /* After an error, which is that of one socket, each is asked. */
+    /* An error is that of one unknown socket, so try each. */
     const int failed = zmq_poll(items, n + (wake >= 0), timeout) < 0;
     for (int i = 0; i < n; i++) {
         if (!failed && !(items[i].revents & ZMQ_POLLIN))

@@ -3,23 +3,23 @@
 
 #include <stdint.h>
 
-/* What a monitor says. */
+/* An event of a monitor. */
 typedef struct {
-    int32_t socket;     /* which of the PAIRs received it */
-    int32_t event;      /* libzmq's number of the event */
+    int32_t socket;     /* index of the PAIR that received it */
+    int32_t event;      /* libzmq's number of the event; 0: the PAIR receives no more */
     int32_t value;
     int32_t ipc;        /* 1 for an event of an ipc endpoint */
-    int32_t copy;       /* if so, and CONNECTED: a duplicate of the descriptor in value, or -1 */
-    int32_t err;        /* why the PAIR receives no more, or why there is no duplicate */
+    int32_t copy;       /* on Linux, for CONNECTED over ipc: a duplicate of the descriptor value; else -1 */
+    int32_t err;        /* errno: why event is 0, or why there is no duplicate */
 } zmqio_monitored;
 
 /*
- * Waits until one of n PAIRs has an event or wake can be read, for timeout milliseconds at
- * most. wake is a descriptor, or negative; a signal ends the wait as well. Receives up to max
- * events without waiting, and returns how many.
+ * Waits at most timeout milliseconds until one of n PAIRs has an event, or the descriptor wake
+ * is readable. A negative wake is ignored. A signal ends the wait. Then receives up to max
+ * events without waiting, and returns their number.
  *
- * The duplicate is made here and not in Go: a goroutine that comes back from C may
- * wait milliseconds for a processor, and the connection may be over by then.
+ * C makes the duplicate, because a goroutine that returns from C may wait milliseconds for a
+ * processor. The connection may be over by then.
  */
 int zmqio_watch(const uintptr_t *pairs, int n, int wake, long timeout, zmqio_monitored *events, int max);
 

@@ -1,6 +1,6 @@
 //go:build !asan
 
-// AddressSanitizer makes some of what is measured here escape to the heap.
+// AddressSanitizer moves some of the measured variables to the heap.
 
 package zmqio
 
@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/outbox"
 )
 
-// Sending allocates nothing, neither at once nor through the buffer.
+// Sending allocates nothing, neither for a message sent at once nor for a buffered one.
 func TestWriteDoesNotAllocate(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -30,13 +30,13 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	const some = 2 // under the race detector a sync.Pool forgets what it has, now and then
+	const some = 2 // under the race detector a sync.Pool sometimes drops its content
 	check("one frame, at once", 1, func() { must(t, tr.Write([][]byte{frame})) })
 	check("three frames, at once", 1, func() { must(t, tr.Write([][]byte{frame, frame[:0], frame})) })
 	large := make([]byte, 2*outbox.BatchBytes)
 	check("large, at once", some, func() { must(t, tr.Write([][]byte{large})) })
 	check("large frames, at once", some, func() { must(t, tr.Write([][]byte{large, large})) })
-	soon(t, l, func() { // one shortly after the other, so they gather in the buffer
+	soon(t, l, func() { // one shortly after the other, so that they gather in the buffer
 		check("Write", 1, func() { must(t, tr.Write([][]byte{frame})) })
 		check("large", some, func() { must(t, tr.Write([][]byte{large})) })
 		check("WriteContext", 1, func() { must(t, tr.WriteContext(t.Context(), [][]byte{frame})) })
@@ -66,13 +66,13 @@ type messenger struct{ *batcher }
 
 func (m messenger) MessageReceived(Message) { m.n++ }
 
-// Delivery allocates nothing but the payload and the slices of a batch, and not even those
-// where frames are lent.
+// Delivery allocates only the payload and the slices of a batch, and with lent frames not even
+// those.
 func TestDeliveryDoesNotAllocate(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://delivery"))
-	frame := [][]byte{make([]byte, 64)} // which needs no chunk of the outbox
+	frame := [][]byte{make([]byte, 64)} // small enough to need no chunk of the outbox
 	for name, c := range map[string]struct {
 		limit    float64
 		metadata []string
@@ -145,7 +145,7 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 	must(t, p.begin())
 	defer p.end()
 	frame := make([]byte, 64)
-	var batch Batch // which needs one chunk for all
+	var batch Batch // needs one chunk for all
 	if n := testing.AllocsPerRun(100, func() {
 		for range 10 {
 			batch.Append(frame, frame)
@@ -158,7 +158,7 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 		if found, errno := pull.receive(); found != foundEmpty || errno != 0 {
 			t.Fatalf("found %v, %v", found, errno)
 		}
-	}); n > 1 { // under the race detector a sync.Pool forgets a chunk now and then
+	}); n > 1 { // under the race detector a sync.Pool sometimes drops a chunk
 		t.Errorf("%v allocations a batch", n)
 	}
 	if s := p.Stats(); s.ToBack.Messages != 1010 {

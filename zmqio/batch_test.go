@@ -20,7 +20,7 @@ func someMessage(n int, r *rand.Rand) [][]byte {
 	size := 8 + r.IntN(100)
 	switch r.IntN(100) {
 	case 0:
-		size = outbox.BatchBytes + r.IntN(outbox.BatchBytes) // large: libzmq holds it
+		size = outbox.BatchBytes + r.IntN(outbox.BatchBytes) // large: libzmq's memory holds it
 	case 1:
 		size = 8
 	}
@@ -31,8 +31,8 @@ func someMessage(n int, r *rand.Rand) [][]byte {
 	return m
 }
 
-// Batches, single messages and large ones arrive once and in order, through a high-water
-// mark of libzmq that is smaller than a batch.
+// Batches, single messages and large messages arrive once and in order. libzmq's high-water mark is
+// smaller than a batch.
 func TestBatchesArriveInOrder(t *testing.T) {
 	const total = 20_000
 	for _, how := range []string{"WriteBatch", "WriteBatchContext"} {
@@ -68,8 +68,8 @@ func TestBatchesArriveInOrder(t *testing.T) {
 	}
 }
 
-// writeBatches writes total numbered messages, in batches of many sizes with single ones
-// between them.
+// writeBatches writes total numbered messages: batches of many sizes, and single messages between
+// them.
 func writeBatches(ctx context.Context, tr *Transport, how string, total int) error {
 	r := rand.New(rand.NewPCG(1, 2))
 	var b Batch
@@ -134,8 +134,8 @@ func TestBatchCounts(t *testing.T) {
 	}
 }
 
-// A Batch stops where the buffer is full. What was written is in the buffer, and the rest
-// stays in the Batch.
+// WriteBatch stops when the buffer is full. The messages that it has written are in the buffer, and
+// the rest stays in the Batch.
 func TestBatchStopsAtMaxWriteBuffer(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -153,7 +153,7 @@ func TestBatchStopsAtMaxWriteBuffer(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// An error that comes at once leaves the message in the Batch.
+// After an error of the first message the Batch still has all messages.
 func TestBatchErrors(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -200,7 +200,7 @@ func TestBatchErrors(t *testing.T) {
 	must(t, rep.Abort())
 }
 
-// With CONFLATE a message of several frames is refused, and those before it are sent.
+// With CONFLATE WriteBatch refuses a message of several frames, and sends those before it.
 func TestBatchWithConflate(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -215,8 +215,7 @@ func TestBatchWithConflate(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// Messages of a Batch for a peer that a ROUTER does not know go to Unroutable, and the
-// others arrive.
+// Messages of a Batch for a peer that a ROUTER does not know go to Unroutable. The others arrive.
 func TestBatchUnroutable(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -255,7 +254,7 @@ func TestBatchUnroutable(t *testing.T) {
 	}
 }
 
-// WriteBatchContext waits, and its context ends the wait. The part that was buffered has
+// WriteBatchContext waits for room until its context ends. The messages that it has buffered have
 // left the Batch.
 func TestBatchWaits(t *testing.T) {
 	leakCheck(t)

@@ -12,12 +12,12 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// What a call costs inside the process; tests/bench measures messages between processes.
-// The benchmarks use public names alone, because make bench-compare runs them on other
-// commits as well.
+// These benchmarks measure calls inside one process; tests/bench measures messages between
+// processes. They use only exported names, because make bench-compare compiles them with other
+// commits.
 
 func check(b *testing.B, err error) {
-	if err != nil { // Helper itself takes longer than most of what is measured
+	if err != nil { // Helper itself takes longer than most of the measured calls
 		b.Helper()
 		b.Fatal(err)
 	}
@@ -32,7 +32,7 @@ func benchLoop(b *testing.B) *zmqio.EventLoop {
 	return l
 }
 
-// onLoop calls fn on the loop and runs that until fn, or what it left, calls Stop.
+// onLoop calls fn on the loop, and runs the loop until Stop.
 func onLoop(b *testing.B, l *zmqio.EventLoop, fn func()) {
 	b.Helper()
 	_, err := l.CallSoon(fn)
@@ -40,7 +40,7 @@ func onLoop(b *testing.B, l *zmqio.EventLoop, fn func()) {
 	check(b, l.RunForever(b.Context()))
 }
 
-// beside runs the loop, and fn on a goroutine of its own.
+// beside runs the loop here, and fn on another goroutine.
 func beside(b *testing.B, l *zmqio.EventLoop, fn func()) {
 	b.Helper()
 	check(b, l.Run(b.Context(), func(context.Context) error {
@@ -49,8 +49,7 @@ func beside(b *testing.B, l *zmqio.EventLoop, fn func()) {
 	}))
 }
 
-// publisher is a transport that libzmq takes everything from at once: a PUB without
-// subscribers.
+// publisher returns a transport whose messages libzmq takes at once: a PUB without subscribers.
 func publisher(b *testing.B, l *zmqio.EventLoop) *zmqio.Transport {
 	b.Helper()
 	t, _, err := zmqio.CreateZmqConnection(b.Context(), l, func() zmqio.BaseProtocol { return zmqio.BaseProtocol{} }, zmq.PUB,
@@ -68,7 +67,7 @@ var benchMessages = []struct {
 	{"64KiB", [][]byte{make([]byte, 64<<10)}},
 }
 
-// Each message goes out on its own, because no goroutine runs the loop.
+// Each Write sends at once, because no goroutine runs the loop.
 func BenchmarkWriteNow(b *testing.B) {
 	for _, m := range benchMessages {
 		b.Run(m.name, func(b *testing.B) {
@@ -80,7 +79,7 @@ func BenchmarkWriteNow(b *testing.B) {
 	}
 }
 
-// Messages in quick succession go out in batches.
+// Writes in quick succession send batches.
 func BenchmarkWriteBatched(b *testing.B) {
 	for _, m := range benchMessages {
 		b.Run(m.name, func(b *testing.B) {
@@ -138,7 +137,7 @@ func BenchmarkWriteParallel(b *testing.B) {
 	})
 }
 
-// A countdown stops the loop after so many messages.
+// A countdown stops the loop after a number of messages.
 type countdown struct {
 	zmqio.BaseProtocol
 	loop *zmqio.EventLoop
@@ -151,8 +150,8 @@ func (c *countdown) MsgReceived([][]byte) {
 	}
 }
 
-// Messages from a socket in the same process, which sends as fast as it can on a thread
-// of its own.
+// BenchmarkDelivery receives from a socket of the same process, which sends as fast as it can on
+// another thread.
 func BenchmarkDelivery(b *testing.B) {
 	for _, m := range benchMessages {
 		b.Run(m.name, func(b *testing.B) {
@@ -196,7 +195,7 @@ func sendAll(s *zmq4.Socket, msg [][]byte, n int) error {
 	return nil
 }
 
-// A callback that has the next one called.
+// Each callback calls CallSoon for the next.
 func BenchmarkCallSoon(b *testing.B) {
 	l := benchLoop(b)
 	left := b.N
@@ -213,14 +212,14 @@ func BenchmarkCallSoon(b *testing.B) {
 	onLoop(b, l, next)
 }
 
-// Callbacks from another goroutine, many at a time.
+// Another goroutine queues callbacks, many at a time.
 func BenchmarkCallSoonThreadsafe(b *testing.B) {
 	l := benchLoop(b)
 	called := make(chan struct{}, 1)
 	beside(b, l, func() {
 		for n := 0; b.Loop(); n++ {
 			fn := func() {}
-			if n%100 == 99 { // the queue stays short
+			if n%100 == 99 { // keeps the queue short
 				fn = func() { called <- struct{}{} }
 			}
 			_, err := l.CallSoonThreadsafe(fn)
@@ -232,7 +231,7 @@ func BenchmarkCallSoonThreadsafe(b *testing.B) {
 	})
 }
 
-// There and back between a goroutine and the loop, which waits in between.
+// A goroutine and the loop wake each other in turn. The loop waits in between.
 func BenchmarkWakeUp(b *testing.B) {
 	l := benchLoop(b)
 	called := make(chan struct{})
@@ -245,7 +244,7 @@ func BenchmarkWakeUp(b *testing.B) {
 	})
 }
 
-// A timer that is due sets the next one.
+// Each due timer sets the next.
 func BenchmarkCallLater(b *testing.B) {
 	l := benchLoop(b)
 	left := b.N
@@ -262,7 +261,7 @@ func BenchmarkCallLater(b *testing.B) {
 	onLoop(b, l, next)
 }
 
-// A timer that is cancelled, as most timeouts are.
+// Each timer is cancelled, as most timeouts are.
 func BenchmarkCallLaterCancel(b *testing.B) {
 	l := benchLoop(b)
 	onLoop(b, l, func() {

@@ -13,7 +13,8 @@ func borrowFrom(endpoint string) ConnectionConfig {
 	return ConnectionConfig{Connect: []string{endpoint}, BorrowFrames: true}
 }
 
-// numbered is message number i: every seventh has a large frame, every third two frames.
+// numbered returns message number i. Every seventh has a large frame, and every third has two
+// frames.
 func numbered(i int) [][]byte {
 	m := msg(strconv.Itoa(i))
 	if i%7 == 0 {
@@ -25,12 +26,12 @@ func numbered(i int) [][]byte {
 	return m
 }
 
-// Frames that are lent are right while MsgReceived runs, also where it paused reading
-// amid a batch and the rest came later.
+// Lent frames are right during MsgReceived, even if it pauses reading amid a batch and the rest
+// comes later.
 func TestBorrowFrames(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
-	l.SetDebug(true) // which spoils what is used too late
+	l.SetDebug(true) // overwrites frames after their time
 	const total = 3000
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://borrow"))
 	cfg := borrowFrom("inproc://borrow")
@@ -58,7 +59,7 @@ func TestBorrowFrames(t *testing.T) {
 	}
 }
 
-// What is lent is spoilt in debug mode when MsgReceived has returned.
+// In debug mode lent frames are overwritten when MsgReceived has returned.
 func TestBorrowedFrameIsSpoilt(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -77,7 +78,7 @@ func TestBorrowedFrameIsSpoilt(t *testing.T) {
 	}
 }
 
-// A frame that is lent is not copied: receiving many bytes takes little memory.
+// Lent frames are not copied: receiving many bytes takes little memory.
 func TestBorrowedFramesCostNoMemory(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// The callback that runs is told without waiting for it, with what it belongs to, and since
-// when it has been seen.
+// RunningCallback describes the running callback without waiting for it: its owner, and since when
+// it is known to run.
 func TestRunningCallback(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -41,7 +41,7 @@ func TestRunningCallback(t *testing.T) {
 				break
 			}
 		}
-		free <- struct{}{} // what RunningCallback has seen is not to be taken for the next call
+		free <- struct{}{} // the next call must not be taken for the one that RunningCallback has seen
 	}
 	for ctx := bounded(t); ; { // until the loop waits
 		must(t, ctx.Err())
@@ -55,7 +55,7 @@ func TestRunningCallback(t *testing.T) {
 	}
 }
 
-// Debug mode keeps the last slow callbacks, and nothing that they belong to.
+// SlowCallbacks has the last slow callbacks, and keeps no memory of their owners.
 func TestSlowCallbacks(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(slog.DiscardHandler)})

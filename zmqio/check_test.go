@@ -58,7 +58,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// Each callback is in the table with the interface that has it.
+// The table has each callback, with the interface that declares it.
 func TestCallbacksAreAll(t *testing.T) {
 	for name, in := range callbacks {
 		if _, ok := in.MethodByName(name); !ok {

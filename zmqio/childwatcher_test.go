@@ -20,7 +20,7 @@ func init() { // the first Notify starts a goroutine of os/signal that never end
 	signal.Stop(c)
 }
 
-// A fakeChild ends when it is told to.
+// A fakeChild ends when a test sets it to.
 type fakeChild struct {
 	code     int
 	ended    bool
@@ -36,7 +36,7 @@ func (c *fakeChild) reap() (int, bool, error) {
 
 func (c *fakeChild) release() { c.released++ }
 
-// fakeChildren returns a watcher of kids, attached to l, and what its handlers see.
+// fakeChildren returns a watcher of kids, attached to l, and a log of its handlers' calls.
 func fakeChildren(t *testing.T, l *EventLoop, kids map[int]*fakeChild) (w *SafeChildWatcher, seen *[]string) {
 	t.Helper()
 	w = NewSafeChildWatcher()
@@ -50,7 +50,7 @@ func fakeChildren(t *testing.T, l *EventLoop, kids map[int]*fakeChild) (w *SafeC
 	return w, seen
 }
 
-// sigchld sends the process the signal, and runs the loop until w has scanned for it.
+// sigchld sends SIGCHLD to the process, and runs the loop until w has scanned its children.
 func sigchld(t *testing.T, l *EventLoop, kids ...*fakeChild) {
 	t.Helper()
 	before := make([]int, len(kids))
@@ -123,7 +123,7 @@ func TestChildSigchldFindsEveryChild(t *testing.T) {
 	}
 }
 
-// A status that says neither exit nor signal is passed on.
+// A handler gets a status that is neither an exit nor a death by signal as it is.
 func TestChildSigchldUnknownStatus(t *testing.T) {
 	for status, want := range map[syscall.WaitStatus]int{
 		12 << 8: 12, 255 << 8: 255, 0: 0, 9: -9, 3 | 0x80: -3, // with a core file
@@ -135,7 +135,7 @@ func TestChildSigchldUnknownStatus(t *testing.T) {
 	}
 }
 
-// A wait that fails is reported. It neither ends the loop nor loses a handler.
+// The exception handler is told of a failed wait. The loop goes on, and no handler is lost.
 func TestChildSigchldUnhandledException(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -167,7 +167,7 @@ func TestChildUnknownIs255(t *testing.T) {
 	}
 }
 
-// A handler that calls runtime.Goexit takes nothing from those after it.
+// A handler that calls runtime.Goexit does not keep the next handlers from being called.
 func TestChildHandlerGoexit(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -175,7 +175,7 @@ func TestChildHandlerGoexit(t *testing.T) {
 	must(t, w.AddChildHandler(41, func(int, int) { runtime.Goexit() }))
 	must(t, w.AttachLoop(nil))
 	pass(t, l)
-	must(t, w.AttachLoop(l)) // which looks at both at once
+	must(t, w.AttachLoop(l)) // checks both children in one callback
 	gone := make(chan struct{})
 	go func() {
 		defer close(gone)

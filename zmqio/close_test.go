@@ -88,8 +88,8 @@ func TestLoopCloseSaysWhatWasLost(t *testing.T) {
 	must(t, l.Close())
 }
 
-// What libzmq has taken for a peer that never comes keeps a loop that is closed no longer than
-// its linger. An infinite ZMQ_LINGER does not change that. The error says so.
+// Close waits at most its linger for messages that libzmq has for a peer that never comes, even if
+// ZMQ_LINGER is infinite. The error says so.
 func TestLoopCloseIsBounded(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{Linger: 20 * time.Millisecond})
@@ -104,7 +104,7 @@ func TestLoopCloseIsBounded(t *testing.T) {
 	}
 }
 
-// A transport that was closed before has let libzmq keep its messages for ever.
+// A transport that was closed earlier left libzmq its messages with an infinite ZMQ_LINGER.
 func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{Linger: time.Millisecond})
@@ -116,7 +116,7 @@ func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
 	if err := l.Close(); !errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("%v", err)
 	}
-	// The peer comes after all, and so ends what went on in the background.
+	// The peer comes after all, which ends libzmq's work in the background.
 	other, err := NewEventLoop(nil)
 	must(t, err)
 	defer other.Close()
@@ -124,7 +124,7 @@ func TestLoopCloseSaysThatLibzmqDidNotFinish(t *testing.T) {
 	must(t, other.RunForever(bounded(t)))
 }
 
-// Two goroutines may meet the error that ends a transport at the same time.
+// If two goroutines meet the error that ends a transport, the exception handler is told once.
 func TestFatalErrorIsToldOnce(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -187,7 +187,7 @@ func TestPauseReading(t *testing.T) {
 		must(t, push.Write(msg(fmt.Sprint(i))))
 	}
 	must(t, l.RunForever(bounded(t)))
-	for range 3 { // and it costs no time: the descriptor is consumed
+	for range 3 { // pausing costs no time: the loop consumes the signal
 		pass(t, l)
 	}
 	if len(p.msgs) != 3 {
@@ -207,7 +207,7 @@ func TestPauseReading(t *testing.T) {
 	}
 }
 
-// A panic or a Goexit in MsgReceived costs the one message, not those behind it.
+// A panic or a Goexit in MsgReceived loses one message, and not those behind it.
 func TestNothingReceivedIsDropped(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -263,15 +263,15 @@ func TestNoMessageAfterClose(t *testing.T) {
 	}
 }
 
-// On a ROUTER with ROUTER_MANDATORY a message for an unknown peer is dropped when it was not
-// sent inside Write. Those behind it are not.
+// On a ROUTER with ROUTER_MANDATORY a buffered message for an unknown peer is dropped. Those behind
+// it are sent.
 func TestUnroutableMessageLater(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	var dropped []ExceptionContext
 	l.SetExceptionHandler(func(_ *EventLoop, c ExceptionContext) { dropped = append(dropped, c) })
 	var router *Transport
-	r := &recorder{onMsg: func(m [][]byte) { // in a delivery, so both go out behind it
+	r := &recorder{onMsg: func(m [][]byte) { // both are written in a delivery, and so sent after it
 		must(t, router.Write(msg("nobody", "a")))
 		must(t, router.Write(m))
 	}}
@@ -282,7 +282,7 @@ func TestUnroutableMessageLater(t *testing.T) {
 	dealer := create(t, l, d, zmq.DEALER, connectTo(router.Listeners()...))
 	must(t, dealer.Write(msg("ping")))
 	must(t, l.RunForever(bounded(t)))
-	pass(t, l) // the handler is posted
+	pass(t, l) // posts the call of the handler
 	if len(dropped) != 1 || !errors.Is(dropped[0].Err, zmq.EHOSTUNREACH) || dropped[0].Transport != router {
 		t.Errorf("%+v", dropped)
 	}
@@ -291,8 +291,8 @@ func TestUnroutableMessageLater(t *testing.T) {
 	}
 }
 
-// A ROUTER says that it can send while any of its peers has room. What it says and its
-// descriptor alone therefore cannot tell when to go on.
+// A ROUTER reports POLLOUT while any of its peers has room. So ZMQ_EVENTS and ZMQ_FD cannot tell
+// when a refused message has room.
 func TestFullRouterGoesOn(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -332,14 +332,14 @@ func TestFullRouterGoesOn(t *testing.T) {
 	}
 }
 
-// The second request waits for the first reply when it could not be refused.
+// A second request that was buffered waits for the first reply.
 func TestRequestsOutOfTurn(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	req := create(t, l, &recorder{onMsg: func([][]byte) { l.Stop() }}, zmq.REQ, bindTo(anyPort))
 	var rep *Transport
 	rep = create(t, l, &recorder{onMsg: func(m [][]byte) { must(t, rep.Write(m)) }}, zmq.REP, connectTo(req.Listeners()...))
-	soon(t, l, func() { must(t, req.Write(msg("first"))) }) // no peer is connected yet: buffered
+	soon(t, l, func() { must(t, req.Write(msg("first"))) }) // no peer is connected yet, so it is buffered
 	must(t, l.RunForever(bounded(t)))
 	must(t, req.Write(msg("second")))
 	if err := req.Write(msg("out of turn")); !errors.Is(err, zmq.EFSM) {
@@ -422,7 +422,7 @@ func TestGoexitWhileClosing(t *testing.T) {
 
 func TestLoopCloseWhilePausing(t *testing.T) {
 	leakCheck(t)
-	l, err := NewEventLoop(&LoopConfig{Linger: time.Hour}) // which it would wait for itself
+	l, err := NewEventLoop(&LoopConfig{Linger: time.Hour}) // Close would wait as long for its own context
 	must(t, err)
 	p := &pauser{onPause: func() {
 		if err := l.Close(); !errors.Is(err, ErrUndelivered) {

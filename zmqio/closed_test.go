@@ -16,7 +16,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// lines is what a logger wrote.
+// lines has the lines that a logger wrote.
 type lines struct {
 	mu   sync.Mutex
 	text strings.Builder
@@ -34,7 +34,7 @@ func (l *lines) String() string {
 	return l.text.String()
 }
 
-// isOpen reports whether nothing has closed c yet.
+// isOpen reports whether c is open.
 func isOpen(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -54,8 +54,8 @@ func awaitClosed(t *testing.T, c <-chan struct{}) {
 	}
 }
 
-// What was bound can be bound again at once when Closed has ended. Without it that fails
-// now and then.
+// After Closed the same endpoint can be bound again at once. Without Closed such a bind sometimes
+// fails.
 func TestBindAgainAfterClosed(t *testing.T) {
 	for _, transport := range []string{"tcp", "ipc"} {
 		for name, end := range map[string]func(*Transport) error{"Close": (*Transport).Close, "Abort": (*Transport).Abort} {
@@ -81,8 +81,8 @@ func TestBindAgainAfterClosed(t *testing.T) {
 	}
 }
 
-// Closed ends as well for a socket that nothing was made of, and with one that has a
-// monitor of its user's.
+// The channel of Closed closes also for a socket that was never bound or connected, and for one
+// with a monitor.
 func TestClosedOfAllKinds(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -106,7 +106,7 @@ type monitorRecorder struct{ BaseProtocol }
 
 func (*monitorRecorder) EventReceived(zmq.MonitorEvent) {}
 
-// A transport that could not be created gives the socket back.
+// The channel of Closed closes when a failed creation gives the socket back.
 func TestClosedOfRefused(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -119,7 +119,7 @@ func TestClosedOfRefused(t *testing.T) {
 	awaitClosed(t, closed)
 }
 
-// Closed that is called too late ends with the loop.
+// After a Closed that comes too late the channel closes with the loop.
 func TestClosedCalledLate(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(nil)
@@ -136,7 +136,7 @@ func TestClosedCalledLate(t *testing.T) {
 	}
 }
 
-// Closed does not end before libzmq has sent what it has, or ZMQ_LINGER is over.
+// The channel of Closed stays open until libzmq has sent everything, or ZMQ_LINGER is over.
 func TestClosedWaitsForLinger(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -146,13 +146,13 @@ func TestClosedWaitsForLinger(t *testing.T) {
 	closed, begin := tr.Closed(), time.Now()
 	must(t, tr.Close())
 	awaitClosed(t, closed)
-	// libzmq counts in whole milliseconds.
+	// libzmq counts whole milliseconds.
 	if took := time.Since(begin); took < 99*time.Millisecond {
 		t.Errorf("took %v", took)
 	}
 }
 
-// The end of the context ends Closed, whatever libzmq still has to send.
+// The end of the context closes the channel, whatever libzmq has left to send.
 func TestClosedEndsWithContext(t *testing.T) {
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()
@@ -169,7 +169,8 @@ func TestClosedEndsWithContext(t *testing.T) {
 	awaitClosed(t, closed)
 }
 
-// Without sockets for a monitor the logger is told, and Closed ends with the loop.
+// If the context has no sockets for a monitor, the logger is told, and the channel closes with the
+// loop.
 func TestClosedWithoutSockets(t *testing.T) {
 	leakCheck(t)
 	log := &lines{}
@@ -185,8 +186,8 @@ func TestClosedWithoutSockets(t *testing.T) {
 	awaitClosed(t, closed)
 }
 
-// A socket that was made elsewhere is followed over its last endpoint. What a receiver in this
-// process has not read when the socket goes is told.
+// A departure follows a socket from elsewhere by its last endpoint. It reports what a receiver in
+// this process has not read when the socket goes.
 func TestDepartureOfForeignSocket(t *testing.T) {
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()

@@ -22,7 +22,7 @@ func TestCreateWhileNobodyRuns(t *testing.T) {
 	must(t, err)
 	inner := &recorder{}
 	r := &recorder{onMade: func(tr *Transport) {
-		create(t, tr.Loop(), inner, zmq.PULL, bindTo(anyPort)) // inside a callback
+		create(t, tr.Loop(), inner, zmq.PULL, bindTo(anyPort)) // in a callback
 		if err := l.RunForever(bounded(t)); !errors.Is(err, ErrWouldDeadlock) {
 			t.Errorf("run inside ConnectionMade: %v", err)
 		}
@@ -38,7 +38,7 @@ func TestCreateWhileNobodyRuns(t *testing.T) {
 
 func TestCreateFailures(t *testing.T) {
 	leakCheck(t)
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // or a finalizer closes what is left
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // keeps finalizers from closing what the test leaks
 	l := newLoop(t)
 	taken := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(anyPort)).Listeners()[0]
 	boom := errors.New("boom")
@@ -86,14 +86,14 @@ func TestCreateFailures(t *testing.T) {
 	if left != 1 {
 		t.Errorf("%d transports are open", left)
 	}
-	for ctx := bounded(t); countFDs(t) > before; runtime.Gosched() { // libzmq's reaper has yet to close the last ones
+	for ctx := bounded(t); countFDs(t) > before; runtime.Gosched() { // until libzmq's reaper has closed the last ones
 		if ctx.Err() != nil {
 			t.Fatal("descriptors left open")
 		}
 	}
 }
 
-// What fails after ConnectionMade gets a ConnectionLost with the same error.
+// After a failure that follows ConnectionMade, ConnectionLost gets the same error.
 func TestFailureAfterConnectionMade(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -130,7 +130,7 @@ func TestSocketMadeElsewhere(t *testing.T) {
 	if _, _, err := l.CreateZmqConnection(bounded(t), factory, zmq.PUSH, ConnectionConfig{Socket: z}); !errors.Is(err, zmq.ENOTSOCK) {
 		t.Errorf("closed socket: %v", err)
 	}
-	// A message that came before the socket had a transport is not forgotten.
+	// A message that came before the socket had a transport is delivered.
 	pull, push := newSocket(zmq4.PULL), newSocket(zmq4.PUSH)
 	must(t, pull.Bind("inproc://elsewhere"))
 	must(t, push.Connect("inproc://elsewhere"))
@@ -183,8 +183,8 @@ func goexitInConnectionMade(t *testing.T, l *EventLoop, cfg ConnectionConfig) {
 	}
 }
 
-// ctx bounds the wait for the loop, not what the loop then does with the caller's
-// socket: it is the caller's again only when the call returns.
+// ctx bounds the wait for the loop, and not the loop's work with the caller's socket: the caller
+// has the socket again when the call returns.
 func TestContextBoundsTheWaitForTheLoop(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -49,7 +49,7 @@ func TestContextOptions(t *testing.T) {
 	}
 }
 
-// What counts before the first socket only can be set on the context of a new loop.
+// Options that must be set before the first socket can be set on the context of a new loop.
 func TestContextOptionsOfALoop(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{IOThreads: 2})
@@ -65,7 +65,7 @@ func TestContextOptionsOfALoop(t *testing.T) {
 	third := func(o zmq.Sockopts) error { return o.SetAffinity(1 << 2) }
 	tr, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return BaseProtocol{} }, zmq.PAIR,
 		ConnectionConfig{Bind: []string{"tcp://127.0.0.1:*"}, Configure: third})
-	must(t, err) // EMTHREAD without a third thread
+	must(t, err) // EMTHREAD if the option has not added a third thread
 	if v, err := tr.Sockopts().Linger(); v != 0 || err != nil {
 		t.Errorf("LINGER of a context that is not BLOCKY: %v, %v", v, err)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// logged is a slog.Handler that hands over what is logged.
+// logged is a slog.Handler that sends its records.
 type logged chan slog.Record
 
 func (c logged) Enabled(context.Context, slog.Level) bool      { return true }
@@ -39,7 +39,7 @@ func TestUnclosed(t *testing.T) {
 	zctx, err := zmq4.NewContext()
 	must(t, err)
 	entries := make(logged, 10)
-	forgotten(t, zctx, slog.New(entries), true) // is no loss
+	forgotten(t, zctx, slog.New(entries), true) // a closed transport is no leak
 	forgotten(t, zctx, slog.New(entries), false)
 	ctx := bounded(t)
 	for len(entries) < 2 {
@@ -65,7 +65,7 @@ func TestUnclosed(t *testing.T) {
 	if !strings.Contains(all, "unclosed event loop") || !strings.Contains(all, "unclosed transport") || len(entries) != 0 {
 		t.Errorf("%s, and %d more", all, len(entries))
 	}
-	// The socket is closed by its finalizer.
+	// The finalizer of the transport's socket closes it.
 	done := make(chan error, 1)
 	go func() { done <- zctx.Term() }()
 	for {
@@ -80,7 +80,7 @@ func TestUnclosed(t *testing.T) {
 	}
 }
 
-// panicking is a slog.Handler that does.
+// panicking is a slog.Handler that panics.
 type panicking struct{ slog.Handler }
 
 func (panicking) Enabled(context.Context, slog.Level) bool  { return true }
@@ -91,7 +91,7 @@ func TestLoggerThatPanics(t *testing.T) {
 	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(panicking{})})
 	must(t, err)
 	l.SetDebug(true)
-	l.SetSlowCallbackDuration(-1) // every callback is logged
+	l.SetSlowCallbackDuration(-1) // logs every callback
 	ran := false
 	soon(t, l, func() {})
 	soon(t, l, func() { ran = true })

@@ -21,7 +21,7 @@ const (
 )
 
 func TestMisfit(t *testing.T) {
-	for _, c := range []struct{ endpoint, bind, connect string }{ // what the hints have in them
+	for _, c := range []struct{ endpoint, bind, connect string }{ // bind and connect are parts of the hints
 		{"", noTransport, noTransport},
 		{"127.0.0.1:5555", noTransport, noTransport},
 		{"tcp:127.0.0.1:5555", noTransport, noTransport},
@@ -45,7 +45,7 @@ func TestMisfit(t *testing.T) {
 		{"tcp://127.0.0.1:22\n", noNumber, noNumber},
 		{"tcp://127.0.0.1:22x", noNumber, noNumber},
 		{"tcp://127.0.0.1:22/", noNumber, noNumber},
-		{"tcp://127.0.0.1:!", noNumber, noNumber}, // czmq's, which picks a port itself
+		{"tcp://127.0.0.1:!", noNumber, noNumber}, // czmq's form, for which czmq picks a port itself
 		{"tcp://127.0.0.1:http", noNumber, noNumber},
 		{"tcp://127.0.0.1:00", noNumber, noNumber},
 		{"tcp://[::1]:99999", noNumber, noNumber},
@@ -101,9 +101,8 @@ func TestMisfit(t *testing.T) {
 	}
 }
 
-// An endpoint that makes no sense is ErrInvalidArgument and the errno of libzmq at once,
-// whichever way it is given. The error has the endpoint and a hint in one line. The transport
-// lives on.
+// An endpoint that makes no sense is ErrInvalidArgument and libzmq's errno at once, in every call.
+// The error names the endpoint and a hint in one line. The transport goes on.
 func TestEndpointsNoOneCanMean(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -130,7 +129,7 @@ func TestEndpointsNoOneCanMean(t *testing.T) {
 		{"zmq_connect", "TCP://127.0.0.1:5555", zmq.EPROTONOSUPPORT, `no transport is named "TCP"; the usual ones are tcp, ipc and inproc`},
 	} {
 		if c.errno == zmq.ENODEV && strings.Contains(c.endpoint, "localhost") && !before(4, 3, 5) {
-			continue // libzmq looks the name up
+			continue // libzmq looks up the name
 		}
 		do, cfg := tr.Connect, connectTo(c.endpoint)
 		if c.call == "zmq_bind" {
@@ -157,7 +156,7 @@ func TestEndpointsNoOneCanMean(t *testing.T) {
 	}
 }
 
-// What libzmq takes, or another build of it, is not refused.
+// An endpoint that some build of libzmq accepts is not refused.
 func TestEndpointsThatAreMeant(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -178,13 +177,13 @@ func TestEndpointsThatAreMeant(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// libzmq passes an IPv6 address on to a SOCKS proxy, without the option IPV6.
+// libzmq sends a SOCKS proxy an IPv6 address even without the option IPV6.
 func TestEndpointBehindAProxy(t *testing.T) {
 	leakCheck(t)
 	proxy, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	var conn net.Conn
-	t.Cleanup(func() { // behind the end of the loop: libzmq aborts in a close that follows a failure of the proxy
+	t.Cleanup(func() { // after the end of the loop: libzmq aborts in a close that follows a failure of the proxy
 		if conn != nil {
 			must(t, conn.Close())
 		}

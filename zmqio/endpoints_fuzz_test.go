@@ -11,9 +11,9 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// FuzzEndpoint connects to any string, and binds what stays on the machine. That never panics,
-// and what goes to libzmq has no name in it that libzmq would look up. What is bound has the
-// port that was asked for.
+// FuzzEndpoint connects to arbitrary strings, and binds those that stay on this machine. No call
+// panics, no name reaches libzmq that libzmq would look up, and a bind gets the port that was asked
+// for.
 func FuzzEndpoint(f *testing.F) {
 	for _, endpoint := range []string{
 		"", "tcp", "tcp://", "tcp://127.0.0.1:5555", "tcp://localhost:80", "tcp://[::1]:5555", "tcp://[fe80::1%lo]:1",
@@ -61,7 +61,7 @@ func FuzzEndpoint(f *testing.F) {
 	})
 }
 
-// bindAny binds an endpoint of an address of this machine alone.
+// bindAny binds an endpoint whose address is of this machine alone.
 func bindAny(t *testing.T, loop *EventLoop, endpoint string) {
 	if _, ok := destination(endpoint); !ok || goesAbroad(endpoint) {
 		return
@@ -78,11 +78,11 @@ func bindAny(t *testing.T, loop *EventLoop, endpoint string) {
 	}
 }
 
-// portOf returns what is behind the last colon.
+// portOf returns the text after the last colon.
 func portOf(endpoint string) string { return endpoint[strings.LastIndexByte(endpoint, ':')+1:] }
 
-// hasName reports whether a name would be looked up, as package net understands it, if it
-// does.
+// hasName reports whether libzmq would look up a name in endpoint, by the rules of package net.
+// sure is false if those rules do not apply.
 func hasName(endpoint string) (name, sure bool) {
 	host, sure := destination(endpoint)
 	if !sure {
@@ -92,7 +92,7 @@ func hasName(endpoint string) (name, sure bool) {
 	return err != nil, true
 }
 
-// destination returns the host behind the source, if any, of a TCP endpoint.
+// destination returns the host of a TCP endpoint, after a source.
 func destination(endpoint string) (host string, ok bool) {
 	addrs, isTCP := strings.CutPrefix(endpoint, "tcp://")
 	all := strings.Split(addrs, ";")
@@ -100,7 +100,7 @@ func destination(endpoint string) (host string, ok bool) {
 	return host, isTCP && err == nil && host != ""
 }
 
-// goesAbroad reports whether to connect would leave the machine, or could.
+// goesAbroad reports whether a connect to endpoint may leave the machine.
 func goesAbroad(endpoint string) bool {
 	if host, ok := destination(endpoint); ok {
 		addr, err := netip.ParseAddr(host)

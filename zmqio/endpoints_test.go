@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Types that are connected once to the same endpoint say to which, and lose no other
-// connection when that ends.
+// A second connect of a type that connects once returns the endpoint of the first. Its end does not
+// end another connection.
 func TestConnectAgain(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -36,7 +36,8 @@ func TestConnectAgain(t *testing.T) {
 	}
 }
 
-// libzmq has one call to unbind and to disconnect; here each ends its own.
+// libzmq unbinds in a disconnect and the reverse. Unbind and Disconnect refuse each other's
+// endpoints.
 func TestUnbindNoConnection(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -59,7 +60,7 @@ func TestUnbindNoConnection(t *testing.T) {
 	}
 }
 
-// One socket has one transport.
+// A socket has at most one transport.
 func TestSocketHasATransport(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -79,13 +80,13 @@ func TestSocketHasATransport(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// A transport is disconnected from peers that send long messages, again and again.
-// libzmq ends the process if one of them has been received in part.
+// A transport is disconnected repeatedly from peers that send long messages. libzmq would end the
+// process if it had received part of one.
 func TestDisconnectAmidMessages(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	runAside(t, l)
-	long := make([][]byte, 5000) // more than is received at a time
+	long := make([][]byte, 5000) // more than one receive takes
 	for i := range long {
 		long[i] = []byte("x")
 	}
@@ -94,7 +95,7 @@ func TestDisconnectAmidMessages(t *testing.T) {
 		if to == zmq.ROUTER {
 			frames++
 		}
-		// Over TCP libzmq may end the process, too, when such a sender is aborted.
+		// Over TCP libzmq may also end the process when such a sender is aborted.
 		at := fmt.Sprintf("inproc://amid-%v", from)
 		sender := create(t, l, BaseProtocol{}, from, bindTo(at))
 		got := make(chan int, 1000)
@@ -105,7 +106,7 @@ func TestDisconnectAmidMessages(t *testing.T) {
 		for range 20 {
 			_, err := in.Connect(at)
 			must(t, err)
-			for n := 0; n < 3; { // and others are on their way
+			for n := 0; n < 3; { // while others are on their way
 				must(t, sender.WriteContext(bounded(t), long))
 				select {
 				case have := <-got:
@@ -115,7 +116,7 @@ func TestDisconnectAmidMessages(t *testing.T) {
 				default:
 				}
 			}
-			_, err = in.Sockopts().Events() // which takes a frame from a pipe, on some types
+			_, err = in.Sockopts().Events() // takes a frame from a pipe on some types
 			must(t, err)
 			must(t, in.Disconnect(at))
 			for len(got) > 0 {

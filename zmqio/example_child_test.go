@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A child of os/exec is given to a watcher, which then does the waiting.
+// A watcher waits for a child that os/exec has started.
 func ExampleChildWatcher() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
@@ -28,7 +28,7 @@ func ExampleChildWatcher() {
 	}
 	err = watcher.AddChildHandler(cmd.Process.Pid, func(_, code int) {
 		fmt.Println("exit code", code)
-		_ = cmd.Process.Release() // not Wait: the child has been reaped
+		_ = cmd.Process.Release() // not Wait, because the watcher has reaped the child
 		loop.Stop()
 	})
 	if err != nil {

@@ -7,7 +7,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// The options of libzmq's threads count before the loop's first transport.
+// Options of libzmq's threads must be set before the loop's first transport.
 func ExampleContextOptions() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {

@@ -10,13 +10,13 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A door tells who comes and goes.
+// A door prints which peers come and go.
 type door struct {
 	zmqio.BaseProtocol
 	came, gone chan struct{}
 }
 
-// ConnectionMade comes before the bind, so that the door sees that too.
+// ConnectionMade runs before the bind, so that the door sees the bind too.
 func (d *door) ConnectionMade(t *zmqio.Transport) {
 	if err := t.EnableMonitor(zmq.EVENT_ALL); err != nil {
 		log.Fatal(err)
@@ -25,7 +25,7 @@ func (d *door) ConnectionMade(t *zmqio.Transport) {
 
 func (d *door) EventReceived(ev zmq.MonitorEvent) {
 	switch ev.Event {
-	case zmq.EVENT_ACCEPTED: // with libzmq 4.3 or later EVENT_HANDSHAKE_SUCCEEDED says more
+	case zmq.EVENT_ACCEPTED: // with libzmq 4.3 or later, EVENT_HANDSHAKE_SUCCEEDED says more
 		fmt.Println("a peer has come")
 		close(d.came)
 	case zmq.EVENT_DISCONNECTED:
@@ -36,7 +36,7 @@ func (d *door) EventReceived(ev zmq.MonitorEvent) {
 	}
 }
 
-// A protocol that has EventReceived learns what happens to the connections.
+// A protocol with EventReceived gets the events of its transport's connections.
 func ExampleTransport_EnableMonitor() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {

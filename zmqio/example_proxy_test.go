@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// listen is Listen on a free port for programs that have nothing to do without it.
+// listen is Listen on a free port. It ends the program if this fails.
 func listen(ctx context.Context, typ zmq.SocketType) *zmqio.Stream {
 	s, err := zmqio.Listen(ctx, typ, "tcp://127.0.0.1:*")
 	if err != nil {
@@ -18,7 +18,7 @@ func listen(ctx context.Context, typ zmq.SocketType) *zmqio.Stream {
 	return s
 }
 
-// The three devices of ZeroMQ are a line each.
+// Each of ZeroMQ's three devices is one line.
 func ExampleRunProxy() {
 	ctx, stop := context.WithCancel(context.Background())
 	type device struct{ front, back *zmqio.Stream }
@@ -57,7 +57,7 @@ func ExampleRunProxy() {
 	// <nil> <nil> <nil>
 }
 
-// A filter answers some requests itself, and counts tell what it has done.
+// A filter answers some requests itself. Stats count what it did.
 func ExampleProxyConfig_filter() {
 	ctx, stop := context.WithCancel(context.Background())
 	front, back := listen(ctx, zmq.ROUTER), listen(ctx, zmq.DEALER)

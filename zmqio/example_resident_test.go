@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A pipeReader is a resident that reads a pipe: a transport of the smallest kind.
+// A pipeReader is a resident that reads a pipe: a very small transport.
 type pipeReader struct {
 	file  *os.File
 	place *zmqio.Residence
@@ -17,7 +17,7 @@ type pipeReader struct {
 	lost  func()
 }
 
-// newPipeReader puts a pipeReader on a loop. It must be called on that.
+// newPipeReader puts a pipeReader on a loop. Loop goroutine only.
 func newPipeReader(l *zmqio.EventLoop, file *os.File, data func([]byte), lost func()) (*pipeReader, error) {
 	p := &pipeReader{file: file, data: data, lost: lost}
 	var err error
@@ -68,7 +68,7 @@ func (p *pipeReader) Undelivered() (items, bytes int) { return 0, 0 }
 
 func (p *pipeReader) String() string { return "<pipeReader " + p.file.Name() + ">" }
 
-// A transport of another kind lives on a loop, and ends with it.
+// A transport of the program's own kind lives on a loop and ends with it.
 func ExampleEventLoop_Adopt() {
 	ctx := context.Background()
 	loop, err := zmqio.NewEventLoop(nil)
@@ -103,7 +103,7 @@ func ExampleEventLoop_Adopt() {
 	// lost
 }
 
-// A program that needs no loop of its own uses one that runs in the background.
+// A program without a loop of its own uses the one that runs in the background.
 func ExampleDefaultLoop() {
 	ctx := context.Background()
 	loop, err := zmqio.DefaultLoop()

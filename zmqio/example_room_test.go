@@ -10,7 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A goroutine that writes as fast as its peer reads, and an end in good order.
+// A goroutine writes as fast as its peer reads, and ends in good order.
 func ExampleTransport_WriteContext() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
@@ -31,14 +31,14 @@ func ExampleTransport_WriteContext() {
 		}
 		for range 1000 {
 			if err := push.WriteContext(ctx, [][]byte{[]byte("wash"), make([]byte, 1000)}); err != nil {
-				return err // ctx has ended, or the transport
+				return err // ctx or the transport has ended
 			}
 		}
 		<-w.done
 		fmt.Println("all is washed")
 		ctx, cancel := context.WithTimeout(ctx, time.Minute)
 		defer cancel()
-		return loop.Shutdown(ctx) // sends what is left, and says what it could not send
+		return loop.Shutdown(ctx) // sends the rest, and reports what it could not send
 	})
 	if err != nil {
 		log.Fatal(err)

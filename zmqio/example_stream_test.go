@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Two streams in one program. Nothing needs to be set up before.
+// Two streams talk in one program. They need no other setup.
 func ExampleDial() {
 	ctx := context.Background()
 	pull, err := zmqio.Listen(ctx, zmq.PULL, "tcp://127.0.0.1:*")
@@ -64,7 +64,7 @@ func ExampleStream_request() {
 	// [AGAIN] <nil>
 }
 
-// An XPUB knows its subscribers, and so when a message reaches them.
+// An XPUB knows its subscribers, and so knows when a message reaches them.
 func ExampleStream_WaitSubscribed() {
 	ctx := context.Background()
 	pub, err := zmqio.Listen(ctx, zmq.XPUB, "tcp://127.0.0.1:*")
@@ -80,7 +80,7 @@ func ExampleStream_WaitSubscribed() {
 	if err := pub.WaitSubscribed(ctx, "news", 1); err != nil {
 		log.Fatal(err)
 	}
-	subscription, err := pub.Recv(ctx) // it is a message, too
+	subscription, err := pub.Recv(ctx) // a subscription is a message, too
 	fmt.Printf("%q %v\n", subscription, err)
 	if err := pub.Send(ctx, []byte("news"), []byte("it rains")); err != nil {
 		log.Fatal(err)
@@ -92,8 +92,8 @@ func ExampleStream_WaitSubscribed() {
 	// ["news" "it rains"] <nil>
 }
 
-// A ROUTER puts the routing id of the peer in front of what it receives, and sends to the peer
-// whose id is in front.
+// A ROUTER puts the routing id of the peer in front of a received message. It sends a message to
+// the peer whose id is in front.
 func ExampleStream_router() {
 	ctx := context.Background()
 	router, err := zmqio.Listen(ctx, zmq.ROUTER, "tcp://127.0.0.1:*")
@@ -124,7 +124,7 @@ func ExampleStream_router() {
 	// [work] <nil>
 }
 
-// A ROUTER learns who its peers are, and when they go.
+// Peers of a ROUTER tells which peers come and go.
 func ExampleStream_Peers() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -160,8 +160,8 @@ func ExampleStream_Peers() {
 	// worker-1 has gone
 }
 
-// A STREAM speaks to TCP peers that are not ZeroMQ's. An empty frame says that a peer has
-// come or gone.
+// A STREAM speaks to TCP peers that are not ZeroMQ's. An empty frame means that a peer has come or
+// gone.
 func ExampleStream_tcp() {
 	ctx := context.Background()
 	server, err := zmqio.Listen(ctx, zmq.STREAM, "tcp://127.0.0.1:*")

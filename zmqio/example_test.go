@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A worker prints what it gets, and says when it has enough.
+// A worker prints its messages, and stops after a number of them.
 type worker struct {
 	zmqio.BaseProtocol
 	left  int
@@ -28,8 +28,7 @@ func (w *worker) MsgReceived(msg [][]byte) {
 	}
 }
 
-// Two transports on one loop. The body that Run calls is ordinary Go on a goroutine
-// of its own.
+// Two transports share one loop. The body of Run is ordinary Go on another goroutine.
 func ExampleEventLoop_Run() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
@@ -67,7 +66,7 @@ func ExampleEventLoop_Run() {
 // A gate lets a writer through while its transport has room.
 type gate struct {
 	zmqio.BaseProtocol
-	open chan struct{} // holds a token while there is room
+	open chan struct{} // has a token while there is room
 }
 
 func (g *gate) PauseWriting()  { <-g.open }
@@ -79,8 +78,8 @@ func (g *gate) wait() {
 	g.open <- struct{}{}
 }
 
-// A writer that is never ahead of its reader by more than the marks and what libzmq
-// holds. Write itself never waits.
+// A writer stays at most the marks, and what libzmq holds, ahead of its reader. Write itself never
+// waits.
 func ExampleTransport_SetWriteBufferLimits() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
@@ -135,7 +134,7 @@ func (c *counter) MsgReceived([][]byte) {
 	}
 }
 
-// Errors are those of the operating system, under whichever name.
+// An error matches errors.Is under each of its names.
 func ExampleTransport_Bind() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {

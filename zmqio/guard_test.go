@@ -15,7 +15,7 @@ func configured(cfg ConnectionConfig, fn func(zmq.Sockopts) error) ConnectionCon
 	return cfg
 }
 
-// curveKeys returns a pair of keys. Without CURVE it skips the test.
+// curveKeys returns a pair of keys. If libzmq lacks CURVE, it skips the test.
 func curveKeys(t *testing.T) (public, secret zmq.CurveKey) {
 	t.Helper()
 	if !zmq.Has(zmq.CapabilityCurve) {
@@ -30,7 +30,7 @@ func curveKeys(t *testing.T) (public, secret zmq.CurveKey) {
 	return public, secret
 }
 
-// refuses checks that a creation fails with ErrInvalidArgument and a text that has words.
+// refuses checks that a creation fails with ErrInvalidArgument, and that the error contains words.
 func refuses(t *testing.T, l *EventLoop, typ zmq.SocketType, cfg ConnectionConfig, words ...string) {
 	t.Helper()
 	_, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return BaseProtocol{} }, typ, cfg)
@@ -45,7 +45,7 @@ func refuses(t *testing.T, l *EventLoop, typ zmq.SocketType, cfg ConnectionConfi
 	}
 }
 
-// libzmq ends the process at a connect with a routing id that the socket has in use.
+// libzmq would end the process at a connect with a routing id that the socket already uses.
 func TestRoutingIDSetTwice(t *testing.T) {
 	for _, typ := range []zmq.SocketType{zmq.ROUTER, zmq.STREAM, zmq.REP} {
 		t.Run(typ.String(), func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestRoutingIDSetTwice(t *testing.T) {
 			tr := create(t, l, BaseProtocol{}, typ, ConnectionConfig{Connect: []string{}})
 			opts, id := tr.Sockopts(), []byte("peer")
 			must(t, opts.SetConnectRoutingID(id))
-			must(t, opts.SetConnectRoutingID(id)) // it has not been used yet
+			must(t, opts.SetConnectRoutingID(id)) // no connect has used it yet
 			first, err := tr.Connect("tcp://127.0.0.1:1")
 			must(t, err)
 			for range 2 {
@@ -62,11 +62,11 @@ func TestRoutingIDSetTwice(t *testing.T) {
 				if !errors.Is(err, ErrInvalidArgument) || !errors.Is(err, zmq.EADDRINUSE) || !strings.Contains(err.Error(), `"peer"`) {
 					t.Errorf("set twice: %v", err)
 				}
-				_, err = tr.Connect("tcp://127.0.0.1:2") // with an id that libzmq makes up
+				_, err = tr.Connect("tcp://127.0.0.1:2") // libzmq makes up an id for it
 				must(t, err)
 				must(t, tr.Disconnect("tcp://127.0.0.1:2"))
 			}
-			// libzmq may have the old connection still, and does not say for how long.
+			// libzmq may keep the old connection, and does not say for how long.
 			must(t, tr.Disconnect(first))
 			if err := opts.Set(zmq.CONNECT_ROUTING_ID, id); !errors.Is(err, zmq.EADDRINUSE) {
 				t.Errorf("after Disconnect: %v", err)
@@ -81,7 +81,7 @@ func TestRoutingIDSetTwice(t *testing.T) {
 	}
 }
 
-// What SocketOptions has set on a socket, its transport knows.
+// The transport of a socket knows the options that SocketOptions has set.
 func TestSocketOptionsAreRemembered(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -115,7 +115,7 @@ func TestSocketOptionsAreRemembered(t *testing.T) {
 	must(t, dealer.Close())
 }
 
-// ZAP_ENFORCE_DOMAIN without a domain turns clients away, lets all in or ends the process.
+// With ZAP_ENFORCE_DOMAIN and no domain libzmq refuses clients, accepts all, or ends the process.
 func TestEnforcedDomainThatIsMissing(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -151,7 +151,7 @@ func TestEnforcedDomainThatIsMissing(t *testing.T) {
 	must(t, create(t, l, BaseProtocol{}, zmq.REQ, configured(connectTo("tcp://127.0.0.1:1"), both(enforce, client))).Abort())
 }
 
-// Keys that are set and a mechanism that is NULL would send messages in the clear.
+// If keys are set and the mechanism is NULL, messages would go in the clear.
 func TestKeysWithoutMechanism(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -187,7 +187,7 @@ func TestKeysWithoutMechanism(t *testing.T) {
 		refuses(t, l, zmq.REP, configured(ConnectionConfig{Bind: []string{}}, inOrder(c.set, c.reset)), name, "MECHANISM is NULL", "CURVE_SERVER")
 		must(t, create(t, l, BaseProtocol{}, zmq.REP, configured(ConnectionConfig{Bind: []string{}}, inOrder(c.reset, c.set))).Abort())
 
-		// Later on it is the bind or connect that is refused.
+		// After the creation, the bind or connect is refused.
 		tr := create(t, l, BaseProtocol{}, zmq.REP, configured(bindTo(anyPort), c.set))
 		must(t, c.reset(tr.Sockopts()))
 		_, bound := tr.Bind(anyPort)
@@ -199,7 +199,7 @@ func TestKeysWithoutMechanism(t *testing.T) {
 		}
 		must(t, tr.Abort())
 	}
-	// What was set can be taken back in so many words.
+	// A clear takes back a setting.
 	must(t, create(t, l, BaseProtocol{}, zmq.REQ, configured(connectTo("tcp://127.0.0.1:1"), func(o zmq.Sockopts) error {
 		return errors.Join(o.SetPlainUsername("name"), o.ClearPlainUsername())
 	})).Abort())
@@ -208,7 +208,7 @@ func TestKeysWithoutMechanism(t *testing.T) {
 	})).Abort())
 }
 
-// libzmq tears a message of several frames, and ends the process when the connection goes.
+// libzmq would tear a message of several frames, and end the process when the connection ends.
 func TestWriteToAConflatingSocket(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -238,12 +238,12 @@ func TestWriteToAConflatingSocket(t *testing.T) {
 	refused(tr, "after a bind")
 	must(t, tr.Abort())
 
-	tr = create(t, l, BaseProtocol{}, zmq.XPUB, configured(bindTo(anyPort), on)) // does not heed it
+	tr = create(t, l, BaseProtocol{}, zmq.XPUB, configured(bindTo(anyPort), on)) // XPUB does not heed it
 	must(t, tr.Write(msg("a", "b")))
 	must(t, tr.Abort())
 }
 
-// libzmq before 4.3.3 reads a METADATA on up to a NUL, and sends it to peers.
+// libzmq before 4.3.3 reads a METADATA up to a NUL, and sends the bytes to peers.
 func TestTextIsTerminated(t *testing.T) {
 	memory := []byte("X-key:valuesecret")
 	value := memory[:len("X-key:value")]

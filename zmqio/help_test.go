@@ -6,7 +6,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// runAside runs l on a goroutine of its own until the test ends.
+// runAside runs l on another goroutine until the test ends.
 func runAside(t *testing.T, l *EventLoop) {
 	t.Helper()
 	stopped := make(chan error, 1)
@@ -20,13 +20,13 @@ func runAside(t *testing.T, l *EventLoop) {
 	})
 }
 
-// blocked returns a transport that libzmq takes nothing from before a peer connects.
+// blocked returns a transport whose messages libzmq refuses until a peer connects.
 func blocked(t testing.TB, l *EventLoop, p Protocol) *Transport {
 	t.Helper()
 	return create(t, l, p, zmq.PUSH, bindTo(anyPort))
 }
 
-// pauser calls a function when it is paused.
+// A pauser calls a function in PauseWriting.
 type pauser struct {
 	recorder
 	onPause func()

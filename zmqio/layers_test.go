@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// layers are the files of the package, from the bottom to the top. A file uses what files
-// of its own layer and of those below declare.
+// layers lists the files of the package, from the bottom to the top. A file uses only names of its
+// own layer and of those below.
 var layers = []struct{ name, files string }{
 	{"loop", `background close contextopts debug doc errors exception executor fd future handle library loop loops loopstats nil operror
 		placement resident run shutdown signal spare timer`},
@@ -29,8 +29,7 @@ var layers = []struct{ name, files string }{
 	{"policy", `childwatcher pidfd_linux policy safechild`},
 }
 
-// upwards are the references that run upwards all the same, and why: by the file that
-// refers, and what it refers to.
+// upwards has the references that run upwards, with the reason: the file that refers, and the name.
 var upwards = map[string]string{
 	"close.go: EventLoop.awaitDepartures":    "Close waits for what is on its way over ipc",
 	"shutdown.go: EventLoop.awaitDepartures": "Shutdown does, too",
@@ -42,7 +41,7 @@ var upwards = map[string]string{
 
 const mostUpwards = 12
 
-// No file but for those in upwards uses what a file of a higher layer declares.
+// No file uses a name of a higher layer, except those in upwards.
 func TestLayers(t *testing.T) {
 	level := make(map[string]int)
 	for i, layer := range layers {
@@ -84,11 +83,11 @@ func TestLayers(t *testing.T) {
 	}
 }
 
-// A reference is a use, in a file, of what another file declares: by name, with its type's
-// for a method or a field.
+// A reference is a use, in one file, of a name that another file declares. The name of a method or
+// a field includes its type's.
 type reference struct{ from, to, name string }
 
-// references returns the references between the files of the package on this system.
+// references returns the references between the files of the package, for this system.
 func references(t *testing.T) map[reference]bool {
 	t.Helper()
 	fset := token.NewFileSet()
@@ -116,8 +115,7 @@ func references(t *testing.T) map[reference]bool {
 	return refs
 }
 
-// packages returns the files of this package, and where the export data of those that it
-// imports are.
+// packages returns the files of this package, and the export data of the packages that it imports.
 func packages(t *testing.T) (files []string, exports map[string]string) {
 	t.Helper()
 	cmd := exec.Command("go", "list", "-export", "-deps", "-f", "{{.ImportPath}} {{.Export}} {{.GoFiles}}", ".")
@@ -129,13 +127,12 @@ func packages(t *testing.T) (files []string, exports map[string]string) {
 		path, rest, _ := strings.Cut(line, " ")
 		export, list, _ := strings.Cut(rest, " ")
 		exports[path] = export
-		files = strings.Fields(strings.Trim(list, "[]\n")) // of the last one, which is this
+		files = strings.Fields(strings.Trim(list, "[]\n")) // of the last package, which is this one
 	}
 	return files, exports
 }
 
-// named returns what a package declares outside functions: its objects, and the methods
-// and fields of its types.
+// named returns the names that a package declares outside functions: objects, methods and fields.
 func named(pkg *types.Package) map[types.Object]string {
 	names := make(map[types.Object]string)
 	for _, name := range pkg.Scope().Names() {

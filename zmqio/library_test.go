@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// needs skips a test with a libzmq before a release, such as "4.3.2", and says why.
+// needs skips a test if libzmq is older than a release, such as "4.3.2". why is the reason.
 func needs(t testing.TB, release, why string) {
 	t.Helper()
 	var since zmq.Version
@@ -20,7 +20,7 @@ func needs(t testing.TB, release, why string) {
 	}
 }
 
-// before reports whether libzmq is older than a release.
+// before reports whether the running libzmq is older than a release.
 func before(major, minor, patch int) bool {
 	return runningLibrary().Compare(zmq.Version{Major: major, Minor: minor, Patch: patch}) < 0
 }
@@ -39,7 +39,7 @@ func TestOldLibraryIsRefused(t *testing.T) {
 	}
 }
 
-// NewEventLoop asks for the release before it makes anything.
+// NewEventLoop checks the release before anything else.
 func TestNewEventLoopRefusesAnOldLibrary(t *testing.T) {
 	oldest := oldestLibrary
 	defer func() { oldestLibrary = oldest }()

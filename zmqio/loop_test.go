@@ -32,13 +32,13 @@ func newLoop(t testing.TB) *EventLoop {
 	return l
 }
 
-// What package testkit has, by shorter names.
+// Short names for functions of package testkit.
 var (
 	must      = testkit.Must
 	leakCheck = testkit.CheckLeaks
 )
 
-// bounded is a context that ends a test that would hang.
+// bounded returns a context that fails a test that hangs.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
 	return testkit.Bounded(t, 30*time.Second)
@@ -51,7 +51,7 @@ func soon(t testing.TB, l *EventLoop, fn func()) *Handle {
 	return h
 }
 
-// pass makes the loop run what is ready, once.
+// pass runs one iteration of the loop.
 func pass(t testing.TB, l *EventLoop) {
 	t.Helper()
 	l.Stop()
@@ -155,7 +155,7 @@ func TestContextEndsARun(t *testing.T) {
 	}
 	go cancel(nil)
 	ctx, cancel = context.WithCancelCause(bounded(t))
-	go cancel(cause) // while it sleeps
+	go cancel(cause) // while the loop sleeps
 	if err := l.RunForever(ctx); err != cause {
 		t.Errorf("got %v", err)
 	}
@@ -200,7 +200,7 @@ func TestRunUntilComplete(t *testing.T) {
 	if v, err := RunUntilComplete(bounded(t), l, f); v != 42 || err != nil {
 		t.Errorf("got %v, %v", v, err)
 	}
-	ran := false // a future that is done costs an iteration all the same
+	ran := false // a future that is done still costs an iteration
 	soon(t, l, func() { ran = true })
 	if v, err := RunUntilComplete(bounded(t), l, f); v != 42 || err != nil || !ran {
 		t.Errorf("got %v, %v, ran %t", v, err, ran)
@@ -362,7 +362,7 @@ func TestLoopContext(t *testing.T) {
 }
 
 func TestPanicsGoToTheHandler(t *testing.T) {
-	var log bytes.Buffer // for the handler's own panic
+	var log bytes.Buffer // gets the log of the handler's own panic
 	l, err := NewEventLoop(&LoopConfig{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	must(t, err)
 	defer l.Close()
@@ -411,7 +411,7 @@ func TestDefaultHandlerLogs(t *testing.T) {
 	}
 }
 
-// A future that is done when its run has ended already calls back in a later run.
+// A future that is done when its run has ended calls back in a later run.
 func TestCallbackOfAnEarlierRun(t *testing.T) {
 	l := newLoop(t)
 	f := NewFuture[int](l)

@@ -11,7 +11,7 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// listed returns the loops that are listed, collected ones too.
+// listed returns the entries of loops, also those of collected loops.
 func listed() map[weak.Pointer[EventLoop]]runtime.Cleanup {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
@@ -30,7 +30,7 @@ func TestOpenLoops(t *testing.T) {
 	}
 }
 
-// A loop that is never closed is collected, and nothing of it is left.
+// A loop that is never closed is collected, and leaves nothing behind.
 func TestForgottenLoopIsNotListed(t *testing.T) {
 	leakCheck(t)
 	before := listed()
@@ -49,7 +49,7 @@ func TestForgottenLoopIsNotListed(t *testing.T) {
 	}
 	terminated := make(chan error, 1)
 	go func() { terminated <- zctx.Term() }()
-	for ctx := bounded(t); ; runtime.GC() { // a finalizer closes the socket
+	for ctx := bounded(t); ; runtime.GC() { // until a finalizer has closed the socket
 		must(t, ctx.Err())
 		select {
 		case err := <-terminated:

@@ -16,7 +16,7 @@ func spin(l *EventLoop, d time.Duration) {
 	}
 }
 
-// Figures of the callbacks that ran, by iteration.
+// LoopStats counts callbacks and iterations, and their time.
 func TestLoopStats(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -57,7 +57,7 @@ func TestLoopStats(t *testing.T) {
 	}
 }
 
-// While a callback runs, it is known for how long. While the loop waits, nothing is.
+// Current is the time of the running callbacks, and 0 while the loop waits.
 func TestLoopStatsCurrent(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -83,7 +83,7 @@ func TestLoopStatsCurrent(t *testing.T) {
 	}
 }
 
-// What there is now.
+// LoopStats has the present numbers.
 func TestLoopStatsNow(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -118,7 +118,7 @@ func (stayer) Abort() error            { return nil }
 func (stayer) Undelivered() (int, int) { return 0, 0 }
 func (stayer) String() string          { return "guest" }
 
-// A panic counts as an exception, and its callback as called.
+// A panic counts as an exception, and its callback as a call.
 func TestLoopStatsExceptions(t *testing.T) {
 	l := newLoop(t)
 	l.SetExceptionHandler(func(*EventLoop, ExceptionContext) {})
@@ -155,7 +155,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// loopTotal returns the total of loops with a name; the zero one if there is none.
+// loopTotal returns the total of the loops with a name, or the zero LoopTotal.
 func loopTotal(name string) LoopTotal {
 	for _, total := range LoopTotals() {
 		if total.Name == name {
@@ -165,11 +165,11 @@ func loopTotal(name string) LoopTotal {
 	return LoopTotal{}
 }
 
-// Totals sum up loops of one name, those that are closed included.
+// LoopTotals sums up the loops of one name, including closed ones.
 func TestLoopTotals(t *testing.T) {
 	leakCheck(t)
 	const name = "total of loops"
-	defer func() { // for another run
+	defer func() { // for the next run of the test
 		loops.mu.Lock()
 		defer loops.mu.Unlock()
 		delete(loops.ended, name)

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// What a metadata remembers of peers is bounded, whatever they say of themselves, and what it
-// remembers costs no allocation.
+// The memory of a metadata is bounded, whatever properties peers choose. Properties that it knows
+// cost no allocation.
 func TestMetadataIsBounded(t *testing.T) {
 	m := newMetadata([]string{"X-Own"})
 	long := strings.Repeat("x", 1000)

@@ -17,8 +17,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A listener is a subscriber of a monitor that keeps the names of its events. All of it is
-// on the loop goroutine, or while that does not run.
+// A listener is a subscriber of a monitor that logs the names of its events. Only the loop
+// goroutine uses it, or the test while the loop does not run.
 type listener struct {
 	got    []string
 	ats    []string // the endpoints
@@ -51,7 +51,7 @@ func (l *listener) wants(t testing.TB, want ...string) {
 	}
 }
 
-// passUntil passes until something has come.
+// passUntil runs iterations until the condition holds.
 func passUntil(t testing.TB, l *EventLoop, until func() bool) {
 	t.Helper()
 	for ctx := bounded(t); !until(); pass(t, l) {
@@ -59,7 +59,8 @@ func passUntil(t testing.TB, l *EventLoop, until func() bool) {
 	}
 }
 
-// settle binds once more and passes until last has been told, which is when all have.
+// settle binds once more, and runs iterations until last has this event. By then all subscribers
+// have all events.
 func settle(t testing.TB, tr *Transport, last *listener) {
 	t.Helper()
 	at := bind(t, tr, anyPort)
@@ -85,8 +86,8 @@ func idle(t testing.TB, l *EventLoop) *Transport {
 	return create(t, l, BaseProtocol{}, zmq.PULL, ConnectionConfig{Bind: []string{}})
 }
 
-// Each subscriber is told what is in its mask, in the order of libzmq, and a bind that failed
-// at its place among the others.
+// Each subscriber gets the events in its mask, in libzmq's order. A failed bind comes at its place
+// among them.
 func TestSubscribersHaveMasks(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -105,7 +106,7 @@ func TestSubscribersHaveMasks(t *testing.T) {
 	}
 }
 
-// A subscriber is told of what happens from then on, and those before it miss nothing.
+// A new subscriber gets the events from then on. The earlier subscribers miss none.
 func TestSubscriberThatComesLater(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -123,8 +124,8 @@ func TestSubscriberThatComesLater(t *testing.T) {
 	}
 }
 
-// A subscriber that comes and goes, with whatever mask, costs the others no event, in
-// whatever thread it happens.
+// A subscriber that comes and goes, with any mask, costs the others no event. The thread of the
+// event does not matter.
 func TestSubscribersComeAndGo(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -178,8 +179,8 @@ func TestSubscribersComeAndGo(t *testing.T) {
 	}
 }
 
-// cancel may be called in fn, for the subscriber itself and for others, which are not told
-// of the same event then. The last cancel ends the monitor, and another may follow.
+// fn may call cancel, for its own subscriber and for others, which then do not get the same event.
+// The last cancel ends the monitor, and another may follow.
 func TestCancelInsideSubscriber(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -206,7 +207,7 @@ func TestCancelInsideSubscriber(t *testing.T) {
 		t.Error("the monitor goes on without subscribers")
 	}
 	again := listen(t, tr, zmq.EVENT_LISTENING)
-	first.cancel() // of a monitor that is over
+	first.cancel() // its monitor is over
 	settle(t, tr, again)
 	again.wants(t, "LISTENING")
 	if len(third.got) != 4 {
@@ -214,7 +215,7 @@ func TestCancelInsideSubscriber(t *testing.T) {
 	}
 }
 
-// A subscriber that subscribes is not told of the same event again.
+// A subscriber that fn adds does not get the same event.
 func TestSubscribeInsideSubscriber(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -234,7 +235,7 @@ func TestSubscribeInsideSubscriber(t *testing.T) {
 	second.wants(t, "BIND_FAILED", "LISTENING")
 }
 
-// The end of the transport is the end of its subscribers, also amid an event.
+// The end of the transport ends its subscribers, even amid an event.
 func TestEndInsideSubscriber(t *testing.T) {
 	for name, end := range map[string]func(*Transport) error{"Close": (*Transport).Close, "Abort": (*Transport).Abort} {
 		t.Run(name, func(t *testing.T) {
@@ -260,8 +261,8 @@ func TestEndInsideSubscriber(t *testing.T) {
 	}
 }
 
-// What a subscriber panics with goes to the exception handler, and runtime.Goexit ends the
-// run alone. The other subscriber is told of the same event, and both of the next.
+// A panic of a subscriber goes to the exception handler, and runtime.Goexit ends only the run. The
+// other subscriber gets the same event, and both get the next.
 func TestSubscriberPanics(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -298,7 +299,7 @@ func TestSubscriberPanics(t *testing.T) {
 	}
 }
 
-// EnableMonitor and DisableMonitor leave other subscribers alone, and are left alone.
+// EnableMonitor and DisableMonitor do not affect other subscribers, and the reverse.
 func TestEnableMonitorBesideSubscriber(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -306,7 +307,7 @@ func TestEnableMonitorBesideSubscriber(t *testing.T) {
 	tr := create(t, l, p, zmq.PULL, ConnectionConfig{Bind: []string{}})
 	other := listen(t, tr, zmq.EVENT_LISTENING)
 	m := tr.monitor
-	bind(t, tr, anyPort) // before
+	bind(t, tr, anyPort) // before the subscribers
 	must(t, tr.EnableMonitor(zmq.EVENT_LISTENING))
 	bind(t, tr, anyPort)
 	must(t, tr.EnableMonitor(zmq.EVENT_LISTENING))
@@ -320,7 +321,7 @@ func TestEnableMonitorBesideSubscriber(t *testing.T) {
 	bindAgain(t, tr, bind(t, tr, anyPort))
 	must(t, tr.DisableMonitor())
 	must(t, tr.DisableMonitor())
-	must(t, tr.EnableMonitor(zmq.EVENT_BIND_FAILED)) // and is not told of what was before
+	must(t, tr.EnableMonitor(zmq.EVENT_BIND_FAILED)) // gets no earlier event
 	bindAgain(t, tr, bind(t, tr, anyPort))
 	must(t, tr.DisableMonitor())
 	settle(t, tr, other)
@@ -350,7 +351,7 @@ func TestSubscribeArguments(t *testing.T) {
 	}
 }
 
-// Over inproc libzmq reports nothing.
+// libzmq reports nothing over inproc.
 func TestSubscriberOverInproc(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -363,8 +364,8 @@ func TestSubscriberOverInproc(t *testing.T) {
 	all.wants(t, "LISTENING")
 }
 
-// Subscribers share two sockets, which come back with the last cancel. A refused subscriber
-// leaves nothing.
+// Subscribers share two sockets, which the last cancel gives back. A refused subscriber leaves
+// nothing behind.
 func TestSubscribersShareSockets(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(&LoopConfig{MaxSockets: 3})
@@ -376,7 +377,7 @@ func TestSubscribersShareSockets(t *testing.T) {
 		var cancels []func()
 		for ctx := bounded(t); len(cancels) < 10; {
 			cancel, err := tr.subscribeMonitor(zmq.EVENT_ALL, func(zmq.MonitorEvent) {})
-			if errors.Is(err, zmq.EMFILE) && len(cancels) == 0 { // libzmq gives sockets back in its own time
+			if errors.Is(err, zmq.EMFILE) && len(cancels) == 0 { // libzmq gives sockets back with a delay
 				must(t, ctx.Err())
 				runtime.Gosched()
 				continue
@@ -393,7 +394,7 @@ func TestSubscribersShareSockets(t *testing.T) {
 	}
 }
 
-// Goroutines subscribe, cancel and bind, and end the transport meanwhile.
+// Goroutines subscribe, cancel, bind, and end the transport at the same time.
 func TestSubscribersFromEverywhere(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -421,7 +422,7 @@ func TestSubscribersFromEverywhere(t *testing.T) {
 				}
 			})
 		}
-		if i%2 == 0 { // amid all that
+		if i%2 == 0 { // while the others go on
 			must(t, ends[i/2%2](tr))
 		}
 		all.Wait()
@@ -430,8 +431,8 @@ func TestSubscribersFromEverywhere(t *testing.T) {
 	}
 }
 
-// Closed takes over the monitor: it needs no sockets, and ends though the context has none
-// left.
+// A departure takes over the monitor, and so needs no sockets. The channel of Closed closes even if
+// the context has none left.
 func TestClosedTakesOverTheMonitor(t *testing.T) {
 	for name, end := range map[string]func(*Transport) error{"Close": (*Transport).Close, "Abort": (*Transport).Abort} {
 		t.Run(name, func(t *testing.T) {
@@ -443,7 +444,7 @@ func TestClosedTakesOverTheMonitor(t *testing.T) {
 			tr := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(anyPort))
 			all := listen(t, tr, zmq.EVENT_ALL)
 			closed := tr.Closed()
-			bind(t, tr, anyPort) // what is reported and not taken is dropped
+			bind(t, tr, anyPort) // the events that no subscriber has taken are dropped
 			must(t, end(tr))
 			awaitClosed(t, closed)
 			pass(t, l)
@@ -455,8 +456,8 @@ func TestClosedTakesOverTheMonitor(t *testing.T) {
 	}
 }
 
-// Closed ends for a monitored socket that was closed elsewhere, whether libzmq has let it go
-// before the transport learns of it or not.
+// The channel of Closed closes for a monitored socket that was closed elsewhere. It may notice this
+// before or after libzmq lets the socket go.
 func TestClosedElsewhereWhileMonitored(t *testing.T) {
 	for _, waits := range []bool{true, false} {
 		leakCheck(t)
@@ -485,7 +486,7 @@ func TestClosedElsewhereWhileMonitored(t *testing.T) {
 	}
 }
 
-// hasStopped takes what libzmq has reported, and reports whether it will not report more.
+// hasStopped takes libzmq's events, and reports whether more can come.
 func hasStopped(tr *Transport) bool {
 	tr.sockMu.Lock()
 	defer tr.sockMu.Unlock()
@@ -493,8 +494,8 @@ func hasStopped(tr *Transport) bool {
 	return tr.monitor.stopped
 }
 
-// Over ipc the connections that Close keeps open are those of then. A connection that ended
-// before, and that the loop has not been told of yet, does not count as lost.
+// Over ipc Close keeps the connections of its moment open. A connection that ended before does not
+// count as lost, even if the loop has not seen its end.
 func TestDepartureOfMonitored(t *testing.T) {
 	leakCheck(t)
 	log := &lines{}

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A spy is a recorder that has events reported to it.
+// A spy is a recorder that logs events too.
 type spy struct {
 	recorder
 	onEvent func(zmq.MonitorEvent)
@@ -32,7 +32,7 @@ func spyOn(t *testing.T, l *EventLoop, typ zmq.SocketType, cfg ConnectionConfig)
 	return s, create(t, l, s, typ, cfg)
 }
 
-// Messages that are no events are told, and do no harm.
+// The logger is told of messages that are no events, and they do no harm.
 func TestMonitorEventOfTheWrongForm(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -60,8 +60,8 @@ func TestMonitorEventOfTheWrongForm(t *testing.T) {
 	}
 }
 
-// A socket that is closed behind the transport's back lives on in libzmq while it lingers, and
-// reports: the test has to receive that, or libzmq's I/O thread would stand still.
+// A socket that was closed behind the transport's back lives on in libzmq while it lingers, and
+// reports events. The departure must receive them, or libzmq's I/O thread would block.
 func TestMonitorOfASocketClosedElsewhere(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -90,7 +90,7 @@ func TestMonitorOfASocketClosedElsewhere(t *testing.T) {
 	}
 	retried = 0
 
-	// The I/O thread does its work.
+	// The I/O thread works on.
 	pull := create(t, l, &recorder{onMsg: func([][]byte) { l.Stop() }}, zmq.PULL, bindTo(anyPort))
 	for range 100 {
 		push := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo(pull.Listeners()...))
@@ -104,8 +104,8 @@ func TestMonitorOfASocketClosedElsewhere(t *testing.T) {
 	must(t, tr.DisableMonitor())
 }
 
-// The context of a monitor is that of the transport, which learns here from the monitor
-// that it is gone.
+// The monitor's PAIR is in the transport's context. The transport learns from the monitor here that
+// the context is gone.
 func TestMonitorFindsTheContextTerminated(t *testing.T) {
 	leakCheck(t)
 	zctx, err := zmq4.NewContext()
@@ -117,13 +117,13 @@ func TestMonitorFindsTheContextTerminated(t *testing.T) {
 	l.SetExceptionHandler(func(_ *EventLoop, ctx ExceptionContext) { told = append(told, ctx) })
 	s, tr := spyOn(t, l, zmq.PULL, ConnectionConfig{Bind: []string{}})
 	pair := tr.monitor.pair
-	pass(t, l) // serves both, as it does with what is new
+	pass(t, l) // serves the transport and the monitor, because both are new
 	done := make(chan error, 1)
 	go func() { done <- zctx.Term() }()
 	for ctx := bounded(t); !errors.Is(err, zmq.ETERM); _, err = rawSockopts(pair.sock).Events() {
 		must(t, ctx.Err())
 	}
-	soon(t, l, tr.monitor.serve) // before any other
+	soon(t, l, tr.monitor.serve) // before any other callback
 	for ctx := bounded(t); len(s.got()) < 2; pass(t, l) {
 		must(t, ctx.Err())
 	}

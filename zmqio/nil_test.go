@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A nil pointer in an interface is no policy, watcher, protocol or resident.
+// A nil pointer in an interface is refused as a policy, watcher, protocol or resident.
 func TestTypedNil(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -51,7 +51,7 @@ func TestTypedNil(t *testing.T) {
 	must(t, policy.SetChildWatcher(nil))
 }
 
-// The zero Policy is one with the default configuration.
+// The zero Policy has the default configuration.
 func TestZeroPolicy(t *testing.T) {
 	leakCheck(t)
 	var p Policy
@@ -74,7 +74,7 @@ func TestZeroPolicy(t *testing.T) {
 	}
 }
 
-// A zero watcher refuses what it cannot do.
+// A zero watcher returns errors.
 func TestZeroWatcher(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// What an operation of a transport returns is an OpError, and all that it wraps.
+// Errors of a transport's operations are OpErrors that wrap libzmq's error and the sentinels.
 func TestOpError(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -19,7 +19,7 @@ func bareSocket(t *testing.T, l *EventLoop, typ zmq4.Type) *zmq4.Socket {
 	return z
 }
 
-// A socket has one transport in the process, and no other user meanwhile.
+// A socket has one transport in the process, and no other user at the same time.
 func TestOneTransportASocket(t *testing.T) {
 	leakCheck(t)
 	l, other := newLoop(t), newLoop(t)
@@ -52,7 +52,7 @@ func TestOneTransportASocket(t *testing.T) {
 	}
 }
 
-// A creation that fails gives the socket back.
+// A failed creation gives the socket back.
 func TestRefusedSocketIsGivenBack(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -85,7 +85,7 @@ func TestRefusedSocketIsGivenBack(t *testing.T) {
 	must(t, create(t, l, BaseProtocol{}, zmq.PULL, ConnectionConfig{Socket: z}).Abort())
 }
 
-// Of two loops that are given the same socket at the same time one gets it.
+// If two loops get the same socket at the same time, one of them has it.
 func TestLoopsRaceForASocket(t *testing.T) {
 	leakCheck(t)
 	loops := [2]*EventLoop{newLoop(t), newLoop(t)}
@@ -106,7 +106,7 @@ func TestLoopsRaceForASocket(t *testing.T) {
 		racing.Go(func() {
 			for {
 				if _, err := opts.RcvHWM(); errors.Is(err, ErrInvalidArgument) {
-					return // owned
+					return // the other loop owns it
 				} else if err != nil {
 					t.Error(err)
 					return
@@ -125,7 +125,7 @@ func TestLoopsRaceForASocket(t *testing.T) {
 	}
 }
 
-// The PAIR of a monitor is owned too, and nothing stays owned.
+// The PAIR of a monitor has an owner too. At the end no socket has one.
 func TestMonitorOwnsItsSocket(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -141,7 +141,7 @@ func TestMonitorOwnsItsSocket(t *testing.T) {
 	}
 }
 
-// The options that Configure was given may be kept: they are those of the transport.
+// Configure may keep its options: they are those of the transport.
 func TestOptionsOfConfigureAreKept(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -151,7 +151,7 @@ func TestOptionsOfConfigureAreKept(t *testing.T) {
 	cfg := ConnectionConfig{Bind: []string{}, Configure: func(o zmq.Sockopts) error {
 		kept = o
 		begun := make(chan struct{})
-		users.Go(func() { // while the transport is being made, and lives
+		users.Go(func() { // while the transport is made, and later
 			close(begun)
 			for i := range 200 {
 				if err := errors.Join(o.SetSubscribe([]byte("a")), o.SetRcvHWM(i)); err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// ioThreads returns the numbers of the threads that libzmq runs for I/O.
+// ioThreads returns the numbers of libzmq's I/O threads.
 func ioThreads(t *testing.T) (tids []int) {
 	t.Helper()
 	names, err := filepath.Glob("/proc/self/task/*/comm")
@@ -31,14 +31,14 @@ func ioThreads(t *testing.T) (tids []int) {
 	return tids
 }
 
-// cpusOf returns where a thread may run; 0 is the calling one.
+// cpusOf returns the processors that a thread may use. tid 0 is the calling thread.
 func cpusOf(t *testing.T, tid int) (set unix.CPUSet) {
 	t.Helper()
 	must(t, unix.SchedGetaffinity(tid, &set))
 	return set
 }
 
-// lastCPU returns a processor that the process may use.
+// lastCPU returns the last processor that the process may use.
 func lastCPU(t *testing.T) (cpu int) {
 	t.Helper()
 	set := cpusOf(t, 0)
@@ -50,8 +50,8 @@ func lastCPU(t *testing.T) (cpu int) {
 	return cpu
 }
 
-// The loop's thread is on its processor during a run, and free again after it. libzmq's
-// threads are there, with the policy that was asked for.
+// The loop's thread is bound to its processor during a run, and free after it. libzmq's threads are
+// on the same processor, with the configured policy.
 func TestPlacement(t *testing.T) {
 	leakCheck(t)
 	if len(ioThreads(t)) > 0 {
@@ -82,7 +82,7 @@ func TestPlacement(t *testing.T) {
 	}
 	tids := ioThreads(t)
 	for ctx := bounded(t); len(tids) == 0 && ctx.Err() == nil; tids = ioThreads(t) {
-		runtime.Gosched() // libzmq's thread names itself, when it is where it belongs
+		runtime.Gosched() // libzmq's thread sets its name after its placement
 	}
 	if len(tids) != 1 {
 		t.Fatalf("%d I/O threads", len(tids))
@@ -94,7 +94,7 @@ func TestPlacement(t *testing.T) {
 	}
 }
 
-// What libzmq would end the process for is an error when it is asked for.
+// Settings for which libzmq would end the process are errors of the set.
 func TestPlacementErrors(t *testing.T) {
 	leakCheck(t)
 	for _, cpus := range [][]int{{-1}, {1023}, {1024}, {1 << 40}} {
@@ -120,11 +120,11 @@ func TestPlacementErrors(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if err := opts.SetThreadSchedPolicy(unix.SCHED_RR); err == nil { // it takes the right to
+	if err := opts.SetThreadSchedPolicy(unix.SCHED_RR); err == nil { // the process has the right to set it
 		if err := opts.SetThreadPriority(100); !errors.Is(err, zmq.EINVAL) {
 			t.Errorf("THREAD_PRIORITY 100: %v", err)
 		}
 		must(t, opts.SetThreadPriority(1))
 	}
-	create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort)) // libzmq starts its threads
+	create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort)) // makes libzmq start its threads
 }

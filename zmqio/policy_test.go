@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// What the main goroutine sees, which no test runs on.
+// mainGoroutineErr has what TestMain saw on the main goroutine, on which no test runs.
 var mainGoroutineErr error
 
 func TestMain(m *testing.M) {
@@ -88,7 +88,7 @@ func TestCurrentPolicy(t *testing.T) {
 	if got, err := GetEventLoop(); got != other || err != nil {
 		t.Errorf("%v, %v", got, err)
 	}
-	soon(t, l, func() { // the running loop wins
+	soon(t, l, func() { // the running loop comes first
 		if got, err := GetEventLoop(); got != l || err != nil {
 			t.Errorf("%v, %v", got, err)
 		}

@@ -11,12 +11,12 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Without CAP_NET_ADMIN libzmq ends the process at the next bind or connect.
+// Without CAP_NET_ADMIN libzmq would end the process at the next bind or connect.
 func TestPriorityWithoutTheRight(t *testing.T) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // and never unlocked, so that the thread ends with its rights
+		runtime.LockOSThread() // never unlocked, so that the thread ends with its rights
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var none [2]unix.CapUserData
 		if err := unix.Capset(&header, &none[0]); err != nil {
@@ -38,7 +38,7 @@ func TestPriorityWithoutTheRight(t *testing.T) {
 	<-done
 }
 
-// checkPriorityOption sets the option where libzmq has it.
+// checkPriorityOption sets the option if libzmq has it.
 func checkPriorityOption(t *testing.T) {
 	l := newLoop(t)
 	err := errors.New("not tried")

@@ -18,7 +18,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// root is the top of the repository.
+// root is the top directory of the repository.
 const root = ".."
 
 func readReadme(t *testing.T) string {
@@ -42,7 +42,7 @@ func programs(t *testing.T) (texts []string) {
 	return texts
 }
 
-// The programs are built as they stand, but for a port of their own, and do what is said.
+// README's programs compile as they stand, except for a port, and print what README says.
 func TestProgram(t *testing.T) {
 	for i, text := range programs(t) {
 		t.Run(strconv.Itoa(i), func(t *testing.T) { testProgram(t, text) })
@@ -126,7 +126,7 @@ func request(t *testing.T, endpoint, text string) string {
 	return c.reply
 }
 
-// The output shown is of the program as it is: only its figures differ.
+// The sample output in README is that of the program; only the figures differ.
 func TestOutputOfMakeRun(t *testing.T) {
 	demo := exec.Command("go", "run", "./zmqio/cmd/zmqcat", "demo", "README.md")
 	demo.Dir = root
@@ -145,7 +145,7 @@ func TestOutputOfMakeRun(t *testing.T) {
 	t.Errorf("README.md does not show the output of make run: %s", out)
 }
 
-// Whatever a table of names says zmqio has, it has, or the packages that the row names.
+// Every name in README's tables exists in zmqio, or in the packages that the row names.
 func TestNamesInTheTables(t *testing.T) {
 	docs := make(map[string]string)
 	for _, pkg := range []string{"zmqio", "zmqio/netio", "zmqio/subprocess", "zmqio/rpc", "zmqio/zap", "."} {
@@ -168,8 +168,8 @@ func TestNamesInTheTables(t *testing.T) {
 	}
 }
 
-// checkNames looks up the functions and methods in the last column of a table, and returns
-// their number.
+// checkNames checks the functions and methods in the last column of a table, and returns their
+// number.
 func checkNames(t *testing.T, table string, docs map[string]string) (n int) {
 	t.Helper()
 	name := regexp.MustCompile(`(?:(\b[a-z]\w*)\.|^|[ ,\x60])([A-Z]\w+)[\[(]`)
@@ -185,7 +185,7 @@ func checkNames(t *testing.T, table string, docs map[string]string) (n int) {
 			}
 		}
 		for _, m := range name.FindAllStringSubmatch(cells[2], -1) {
-			if m[1] == "errors" || m[1] == "o" { // the standard library's, a socket's options
+			if m[1] == "errors" || m[1] == "o" { // the standard library's, and options of a socket
 				continue
 			}
 			n++
@@ -197,8 +197,8 @@ func checkNames(t *testing.T, table string, docs map[string]string) (n int) {
 	return n
 }
 
-// What zmqio/internal/README.md names is where it says: files behind links, and the
-// functions of the numbered lists in theirs.
+// The names in zmqio/internal/README.md exist: files behind links, and functions of the numbered
+// lists in their files.
 func TestNamesOfTheInside(t *testing.T) {
 	const dir = "internal"
 	text, err := os.ReadFile(filepath.Join(dir, "README.md"))
@@ -215,7 +215,7 @@ func TestNamesOfTheInside(t *testing.T) {
 	for _, m := range step.FindAllSubmatch(text, -1) {
 		source, err := os.ReadFile(filepath.Join(dir, string(m[1])))
 		if err != nil {
-			continue // told above
+			continue // reported above
 		}
 		for _, name := range regexp.MustCompile(`\w+`).FindAllString(string(m[2]), -1) {
 			n++

@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// The last events are kept from the start of the monitor on, whatever its subscribers want.
+// RecentEvents has events from the start of the monitor on, whatever the subscribers' masks.
 func TestRecentEvents(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -17,7 +17,7 @@ func TestRecentEvents(t *testing.T) {
 		t.Fatalf("without a monitor: %v, %t", events, monitored)
 	}
 	begin := time.Now()
-	listen(t, tr, zmq.EVENT_CLOSED) // which nothing here causes
+	listen(t, tr, zmq.EVENT_CLOSED) // nothing here causes this event
 	if events, monitored := tr.RecentEvents(); !monitored || len(events) != 0 {
 		t.Fatalf("at first: %v, %t", events, monitored)
 	}

@@ -13,9 +13,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A transport knows what libzmq does with the rest of a message that it has refused amid:
-// the next receiver gets the message whole, and then the one behind it. With another
-// release's rule it gets a part of the message, or never sees it.
+// A transport knows what libzmq does with the rest of a message after it has refused a frame in the
+// middle. The next receiver gets this message whole, and then the next one. With the rule of
+// another release it would get a part of the message, or nothing.
 func TestRefusedMessageGoesToTheNextReceiver(t *testing.T) {
 	for from, to := range map[zmq.SocketType]zmq.SocketType{zmq.PUSH: zmq.PULL, zmq.DEALER: zmq.DEALER} {
 		t.Run(from.String(), func(t *testing.T) {
@@ -34,9 +34,9 @@ func TestRefusedMessageGoesToTheNextReceiver(t *testing.T) {
 	}
 }
 
-// cutWrite writes three messages for a receiver that goes when it has the first, while
-// libzmq is given the many frames of the second. It reports whether libzmq refused that
-// one, in which case the next receiver must get it.
+// cutWrite writes three messages for a receiver that goes after the first, while libzmq gets the
+// many frames of the second. It reports whether libzmq refused the second message. The next
+// receiver must then get it.
 func cutWrite(t *testing.T, l *EventLoop, from, to zmq.SocketType, endpoint string) bool {
 	t.Helper()
 	ctx := bounded(t)
@@ -77,7 +77,7 @@ func cutWrite(t *testing.T, l *EventLoop, from, to zmq.SocketType, endpoint stri
 	return true
 }
 
-// awaitUnwritable waits until libzmq has no peer for t, and no write is under way.
+// awaitUnwritable waits until libzmq has no peer for t, and no write is in progress.
 func awaitUnwritable(tb testing.TB, ctx context.Context, t *Transport) {
 	tb.Helper()
 	for {
@@ -94,7 +94,7 @@ func awaitUnwritable(tb testing.TB, ctx context.Context, t *Transport) {
 	}
 }
 
-// What a transport does with its socket stands in the spec.
+// The traits of a transport are those of the spec.
 func TestTraits(t *testing.T) {
 	discards, requests := sock.Discards, sock.Requests
 	if before(4, 3, 1) {

@@ -11,8 +11,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// Waiting for room is tested in tests/conformance, and the order of the waiters in
-// internal/flow. What is left needs a turn that comes without room, every time.
+// tests/conformance tests the wait for room, and internal/flow the order of waiters. The test here
+// needs a turn that finds no room, every time.
 
 func countWaiters(tr *Transport) int {
 	tr.mu.Lock()
@@ -20,8 +20,7 @@ func countWaiters(tr *Transport) int {
 	return tr.flow.Waiting()
 }
 
-// waiting starts a WriteContext that has to wait, and returns where its error comes
-// when it waits.
+// waiting starts a WriteContext that must wait. It returns when the writer waits.
 func waiting(ctx context.Context, tr *Transport, m [][]byte) <-chan error {
 	before := countWaiters(tr)
 	result := make(chan error, 1)
@@ -32,8 +31,8 @@ func waiting(ctx context.Context, tr *Transport, m [][]byte) <-chan error {
 	return result
 }
 
-// turnWithoutRoom waits until a writer waits, and lets its turn come, but the room is
-// gone again: the message is of one byte, as is what the buffer has and its mark.
+// turnWithoutRoom waits until a writer waits, and gives it a turn without room. The message has one
+// byte, as have the buffered message and the mark.
 func turnWithoutRoom(tr *Transport, before func()) {
 	for countWaiters(tr) == 0 {
 		runtime.Gosched()
@@ -45,8 +44,8 @@ func turnWithoutRoom(tr *Transport, before func()) {
 	tr.flow.SetMarks(1, 0, tr.pendingLocked(), flow.Self())
 }
 
-// A protocol that fills the buffer in each ResumeWriting takes the room of the writer
-// that is being woken, but only once.
+// A protocol that fills the buffer in ResumeWriting takes the room of the woken writer, but only
+// once.
 func TestWriteContextTakesItsSecondTurn(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 )
 
-// A thousand loops that wait need no thousand threads.
+// A thousand waiting loops do not need a thousand threads.
 func TestThousandLoops(t *testing.T) {
 	if poll.KeepsThread {
 		t.Skip("poll(2) waits on a thread")
@@ -73,8 +73,8 @@ func countThreads(t *testing.T) int {
 	return len(entries)
 }
 
-// Transports work on loops that park as on others, timers are never early, and a
-// context still ends the run.
+// Transports work on parked loops as on others. Timers are never early, and the end of a context
+// ends the run.
 func TestParkedLoop(t *testing.T) {
 	leakCheck(t)
 	reactor.Runs.Add(1 << 20)
@@ -114,7 +114,7 @@ func TestParkedLoop(t *testing.T) {
 	}
 }
 
-// A loop with many timers and many descriptors serves all of them.
+// A loop with many timers and descriptors serves all of them.
 func TestManyTimersAndDescriptors(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -137,7 +137,7 @@ func TestManyTimersAndDescriptors(t *testing.T) {
 				first = false
 				done()
 			}
-			if push == busy { // one that never rests
+			if push == busy { // the pair that is always busy
 				must(t, push.Write(m))
 			}
 		}
@@ -161,8 +161,8 @@ func TestManyTimersAndDescriptors(t *testing.T) {
 	must(t, l.RunForever(bounded(t)))
 }
 
-// BenchmarkWait is the round trip of a message between two loops, which block in
-// epoll_wait or park in the runtime's poller.
+// BenchmarkWait measures the round trip of a message between two loops. They block in epoll_wait or
+// park in the runtime's poller.
 //
 //	go test -run ^$ -bench Wait -count 6 ./zmqio
 func BenchmarkWait(b *testing.B) {

@@ -40,7 +40,7 @@ func TestShutdownFlushesToALatePeer(t *testing.T) {
 		if got := strings.Join(p.got(), " "); got != "made lost" || p.err != nil {
 			t.Errorf("%s, %v", got, p.err)
 		}
-		must(t, l.Shutdown(bounded(t))) // there is nothing to do
+		must(t, l.Shutdown(bounded(t))) // nothing is left to do
 		create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort))
 	}
 }
@@ -83,7 +83,7 @@ func TestShutdownOnTheLoop(t *testing.T) {
 	pass(t, l)
 }
 
-// A protocol that connects again when it is lost does not outlive the loop's transports.
+// A protocol that connects again in ConnectionLost does not outlive the loop's transports.
 func TestShutdownClosesWhatComesMeanwhile(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -99,8 +99,8 @@ func TestShutdownClosesWhatComesMeanwhile(t *testing.T) {
 	}
 }
 
-// Who creates a transport on an idle loop cannot keep Shutdown beyond its time, nor the
-// transports from being closed.
+// A goroutine that creates transports on an idle loop can neither keep Shutdown beyond its time nor
+// keep the transports open.
 func TestShutdownWhileCreating(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -120,7 +120,7 @@ func TestShutdownWhileCreating(t *testing.T) {
 	result := make(chan error, 1)
 	asked := asked{ctx, make(chan struct{}, 1)}
 	go func() { result <- l.Shutdown(asked) }()
-	<-asked.done // it waits for the goroutine that creates
+	<-asked.done // Shutdown waits for the goroutine that creates
 	cancel(mine)
 	err := <-result
 	if !errors.Is(err, mine) || !errors.Is(err, ErrUndelivered) {
@@ -130,7 +130,7 @@ func TestShutdownWhileCreating(t *testing.T) {
 	<-created
 }
 
-// asked is a context that tells when a goroutine waits for its end.
+// asked is a context that reports when a goroutine waits for its end.
 type asked struct {
 	context.Context
 	done chan struct{}
@@ -144,8 +144,7 @@ func (c asked) Done() <-chan struct{} {
 	return c.Context.Done()
 }
 
-// In debug mode transports are watched by the collector, also those that Shutdown ends
-// while they are made.
+// Debug mode watches transports for collection. Shutdown ends some while they are made.
 func TestShutdownWhileCreatingInDebugMode(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -158,12 +157,12 @@ func TestShutdownWhileCreatingInDebugMode(t *testing.T) {
 	go func() {
 		defer close(ended)
 		for !created.Load() {
-			_ = l.Shutdown(over) // the error is that of over
+			_ = l.Shutdown(over) // returns the error of over
 		}
 	}()
 	for range 200 {
 		tr, _, err := l.CreateZmqConnection(bounded(t), func() Protocol { return BaseProtocol{} }, zmq.PULL, bindTo())
-		if err == nil { // else Shutdown was faster
+		if err == nil { // else Shutdown came first
 			must(t, tr.Abort())
 		}
 	}

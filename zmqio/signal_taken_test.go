@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/poll"
 )
 
-// awaitSignal waits until ZMQ_FD of tr tells of something, and leaves that to the loop.
+// awaitSignal waits until ZMQ_FD of tr is readable, and does not consume the signal.
 func awaitSignal(t *testing.T, tr *Transport) {
 	t.Helper()
 	p, err := poll.New()
@@ -23,8 +23,7 @@ func awaitSignal(t *testing.T, tr *Transport) {
 	must(t, p.Close())
 }
 
-// A Write that fails may take the signal of a message that has come. It is delivered all
-// the same.
+// A message arrives although a failing Write consumes its signal.
 func TestFailedWriteLosesNoSignal(t *testing.T) {
 	for _, size := range []int{100, 2 * outbox.BatchBytes} {
 		leakCheck(t)
@@ -53,8 +52,8 @@ func TestFailedWriteLosesNoSignal(t *testing.T) {
 	}
 }
 
-// failWhileAMessageComes has tr get a message while its loop is busy, and writes one that
-// cannot be sent.
+// failWhileAMessageComes sends tr a message while its loop is busy, and then makes a write of tr
+// fail.
 func failWhileAMessageComes(t *testing.T, tr, from *Transport, size int, want zmq.Errno) {
 	t.Helper()
 	busy, free := make(chan struct{}), make(chan struct{})

@@ -5,14 +5,13 @@ import (
 	"testing"
 )
 
-// queued returns how many callbacks are ready to run.
+// queued returns the number of ready callbacks.
 func queued(l *EventLoop) int {
 	ready, _ := l.reactor.Queued()
 	return ready
 }
 
-// A handler that is queued when it is replaced is not called, and its signal goes to
-// the new one.
+// A queued handler that is replaced is not called. Its signal goes to the new handler.
 func TestSignalGoesToTheNewHandler(t *testing.T) {
 	l := newLoop(t)
 	must(t, l.AddSignalHandler(syscall.SIGUSR1, func() { t.Error("old handler called") }))
@@ -36,7 +35,7 @@ func TestQueuedSignalHandlerIsRemoved(t *testing.T) {
 	if !l.RemoveSignalHandler(syscall.SIGUSR1) {
 		t.Error("not removed")
 	}
-	l.handleSignal(syscall.SIGUSR1, w) // as its goroutine may
+	l.handleSignal(syscall.SIGUSR1, w) // as the watch's goroutine may do
 	pass(t, l)
 	if len(l.signals) != 0 {
 		t.Error("still there")

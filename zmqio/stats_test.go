@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// wantTraffic compares what a figure counts.
+// wantTraffic compares a figure.
 func wantTraffic(t testing.TB, what string, got Traffic, messages, bytes uint64) {
 	t.Helper()
 	if want := (Traffic{messages, bytes}); got != want {
@@ -21,8 +21,8 @@ func wantTraffic(t testing.TB, what string, got Traffic, messages, bytes uint64)
 	}
 }
 
-// Messages count whole, with the payload of all frames, whichever way they go out: at once,
-// through the outbox, or held by libzmq. They count before the protocol has them.
+// A message counts once, with the payload of all frames: sent at once, through the outbox, or in
+// libzmq's memory. It counts before the protocol gets it.
 func TestStatsTraffic(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -63,7 +63,7 @@ func TestStatsTraffic(t *testing.T) {
 	wantTraffic(t, "received, at the end", server.Stats().Received, 5, bytes)
 }
 
-// What Metadata asks for is no payload of the message.
+// Properties that Metadata asks for do not count as payload.
 func TestStatsMetadata(t *testing.T) {
 	l := newLoop(t)
 	cfg := bindTo(anyPort)
@@ -75,7 +75,7 @@ func TestStatsMetadata(t *testing.T) {
 	wantTraffic(t, "received", server.Stats().Received, 1, 5)
 }
 
-// What Disconnect takes out of libzmq counts as received, once.
+// Messages that Disconnect takes out of libzmq count as received, once.
 func TestStatsDetach(t *testing.T) {
 	l := newLoop(t)
 	got := 0
@@ -96,7 +96,7 @@ func TestStatsDetach(t *testing.T) {
 	wantTraffic(t, "received and delivered", server.Stats().Received, 1, 3)
 }
 
-// What libzmq does not take is buffered, and dropped at the end. Refused is an error, not a drop.
+// Messages that libzmq refuses count as buffered, and at the end as dropped. Refused counts errors.
 func TestStatsBuffered(t *testing.T) {
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 10})
@@ -118,7 +118,7 @@ func TestStatsBuffered(t *testing.T) {
 	wantTraffic(t, "unsent", s.Dropped.Unsent, 3, 6)
 }
 
-// The messages of a Batch count one by one, and where one has no room as one that is refused.
+// The messages of a Batch count one by one. One without room counts as refused.
 func TestStatsBatch(t *testing.T) {
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 8})
@@ -141,7 +141,7 @@ func TestStatsBatch(t *testing.T) {
 	wantTraffic(t, "received", pull.Stats().Received, 3, 12)
 }
 
-// A message that libzmq alone refuses, and one that TrySend would have to wait for, are refused.
+// A message that only libzmq refuses counts as refused. So does one for which TrySend has no room.
 func TestStatsRefused(t *testing.T) {
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 1})
@@ -154,7 +154,7 @@ func TestStatsRefused(t *testing.T) {
 	}
 }
 
-// A pause lasts from PauseWriting to ResumeWriting, or to the end.
+// A pause lasts from PauseWriting to ResumeWriting or the end.
 func TestStatsPauses(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -184,7 +184,7 @@ func TestStatsPauses(t *testing.T) {
 		t.Errorf("not paused, for %v more", again.Paused-s.Paused)
 	}
 	must(t, pull.Abort())
-	passUntil(t, l, func() bool { // libzmq has let the peer go
+	passUntil(t, l, func() bool { // libzmq has dropped the peer
 		must(t, tr.Write(msg("xx")))
 		return tr.Stats().IsPaused
 	})
@@ -224,12 +224,13 @@ func TestStatsWaiters(t *testing.T) {
 	}
 }
 
-// What libzmq refuses with EHOSTUNREACH behind Write is dropped; in Write it is an error.
+// A buffered message that libzmq refuses with EHOSTUNREACH counts as dropped. In Write this is an
+// error.
 func TestStatsUnroutable(t *testing.T) {
 	l := newLoop(t)
 	l.SetExceptionHandler(func(*EventLoop, ExceptionContext) {})
 	var router *Transport
-	r := &recorder{onMsg: func(m [][]byte) { // in a delivery, so both go out behind it
+	r := &recorder{onMsg: func(m [][]byte) { // both are written in a delivery, and so sent after it
 		must(t, router.Write(msg("unknown", "a")))
 		must(t, router.Write(m))
 	}}
@@ -248,8 +249,8 @@ func TestStatsUnroutable(t *testing.T) {
 	wantTraffic(t, "sent", s.Sent, 1, uint64(len(r.msgs[0][0])+4))
 }
 
-// Messages that have come and that a closing transport does not deliver are dropped: the rest of
-// a batch, and what waits because reading is paused.
+// Received messages that a closing transport does not deliver count as dropped: the rest of a
+// batch, and those that wait because reading is paused.
 func TestStatsUnreadOfTransport(t *testing.T) {
 	for name, end := range map[string]func(*Transport) error{
 		"amid a batch": (*Transport).Close,
@@ -276,7 +277,7 @@ func TestStatsUnreadOfTransport(t *testing.T) {
 	}
 }
 
-// streamWith returns a stream on l that has received the messages given.
+// streamWith returns a stream on l that has received messages.
 func streamWith(t *testing.T, l *EventLoop, messages ...string) *Stream {
 	t.Helper()
 	s := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{anyPort}})
@@ -304,7 +305,8 @@ func TestStatsUnread(t *testing.T) {
 	wantTraffic(t, "dropped, at the end", stats.Dropped.Unread, 2, 5)
 }
 
-// A message that Chan had taken and no receiver has got, and one that comes behind Close.
+// A message that Chan had taken and no receiver got counts as dropped, and so does one that comes
+// after Close.
 func TestStatsUnreadGivenBack(t *testing.T) {
 	l := newLoop(t)
 	s := streamWith(t, l, "abc")
@@ -317,7 +319,7 @@ func TestStatsUnreadGivenBack(t *testing.T) {
 	wantTraffic(t, "dropped, with that behind the end", s.t.Stats().Dropped.Unread, 2, 6)
 }
 
-// Without a monitor what it would tell is unknown.
+// Without a monitor the figures of connections are unknown.
 func TestStatsConnections(t *testing.T) {
 	l := newLoop(t)
 	server := create(t, l, watching{}, zmq.PULL, bindTo(anyPort))
@@ -325,7 +327,7 @@ func TestStatsConnections(t *testing.T) {
 	if server.Stats().Connections != nil {
 		t.Errorf("without a monitor %+v", server.Stats().Connections)
 	}
-	must(t, server.EnableMonitor(zmq.EVENT_LISTENING)) // whatever the mask
+	must(t, server.EnableMonitor(zmq.EVENT_LISTENING)) // the mask does not matter
 	must(t, client.EnableMonitor(zmq.EVENT_ALL))
 	at, err := client.Connect(server.Listeners()[0])
 	must(t, err)
@@ -362,7 +364,7 @@ type watching struct{ BaseProtocol }
 
 func (watching) EventReceived(zmq.MonitorEvent) {}
 
-// A Stream knows how many connections it has.
+// Stats of a Stream have the number of open connections.
 func TestStatsOpen(t *testing.T) {
 	l := newLoop(t)
 	s := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{anyPort}})
@@ -381,7 +383,7 @@ func TestStatsOpen(t *testing.T) {
 	}
 }
 
-// Over inproc libzmq reports nothing.
+// libzmq reports nothing over inproc.
 func TestStatsOpenOverInproc(t *testing.T) {
 	l := newLoop(t)
 	s := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{"inproc://open"}})
@@ -399,7 +401,7 @@ func TestStatsOpenOverInproc(t *testing.T) {
 	}
 }
 
-// Each kind of event counts in its own figure.
+// Each kind of event has its own figure.
 func TestHeard(t *testing.T) {
 	event := func(e zmq.Event, value int) zmq.MonitorEvent {
 		return zmq.MonitorEvent{Event: e, Value: int32(value)}
@@ -448,7 +450,7 @@ func TestHeard(t *testing.T) {
 	}
 }
 
-// An iteration over the reasons may be broken off.
+// A range over All may stop early.
 func TestFailuresAll(t *testing.T) {
 	f := HandshakeFailures{1, 2, 3, 4, 5, 6, 7, 8}
 	var got []string
@@ -465,7 +467,7 @@ func TestFailuresAll(t *testing.T) {
 	}
 }
 
-// Events count that a slow reader has missed.
+// Stats count events that a slow reader has missed.
 func TestStatsEventsDropped(t *testing.T) {
 	l := newLoop(t)
 	s := openStream(t, zmq.PULL, StreamConfig{Loop: l, Bind: []string{anyPort}})
@@ -478,8 +480,8 @@ func TestStatsEventsDropped(t *testing.T) {
 	}
 }
 
-// Goroutines write while others read the figures. None is lost, and what was written is always in
-// one of the figures.
+// Goroutines write while others read the figures. No message is lost, and a written message is
+// always in exactly one figure.
 func TestStatsUnderStress(t *testing.T) {
 	leakCheck(t)
 	const writers, each = 8, 2000

@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// total returns the total of transports of a kind; the zero one if there is none.
+// total returns the total of a kind of transports, or the zero TransportTotal.
 func total(typ zmq.SocketType, name string) TransportTotal {
 	for _, total := range TransportTotals() {
 		if total.Type == typ && total.Name == name {
@@ -23,7 +23,7 @@ func total(typ zmq.SocketType, name string) TransportTotal {
 	return TransportTotal{}
 }
 
-// freshTotals begins totals anew for a test.
+// freshTotals empties totals for the duration of a test.
 func freshTotals(t *testing.T) {
 	t.Helper()
 	totals.mu.Lock()
@@ -42,8 +42,8 @@ func called(name string, cfg ConnectionConfig) ConnectionConfig {
 	return cfg
 }
 
-// Totals sum up transports of one type and name. What they count stays when the transports and
-// their loop have ended, what they say of now does not.
+// TransportTotals sums up transports of one type and name. Counts stay after the end of the
+// transports and their loop; present values do not.
 func TestTransportTotals(t *testing.T) {
 	leakCheck(t)
 	const name = "total"
@@ -104,7 +104,7 @@ func TestTransportTotals(t *testing.T) {
 	}
 }
 
-// While transports come and go, no total falls, and none is counted twice.
+// While transports come and go, no total falls, and no transport counts twice.
 func TestTransportTotalsAmidEnds(t *testing.T) {
 	leakCheck(t)
 	const name, rounds = "coming and going", 100
@@ -145,7 +145,7 @@ func TestTransportTotalsAmidEnds(t *testing.T) {
 	wantTraffic(t, "unsent", total(zmq.PUSH, name).Dropped.Unsent, 3*rounds, 3*rounds)
 }
 
-// A transport that was forgotten is not kept for the totals.
+// totals keeps no forgotten transport.
 func TestTransportTotalsForget(t *testing.T) {
 	const name = "forgotten"
 	freshTotals(t)
@@ -165,7 +165,7 @@ func TestTransportTotalsForget(t *testing.T) {
 	}
 }
 
-// number gives the numbers in v, a struct, the values after n, in their order.
+// number sets the numbers in the struct v to those after n, in order.
 func number(v reflect.Value, n *int64) {
 	switch {
 	case v.Type() == reflect.TypeFor[time.Time]():
@@ -184,13 +184,13 @@ func number(v reflect.Value, n *int64) {
 	}
 }
 
-// numbers returns a T whose numbers are those after n, in their order.
+// numbers returns a T whose numbers are those after n, in order.
 func numbers[T any](n int64) (v T) {
 	number(reflect.ValueOf(&v).Elem(), &n)
 	return v
 }
 
-// Sums have each figure once, and of Longest, Current and LastReceived the greatest.
+// A sum has each figure once, and the greatest of Longest, Current and LastReceived.
 func TestSums(t *testing.T) {
 	var loop LoopStats
 	a, b := numbers[LoopStats](100), numbers[LoopStats](0)

@@ -18,8 +18,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A recorder is a Protocol that notes what it is called with. Only one goroutine
-// may look at a time.
+// A recorder is a Protocol that logs its calls. Only one goroutine may look at a time.
 type recorder struct {
 	mu     sync.Mutex
 	events []string
@@ -136,8 +135,8 @@ func TestDealerRouter(t *testing.T) {
 	}
 }
 
-// Two threads that talk to each other both ways miss a message in no time if the
-// signal on ZMQ_FD is consumed by a Write.
+// Two goroutines send to each other. They soon miss a message if a Write consumes the signal on
+// ZMQ_FD and is not followed up.
 func TestTwoWayStressFromGoroutines(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -176,9 +175,9 @@ func TestTwoWayStressFromGoroutines(t *testing.T) {
 	must(t, err)
 }
 
-// A Write that goes out on its own may consume the signal of a message that has come. This
-// concerns a transport that the loop is not looking at. Without high-water marks libzmq sends
-// no other signals that would make up for it.
+// A Write that sends at once may consume the signal of a message, on a transport that the loop is
+// not serving. Without high-water marks libzmq sends no further signals that could make up for
+// this.
 func TestPacedWritesLoseNoMessage(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -204,7 +203,7 @@ func TestPacedWritesLoseNoMessage(t *testing.T) {
 		for _, end := range ends {
 			go func() {
 				for range each {
-					for last := l.Time(); l.Time()-last < 2*quickly; { // so that each goes out at once
+					for last := l.Time(); l.Time()-last < 2*quickly; { // so that each is sent at once
 					}
 					if err := end.Write(msg("x")); err != nil {
 						t.Error(err)
@@ -414,7 +413,7 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// What is written while no goroutine runs the loop, or just before it stops, goes out.
+// Messages written while no goroutine runs the loop, or just before it stops, are sent.
 func TestWritesOnAnIdleLoopGoOut(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

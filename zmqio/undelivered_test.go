@@ -11,8 +11,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// terminated returns a loop whose context has been terminated elsewhere, and a transport
-// with three messages in its buffer. told counts the calls of the exception handler.
+// terminated returns a loop whose context was terminated elsewhere, and a transport with three
+// buffered messages. told counts the calls of the exception handler.
 func terminated(t *testing.T, p Protocol) (l *EventLoop, told *int) {
 	t.Helper()
 	ctx, err := zmq4.NewContext()
@@ -28,15 +28,15 @@ func terminated(t *testing.T, p Protocol) (l *EventLoop, told *int) {
 	ended := make(chan error, 1)
 	go func() { ended <- ctx.Term() }()
 	t.Cleanup(func() { must(t, <-ended) })
-	for { // until that has begun
+	for { // until the termination has begun
 		if _, err := tr.Sockopts().Events(); errors.Is(err, zmq.ETERM) {
 			return l, told
 		}
 	}
 }
 
-// What an error makes a transport drop while the loop is closed, or shut down, is counted as
-// well. The handler is told of the error.
+// Messages that an error makes a transport drop during Close or Shutdown count as undelivered. The
+// exception handler gets the error.
 func TestUndeliveredByAnError(t *testing.T) {
 	for name, end := range map[string]func(*EventLoop) error{
 		"Close":    (*EventLoop).Close,

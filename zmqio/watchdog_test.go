@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// impatient returns a loop whose watchdog waits for unrun alone, and what it logs.
+// impatient returns a loop with a short patience, and its log records.
 func impatient(t *testing.T, unrun, stuck time.Duration) (*EventLoop, logged) {
 	t.Helper()
 	entries := make(logged, 100)
@@ -20,9 +20,8 @@ func impatient(t *testing.T, unrun, stuck time.Duration) (*EventLoop, logged) {
 	return l, entries
 }
 
-// A loop that no goroutine runs, and whose transports only wait for messages or have sent
-// theirs, is not logged. One with messages that wait in a buffer is, and a message that has
-// come needs the loop.
+// The watchdog does not log a loop that does not run while its transports only wait for messages or
+// have sent theirs. It logs a loop with buffered messages, and one to which a message has come.
 func TestWatchdogKnowsTransports(t *testing.T) {
 	leakCheck(t)
 	waits, quiet := impatient(t, time.Millisecond, time.Hour)
@@ -52,7 +51,7 @@ func TestWatchdogKnowsTransports(t *testing.T) {
 	}
 }
 
-// A MsgReceived that does not return is logged by its name, with the transport.
+// The watchdog logs a MsgReceived that does not return with its name and transport.
 func TestWatchdogNamesTheProtocol(t *testing.T) {
 	leakCheck(t)
 	l, entries := impatient(t, time.Hour, 20*time.Millisecond)

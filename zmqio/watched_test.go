@@ -13,9 +13,9 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A descriptor leaves the poller before its socket is closed: the system may give the number
-// to another file at once. Here the loop cannot forget the descriptor yet, so the socket must
-// still be open.
+// A descriptor leaves the poller before its socket is closed, because the kernel may give the
+// number to another file at once. The loop cannot forget the descriptor here yet, so the socket
+// must still be open.
 func TestDescriptorLeavesThePollerFirst(t *testing.T) {
 	l := newLoop(t)
 	for _, c := range []struct {
@@ -55,7 +55,7 @@ func TestDescriptorLeavesThePollerFirst(t *testing.T) {
 	}
 }
 
-// lockOf returns the lock under which the loop has descriptors watched, and forgets them.
+// lockOf returns the lock under which the loop adds and removes descriptors.
 func lockOf(l *EventLoop) *sync.Mutex {
 	return (*sync.Mutex)(unsafe.Pointer(reflect.ValueOf(&l.reactor).Elem().FieldByName("mu").UnsafeAddr()))
 }

@@ -16,12 +16,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// The first five programs have no more lines than the same programs with pebbe/zmq4. Those
-// have 79, 69, 98, 76 and 46 without blank lines and comments.
+// The first five programs together have no more lines than the same programs with pebbe/zmq4. Those
+// have 79, 69, 98, 76 and 46 lines without blank lines and comments.
 func TestLength(t *testing.T) {
 	atMost(t, 79+69+98+76+46,
 		"callers/main.go", "pubsub/main.go", "broker/main.go", "httpgateway/main.go", "service/main.go", "service/main_test.go")
-	atMost(t, 57, "curve/main.go") // as long as that with pebbe/zmq4
+	atMost(t, 57, "curve/main.go") // as long as the program with pebbe/zmq4
 	atMost(t, 96, "metrics/main.go")
 }
 
@@ -40,7 +40,7 @@ func atMost(t *testing.T, most int, files ...string) {
 	}
 }
 
-// counted reads the line that callers prints, and checks it.
+// counted reads and checks the line that callers prints.
 func (p *process) counted() {
 	p.t.Helper()
 	line := p.line()
@@ -54,7 +54,7 @@ func (p *process) counted() {
 
 func TestCallers(t *testing.T) { program(t, "callers").counted() }
 
-// One of two servers receives the calls and answers none.
+// One of two servers receives calls and answers none.
 func TestCallersOfPython(t *testing.T) {
 	const serve = `
 s = ctx.socket(zmq.REP)
@@ -108,8 +108,8 @@ func brokerOf(t *testing.T, args ...string) (p *process, front, back string) {
 	return p, front, back
 }
 
-// SIGTERM comes when each of six clients has sent 100 requests and got one reply, while two
-// workers of pyzmq take a millisecond for each. All 600 are answered.
+// SIGTERM comes when each of six clients has sent 100 requests and got one reply. Two workers of
+// pyzmq take a millisecond for each request. All 600 requests are answered.
 func TestBrokerDrains(t *testing.T) {
 	p, front, back := brokerOf(t, "-workers", "0")
 	script(t, `
@@ -146,7 +146,7 @@ print(len(replies), sorted(replies) == want)
 	p.exits()
 }
 
-// REQ clients of pyzmq and the broker's own are served at the same time.
+// The broker serves REQ clients of pyzmq and its own at the same time.
 func TestBrokerClients(t *testing.T) {
 	p, front, _ := brokerOf(t, "-clients", "6")
 	clients := script(t, `
@@ -166,8 +166,8 @@ print("done")
 	p.exits()
 }
 
-// A server of pyzmq answers in capitals, does not answer "hang", and answers "later" when the
-// test says so.
+// A server of pyzmq answers in capitals. It does not answer "hang", and answers "later" when the
+// test tells it to.
 func TestHTTPGateway(t *testing.T) {
 	server := script(t, `
 s = ctx.socket(zmq.ROUTER)
@@ -205,7 +205,7 @@ while True:
 			t.Errorf("%.10q: got %q, want %q", test.body, got, test.want)
 		}
 	}
-	// A request that was accepted before SIGTERM is answered.
+	// A request that was accepted before SIGTERM gets its reply.
 	later := make(chan string)
 	go func() { later <- post("later") }()
 	server.want("later")
@@ -241,7 +241,7 @@ print(s.recv().decode())
 	p.exits()
 }
 
-// Clients of pyzmq come in while their certificates are in the directory.
+// The service accepts clients of pyzmq while their certificates are in the directory.
 func TestCurve(t *testing.T) {
 	if !zmq.Has(zmq.CapabilityCurve) {
 		t.Skip("this libzmq has no CURVE")
@@ -251,7 +251,7 @@ func TestCurve(t *testing.T) {
 	for _, name := range []string{"server", "ann", "bob"} {
 		program(t, "curve", "keys", file(name+".key")).exits()
 	}
-	program(t, "curve", "keys", file("ann.key")).fails() // and keeps what is there
+	program(t, "curve", "keys", file("ann.key")).fails() // and keeps the file that exists
 	zmqiotest.Must(t, os.Mkdir(file("clients"), 0o700))
 	zmqiotest.Must(t, os.Rename(file("ann.key"), file("clients/ann.key")))
 	p := program(t, "curve", "serve", file("server.key_secret"), file("clients"), "tcp://127.0.0.1:*")
@@ -284,8 +284,8 @@ s.close()
 	p.exits()
 }
 
-// kvServer publishes batches and replays them as vLLM's ZmqEventPublisher does. MessagePack
-// is written by hand, as arrays and with an odd number as maps.
+// kvServer publishes batches and replays them as vLLM's ZmqEventPublisher does. It writes
+// MessagePack by hand: arrays, and maps for odd numbers.
 const kvServer = `
 import struct
 pub, replay = ctx.socket(zmq.XPUB), ctx.socket(zmq.ROUTER)
@@ -335,7 +335,7 @@ func kvEvents(t *testing.T, body string) (p, publisher *process) {
 	return program(t, "kvevents", "-topic", "kv", endpoint, replay), publisher
 }
 
-// has reads what kvevents prints for the batches from first to last.
+// has reads the output of kvevents for the batches from first to last.
 func (p *process) has(first, last int) {
 	p.t.Helper()
 	for seq := first; seq <= last; seq++ {
@@ -344,8 +344,8 @@ func (p *process) has(first, last int) {
 	}
 }
 
-// A gap in what the SUB gets is filled before what came after it, and while live batches go
-// on. Releases of vLLM differ in whether a replay has the topic.
+// The replay of a gap comes before later live batches, while these go on. Releases of vLLM differ
+// in whether a replay has the topic.
 func TestKVEvents(t *testing.T) {
 	for _, topic := range []string{"[]", `[b"kv-events"]`} {
 		t.Run(topic, func(t *testing.T) {
@@ -375,8 +375,8 @@ sys.stdin.readline()
 	}
 }
 
-// A consumer that comes late has the beginning replayed. A replay that lacks a batch is asked
-// for again from there on.
+// A consumer that comes late gets the beginning from a replay. If a replay lacks a batch, the
+// consumer asks again from there.
 func TestKVEventsIncompleteReplay(t *testing.T) {
 	p, publisher := kvEvents(t, `
 for seq in range(6):
@@ -399,8 +399,8 @@ sys.stdin.readline()
 	p.exits()
 }
 
-// Batches that the publisher keeps no longer are lost, and said to be. A publisher that has
-// started anew begins at 0.
+// kvevents reports batches that the publisher no longer has as lost. A restarted publisher begins
+// at 0.
 func TestKVEventsLost(t *testing.T) {
 	p, publisher := kvEvents(t, `
 publish()

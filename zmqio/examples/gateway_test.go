@@ -17,10 +17,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// SIGTERM comes while four clients and a child send as fast as they can, beside a file. Each
-// client goes on until the gateway ends the connection, and the child until it gets SIGTERM.
-// Each then says how many lines it has sent. A subscriber of pyzmq, which begins to read when a
-// client has had to wait, gets all of them in order.
+// SIGTERM comes while four clients and a child send as fast as they can, beside a file. A client
+// sends until the gateway ends the connection, and the child until SIGTERM. Each then sends the
+// number of its lines. A subscriber of pyzmq gets all lines in order. It begins to read when a
+// client has had to wait.
 func TestGateway(t *testing.T) {
 	const inFile = 5000
 	file := filepath.Join(t.TempDir(), "lines")
@@ -64,7 +64,7 @@ print(sum(n for source, n in next.items() if source.isdigit()), next[b"file"])
 
 	var sent atomic.Int64
 	var clients sync.WaitGroup
-	waits := make(chan struct{}, 1) // a client that could not send at once
+	waits := make(chan struct{}, 1) // gets a token from a client that could not send at once
 	for i := range 4 {
 		clients.Go(func() {
 			if err := sendLines(address, i, &sent, waits); err != nil {
@@ -81,7 +81,7 @@ print(sum(n for source, n in next.items() if source.isdigit()), next[b"file"])
 	p.exits()
 }
 
-// A client with a line that is too long is cut off, also when the line comes as a whole.
+// The gateway ends a client with a line that is too long, even if the line comes in one piece.
 func TestGatewayCutsLongLines(t *testing.T) {
 	p := program(t, "gateway", "-listen", "127.0.0.1:0", "-publish", "tcp://127.0.0.1:*")
 	var address, endpoint string
@@ -92,7 +92,7 @@ func TestGatewayCutsLongLines(t *testing.T) {
 	zmqiotest.Must(t, err)
 	defer c.Close()
 	zmqiotest.Must(t, c.SetDeadline(time.Now().Add(zmqiotest.Patience)))
-	_, _ = c.Write(append(make([]byte, 100_000), '\n')) // fails if it is cut off before its end
+	_, _ = c.Write(append(make([]byte, 100_000), '\n')) // fails if the gateway ends the client first
 	var late net.Error
 	if _, err := c.Read(make([]byte, 1)); err == nil || errors.As(err, &late) && late.Timeout() {
 		t.Errorf("it is not cut off: %v", err)
@@ -101,7 +101,7 @@ func TestGatewayCutsLongLines(t *testing.T) {
 	p.exits()
 }
 
-// sendUntil sends a line again and again until done tells of its arrival.
+// sendUntil repeats a line until done reports its arrival.
 func sendUntil(t *testing.T, address, line string, done <-chan string) {
 	t.Helper()
 	c, err := net.Dial("tcp", address)
@@ -118,8 +118,8 @@ func sendUntil(t *testing.T, address, line string, done <-chan string) {
 	}
 }
 
-// sendLines sends lines until the gateway ends its side, then how many they were in a line
-// that has no end.
+// sendLines sends lines until the gateway ends its side. Then it sends their number in a line
+// without an end.
 func sendLines(address string, name int, sent *atomic.Int64, waits chan<- struct{}) error {
 	c, err := net.Dial("tcp", address)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// binaries is where TestMain builds the programs.
+// binaries is the directory in which TestMain builds the programs.
 var binaries string
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
@@ -36,23 +36,23 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// A process runs beside a test, which reads the lines that it prints.
+// A process runs beside a test, which reads the lines of its output.
 type process struct {
 	t     *testing.T
 	cmd   *exec.Cmd
 	lines *bufio.Scanner
 	in    io.WriteCloser
-	ended chan error // the result, once
+	ended chan error // gets the result, once
 }
 
-// program starts one of the programs.
+// program starts one of the example programs.
 func program(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	return start(t, filepath.Join(binaries, name), args...)
 }
 
-// script starts a Python program that has zmq, a context ctx and its arguments in args. Its
-// function bound(socket) prints the endpoint to which the program has bound the socket.
+// script starts a Python program with zmq, a context ctx, and its arguments in args. The function
+// bound(socket) of the program prints the endpoint that the socket is bound to.
 func script(t *testing.T, body string, args ...string) *process {
 	t.Helper()
 	const prelude = `
@@ -66,8 +66,7 @@ def bound(s):
 	return start(t, python(t), append([]string{"-u", "-c", prelude + body}, args...)...)
 }
 
-// python returns a Python that has pyzmq. Without one it skips the test, or fails it where
-// CI is set, because there nothing may be left out.
+// python returns a Python that has pyzmq. Without one it skips the test, or fails it if CI is set.
 func python(t *testing.T) string {
 	t.Helper()
 	name, err := findPython()
@@ -90,8 +89,8 @@ var findPython = sync.OnceValues(func() (string, error) {
 	return "", fmt.Errorf("no Python with pyzmq")
 })
 
-// start starts a process, which ends with the test. If the test fails its standard error is
-// logged.
+// start starts a process, which ends with the test. If the test fails, start logs the standard
+// error.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*zmqiotest.Patience)
@@ -100,7 +99,7 @@ func start(t *testing.T, name string, args ...string) *process {
 	cmd.Stderr = &stderr
 	in, err := cmd.StdinPipe()
 	zmqiotest.Must(t, err)
-	out, w, err := os.Pipe() // StdoutPipe would be closed by Wait
+	out, w, err := os.Pipe() // Wait would close StdoutPipe
 	zmqiotest.Must(t, err)
 	cmd.Stdout = w
 	zmqiotest.Must(t, cmd.Start())
@@ -122,7 +121,7 @@ func start(t *testing.T, name string, args ...string) *process {
 	return p
 }
 
-// line reads a line that the process prints.
+// line reads one line of the output.
 func (p *process) line() string {
 	p.t.Helper()
 	if !p.lines.Scan() {
@@ -131,7 +130,7 @@ func (p *process) line() string {
 	return p.lines.Text()
 }
 
-// want reads a line that the process prints, and compares it.
+// want reads one line of the output, and compares it.
 func (p *process) want(line string) {
 	p.t.Helper()
 	if got := p.line(); got != line {
@@ -139,7 +138,7 @@ func (p *process) want(line string) {
 	}
 }
 
-// goOn lets a script go on that reads a line.
+// goOn sends a script the line that it waits for.
 func (p *process) goOn() {
 	p.t.Helper()
 	_, err := io.WriteString(p.in, "\n")
@@ -152,7 +151,7 @@ func (p *process) terminate() {
 	zmqiotest.Must(p.t, p.cmd.Process.Signal(syscall.SIGTERM))
 }
 
-// rest returns the lines that the process still prints.
+// rest returns the remaining lines of the output.
 func (p *process) rest() (lines []string) {
 	for p.lines.Scan() {
 		lines = append(lines, p.lines.Text())
@@ -160,7 +159,7 @@ func (p *process) rest() (lines []string) {
 	return lines
 }
 
-// exits waits until the process ends, which must be with status 0.
+// exits waits until the process ends, and checks that its status is 0.
 func (p *process) exits() {
 	p.t.Helper()
 	if err := <-p.ended; err != nil {
@@ -168,7 +167,7 @@ func (p *process) exits() {
 	}
 }
 
-// fails waits until the process ends, which must not be with status 0.
+// fails waits until the process ends, and checks that its status is not 0.
 func (p *process) fails() {
 	p.t.Helper()
 	if err := <-p.ended; err == nil {

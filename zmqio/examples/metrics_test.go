@@ -10,7 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// get returns the status and the body at a URL.
+// get returns the status and body of a GET.
 func get(t *testing.T, url string) (status int, body string) {
 	t.Helper()
 	resp, err := http.Get(url)
@@ -21,7 +21,7 @@ func get(t *testing.T, url string) (status int, body string) {
 	return resp.StatusCode, string(text)
 }
 
-// waitReady waits until /ready answers with a status, and returns what it says.
+// waitReady waits until /ready has a status, and returns its body.
 func waitReady(t *testing.T, url string, status int) (text string) {
 	t.Helper()
 	got := 0
@@ -32,7 +32,7 @@ func waitReady(t *testing.T, url string, status int) (text string) {
 	return strings.TrimSpace(text)
 }
 
-// A hundred jobs of pyzmq are in the figures, with their bytes and their peers.
+// The figures have a hundred jobs of pyzmq, with bytes and peers.
 func TestMetrics(t *testing.T) {
 	const anyPort = "tcp://127.0.0.1:*"
 	p := program(t, "metrics", "-http", "127.0.0.1:0", anyPort, anyPort)
@@ -58,7 +58,7 @@ sys.stdin.readline()
 	waitReady(t, url, http.StatusOK)
 	const last = `zmqio_transport_sent_messages_total{name="results",type="PUSH"} 100`
 	text := ""
-	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); !strings.Contains(text, last); { // it counts behind the arrival
+	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); !strings.Contains(text, last); { // the program counts a job after its arrival
 		if ctx.Err() != nil {
 			t.Fatalf("no %s in %s", last, text)
 		}

@@ -1,11 +1,11 @@
 // Broker passes requests of REQ clients on to REQ workers, each to the worker that has been
-// idle for longest. A worker sends READY, and then the reply to each request.
+// idle for longest. A worker sends READY first, and then the reply to each request.
 //
 //	go run ./broker [-front endpoint] [-back endpoint] [-workers n] [-clients n]
 //
 // The broker has workers of its own, and with -clients also clients, which send 100 requests
-// each. SIGTERM and SIGINT end it when the requests that it has accepted are answered: what
-// keeps track of them is rpc.Serve, whose handler waits for a worker and its reply.
+// each. SIGTERM and SIGINT end it when all accepted requests are answered. rpc.Serve keeps
+// track of the requests: its handler waits for a worker and its reply.
 package main
 
 import (
@@ -77,7 +77,7 @@ type worker struct {
 	reply chan [][]byte
 }
 
-// receive passes on replies, and makes the workers that sent them idle.
+// receive passes replies on, and makes the workers that sent them idle.
 func receive(ctx context.Context, back *zmqio.Stream, idle chan<- worker) error {
 	replies := make(map[string]chan [][]byte)  // by the id of the worker
 	for msg, err := range back.Messages(ctx) { // worker, "", reply
@@ -85,7 +85,7 @@ func receive(ctx context.Context, back *zmqio.Stream, idle chan<- worker) error 
 			return err
 		}
 		id := string(msg[0])
-		if reply := replies[id]; reply != nil { // else the worker is new, and READY
+		if reply := replies[id]; reply != nil { // else READY of a new worker
 			reply <- msg[2:]
 		}
 		replies[id] = make(chan [][]byte, 1)

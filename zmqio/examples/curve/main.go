@@ -59,7 +59,7 @@ func serve(ctx context.Context, secret, clients, endpoint string) error {
 	if err != nil {
 		return err
 	}
-	defer s.Close() // before the guard
+	defer s.Close() // runs before the Close of the guard
 	fmt.Println("serving at", s.Addr())
 	for err == nil {
 		var msg zmqio.Message

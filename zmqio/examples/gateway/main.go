@@ -31,10 +31,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/subprocess"
 )
 
-// longest is how long a line may be, in bytes. A source with a longer one is cut off.
+// longest is the longest line in bytes. The gateway ends a source with a longer line.
 const longest = 64 << 10
 
-// patience is how long the gateway waits at its end for sources, and then for subscribers.
+// patience is how long the gateway waits at its end for sources, and then again for subscribers.
 const patience = 10 * time.Second
 
 func main() {
@@ -48,16 +48,16 @@ func main() {
 	}
 }
 
-// A gateway is the protocol of the publisher, and what the sources share.
+// A gateway is the protocol of the publisher, and has what the sources share.
 type gateway struct {
 	zmqio.BaseProtocol
 	loop    *zmqio.EventLoop
 	pub     *zmqio.Transport
 	server  *netio.Server
 	sources map[*source]bool
-	file    string   // to publish, once there is a subscriber
-	command []string // to run then
-	reading bool     // the file
+	file    string   // published after the first subscription
+	command []string // run after the first subscription
+	reading bool     // publishFile runs
 	paused  bool
 	ending  bool
 }
@@ -87,10 +87,10 @@ func (g *gateway) run(ctx context.Context, listen, publish string) (err error) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	return errors.Join(g.loop.Shutdown(ctx), g.loop.Close()) // Shutdown sends what the publisher still has
+	return errors.Join(g.loop.Shutdown(ctx), g.loop.Close()) // Shutdown sends the rest of the publisher's messages
 }
 
-// MsgReceived gets a subscription, or the end of one.
+// MsgReceived gets a subscription or the end of one.
 func (g *gateway) MsgReceived([][]byte) {
 	if file := g.file; file != "" {
 		g.file, g.reading = "", true
@@ -108,8 +108,8 @@ func (g *gateway) MsgReceived([][]byte) {
 	}
 }
 
-// publishFile reads the file off the loop, because the system does not tell when a file can be
-// read. WriteContext waits while the publisher is paused.
+// publishFile reads the file on another goroutine, because the kernel does not report when a file
+// is readable. WriteContext waits while the publisher is paused.
 func (g *gateway) publishFile(ctx context.Context, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -134,18 +134,18 @@ func (g *gateway) fileEnded(f *zmqio.Future[string]) {
 	g.stopIfEnded()
 }
 
-// PauseWriting is called when the publisher's buffer is full.
+// PauseWriting runs when the publisher's buffer is full.
 func (g *gateway) PauseWriting()  { g.setPaused(true) }
 func (g *gateway) ResumeWriting() { g.setPaused(false) }
 
-// setPaused has the loop pause the sources, or resume them: a writer of the file may have filled
-// the buffer, off the loop.
+// setPaused makes the loop pause or resume the sources. publishFile may have filled the buffer on
+// its own goroutine.
 func (g *gateway) setPaused(paused bool) {
 	_, _ = g.loop.CallSoon(func() {
 		g.paused = paused
 		for s := range g.sources {
 			if paused {
-				_ = s.t.PauseReading() // fails on one that has ended, or is paused
+				_ = s.t.PauseReading() // fails on a source that has ended, or is paused
 			} else {
 				_ = s.t.ResumeReading()
 			}
@@ -169,12 +169,12 @@ func (g *gateway) stopIfEnded() {
 	}
 }
 
-// A source is where lines come from on the loop.
+// A source is a transport on the loop that brings lines.
 type source struct {
 	gateway *gateway
 	t       *netio.Transport
 	stop    func() error // asks the other side to end
-	rest    []byte       // of a line whose end has not come
+	rest    []byte       // a line whose end has not come
 }
 
 func (s *source) begin(t *netio.Transport, stop func() error) {
@@ -202,7 +202,7 @@ func (s *source) received(data []byte) {
 	}
 }
 
-// publishRest publishes a last line that has no end.
+// publishRest publishes a last line without an end.
 func (s *source) publishRest() {
 	if len(s.rest) > 0 {
 		s.publish(s.rest)

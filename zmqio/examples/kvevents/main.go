@@ -42,14 +42,14 @@ func main() {
 
 type consumer struct {
 	replayEndpoint string
-	next           int64 // the sequence number to print next
-	last           int64 // that of the last live message
+	next           int64 // the sequence number of the next batch to print
+	last           int64 // the sequence number of the last live message
 }
 
 func (c *consumer) run(ctx context.Context, endpoint, topic string) error {
 	live, err := zmqio.Open(ctx, zmq.SUB, zmqio.StreamConfig{
 		Connect: []string{endpoint}, AllowHostnames: true, Subscribe: []string{topic},
-		Liveness: zmqio.Liveness{Idle: 30 * time.Second}, // a dead connection is made anew
+		Liveness: zmqio.Liveness{Idle: 30 * time.Second}, // replaces a dead connection
 	})
 	if err != nil {
 		return err
@@ -78,11 +78,11 @@ func (c *consumer) run(ctx context.Context, endpoint, topic string) error {
 	return nil
 }
 
-// errGap is the error of a replay in which a message is missing. vLLM's ROUTER drops what it
-// has no room for.
+// errGap is the error of a replay that lacks a message. vLLM's ROUTER drops messages for which it
+// has no room.
 var errGap = errors.New("a message of the replay is missing")
 
-// fill has the messages from c.next on replayed, again for as long as that brings some.
+// fill replays the messages from c.next on, and repeats this while a replay brings some.
 func (c *consumer) fill(ctx context.Context) {
 	for {
 		before := c.next
@@ -92,12 +92,12 @@ func (c *consumer) fill(ctx context.Context) {
 		}
 		log.Printf("replay from %d up to %d: %v", before, c.next-1, err)
 		if c.next == before {
-			return // c.print tells what is lost
+			return // c.print reports what is lost
 		}
 	}
 }
 
-// replay uses a DEALER of its own, which no reply to an earlier request can reach.
+// replay uses a new DEALER, which no reply to an earlier request can reach.
 func (c *consumer) replay(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
@@ -120,7 +120,7 @@ func (c *consumer) replay(ctx context.Context) error {
 			return err
 		case seq < 0:
 			return nil
-		case seq > c.next && !first: // before the first vLLM has forgotten some
+		case seq > c.next && !first: // vLLM has dropped batches before its first
 			return errGap
 		}
 		if err := c.print(seq, payload); err != nil {
@@ -129,8 +129,8 @@ func (c *consumer) replay(ctx context.Context) error {
 	}
 }
 
-// parse returns the last two frames. In front are a topic, which replays of older releases of
-// vLLM do not have, and in a replay an empty frame.
+// parse returns the last two frames. A topic may come before them, which replays of older releases
+// of vLLM lack. A replay also has an empty frame in front.
 func parse(msg [][]byte) (seq int64, payload []byte, err error) {
 	n := len(msg)
 	if n < 2 || len(msg[n-2]) != 8 {
@@ -139,7 +139,7 @@ func parse(msg [][]byte) (seq int64, payload []byte, err error) {
 	return int64(binary.BigEndian.Uint64(msg[n-2])), msg[n-1], nil
 }
 
-// print prints the events of a batch, unless a replay had it before.
+// print prints the events of a batch that no replay has printed.
 func (c *consumer) print(seq int64, payload []byte) error {
 	if seq < c.next {
 		return nil
@@ -160,8 +160,8 @@ func (c *consumer) print(seq int64, payload []byte) error {
 	return nil
 }
 
-// field returns a field of a structure, which is an array or a map, as the release of vLLM
-// has it. It is nil where it is not there.
+// field returns a field of a structure, or nil. The structure is an array or a map, depending on
+// the release of vLLM.
 func field(v any, index int, name string) any {
 	switch v := v.(type) {
 	case []any:

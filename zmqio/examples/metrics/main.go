@@ -68,7 +68,7 @@ func run(ctx context.Context, addr, from, to string) error {
 	}
 	go func() { log.Print(http.Serve(listener, nil)) }()
 	fmt.Println("jobs", jobs.Addr(), "results", results.Addr(), "figures", listener.Addr())
-	context.AfterFunc(ctx, func() { _ = jobs.Close() }) // then Messages ends behind what has come
+	context.AfterFunc(ctx, func() { _ = jobs.Close() }) // Messages then ends after the jobs that have come
 	for job, err := range jobs.Messages(context.Background()) {
 		if err != nil {
 			return err

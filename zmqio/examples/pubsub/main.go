@@ -69,7 +69,7 @@ func run(ctx context.Context, bind string, others int) error {
 	return pub.Close()
 }
 
-// subscribe receives all messages, and rests after each ten.
+// subscribe receives all messages, and rests after every tenth.
 func subscribe(ctx context.Context, endpoint string, rest time.Duration) error {
 	sub, err := zmqio.Open(ctx, zmq.SUB, zmqio.StreamConfig{Connect: []string{endpoint}, Subscribe: []string{"news"}})
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/rpc"
 )
 
-// A Query is a request, and Counts are its reply.
+// A Query is a request, and a Counts its reply.
 type (
 	Query  struct{ Text string }
 	Counts map[string]int

@@ -29,7 +29,7 @@ import (
 
 var must = zmqiotest.Must
 
-// chromium is the one that all tests share, each with a tab of its own. Nil where there is none.
+// chromium is the browser that all tests share, or nil. Each test has its own tab.
 var chromium context.Context
 
 func TestMain(m *testing.M) {
@@ -43,7 +43,7 @@ func run(m *testing.M) int {
 		return m.Run()
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.NoSandbox) // a container has none, and root may have none
+		chromedp.NoSandbox) // a container may offer no sandbox, and root cannot have one
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	defer stop()
 	var end context.CancelFunc
@@ -65,7 +65,7 @@ func lookFor(names ...string) string {
 	return ""
 }
 
-// A tab shows the page of inspect.Handler, and notes what it should not do.
+// A tab shows the page of inspect.Handler, and records what the page must not do.
 type tab struct {
 	ctx    context.Context
 	server *httptest.Server
@@ -73,7 +73,7 @@ type tab struct {
 
 	mu     sync.Mutex
 	faults []string
-	asked  int // for JSON
+	asked  int // requests for JSON
 }
 
 // open shows the page in a new tab.
@@ -85,7 +85,7 @@ func open(t *testing.T, steps ...step) *tab {
 	return b
 }
 
-// newTab returns a tab that shows nothing yet, and serves handler to it under /debug/zmq/.
+// newTab returns an empty tab, and serves handler to it under /debug/zmq/.
 func newTab(t *testing.T, handler http.Handler) *tab {
 	t.Helper()
 	if chromium == nil {
@@ -108,10 +108,10 @@ func newTab(t *testing.T, handler http.Handler) *tab {
 	return b
 }
 
-// A step is what a tab does.
+// A step is an action of a tab.
 type step = chromedp.Action[chromedp.Void]
 
-// command is a step of the protocol's own.
+// command is a step that calls the DevTools protocol itself.
 func command[P, R any](c cdp.Command[P, R], params P) step {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
 		_, err := cdp.Call(ctx, t, c, params)
@@ -119,7 +119,7 @@ func command[P, R any](c cdp.Command[P, R], params P) step {
 	})
 }
 
-// hear is told of everything that happens in the tab.
+// hear gets every event of the tab.
 func (b *tab) hear(ev any) {
 	switch ev := ev.(type) {
 	case *page.EventJavascriptDialogOpening:
@@ -129,14 +129,14 @@ func (b *tab) hear(ev any) {
 		b.fault("console: %s %s", ev.Type, ev.Args[0].Value)
 	case *runtime.EventExceptionThrown:
 		b.fault("exception: %v", ev.ExceptionDetails)
-	case *log.EventEntryAdded: // violations of the content security policy too
+	case *log.EventEntryAdded: // violations of the content security policy included
 		b.fault("log: %s %s %s", ev.Entry.Source, ev.Entry.Text, ev.Entry.URL)
 	case *fetch.EventRequestPaused:
 		b.request(ev)
 	}
 }
 
-// request lets requests through to the server alone.
+// request passes on requests to the server, and refuses all others.
 func (b *tab) request(ev *fetch.EventRequestPaused) {
 	u, err := url.Parse(ev.Request.URL)
 	here := err == nil && "http://"+u.Host == b.server.URL
@@ -155,7 +155,7 @@ func (b *tab) request(ev *fetch.EventRequestPaused) {
 	}
 }
 
-// send does a step for hear, which may not wait. It fails if the tab has been closed.
+// send does a step for hear, which must not wait. It fails if the tab is closed.
 func (b *tab) send(s step) { _ = chromedp.Do(b.ctx, s) }
 
 func (b *tab) fault(format string, args ...any) {
@@ -164,8 +164,8 @@ func (b *tab) fault(format string, args ...any) {
 	b.faults = append(b.faults, fmt.Sprintf(format, args...))
 }
 
-// check fails the test for what the page should not have done. Tests that cause such things
-// call forgive.
+// check fails the test if the page did what it must not do. A test that provokes such a fault calls
+// forgive.
 func (b *tab) check() {
 	ask[bool](b, `new Promise(drawn => requestAnimationFrame(() => requestAnimationFrame(() => drawn(true))))`, chromedp.EvalAwaitPromise)
 	b.mu.Lock()
@@ -201,7 +201,7 @@ func (b *tab) seen(prefix string) (n int) {
 	return n
 }
 
-// questions is how often the page has asked for JSON.
+// questions returns how often the page has asked for JSON.
 func (b *tab) questions() int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -237,7 +237,7 @@ func ask[T any](b *tab, expression string, options ...chromedp.EvaluateOption) T
 	return v
 }
 
-// picture is the page as a PNG, as far as it can be scrolled.
+// picture returns the whole page as a PNG.
 func (b *tab) picture() []byte {
 	b.t.Helper()
 	png, err := chromedp.Run(b.ctx, chromedp.FullScreenshot(100))
@@ -245,12 +245,12 @@ func (b *tab) picture() []byte {
 	return png
 }
 
-// size makes the window so large, in CSS pixels.
+// size sets the size of the window in CSS pixels.
 func size(width, height int64, scale float64) step {
 	return chromedp.EmulateViewport(width, height, chromedp.EmulateScale(scale))
 }
 
-// dark makes the system prefer dark colours, or light ones.
+// dark sets whether the system prefers dark colours.
 func dark(on bool) step {
 	value := "light"
 	if on {

@@ -17,12 +17,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// row is the row of the transport that has a name, in JavaScript.
+// row is the JavaScript for the row of the transport called name.
 func row(name string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll(".t")].find(t => t.querySelector(".name").textContent === %q)`, name)
 }
 
-// The page shows what is there, and then what becomes of it, without being loaded again.
+// The page shows the present state and its changes without a reload.
 func TestPageLives(t *testing.T) {
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "main"})
 	pull, push := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Name: "first"})
@@ -47,7 +47,7 @@ func TestPageLives(t *testing.T) {
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	stop := make(chan struct{})
 	done := make(chan struct{})
-	go func() { // a rate is a mean between two samples, so go on until it is seen
+	go func() { // a rate is a mean between two samples, so go on until the page shows it
 		defer close(done)
 		for {
 			select {
@@ -87,21 +87,21 @@ func TestPageLives(t *testing.T) {
 	b.wait(`document.querySelectorAll("h2").length === 1`)
 }
 
-// Paused and hidden pages ask nothing.
+// A paused or hidden page asks for nothing.
 func TestPause(t *testing.T) {
 	b := open(t)
 	b.do(chromedp.Click(chromedp.CSS("#pause")))
 	b.wait(`document.querySelector("#status").textContent === "paused"`)
 	n := b.questions()
 	ask[int](b, `new Promise(done => setTimeout(() => done(1), 2500))`, chromedp.EvalAwaitPromise)
-	if more := b.questions() - n; more > 1 { // one may have been under way
+	if more := b.questions() - n; more > 1 { // one may have been on its way
 		t.Errorf("it asked %d times", more)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#pause")))
 	b.wait(`document.querySelector("#status").textContent === "live"`)
 }
 
-// The filter is the server's.
+// The server applies the filter.
 func TestFilter(t *testing.T) {
 	loop := zmqiotest.NewLoop(t, nil)
 	for _, name := range []string{"apples", "pears"} {
@@ -117,13 +117,13 @@ func TestFilter(t *testing.T) {
 	b.wait(`document.querySelectorAll(".t").length === 2`)
 }
 
-// Without loops the page says so.
+// The page says that there are no loops.
 func TestNoLoops(t *testing.T) {
 	b := open(t)
 	b.wait(`document.body.innerText.includes("No event loop is open.")`)
 }
 
-// A callback that does not return is on the page, and so is what it belongs to.
+// The page shows a callback that does not return, and its owner.
 func TestStuck(t *testing.T) {
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "stuck", Logger: slog.New(slog.DiscardHandler)})
 	free := make(chan struct{})
@@ -138,7 +138,7 @@ func TestStuck(t *testing.T) {
 	b.wait(`document.querySelector(".pill.running") && document.querySelector(".alert").hidden`)
 }
 
-// A page whose server has gone says since when, and lives again when that is back.
+// If the server is gone, the page says since when. It goes on when the server is back.
 func TestLost(t *testing.T) {
 	var gone atomic.Bool
 	b := newTab(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -159,7 +159,7 @@ func TestLost(t *testing.T) {
 	}
 }
 
-// A guest is a resident that has any text.
+// A guest is a resident with an arbitrary text.
 type guest struct {
 	place *zmqio.Residence
 	text  string
@@ -170,7 +170,7 @@ func (g *guest) Abort() error                    { return g.Close() }
 func (g *guest) Undelivered() (items, bytes int) { return 1, 2 }
 func (g *guest) String() string                  { return g.text }
 
-// hostile are texts that would do something in HTML, in an attribute or in a script.
+// hostile has texts that HTML, an attribute or a script would act on.
 var hostile = []string{
 	`<script>alert(1)</script>`,
 	`<img src=x onerror=alert(2)>`,
@@ -185,7 +185,7 @@ var hostile = []string{
 	"\u202etfel\u2066 <b>\u200f", "شكرا <b>", strings.Repeat("W", 10<<10), strings.Repeat("\u0300", 500), "a\x00\x1b[31m\n<!--",
 }
 
-// hostileScene has these texts wherever a program or a peer can put them.
+// hostileScene puts the hostile texts wherever a program or a peer can put text.
 func hostileScene(t *testing.T) {
 	t.Helper()
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: `<script>alert("loop")</script>`, Logger: slog.New(slog.DiscardHandler)})
@@ -217,7 +217,7 @@ func clip(s string, n int) string {
 	return strings.ToValidUTF8(s[:min(n, len(s))], "")
 }
 
-// What a program or a peer has written is text. It runs nothing and asks for nothing.
+// Text of a program or a peer is shown as text. It runs nothing and loads nothing.
 func TestHostile(t *testing.T) {
 	hostileScene(t)
 	b := open(t)
@@ -244,12 +244,12 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	n := b.questions()
-	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); b.questions() < n+2; ask[int](b, `1`) { // it goes on
+	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); b.questions() < n+2; ask[int](b, `1`) { // the page goes on
 		must(t, ctx.Err())
 	}
 }
 
-// The policy holds: what a script that got in would do is refused, and the test notices.
+// The content security policy refuses what an injected script would do, and the test notices.
 func TestPolicyIsEnforced(t *testing.T) {
 	b := open(t)
 	ask[bool](b, `(() => {
@@ -270,7 +270,7 @@ func TestPolicyIsEnforced(t *testing.T) {
 	b.forgive("log: security ")
 }
 
-// Nothing of a page of 360 pixels has to be scrolled sideways.
+// A page 360 pixels wide needs no sideways scrolling.
 func TestPhone(t *testing.T) {
 	hostileScene(t)
 	b := open(t, size(360, 640, 2))
@@ -293,7 +293,7 @@ func TestPhone(t *testing.T) {
 	}
 }
 
-// Text stands out from what is behind it, by day and by night, as WCAG 2 asks for: 4.5 to 1.
+// Text has the contrast that WCAG 2 asks for, 4.5 to 1, in light and dark colours.
 func TestContrast(t *testing.T) {
 	scene(t, context.Background())
 	free := make(chan struct{})
@@ -320,8 +320,7 @@ func TestContrast(t *testing.T) {
 	}
 }
 
-// contrast lists the elements with text whose contrast is too low. It fails if there are none
-// to look at.
+// contrast lists the elements with text of too low contrast. It fails if the page has no text.
 const contrast = `(() => {
 	const parse = s => s.match(/[\d.]+/g).map(Number);
 	const luminance = ([r, g, b]) => [r, g, b].map(v => v / 255).map(v => v <= .03928 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)

@@ -17,8 +17,7 @@ import (
 
 var shots = flag.String("shots", "", "the directory to write pictures of the page to")
 
-// A scene is a service: it takes orders, works on them, publishes prices and asks a backend
-// that is slow.
+// A scene is a service that takes orders, works on them, publishes prices, and asks a slow backend.
 func scene(t *testing.T, ctx context.Context) {
 	ctx, stop := context.WithCancel(ctx)
 	t.Cleanup(stop)
@@ -41,7 +40,7 @@ func scene(t *testing.T, ctx context.Context) {
 	}})
 	slow := open(market, zmq.PUSH, "archive", zmqio.StreamConfig{Connect: []string{"tcp://127.0.0.1:9"}})
 
-	go func() { // orders come, in waves
+	go func() { // orders come in waves
 		for i := 0; ctx.Err() == nil; i++ {
 			_ = client.Send(ctx, []byte("order"), make([]byte, 120))
 			if i%40 == 0 {
@@ -85,10 +84,10 @@ func TestShots(t *testing.T) {
 	}
 	scene(t, t.Context())
 	b := open(t)
-	time.Sleep(time.Minute) // for the charts
+	time.Sleep(time.Minute) // the charts need a minute
 	for _, shot := range []struct {
 		name  string
-		rows  []int // to open
+		rows  []int // the rows to open
 		steps []step
 	}{
 		{"page", []int{0}, []step{size(1100, 10, 1)}},

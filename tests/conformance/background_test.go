@@ -14,7 +14,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Start runs the loop in the background until Close, which waits for that.
+// Start runs the loop in the background until Close, which waits for its end.
 func TestStart(t *testing.T) {
 	l := newLoop(t, nil)
 	must(t, l.Start())
@@ -31,7 +31,7 @@ func TestStart(t *testing.T) {
 		called <- l.Close()
 	})
 	wants(t, <-called, zmqio.ErrLoopRunning)
-	soon(t, l, runtime.Goexit) // ends no more than the goroutine
+	soon(t, l, runtime.Goexit) // ends only the goroutine
 	soon(t, l, func() { called <- nil })
 	<-called
 	must(t, l.Close())
@@ -56,7 +56,7 @@ func TestStartAgain(t *testing.T) {
 	}
 }
 
-// While ConnectionMade works in the place of a loop that does not run, it cannot be started.
+// While ConnectionMade runs in the place of the loop, Start fails.
 func TestStartInConnectionMade(t *testing.T) {
 	l := newLoop(t, nil)
 	_, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return made(func() { wants(t, l.Start(), zmqio.ErrWouldDeadlock) }) },
@@ -64,7 +64,7 @@ func TestStartInConnectionMade(t *testing.T) {
 	must(t, err)
 }
 
-// made is a protocol that does no more than ConnectionMade.
+// made is a protocol with ConnectionMade alone.
 type made func()
 
 func (m made) ConnectionMade(*zmqio.Transport) { m() }
@@ -73,7 +73,7 @@ func (made) PauseWriting()                     {}
 func (made) ResumeWriting()                    {}
 func (made) MsgReceived([][]byte)              {}
 
-// Loops returns the loops that are open, from the oldest to the youngest.
+// Loops returns the open loops, oldest first.
 func TestLoops(t *testing.T) {
 	before := zmqio.Loops()
 	a, b := newLoop(t, nil), newLoop(t, nil)
@@ -89,7 +89,7 @@ func TestLoops(t *testing.T) {
 	}
 }
 
-// Context returns the context of the loop's sockets, the caller's or its own.
+// Context returns the context of the loop's sockets: the caller's, or the loop's own.
 func TestContext(t *testing.T) {
 	l := newLoop(t, nil)
 	shared := newLoop(t, &zmqio.LoopConfig{Context: l.Context()})
@@ -99,9 +99,9 @@ func TestContext(t *testing.T) {
 	must(t, shared.Close())
 }
 
-// DefaultLoop is one loop, which runs, until it is closed; then another one comes.
+// DefaultLoop returns one running loop until that is closed, and then another.
 func TestDefaultLoop(t *testing.T) {
-	guard := newLoop(t, nil) // looks for what is left behind
+	guard := newLoop(t, nil) // checks for leaks
 	must(t, zmqio.ShutdownDefault(bounded(t)))
 	l, err := zmqio.DefaultLoop()
 	must(t, err)
@@ -144,7 +144,7 @@ func TestDefaultLoop(t *testing.T) {
 	must(t, zmqio.ShutdownDefault(bounded(t)))
 }
 
-// A process ends although the default loop runs.
+// A process ends while the default loop runs.
 func TestDefaultLoopKeepsNoProcessAlive(t *testing.T) {
 	const child = "ZMQIO_TEST_DEFAULT_LOOP"
 	if os.Getenv(child) == "1" {
@@ -161,8 +161,7 @@ func TestDefaultLoopKeepsNoProcessAlive(t *testing.T) {
 	}
 }
 
-// The log tells of a loop that was given something to do and that no goroutine runs, also
-// outside debug mode.
+// The log reports a loop that has work and that no goroutine runs, outside debug mode too.
 func TestForgottenRunIsLogged(t *testing.T) {
 	records := make(chan slog.Record, 10)
 	l := newLoop(t, &zmqio.LoopConfig{Logger: slog.New(forward{records})})
@@ -177,7 +176,7 @@ func TestForgottenRunIsLogged(t *testing.T) {
 	}
 }
 
-// forward is a slog.Handler that hands over what is logged.
+// forward is a slog.Handler that sends its records.
 type forward struct{ to chan slog.Record }
 
 func (f forward) Enabled(context.Context, slog.Level) bool { return true }

@@ -27,7 +27,7 @@ func (b *batcher) MsgsReceived(msgs [][][]byte) {
 	b.mu.Lock()
 	b.sizes = append(b.sizes, len(msgs))
 	for _, m := range msgs {
-		b.msgs = append(b.msgs, msg(frames(m)...)) // the frames may be lent
+		b.msgs = append(b.msgs, msg(frames(m)...)) // frames may be lent
 	}
 	b.mu.Unlock()
 	defer b.tell()
@@ -43,7 +43,7 @@ func frames(m [][]byte) (all []string) {
 	return all
 }
 
-// pushed returns a transport with messages in its buffer, which nothing receives yet.
+// pushed returns a transport with buffered messages and no receiver.
 func pushed(t *testing.T, l *zmqio.EventLoop, texts ...string) *zmqio.Transport {
 	t.Helper()
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, bindTo("inproc://"+t.Name()))
@@ -51,8 +51,8 @@ func pushed(t *testing.T, l *zmqio.EventLoop, texts ...string) *zmqio.Transport 
 	return push
 }
 
-// All that waits comes at once, in order. The frames are the receiver's, and the outer slice
-// is not.
+// A BatchProtocol gets all waiting messages at once, in order. It owns the frames, but not the
+// outer slice.
 func TestBatchProtocol(t *testing.T) {
 	for _, borrow := range []bool{false, true} {
 		t.Run(fmt.Sprintf("borrow=%v", borrow), func(t *testing.T) {
@@ -89,8 +89,8 @@ func TestBatchProtocol(t *testing.T) {
 	}
 }
 
-// A pause counts after the batch, of which nothing comes again. What the batch had written
-// goes out, and in one go.
+// A PauseReading in MsgsReceived takes effect after the batch, and no message comes twice. Writes
+// of the batch are sent together.
 func TestBatchPauseReading(t *testing.T) {
 	l := newLoop(t, nil)
 	sink := &batcher{recorder: &recorder{}}
@@ -118,8 +118,8 @@ func TestBatchPauseReading(t *testing.T) {
 	sink.wants(t, "made", all...)
 }
 
-// SetProtocol puts a BatchProtocol in the place of another one, amid a batch too, and the
-// other way round.
+// SetProtocol may replace a BatchProtocol by another kind of protocol and the reverse, amid a batch
+// too.
 func TestBatchSetProtocol(t *testing.T) {
 	l := newLoop(t, nil)
 	all := numbers(200)
@@ -143,8 +143,8 @@ func TestBatchSetProtocol(t *testing.T) {
 	b.wants(t, "", all[10:100]...)
 }
 
-// A batch that makes the protocol panic, or call runtime.Goexit, is not delivered again. The
-// next ones are, and what was written goes out.
+// A batch that panics, or calls runtime.Goexit, is not delivered again. The next batches are, and
+// writes are sent.
 func TestBatchPanic(t *testing.T) {
 	cause := errors.New("cause")
 	for name, fail := range map[string]func(){"panic": func() { panic(cause) }, "Goexit": runtime.Goexit} {
@@ -187,7 +187,7 @@ func TestBatchPanic(t *testing.T) {
 	}
 }
 
-// A REP whose MsgsReceived fails before the reply ends, as one does whose MsgReceived fails.
+// A REP whose MsgsReceived fails before the reply ends, as with MsgReceived.
 func TestBatchRepPanic(t *testing.T) {
 	ctx, l := newContext(t)
 	caught(l)
@@ -201,7 +201,7 @@ func TestBatchRepPanic(t *testing.T) {
 	wantSocketClosed(t, rep)
 }
 
-// After Close in a batch no other one comes.
+// After Close in MsgsReceived no batch comes.
 func TestBatchClose(t *testing.T) {
 	l := newLoop(t, nil)
 	push := pushed(t, l, numbers(600)...)
@@ -215,8 +215,7 @@ func TestBatchClose(t *testing.T) {
 	}
 }
 
-// Messages that follow one another while the loop runs come whole and in order, and large
-// ones too.
+// Messages that come one after another arrive whole and in order, large ones too.
 func TestBatchStream(t *testing.T) {
 	l := newLoop(t, nil)
 	const total = 3000
@@ -257,13 +256,13 @@ func TestBatchStream(t *testing.T) {
 	}
 }
 
-// In debug mode a batch that takes long is logged by the name of its method.
+// Debug mode logs a slow MsgsReceived by its name.
 func TestBatchIsLoggedByName(t *testing.T) {
 	j, l := newJournal(t)
 	l.SetDebug(true)
 	l.SetSlowCallbackDuration(0)
 	tr := create(t, l, &batcher{recorder: &recorder{}}, zmq.PULL, bindTo("inproc://named"))
-	j.records = nil // what creating took
+	j.records = nil // drop the records of the creation
 	pass(t, l)
 	found := slices.ContainsFunc(j.entries(), func(e map[string]string) bool {
 		return strings.HasSuffix(e["callback"], "conformance.(*batcher).MsgsReceived")

@@ -13,18 +13,18 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// watchers holds the constructors of all child watchers.
+// watchers has the constructors of all child watchers.
 var watchers = map[string]func() (zmqio.ChildWatcher, error){
 	"SafeChildWatcher": func() (zmqio.ChildWatcher, error) { return zmqio.NewSafeChildWatcher(), nil },
 }
 
-// A nursery is a watcher attached to a loop, and what its handlers were told. The
-// test's goroutine runs the loop.
+// A nursery is a watcher attached to a loop, and a log of its handlers' calls. The test's goroutine
+// runs the loop.
 type nursery struct {
 	zmqio.ChildWatcher
 	t    *testing.T
 	loop *zmqio.EventLoop
-	log  *bytes.Buffer // of the loop
+	log  *bytes.Buffer // the loop's log
 	seen []string
 	want int
 }
@@ -45,7 +45,7 @@ func withChildren(t *testing.T, test func(t *testing.T, n *nursery)) {
 	}
 }
 
-// watch has n note what becomes of pid.
+// watch adds a handler for pid to n.
 func (n *nursery) watch(pid int) { n.watchAs(pid, "child") }
 
 func (n *nursery) watchAs(pid int, name string) {
@@ -64,8 +64,7 @@ func (n *nursery) watchAs(pid int, name string) {
 	}))
 }
 
-// expect runs the loop until there were as many calls as are wanted, and compares
-// them all, in any order.
+// expect runs the loop until there are as many calls as want has, and compares them in any order.
 func (n *nursery) expect(want ...string) {
 	n.t.Helper()
 	if n.want = len(want); len(n.seen) < n.want {
@@ -77,8 +76,8 @@ func (n *nursery) expect(want ...string) {
 	}
 }
 
-// settle has the watcher look at all children, which shows in that it reports one
-// more, and checks that it reports no other.
+// settle makes the watcher look at all children, by ending one more. It checks that the watcher
+// reports no other.
 func (n *nursery) settle() {
 	n.t.Helper()
 	marker := spawn(n.t, 0)
@@ -88,7 +87,7 @@ func (n *nursery) settle() {
 	n.seen = slices.DeleteFunc(n.seen, func(s string) bool { return s == "marker 0" })
 }
 
-// A kid is a child process that lives until it is told to finish.
+// A kid is a child process that lives until finish.
 type kid struct {
 	t     *testing.T
 	pid   int
@@ -111,7 +110,7 @@ func spawn(t *testing.T, code int) *kid {
 	k := &kid{t, p.Pid, w}
 	must(t, p.Release())
 	t.Cleanup(k.reap)
-	_, err = out.Read(make([]byte, 1)) // from here on a signal finds the shell, set up
+	_, err = out.Read(make([]byte, 1)) // the shell is set up, so a signal finds it
 	must(t, err)
 	return k
 }
@@ -131,7 +130,7 @@ func (k *kid) kill(sig syscall.Signal) {
 	must(k.t, syscall.Kill(k.pid, sig))
 }
 
-// wait reaps the child as its parent, where no watcher has.
+// wait reaps the child as its parent, if no watcher has.
 func (k *kid) wait() int {
 	k.t.Helper()
 	var status syscall.WaitStatus
@@ -145,16 +144,16 @@ func (k *kid) wait() int {
 	}
 }
 
-// reap ends and reaps the child unless a watcher has.
+// reap ends and reaps the child, if no watcher has.
 func (k *kid) reap() {
 	k.finish()
-	if pid, _ := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid == 0 { // alive, and ours
+	if pid, _ := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid == 0 { // alive, and still this test's
 		k.kill(syscall.SIGKILL)
 		k.wait()
 	}
 }
 
-// openLoop returns a loop that is closed when the test ends, and its log.
+// openLoop returns a loop, which the end of the test closes, and its log.
 func openLoop(t testing.TB) (*zmqio.EventLoop, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer

@@ -11,7 +11,7 @@ func init() {
 	watchers["PidfdChildWatcher"] = func() (zmqio.ChildWatcher, error) { return zmqio.NewPidfdChildWatcher() }
 }
 
-// awaitDeath waits until a child has ended, and leaves it to be reaped.
+// awaitDeath waits until a child has ended, and does not reap it.
 func awaitDeath(t *testing.T, pid int) {
 	t.Helper()
 	const pPid, exited, noWait = 1, 4, 1 << 24 // P_PID, WEXITED, WNOWAIT

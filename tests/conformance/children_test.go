@@ -29,7 +29,7 @@ func TestChildCreateWatcher(t *testing.T) {
 		})
 		must(t, err)
 		must(t, n.loop.RunForever(bounded(t)))
-		must(t, n.AttachLoop(n.loop)) // again changes nothing
+		must(t, n.AttachLoop(n.loop)) // a second AttachLoop changes nothing
 		n.settle()
 	})
 }
@@ -38,10 +38,10 @@ func TestChildSigchld(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		k := spawn(t, 12)
 		n.watch(k.pid)
-		n.settle() // alive: no call
+		n.settle() // the child is alive: no call
 		k.finish()
 		n.expect("child 12")
-		n.settle() // and only one
+		n.settle() // exactly one call
 		if err := syscall.Kill(k.pid, 0); err != syscall.ESRCH {
 			t.Errorf("the child was not reaped: %v", err)
 		}
@@ -76,7 +76,7 @@ func TestChildSigchldRaceCondition(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		k := spawn(t, 50)
 		k.die()
-		n.settle() // the signal has come and gone
+		n.settle() // the signal has been handled
 		n.watch(k.pid)
 		if len(n.seen) != 0 {
 			t.Error("handler called inside AddChildHandler")
@@ -102,7 +102,7 @@ func TestChildSigchldRemoveHandler(t *testing.T) {
 		n.RemoveChildHandler(k.pid)
 		k.die()
 		n.settle()
-		if code := k.wait(); code != 52 { // it is ours again
+		if code := k.wait(); code != 52 { // the child is the test's again
 			t.Errorf("exit code %d", code)
 		}
 	})
@@ -127,13 +127,13 @@ func TestChildRemoveChildHandler(t *testing.T) {
 		if n.RemoveChildHandler(c.pid) {
 			t.Error("the handler is still there after its call")
 		}
-		n.watchAs(a.pid, "a") // a removed one can come back
+		n.watchAs(a.pid, "a") // a removed handler can be added again
 		a.finish()
 		n.expect("a 1", "c 3")
 	})
 }
 
-// A removal counts even when the child has ended and the loop has been told.
+// RemoveChildHandler counts even if the child has ended and the loop knows.
 func TestChildSigchldRemoveHandlerLate(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		a, b := spawn(t, 1), spawn(t, 1)
@@ -181,7 +181,7 @@ func TestChildSigchldUnknownPidDuringRegistration(t *testing.T) {
 	})
 }
 
-// Arguments that asyncio asserts, and processes that are not children.
+// Arguments that asyncio asserts, and processes that are no children, are errors.
 func TestChildWrongPid(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		for _, pid := range []int{0, -1, -os.Getpid()} {
@@ -216,7 +216,7 @@ func TestChildSetLoop(t *testing.T) {
 		must(t, n.AttachLoop(n.loop))
 		k.die()
 		old.Stop()
-		must(t, old.RunForever(bounded(t))) // what was posted there calls no handler
+		must(t, old.RunForever(bounded(t))) // callbacks posted there call no handler
 		n.expect("child 60")
 		if oldLog.Len() != 0 {
 			t.Errorf("a move is no reason to warn: %s", oldLog)
@@ -226,7 +226,7 @@ func TestChildSetLoop(t *testing.T) {
 		if err := n.AttachLoop(closed); !errors.Is(err, zmqio.ErrLoopClosed) {
 			t.Errorf("a closed loop: %v", err)
 		}
-		n.settle() // on the loop it had
+		n.settle() // on the watcher's previous loop
 	})
 }
 
@@ -258,7 +258,7 @@ func TestChildSetLoopRaceCondition(t *testing.T) {
 	})
 }
 
-// A watcher without a loop takes handlers for later.
+// A watcher without a loop accepts handlers for later.
 func TestChildAddWhileDetached(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		must(t, n.AttachLoop(nil))
@@ -273,7 +273,7 @@ func TestChildAddWhileDetached(t *testing.T) {
 	})
 }
 
-// A loop that is closed is let go, and what it had not done yet is left to the next.
+// A closed loop detaches its watcher, which leaves the rest to the next loop.
 func TestChildLoopClosed(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		k := spawn(t, 7)
@@ -317,8 +317,8 @@ func TestChildClose(t *testing.T) {
 	})
 }
 
-// Two watchers have their own children, and closing the older one leaves the newer
-// its SIGCHLD, which in asyncio it does not.
+// Two watchers have their own children. If the older closes, the newer still gets SIGCHLD, unlike
+// in asyncio.
 func TestChildTwoWatchers(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		old := zmqio.NewSafeChildWatcher()
@@ -332,7 +332,7 @@ func TestChildTwoWatchers(t *testing.T) {
 	})
 }
 
-// Nothing of what a handler does keeps the others from being called.
+// Neither a panic nor a Goexit of a handler keeps the other handlers from being called.
 func TestChildHandlerPanics(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		var reported []error
@@ -341,7 +341,7 @@ func TestChildHandlerPanics(t *testing.T) {
 		})
 		panics := errors.New("the handler's")
 		kids := []*kid{spawn(t, 0), spawn(t, 0), spawn(t, 0)}
-		slices.SortFunc(kids, func(a, b *kid) int { return a.pid - b.pid }) // handlers are called in this order
+		slices.SortFunc(kids, func(a, b *kid) int { return a.pid - b.pid }) // the order of the calls
 		must(t, n.AddChildHandler(kids[0].pid, func(int, int) { panic(panics) }))
 		must(t, n.AddChildHandler(kids[1].pid, func(int, int) { runtime.Goexit() }))
 		n.watch(kids[2].pid)
@@ -361,7 +361,7 @@ func TestChildHandlerPanics(t *testing.T) {
 	})
 }
 
-// Other children are left to os/exec.
+// A watcher does not reap the other children, which os/exec waits for.
 func TestChildOsExec(t *testing.T) {
 	withChildren(t, func(t *testing.T, n *nursery) {
 		k := spawn(t, 5)
@@ -377,7 +377,7 @@ func TestChildOsExec(t *testing.T) {
 			return nil
 		})
 		must(t, err)
-		cmd := exec.Command("/bin/sh", "-c", "exit 9") // the documented way to give one to the watcher
+		cmd := exec.Command("/bin/sh", "-c", "exit 9") // the documented way to give a child of os/exec to a watcher
 		must(t, cmd.Start())
 		n.watchAs(cmd.Process.Pid, "exec")
 		n.expect("exec 9")

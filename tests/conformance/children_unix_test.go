@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// awaitDeath waits until a child has ended, and leaves it to be reaped.
+// awaitDeath waits until a child has ended, and does not reap it.
 func awaitDeath(t *testing.T, pid int) {
 	t.Helper()
 	for {

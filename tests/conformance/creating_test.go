@@ -14,7 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Configure, factory, ConnectionMade, then the endpoints in order, then the return.
+// CreateZmqConnection calls Configure, the factory and ConnectionMade, then makes the endpoints in
+// order, and returns.
 func TestCreateOrder(t *testing.T) {
 	l := newLoop(t, nil)
 	var order calls
@@ -30,7 +31,7 @@ func TestCreateOrder(t *testing.T) {
 		}
 	}}
 	tr, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { order.add("factory")(); return p }, zmq.PUSH, zmqio.ConnectionConfig{
-		Bind: []string{"inproc://a", "inproc://b", "inproc://a", "inproc://c"}, // so that the third fails
+		Bind: []string{"inproc://a", "inproc://b", "inproc://a", "inproc://c"}, // the third fails
 		Configure: func(o zmq.Sockopts) error {
 			order.add("configure")()
 			return o.SetSndHWM(7)
@@ -45,7 +46,7 @@ func TestCreateOrder(t *testing.T) {
 	p.wants(t, "made lost")
 }
 
-// No message comes before ConnectionMade has returned, even if it waits in the socket.
+// A message that waits in the socket does not come before ConnectionMade has returned.
 func TestConnectionMadeComesFirst(t *testing.T) {
 	ctx, l := newContext(t)
 	z := rawSocket(t, ctx, zmq4.PULL)
@@ -70,14 +71,14 @@ func TestConnectionMadeComesFirst(t *testing.T) {
 	p.wants(t, "made", numbers(10)...)
 }
 
-// A factory or Configure that fails or panics leaves nothing open.
+// A factory or a Configure that fails or panics leaves nothing open.
 func TestProtocolFactoryFails(t *testing.T) {
-	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // or a finalizer closes what is left
+	defer debug.SetGCPercent(debug.SetGCPercent(-1)) // keeps finalizers from closing what the test leaks
 	l := newLoop(t, nil)
 	reported := caught(l)
 	broken := errors.New("broken")
 	ok := func() zmqio.Protocol { return &recorder{} }
-	create(t, l, &recorder{}, zmq.PULL, bindTo(anyPort)) // so that the context has its threads
+	create(t, l, &recorder{}, zmq.PULL, bindTo(anyPort)) // makes the context start its threads
 	before := countFDs(t)
 	for _, c := range []struct {
 		factory   func() zmqio.Protocol
@@ -97,7 +98,7 @@ func TestProtocolFactoryFails(t *testing.T) {
 		}
 		wants(t, err, c.want)
 	}
-	for ctx := bounded(t); countFDs(t) > before; runtime.Gosched() { // libzmq closes in the background
+	for ctx := bounded(t); countFDs(t) > before; runtime.Gosched() { // until libzmq has closed in the background
 		if ctx.Err() != nil {
 			t.Fatalf("%d descriptors, %d before", countFDs(t), before)
 		}
@@ -107,7 +108,7 @@ func TestProtocolFactoryFails(t *testing.T) {
 	}
 }
 
-// Socket types that cannot be waited for, or that do not exist, are refused.
+// Socket types that have no descriptor, or do not exist, are refused.
 func TestInvalidSocketType(t *testing.T) {
 	l := newLoop(t, nil)
 	for _, typ := range []zmq.SocketType{-1, 99, zmq.SERVER, zmq.CLIENT} {
@@ -118,7 +119,7 @@ func TestInvalidSocketType(t *testing.T) {
 	}
 }
 
-// A closed loop makes no transport, and a context that has ended keeps it from waiting.
+// A closed loop creates no transport. A context that has ended keeps the caller from waiting.
 func TestCreateRefused(t *testing.T) {
 	l := newLoop(t, nil)
 	factory := func() zmqio.Protocol { t.Error("a protocol was made"); return &recorder{} }
@@ -132,8 +133,8 @@ func TestCreateRefused(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// Without a limit on the linger, Close of the loop would wait for ever for a message that
-// libzmq holds without a peer.
+// Close of the loop limits the linger. Otherwise it would wait for ever for a message that libzmq
+// holds without a peer.
 func TestLoopCloseDoesNotBlock(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{Linger: 1})
 	tr := create(t, l, &recorder{}, zmq.PUSH, connectTo("ipc://"+t.TempDir()+"/nobody"))

@@ -53,7 +53,7 @@ func TestCreateDatagramEndpoint(t *testing.T) {
 	}
 }
 
-// A network without a family takes the one that a name has first, on both sides.
+// A network without a family takes that of the name's first address, on both sides.
 func TestCreateDatagramEndpointByName(t *testing.T) {
 	l := endpointLoop(t)
 	server := endpoint(t, l, "udp4", netio.DatagramConfig{Local: "localhost:0"})
@@ -87,7 +87,7 @@ func TestCreateDatagramEndpointSock(t *testing.T) {
 	}
 }
 
-// A socket that has a peer keeps it.
+// A connected socket keeps its peer.
 func TestCreateDatagramEndpointSockConnected(t *testing.T) {
 	l := endpointLoop(t)
 	peer := packetConn(t, "udp4", "127.0.0.1:0")
@@ -147,7 +147,7 @@ func TestCreateDatagramEndpointSockSockopts(t *testing.T) {
 	refuse("ListenConfig", "", netio.DatagramConfig{ListenConfig: &net.ListenConfig{}})
 	refuse("Broadcast", "", netio.DatagramConfig{Broadcast: true})
 	refuse("MaxWriteBuffer", "", netio.DatagramConfig{MaxWriteBuffer: -1})
-	must(t, conn.Close()) // it was not taken
+	must(t, conn.Close()) // the creation did not take it
 }
 
 func TestCreateDatagramEndpointArguments(t *testing.T) {
@@ -191,7 +191,7 @@ func TestCreateDatagramEndpointNoAddrinfo(t *testing.T) {
 	}
 }
 
-// On the loop addresses are not looked up, and what is a name is refused.
+// On the loop no address is looked up, and a name is refused.
 func TestCreateDatagramEndpointIPAddr(t *testing.T) {
 	l := endpointLoop(t)
 	must(t, l.Do(bounded(t), func() error {
@@ -221,7 +221,7 @@ func TestCreateDatagramEndpointCantBind(t *testing.T) {
 	}
 }
 
-// The socket is closed again: newLoop checks that.
+// A failed creation closes the socket: newLoop checks for leaks.
 func TestCreateDatagramEndpointSocketErr(t *testing.T) {
 	l := endpointLoop(t)
 	refused := errors.New("refused")
@@ -278,7 +278,7 @@ func TestCreateDatagramEndpointClosedLoop(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// A family alone is enough, and the system chooses an address.
+// With a family alone the kernel chooses an address.
 func TestCreateDatagramEndpointSockUnix(t *testing.T) {
 	l := endpointLoop(t)
 	for _, network := range []string{"unixgram", "udp4"} {
@@ -309,7 +309,7 @@ func TestCreateDatagramEndpointExistingSockUnix(t *testing.T) {
 	}
 }
 
-// No option is set unless asked for.
+// A creation sets only the options that the configuration has.
 func TestCreateDatagramEndpointSockopts(t *testing.T) {
 	l := endpointLoop(t)
 	everyone := packetConn(t, "udp4", "0.0.0.0:0")
@@ -338,7 +338,7 @@ func TestCreateDatagramEndpointSockopts(t *testing.T) {
 	}
 }
 
-// With Broadcast a transport has a peer and is not connected to it.
+// With Broadcast a transport has a peer without being connected to it.
 func TestCreateDatagramEndpointAllowBroadcast(t *testing.T) {
 	l := endpointLoop(t)
 	everyone := packetConn(t, "udp4", "0.0.0.0:0")

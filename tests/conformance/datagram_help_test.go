@@ -13,8 +13,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A mailbox is a netio.DatagramProtocol that keeps what it is told. It fails the test where
-// that comes out of order or on another goroutine than the loop's.
+// A mailbox is a netio.DatagramProtocol that records its callbacks. It fails the test if one comes
+// out of order, or on another goroutine than the loop's.
 type mailbox struct {
 	zmqiotest.Condition
 	t testing.TB
@@ -35,7 +35,8 @@ type mailbox struct {
 
 func newMailbox(t testing.TB, l *zmqio.EventLoop) *mailbox { return &mailbox{t: t, l: l} }
 
-// note changes the mailbox, where may says that it may be told of event.
+// note changes the mailbox for a callback called event. may reports whether the callback may come
+// now.
 func (m *mailbox) note(event string, may func() bool, change func()) {
 	if !m.l.InLoop() {
 		m.t.Errorf("%s: not on the loop", event)
@@ -71,7 +72,7 @@ func (m *mailbox) ErrorReceived(err error) {
 	m.note("ErrorReceived", m.made, func() { m.errs = append(m.errs, err) })
 }
 
-// PauseWriting may run on the goroutine that sends.
+// PauseWriting runs on the sender's goroutine.
 func (m *mailbox) PauseWriting() {
 	m.Change(func() {
 		if !m.made() || m.paused || m.lost {
@@ -90,7 +91,7 @@ func (m *mailbox) ConnectionLost(err error) {
 	m.note("ConnectionLost", m.made, func() { m.lost, m.lostErr = true, err })
 }
 
-// await waits until fn, which is called with the mailbox's lock, returns true.
+// await waits until fn returns true. It calls fn with the mailbox's lock held.
 func (m *mailbox) await(fn func() bool) {
 	m.t.Helper()
 	if err := m.Until(bounded(m.t), fn); err != nil {
@@ -100,14 +101,14 @@ func (m *mailbox) await(fn func() bool) {
 	}
 }
 
-// is returns what fn, which is called with the mailbox's lock, returns.
+// is returns the result of fn, which it calls with the mailbox's lock held.
 func (m *mailbox) is(fn func() bool) bool {
 	m.Lock()
 	defer m.Unlock()
 	return fn()
 }
 
-// wants waits for as many datagrams, and fails the test unless they are these.
+// wants waits for as many datagrams, and compares them.
 func (m *mailbox) wants(want ...string) {
 	m.t.Helper()
 	m.await(func() bool { return len(m.data) >= len(want) })
@@ -118,7 +119,7 @@ func (m *mailbox) wants(want ...string) {
 	}
 }
 
-// nextError waits for n errors, and returns the last of them.
+// nextError waits for n errors, and returns the last.
 func (m *mailbox) nextError(n int) error {
 	m.t.Helper()
 	m.await(func() bool { return len(m.errs) >= n })
@@ -127,7 +128,7 @@ func (m *mailbox) nextError(n int) error {
 	return m.errs[n-1]
 }
 
-// end closes the transport, and waits for its end. ConnectionLost must have no error.
+// end closes the transport and waits for ConnectionLost, which must get no error.
 func (m *mailbox) end() {
 	m.t.Helper()
 	must(m.t, m.tr.Close())
@@ -137,8 +138,8 @@ func (m *mailbox) end() {
 	}
 }
 
-// endpointLoop returns a loop that runs until the test ends, and fails it with what reaches
-// the exception handler.
+// endpointLoop returns a loop that runs until the test ends. Anything that reaches its exception
+// handler fails the test.
 func endpointLoop(t testing.TB) *zmqio.EventLoop {
 	t.Helper()
 	l := newLoop(t, nil)
@@ -149,7 +150,7 @@ func endpointLoop(t testing.TB) *zmqio.EventLoop {
 	return l
 }
 
-// endpoint makes an endpoint with a mailbox, which is closed in the end.
+// endpoint returns a mailbox with an endpoint. The end of the test closes it.
 func endpoint(t testing.TB, l *zmqio.EventLoop, network string, cfg netio.DatagramConfig) *mailbox {
 	t.Helper()
 	m := newMailbox(t, l)
@@ -173,7 +174,7 @@ func addEndpoint(t testing.TB, m *mailbox, network string, cfg netio.DatagramCon
 	})
 }
 
-// datagramNetworks are those that most tests of datagrams are made with.
+// datagramNetworks are the networks of most tests of datagrams.
 var datagramNetworks = []string{"udp4", "udp6", "unixgram"}
 
 // anyEndpoint returns an address to bind to.
@@ -188,7 +189,7 @@ func anyEndpoint(t testing.TB, network string) string {
 	return "127.0.0.1:0"
 }
 
-// packetConn returns a socket of package net, which is closed in the end.
+// packetConn returns a socket of package net. The end of the test closes it.
 func packetConn(t testing.TB, network, address string) net.PacketConn {
 	t.Helper()
 	c, err := net.ListenPacket(network, address)

@@ -15,8 +15,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// mailPair returns two mailboxes that know each other's address. With connected, the first has
-// the second as its peer.
+// mailPair returns two mailboxes that know each other's address. With connected, the second is the
+// peer of the first.
 func mailPair(t *testing.T, l *zmqio.EventLoop, network string, connected bool) (a, b *mailbox) {
 	t.Helper()
 	b = endpoint(t, l, network, netio.DatagramConfig{Local: anyEndpoint(t, network)})
@@ -32,8 +32,8 @@ func unread(t *testing.T) net.PacketConn {
 	return packetConn(t, "unixgram", anyEndpoint(t, "unixgram"))
 }
 
-// stuffed returns a transport that has sent "0", "1" and so on to peer, which does not read,
-// until n were buffered. It also returns how many datagrams that took.
+// stuffed returns a transport that has sent "0", "1" and so on to peer, which does not read. It
+// stops when n are buffered, and returns the number sent.
 func stuffed(t *testing.T, l *zmqio.EventLoop, peer net.PacketConn, connected bool, n int) (m *mailbox, sent int) {
 	t.Helper()
 	cfg := netio.DatagramConfig{}
@@ -66,7 +66,7 @@ func TestDatagramReadReady(t *testing.T) {
 		t.Run(network, func(t *testing.T) {
 			l := endpointLoop(t)
 			a, b := mailPair(t, l, network, false)
-			for range 300 { // one after the other and many at once
+			for range 300 { // one by one, and many at once
 				must(t, a.tr.SendTo([]byte("ping"), b.tr.LocalAddr()))
 			}
 			b.await(func() bool { return len(b.data) > 0 })
@@ -79,8 +79,7 @@ func TestDatagramReadReady(t *testing.T) {
 	}
 }
 
-// What is delivered is lent, and an address may be kept: it does not change with the next
-// sender.
+// A delivered datagram is lent. Its address may be kept: it does not change with the next sender.
 func TestDatagramFromSeveral(t *testing.T) {
 	l := endpointLoop(t)
 	b := endpoint(t, l, "udp4", netio.DatagramConfig{Local: "127.0.0.1:0"})
@@ -99,7 +98,7 @@ func TestDatagramFromSeveral(t *testing.T) {
 	}
 }
 
-// A Unix socket without a name sends, too.
+// A datagram can come from a Unix socket without a name.
 func TestDatagramFromNone(t *testing.T) {
 	l := endpointLoop(t)
 	b := endpoint(t, l, "unixgram", netio.DatagramConfig{Local: anyEndpoint(t, "unixgram")})
@@ -132,7 +131,7 @@ func TestDatagramDualStack(t *testing.T) {
 	}
 }
 
-// A peer that is not there is an error of the next read, and the transport lives on.
+// A missing peer is an error of the next read, and the transport goes on.
 func TestDatagramReadReadyOserr(t *testing.T) {
 	l := endpointLoop(t)
 	gone := packetConn(t, "udp4", "127.0.0.1:0")
@@ -153,7 +152,7 @@ func TestDatagramReadReadyOserr(t *testing.T) {
 	m.end()
 }
 
-// A datagram that panics is dropped, and the transport lives on.
+// A DatagramReceived that panics loses its datagram, and the transport goes on.
 func TestDatagramReceivedPanics(t *testing.T) {
 	l := newLoop(t, nil)
 	told := make(chan zmqio.ExceptionContext, 10)
@@ -181,7 +180,7 @@ func TestSendto(t *testing.T) {
 	c := packetConn(t, "udp4", "127.0.0.1:0")
 	m := endpoint(t, l, "udp4", netio.DatagramConfig{Local: "127.0.0.1:0"})
 	data := []byte("data")
-	must(t, m.tr.SendTo(data, c.LocalAddr())) // at once: the loop need not run
+	must(t, m.tr.SendTo(data, c.LocalAddr())) // sent at once: the loop need not run
 	copy(data, "xxxx")
 	if got := readPacket(t, c); got != "data" {
 		t.Errorf("got %q", got)
@@ -206,7 +205,7 @@ func TestSendtoNoData(t *testing.T) {
 	}
 }
 
-// Empty datagrams wait like others.
+// Empty datagrams are buffered like others.
 func TestSendtoNoDataBuffered(t *testing.T) {
 	l := endpointLoop(t)
 	peer := unread(t)
@@ -226,8 +225,7 @@ func TestSendtoNoDataBuffered(t *testing.T) {
 	}
 }
 
-// Over a connected socket the system tells when there is room, over one that is not it does
-// not.
+// The kernel tells a connected socket when there is room, and an unconnected one not.
 func TestSendtoBuffer(t *testing.T) {
 	for _, connected := range []bool{true, false} {
 		t.Run(fmt.Sprintf("connected %t", connected), func(t *testing.T) {
@@ -248,7 +246,7 @@ func TestSendtoBuffer(t *testing.T) {
 				t.Errorf("%d datagrams and %d bytes wait, and WriteBufferSize is %d", items, size, m.tr.WriteBufferSize())
 			}
 			readNumbers(t, peer, n)
-			must(t, l.Do(bounded(t), func() error { return nil })) // behind the flush
+			must(t, l.Do(bounded(t), func() error { return nil })) // after the flush
 			if items, size := m.tr.Undelivered(); items != 0 || size != 0 {
 				t.Errorf("%d datagrams and %d bytes wait", items, size)
 			}
@@ -256,7 +254,7 @@ func TestSendtoBuffer(t *testing.T) {
 	}
 }
 
-// Far more than the system takes at once arrives in order, while the peer reads.
+// Far more datagrams than the kernel takes at once arrive in order, while the peer reads.
 func TestSendtoReady(t *testing.T) {
 	l := endpointLoop(t)
 	peer := unread(t)
@@ -268,7 +266,7 @@ func TestSendtoReady(t *testing.T) {
 	readNumbers(t, peer, n)
 }
 
-// A datagram that is too long is refused, also on a transport that is not connected.
+// A datagram that is too long is refused, on an unconnected transport too.
 func TestSendtoErrorReceived(t *testing.T) {
 	l := endpointLoop(t)
 	a, b := mailPair(t, l, "udp4", false)
@@ -295,7 +293,7 @@ func TestSendtoErrorReceivedConnected(t *testing.T) {
 	wants(t, m.nextError(1), syscall.ECONNREFUSED)
 	wants(t, m.tr.SendTo([]byte("data"), nil), syscall.ECONNREFUSED)
 	must(t, os.Remove(peer.LocalAddr().String()))
-	peer = packetConn(t, "unixgram", peer.LocalAddr().String()) // it comes back
+	peer = packetConn(t, "unixgram", peer.LocalAddr().String()) // the peer is back
 	must(t, m.tr.SendTo([]byte("data"), nil))
 	if got := readPacket(t, peer); got != "data" {
 		t.Errorf("got %q", got)
@@ -310,7 +308,7 @@ func TestSendtoReadyErrorReceived(t *testing.T) {
 			peer := unread(t)
 			m, _ := stuffed(t, l, peer, connected, 3)
 			must(t, peer.Close())
-			for i := range 3 { // one for each
+			for i := range 3 { // one for each callback
 				err := m.nextError(i + 1)
 				if !errors.Is(err, syscall.ECONNREFUSED) && !errors.Is(err, syscall.ECONNRESET) {
 					t.Errorf("error %d is %v", i, err)
@@ -332,7 +330,7 @@ func TestSendtoConnectedAddr(t *testing.T) {
 			must(t, a.tr.SendTo([]byte("none"), nil))
 			b.wants("its own", "its own", "none")
 			stranger := packetConn(t, network, anyEndpoint(t, network))
-			if network != "unixgram" { // there a stranger gets an error instead
+			if network != "unixgram" { // with unixgram a stranger gets an error instead
 				_, err := stranger.WriteTo([]byte("a stranger's"), a.tr.LocalAddr())
 				must(t, err)
 			}
@@ -398,7 +396,7 @@ func TestDatagramAbort(t *testing.T) {
 	}
 }
 
-// ConnectionLost comes on a later iteration than Close.
+// ConnectionLost comes in a later iteration than Close.
 func TestDatagramCloseOnTheLoop(t *testing.T) {
 	l := endpointLoop(t)
 	m := endpoint(t, l, "udp4", netio.DatagramConfig{})
@@ -412,7 +410,7 @@ func TestDatagramCloseOnTheLoop(t *testing.T) {
 	m.await(func() bool { return m.lost })
 }
 
-// Close of the loop counts what it drops.
+// Close of the loop counts the datagrams that it drops.
 func TestDatagramLoopClose(t *testing.T) {
 	checkLeaks(t)
 	l, err := zmqio.NewEventLoop(nil)
@@ -445,7 +443,7 @@ func TestDatagramFlowControl(t *testing.T) {
 		must(t, m.tr.SendTo(fmt.Append(nil, n), nil))
 		n++
 	}
-	if !m.is(func() bool { return m.paused && m.pauses == 1 }) { // inside SendTo
+	if !m.is(func() bool { return m.paused && m.pauses == 1 }) { // PauseWriting ran in SendTo
 		t.Fatalf("paused %d times", m.pauses)
 	}
 	readNumbers(t, peer, n)
@@ -459,7 +457,7 @@ func TestDatagramMaxWriteBuffer(t *testing.T) {
 	l := endpointLoop(t)
 	peer := unread(t)
 	m := endpoint(t, l, "unixgram", netio.DatagramConfig{MaxWriteBuffer: 20, Remote: peer.LocalAddr().String()})
-	wants(t, m.tr.SendTo(make([]byte, 21), nil), zmqio.ErrBufferFull) // also alone
+	wants(t, m.tr.SendTo(make([]byte, 21), nil), zmqio.ErrBufferFull) // refused even alone
 	var err error
 	sent := 0
 	for ; err == nil; sent++ {
@@ -474,7 +472,7 @@ func TestDatagramMaxWriteBuffer(t *testing.T) {
 			t.Fatalf("datagram %d is %q", i, got)
 		}
 	}
-	for err, sent = nil, 0; err == nil; sent++ { // nor are empty ones without bound
+	for err, sent = nil, 0; err == nil; sent++ { // empty datagrams are bounded too
 		err = m.tr.SendTo(nil, nil)
 	}
 	wants(t, err, zmqio.ErrBufferFull)
@@ -501,7 +499,7 @@ func TestDatagramSetProtocol(t *testing.T) {
 	other.wants("to the other")
 	must(t, b.tr.Close())
 	other.await(func() bool { return other.lost })
-	b.lost = true // for the cleanup
+	b.lost = true // tells the cleanup
 }
 
 func TestDatagramString(t *testing.T) {
@@ -519,7 +517,7 @@ func TestDatagramString(t *testing.T) {
 	}
 }
 
-// BaseDatagramProtocol does nothing, and is enough.
+// BaseDatagramProtocol does nothing, and is a complete protocol.
 func TestDatagramProtocol(t *testing.T) {
 	l := endpointLoop(t)
 	a, _, err := netio.CreateDatagramEndpoint(bounded(t), l, func() netio.BaseDatagramProtocol { return netio.BaseDatagramProtocol{} },
@@ -530,7 +528,7 @@ func TestDatagramProtocol(t *testing.T) {
 	<-a.Closed()
 }
 
-// Datagrams from several goroutines are whole, and those of each in order.
+// Datagrams of several goroutines are whole, and each goroutine's are in order.
 func TestSendtoFromManyGoroutines(t *testing.T) {
 	l := endpointLoop(t)
 	a, b := mailPair(t, l, "unixgram", true)

@@ -39,7 +39,7 @@ func TestEnvVarDebug(t *testing.T) {
 	}
 }
 
-// onlySlow checks that one callback was logged as slow, with its function.
+// onlySlow checks that the log has exactly one slow callback, with its function.
 func onlySlow(t *testing.T, j *journal, function, file string) map[string]string {
 	t.Helper()
 	all := j.entries()
@@ -120,7 +120,7 @@ func TestLogSlowProtocol(t *testing.T) {
 	}
 }
 
-// Nothing is logged of what is faster than the limit, or outside debug mode.
+// The log has nothing about callbacks faster than the limit, or outside debug mode.
 func TestLogSlowCallbacksQuiet(t *testing.T) {
 	j, l := newJournal(t)
 	l.SetSlowCallbackDuration(0)
@@ -135,8 +135,7 @@ func TestLogSlowCallbacksQuiet(t *testing.T) {
 	}
 }
 
-// What was given to the loop before debug mode began has no place of creation, but is
-// logged.
+// Debug mode logs a slow callback that was given to the loop earlier, without a place of creation.
 func TestLogSlowCallbackFromBefore(t *testing.T) {
 	j, l := newJournal(t)
 	l.SetSlowCallbackDuration(0)
@@ -148,8 +147,7 @@ func TestLogSlowCallbackFromBefore(t *testing.T) {
 	}
 }
 
-// A transport's exception contexts say where it was created, also when that was on
-// another goroutine than the loop's.
+// An exception context names the place where its transport was created, on any goroutine.
 func TestTransportSourceTraceback(t *testing.T) {
 	l := newLoop(t, nil)
 	l.SetDebug(true)

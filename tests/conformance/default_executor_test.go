@@ -10,12 +10,12 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A counted executor runs each function on a goroutine, and counts.
+// A counted executor runs each function on a goroutine, and counts its calls.
 type counted struct {
 	mu        sync.Mutex
 	functions sync.WaitGroup
 	executed  int
-	shutdowns []error // of the contexts
+	shutdowns []error // errors of the contexts of Shutdown
 	refusal   error
 }
 
@@ -78,7 +78,7 @@ func TestSetDefaultExecutorError(t *testing.T) {
 	wants(t, l.SetDefaultExecutor(&counted{}), zmqio.ErrLoopClosed)
 }
 
-// An executor that refuses a function gives the future its error, at once.
+// If an executor refuses a function, the future has its error at once.
 func TestExecutorRefuses(t *testing.T) {
 	l := newLoop(t, nil)
 	cause := errors.New("cause")
@@ -91,7 +91,7 @@ func TestExecutorRefuses(t *testing.T) {
 	wants(t, err, cause)
 }
 
-// A stuck executor keeps functions until it is told to run them.
+// A stuck executor keeps functions until a test runs them.
 type stuck struct {
 	counted
 	functions []func()
@@ -102,8 +102,8 @@ func (e *stuck) Execute(fn func()) error {
 	return nil
 }
 
-// A function whose context ends before the executor calls it is not called, and its future
-// does not wait for the executor. One that the executor calls twice is called once.
+// A function whose context ends before the executor calls it is not called, and its future is done
+// without the executor. A function that the executor calls twice runs once.
 func TestExecutorCallsLateAndTwice(t *testing.T) {
 	l := newLoop(t, nil)
 	e := &stuck{}
@@ -124,7 +124,7 @@ func TestExecutorCallsLateAndTwice(t *testing.T) {
 	}
 }
 
-// Functions wait for their turn first come first served.
+// Functions over the limit run first come, first served.
 func TestExecutorOrder(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{ExecutorLimit: 1})
 	const functions = 10
@@ -144,7 +144,7 @@ func TestExecutorOrder(t *testing.T) {
 	}
 }
 
-// Shutting down waits for what runs and for what waits for its turn, and refuses the rest.
+// ShutdownDefaultExecutor waits for running and waiting functions, and refuses new ones.
 func TestShutdownDefaultExecutor(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{ExecutorLimit: 1})
 	started, release := make(chan struct{}), make(chan struct{})
@@ -185,9 +185,9 @@ func TestShutdownDefaultExecutor(t *testing.T) {
 			t.Errorf("%v, %v", v, err)
 		}
 	}
-	must(t, l.ShutdownDefaultExecutor(bounded(t))) // it may be repeated
+	must(t, l.ShutdownDefaultExecutor(bounded(t))) // may be repeated
 
-	// Differs: asyncio refuses functions for good, also after set_default_executor.
+	// Differs: asyncio refuses functions for good, even after set_default_executor.
 	must(t, l.SetDefaultExecutor(&counted{}))
 	if v, err := complete(t, zmqio.Go(bounded(t), l, one)); v != 1 || err != nil {
 		t.Errorf("%v, %v", v, err)
@@ -202,7 +202,7 @@ func TestShutdownDefaultExecutorErrors(t *testing.T) {
 	soon(t, l, func() { err = l.ShutdownDefaultExecutor(bounded(t)) })
 	pass(t, l)
 	wants(t, err, zmqio.ErrWouldDeadlock)
-	if v, err := complete(t, zmqio.Go(bounded(t), l, one)); v != 1 || err != nil { // it was not shut down
+	if v, err := complete(t, zmqio.Go(bounded(t), l, one)); v != 1 || err != nil { // the new executor was not shut down
 		t.Errorf("%v, %v", v, err)
 	}
 	cause := errors.New("cause")
@@ -210,7 +210,7 @@ func TestShutdownDefaultExecutorErrors(t *testing.T) {
 	wants(t, l.ShutdownDefaultExecutor(bounded(t)), cause)
 }
 
-// failing is an executor with a Shutdown of its own.
+// failing is an executor whose Shutdown fails.
 type failing struct {
 	counted
 	shutdown func() error
@@ -218,13 +218,13 @@ type failing struct {
 
 func (e *failing) Shutdown(context.Context) error { return e.shutdown() }
 
-// The body of Run ends an executor while the loop runs, as asyncio.run does.
+// The body of Run may shut the executor down while the loop runs, as asyncio.run does.
 func TestShutdownDefaultExecutorInRun(t *testing.T) {
 	l := newLoop(t, nil)
 	var f *zmqio.Future[int]
 	must(t, l.Run(bounded(t), func(ctx context.Context) error {
 		f = zmqio.Go(ctx, l, func(ctx context.Context) (int, error) {
-			return 1, l.Do(ctx, func() error { return nil }) // it needs the loop
+			return 1, l.Do(ctx, func() error { return nil }) // needs the loop
 		})
 		return l.ShutdownDefaultExecutor(ctx)
 	}))
@@ -233,8 +233,8 @@ func TestShutdownDefaultExecutorInRun(t *testing.T) {
 	}
 }
 
-// Close of the loop shuts its executor down and does not wait for what runs. That may be
-// waited for afterwards.
+// Close of the loop shuts its executor down without waiting for functions. The caller may wait
+// afterwards.
 func TestCloseShutsTheExecutorDown(t *testing.T) {
 	l := newLoop(t, nil)
 	started, release, returned := make(chan struct{}), make(chan struct{}), false
@@ -262,7 +262,7 @@ func TestCloseShutsTheExecutorDown(t *testing.T) {
 	}
 }
 
-// An executor that panics keeps no loop from being closed.
+// An executor whose Shutdown panics does not keep the loop from closing.
 func TestCloseWithAnExecutorThatPanics(t *testing.T) {
 	l := newLoop(t, nil)
 	all := caught(l)

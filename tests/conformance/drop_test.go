@@ -12,9 +12,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A ROUTER drops what is for an unknown peer or over a peer's mark, and an XPUB what is over a
-// subscriber's. Write returns nil meanwhile, and no handler is told. ROUTER_MANDATORY makes
-// the unknown peer an error and keeps the rest, and XPUB_NODROP does that for an XPUB.
+// A ROUTER drops messages for an unknown peer or over a peer's mark. An XPUB drops those over a
+// subscriber's mark. Write returns nil for them, and no handler is told. With ROUTER_MANDATORY or
+// XPUB_NODROP the socket keeps messages over the mark. An unknown peer is then an error.
 func TestWhatWriteDrops(t *testing.T) {
 	for name, c := range map[string]struct {
 		from, to zmq.SocketType
@@ -43,7 +43,7 @@ func TestWhatWriteDrops(t *testing.T) {
 				return s.SetRcvHWM(1)
 			}})
 			must(t, in.PauseReading())
-			must(t, in.Write(msg("\x01"))) // subscribes to all
+			must(t, in.Write(msg("\x01"))) // subscribes to everything
 			await(t, l, p.has(1))
 
 			to := func(text string) [][]byte { return msg(text) }
@@ -65,7 +65,7 @@ func TestWhatWriteDrops(t *testing.T) {
 			}
 			must(t, in.ResumeReading())
 			last := fmt.Sprint(n - 1)
-			if !c.keeps { // what goes in now comes behind all that is left
+			if !c.keeps { // the next message comes after all that are left
 				last = "end"
 			}
 			passes(t, l, func() bool {
@@ -84,8 +84,8 @@ func TestWhatWriteDrops(t *testing.T) {
 	}
 }
 
-// Unbind ends the connections that came in through the endpoint, except over inproc. The
-// peers connect again when it is bound again.
+// Unbind ends the connections that came through the endpoint, except over inproc. The peers connect
+// again when it is bound again.
 func TestUnbindDisconnects(t *testing.T) {
 	for _, endpoint := range []string{anyPort, "ipc://" + t.TempDir() + "/s", "inproc://unbound"} {
 		name, _, _ := strings.Cut(endpoint, ":")

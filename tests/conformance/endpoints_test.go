@@ -57,7 +57,7 @@ func TestConnects(t *testing.T) {
 	}
 }
 
-// What Listeners and Connections return is the caller's.
+// Listeners and Connections return copies.
 func TestEndpointsAreSnapshots(t *testing.T) {
 	l := newLoop(t, nil)
 	tr := create(t, l, &recorder{}, zmq.DEALER, bindTo("inproc://a", "inproc://b"))
@@ -97,8 +97,8 @@ func TestUnbindFromNonbindedAddr(t *testing.T) {
 	wants(t, tr.Unbind(bound[0]), zmq.ENOENT)
 }
 
-// Wildcards become what was bound, which can be connected to and unbound, as can what
-// was given.
+// A wildcard endpoint is replaced by the bound one. Peers can connect to it, and Unbind accepts
+// both names.
 func TestWildcards(t *testing.T) {
 	for _, given := range []string{anyPort, "tcp://*:*", "tcp://lo:*", "tcp://0.0.0.0:0", "ipc://*"} {
 		t.Run(given, func(t *testing.T) {
@@ -129,8 +129,7 @@ func TestWildcards(t *testing.T) {
 	}
 }
 
-// exchange binds a PULL to one endpoint, connects a PUSH to what that has become, and
-// sends a message.
+// exchange binds a PULL to endpoint, connects a PUSH to the bound endpoint, and sends a message.
 func exchange(t *testing.T, endpoint string) (bound, connected string) {
 	t.Helper()
 	l := newLoop(t, nil)
@@ -165,7 +164,7 @@ func TestIPv6(t *testing.T) {
 	}
 }
 
-// A link-local address has a zone, the network interface.
+// A link-local address has a zone: the network interface.
 func TestIPv6Zone(t *testing.T) {
 	addr := linkLocal(t)
 	if major, minor, patch := zmq.LibraryVersion(); major == 4 && minor == 3 && patch == 3 {
@@ -218,8 +217,8 @@ func TestSourceAddress(t *testing.T) {
 	must(t, tr.Disconnect(endpoint))
 }
 
-// Names are refused where libzmq would block to look them up, in what is behind the
-// semicolon as well. Addresses are not.
+// Connect refuses host names that libzmq would look up while it blocks, behind the semicolon too.
+// It accepts addresses.
 func TestDNSInConnect(t *testing.T) {
 	l := newLoop(t, nil)
 	tr := create(t, l, &recorder{}, zmq.DEALER, zmqio.ConnectionConfig{Bind: []string{}})
@@ -250,8 +249,8 @@ func TestDNSInConnect(t *testing.T) {
 	}
 }
 
-// What libzmq refuses to bind or connect to is its error, with the endpoint in its text,
-// and the transport lives on.
+// An endpoint that libzmq refuses is an OpError with libzmq's error and the endpoint. The transport
+// goes on.
 func TestBadEndpoints(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -288,8 +287,8 @@ func TestBadEndpoints(t *testing.T) {
 	wantMade(t, p)
 }
 
-// When one of several endpoints fails, the call returns its error, and ConnectionLost gets the
-// same. The socket that was made is closed, so that the others are free.
+// If one of several endpoints fails, the call returns its error, and ConnectionLost gets the same.
+// The new socket is closed, so the other endpoints are free.
 func TestClosesSocketOnBadBind(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -300,7 +299,7 @@ func TestClosesSocketOnBadBind(t *testing.T) {
 	p.onMade = func(made *zmqio.Transport) {
 		tr = made
 		var err error
-		free[2], err = tr.Bind(anyPort) // as if it were the first in the list
+		free[2], err = tr.Bind(anyPort) // as if it came first in the list
 		must(t, err)
 	}
 	got, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return p }, zmq.PULL, bindTo(free[0], free[1], taken, "inproc://never"))
@@ -322,7 +321,7 @@ func TestClosesSocketOnBadBind(t *testing.T) {
 	}
 }
 
-// bindSoon binds tr to endpoint when that is free: libzmq closes in the background.
+// bindSoon binds tr to endpoint as soon as libzmq, which closes in the background, has freed it.
 func bindSoon(t testing.TB, tr *zmqio.Transport, endpoint string) {
 	t.Helper()
 	for ctx := bounded(t); ; {

@@ -30,7 +30,7 @@ func TestRunInExecutor(t *testing.T) {
 	}
 }
 
-// The result is set on the loop: while no goroutine runs it there is none.
+// The loop sets the result, so there is none while no goroutine runs it.
 func TestRunInExecutorResultOnLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	returned := make(chan struct{})
@@ -62,7 +62,7 @@ func TestRunInExecutorError(t *testing.T) {
 	}
 }
 
-// Cancelled, and the loop closed: nothing is called afterwards.
+// After a cancel, and after Close of the loop, no callback is called.
 func TestRunInExecutorCancel(t *testing.T) {
 	l := newLoop(t, nil)
 	started, release, returned := make(chan struct{}), make(chan struct{}), make(chan struct{})
@@ -84,8 +84,8 @@ func TestRunInExecutorCancel(t *testing.T) {
 	wants(t, err, zmqio.ErrCancelled)
 }
 
-// Cancelling the future ends the context of the function, which goes on. It also stands
-// for test_prompt_cancellation, and for test_wrap_future_cancel.
+// A cancelled future ends the context of its function, which goes on. This covers
+// test_prompt_cancellation and test_wrap_future_cancel too.
 func TestRunInExecutorCancelEndsTheContext(t *testing.T) {
 	l := newLoop(t, nil)
 	started, cause := make(chan struct{}), make(chan error, 1)
@@ -102,7 +102,7 @@ func TestRunInExecutorCancelEndsTheContext(t *testing.T) {
 	wants(t, err, zmqio.ErrCancelled)
 }
 
-// It also stands for test_wrap_future_cancel2.
+// This covers test_wrap_future_cancel2 too.
 func TestRunInExecutorContextEnds(t *testing.T) {
 	l := newLoop(t, nil)
 	cause := errors.New("cause")
@@ -141,7 +141,7 @@ func TestRunInExecutorCancelledBeforeItsTurn(t *testing.T) {
 	}
 }
 
-// The waiter for a function is told when the loop is closed, and so is the function.
+// Close of the loop tells the caller that waits for a function, and the function.
 func TestRunInExecutorClose(t *testing.T) {
 	l := newLoop(t, nil)
 	started, cause := make(chan struct{}), make(chan error, 1)
@@ -177,7 +177,7 @@ func TestRunInExecutorOnAClosedLoop(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// The executor that a loop begins with runs a number of functions at the same time.
+// The default executor runs at most ExecutorLimit functions at the same time.
 func TestExecutorLimit(t *testing.T) {
 	_, err := zmqio.NewEventLoop(&zmqio.LoopConfig{ExecutorLimit: -1})
 	wants(t, err, zmqio.ErrInvalidArgument)

@@ -11,8 +11,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A socket that always has another message keeps neither other sockets waiting nor
-// timers nor callbacks: each has its turn after a few batches.
+// A socket that always has another message delays neither other sockets nor timers nor callbacks:
+// each has its turn after a few batches.
 func TestHotSocketStarvesNobody(t *testing.T) {
 	t.Run("small", func(t *testing.T) { wantTurns(t, false, 1) })
 	t.Run("small, lent", func(t *testing.T) { wantTurns(t, true, 1) })
@@ -21,13 +21,13 @@ func TestHotSocketStarvesNobody(t *testing.T) {
 	t.Run("mixed, lent", func(t *testing.T) { wantTurns(t, true, append(mixed, 9<<10)...) })
 }
 
-// wantTurns lets messages of these sizes come without end.
+// wantTurns makes messages of these sizes come without end.
 func wantTurns(t *testing.T, lent bool, sizes ...int) {
 	const bound = 5000 // messages
 	ctx, l := newContext(t)
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, bindTo("inproc://cool"))
 	n, end := 0, 0
-	turns := make(map[string]int) // and after how many messages they came
+	turns := make(map[string]int) // after how many messages each had its turn
 	turn := func(who string) func() {
 		return func() { turns[who] = n; l.Stop() }
 	}
@@ -44,7 +44,7 @@ func wantTurns(t *testing.T, lent bool, sizes ...int) {
 	for range 20 {
 		clear(turns)
 		n, end = 0, 2*bound
-		for range 1000 { // so that it takes a batch to the end of which to get
+		for range 1000 { // a batch is needed to get through all
 			feed()
 		}
 		await(t, l, func() bool { return len(turns) == 3 })
@@ -56,8 +56,8 @@ func wantTurns(t *testing.T, lent bool, sizes ...int) {
 	}
 }
 
-// newHot returns what sends a message to a transport of l, from outside. For each message
-// that has come, it is called again if next says so.
+// newHot returns a function that sends a message to a transport of l, from outside. Each message
+// that comes makes it send another while next returns true.
 func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, sizes []int, lent bool, next func() bool) (feed func()) {
 	z := rawSocket(t, ctx, zmq4.PUSH)
 	must(t, z.SetSndhwm(0))
@@ -79,8 +79,8 @@ func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, sizes []int, le
 	return feed
 }
 
-// A transport that has much to send, and a peer who takes it all, lets others have their
-// turn before the end.
+// A transport with much to send, to a peer that takes everything, gives others their turn before
+// its end.
 func TestFlushStarvesNobody(t *testing.T) {
 	l := newLoop(t, nil)
 	unlimited := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) }
@@ -91,7 +91,7 @@ func TestFlushStarvesNobody(t *testing.T) {
 	total := push.WriteBufferSize()
 	create(t, l, zmqio.BaseProtocol{}, zmq.PULL, zmqio.ConnectionConfig{Connect: []string{"inproc://much"}, Configure: unlimited})
 	most, before := 0, total
-	var look func() // in each turn
+	var look func() // called in each turn
 	look = func() {
 		left := push.WriteBufferSize()
 		most, before = max(most, before-left), left

@@ -78,7 +78,7 @@ func TestSetResultUnlessCancelled(t *testing.T) {
 	}
 }
 
-// On a closed loop a future can be made and done, but it calls no callback.
+// On a closed loop a future can be made and done, but calls no callback.
 func TestFutureOfAClosedLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	with := zmqio.NewFuture[int](l)
@@ -94,7 +94,7 @@ func TestFutureOfAClosedLoop(t *testing.T) {
 	}
 }
 
-// adder returns a function that adds a callback which notes n.
+// adder returns a function that adds a callback, which appends n to got.
 func adder(f *zmqio.Future[int], got *[]int) func(n int) zmqio.CallbackID {
 	return func(n int) zmqio.CallbackID {
 		return f.AddDoneCallback(func(of *zmqio.Future[int]) {
@@ -114,7 +114,7 @@ func testCallbacksInvoked(t *testing.T, done func(*zmqio.Future[int]) error) {
 	add(42)
 	add(17)
 	must(t, done(f))
-	add(3) // when done, soon
+	add(3) // the future is done, so the callback is called soon
 	if len(got) != 0 {
 		t.Errorf("called at once: %v", got)
 	}
@@ -134,7 +134,7 @@ func TestCallbacksInvokedOnSetResult(t *testing.T) {
 
 func TestCallbacksInvokedOnSetException(t *testing.T) {
 	testCallbacksInvoked(t, func(f *zmqio.Future[int]) error {
-		defer f.Result() // so that it is not reported
+		defer f.Result() // so that the exception handler is not told
 		return f.SetError(errors.New("e"))
 	})
 }
@@ -143,7 +143,7 @@ func TestCallbacksInvokedOnCancel(t *testing.T) {
 	testCallbacksInvoked(t, func(f *zmqio.Future[int]) error { f.Cancel(); return nil })
 }
 
-// A callback that panics does not stop the others.
+// A callback that panics does not keep the others from being called.
 func TestCallbackRaises(t *testing.T) {
 	l := newLoop(t, nil)
 	all := caught(l)
@@ -182,8 +182,8 @@ func TestCallbacksRemoveFirstCallback(t *testing.T)          { testCallbacksRemo
 func TestCallbacksRemoveFirstAndSecondCallback(t *testing.T) { testCallbacksRemove(t, 0, 1) }
 func TestCallbacksRemoveThirdCallback(t *testing.T)          { testCallbacksRemove(t, 2) }
 
-// Callbacks are removed one by one, by what AddDoneCallback returned: Go functions
-// cannot be compared.
+// RemoveDoneCallback removes one callback by the id of AddDoneCallback, because Go functions cannot
+// be compared.
 func TestRemoveDoneCallback(t *testing.T) {
 	l := newLoop(t, nil)
 	f := zmqio.NewFuture[int](l)
@@ -206,8 +206,8 @@ func TestRemoveDoneCallback(t *testing.T) {
 	}
 }
 
-// Callbacks may add and remove callbacks. It also stands for the other tests of list
-// mutation: those of asyncio mutate the list while it compares callbacks.
+// Callbacks may add and remove callbacks. This covers the other tests of list mutation, in which
+// asyncio mutates the list while it compares callbacks.
 func TestScheduleCallbacksListMutation(t *testing.T) {
 	l := newLoop(t, nil)
 	f := zmqio.NewFuture[int](l)
@@ -230,7 +230,7 @@ func TestScheduleCallbacksListMutation(t *testing.T) {
 	}
 }
 
-// A result that comes from another goroutine is seen on the loop.
+// The loop sees a result that another goroutine has set.
 func TestWrapFuture(t *testing.T) {
 	l := newLoop(t, nil)
 	f := zmqio.NewFuture[string](l)
@@ -266,8 +266,8 @@ func TestWait(t *testing.T) {
 	}))
 }
 
-// collected makes a future, has use deal with it, drops it, and returns what the
-// exception handler gets when it is collected.
+// collected makes a future, calls use with it, and drops it. It returns what the exception handler
+// gets when the future is collected.
 func collected(t *testing.T, l *zmqio.EventLoop, use func(*zmqio.Future[int])) []zmqio.ExceptionContext {
 	t.Helper()
 	var got []zmqio.ExceptionContext
@@ -281,7 +281,7 @@ func collected(t *testing.T, l *zmqio.EventLoop, use func(*zmqio.Future[int])) [
 	})
 	abandon(l, use)
 	ctx := bounded(t)
-	// What comes after two others that were dropped later does not come any more.
+	// Two futures that are dropped later are reported, and the first is not reported again.
 	for want := range 2 {
 		abandon(l, func(f *zmqio.Future[int]) { must(t, f.SetError(errControl)) })
 		for control <= want {
@@ -335,7 +335,7 @@ func TestTbLoggerExceptionUnretrieved(t *testing.T) {
 	}
 }
 
-// A panic in a function of Go whose result no caller asks for is reported with its stack.
+// A panic in a function of Go is reported with its stack if no caller asks for the result.
 func TestTbLoggerPanicUnretrieved(t *testing.T) {
 	l := newLoop(t, nil)
 	got := collected(t, l, func(*zmqio.Future[int]) {

@@ -54,7 +54,7 @@ func TestHandleReprDebug(t *testing.T) {
 	}
 }
 
-// caught has the loop's exception handler keep what it gets.
+// caught makes the loop's exception handler record its calls.
 func caught(l *zmqio.EventLoop) *[]zmqio.ExceptionContext {
 	var all []zmqio.ExceptionContext
 	l.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) { all = append(all, c) })

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// What zmqiotest has, by shorter names.
+// Short names for functions of package zmqiotest.
 var (
 	must       = zmqiotest.Must
 	needs      = zmqiotest.NeedsLibrary
@@ -20,7 +20,7 @@ var (
 	create     = zmqiotest.Create
 )
 
-// wants fails the test unless err is target.
+// wants fails the test unless errors.Is(err, target).
 func wants(t testing.TB, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
@@ -33,8 +33,8 @@ const (
 	portsInEvents   = "earlier ones have port 0 in the events of a wildcard endpoint"
 )
 
-// newLoop returns a loop that is closed in the end, when goroutines and descriptors must
-// be back to where they were.
+// newLoop returns a loop. The end of the test closes it, and checks for leaked goroutines and
+// descriptors.
 func newLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
 	checkLeaks(t)
@@ -46,7 +46,7 @@ func newLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 
 func countFDs(t testing.TB) int { return len(zmqiotest.Descriptors(t)) }
 
-// bounded is a context that ends a test that would hang.
+// bounded returns a context that fails a test that hangs.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
 	return zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -72,14 +72,14 @@ func run(t testing.TB, l *zmqio.EventLoop) {
 	must(t, l.RunForever(bounded(t)))
 }
 
-// pass makes the loop run what is ready, once.
+// pass runs one iteration of the loop.
 func pass(t testing.TB, l *zmqio.EventLoop) {
 	t.Helper()
 	l.Stop()
 	run(t, l)
 }
 
-// onGoroutine calls fn on a goroutine of its own, which fn may end, and waits for that.
+// onGoroutine calls fn on a new goroutine, which fn may end, and waits for its end.
 func onGoroutine(fn func()) {
 	done := make(chan struct{})
 	go func() {
@@ -89,7 +89,7 @@ func onGoroutine(fn func()) {
 	<-done
 }
 
-// A journal is a slog.Handler that keeps what is logged.
+// A journal is a slog.Handler that keeps its records.
 type journal struct {
 	mu      sync.Mutex
 	records []slog.Record
@@ -106,7 +106,7 @@ func (j *journal) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// entries returns the attributes of what was logged, "msg" and "level" among them.
+// entries returns the attributes of the records, with "msg" and "level".
 func (j *journal) entries() []map[string]string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// debugged returns a loop in debug mode, or not, and what it logs.
+// debugged returns a loop, in debug mode if on is set, and its log.
 func debugged(t *testing.T, on bool) (*journal, *zmqio.EventLoop) {
 	t.Helper()
 	j, l := newJournal(t)
@@ -26,15 +26,14 @@ func plain(t *testing.T, l *zmqio.EventLoop, typ zmq.SocketType, cfg zmqio.Conne
 	return create(t, l, zmqio.BaseProtocol{}, typ, cfg)
 }
 
-// closeLoops closes loops at the end of a test, before any of them is looked at for what it
-// has left behind.
+// closeLoops closes all loops at the end of a test, before the leak check of any.
 func closeLoops(t *testing.T, loops ...*zmqio.EventLoop) {
 	for _, l := range loops {
 		must(t, l.Close())
 	}
 }
 
-// wantWarned fails the test unless j has one warning for each endpoint, which names both
+// wantWarned fails the test unless j has one warning for each endpoint, with the names of both
 // transports and both loops.
 func wantWarned(t *testing.T, j *journal, endpoints ...string) {
 	t.Helper()
@@ -55,9 +54,8 @@ func wantWarned(t *testing.T, j *journal, endpoints ...string) {
 	}
 }
 
-// A loop in debug mode that connects is told of an endpoint that is bound in the context of
-// another loop. It is told once for each connection, whether the bind or the connect comes
-// first.
+// In debug mode a loop that connects logs that its endpoint is bound in the context of another
+// loop. It logs once for each connection, whether the bind or the connect comes first.
 func TestInprocOfAnotherLoop(t *testing.T) {
 	const first, second = "inproc://other-loop-1", "inproc://other-loop-2"
 	silent, bound := debugged(t, false)
@@ -83,25 +81,25 @@ func TestInprocOfAnotherLoop(t *testing.T) {
 	wantWarned(t, off)
 }
 
-// Nothing is said of endpoints that are, or may come to be, where they are looked for.
+// The log has nothing about endpoints that are bound in the loop's own context, or may yet be.
 func TestInprocOfOneContext(t *testing.T) {
 	const own, later, gone, tcp = "inproc://context-own", "inproc://context-later", "inproc://context-gone", "tcp://127.0.0.1:9"
 	j, l := debugged(t, true)
 	_, other := debugged(t, true)
 	defer closeLoops(t, l, other)
 
-	// Bound in both, and connected to in one.
+	// Bound in both contexts, and connected to in one.
 	plain(t, l, zmq.ROUTER, bindTo(own))
 	plain(t, other, zmq.ROUTER, bindTo(own))
 	plain(t, l, zmq.DEALER, connectTo(own))
 
-	// Not bound anywhere.
+	// Bound in no context.
 	waiting := plain(t, l, zmq.DEALER, connectTo(later, tcp))
 	plain(t, l, zmq.ROUTER, bindTo(later))
 	plain(t, other, zmq.ROUTER, bindTo(later))
 	must(t, waiting.Disconnect(later))
 
-	// Bound elsewhere before, or connected to here before.
+	// No longer bound elsewhere, or no longer connected to here.
 	router := plain(t, other, zmq.ROUTER, bindTo(gone))
 	must(t, router.Unbind(gone))
 	plain(t, l, zmq.DEALER, connectTo(gone))
@@ -114,7 +112,7 @@ func TestInprocOfOneContext(t *testing.T) {
 	wantWarned(t, j)
 }
 
-// Two loops with one context share their endpoints.
+// Two loops with the same context share inproc endpoints.
 func TestInprocOfASharedContext(t *testing.T) {
 	ctx, bound := newContext(t)
 	j := &journal{}

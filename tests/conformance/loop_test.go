@@ -61,15 +61,14 @@ func TestRunUntilCompleteLoop(t *testing.T) {
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
 
-// What leaves a run abnormally in Go is runtime.Goexit. It also stands for
-// test_run_forever_keyboard_interrupt.
+// A run can end abnormally by runtime.Goexit. This covers test_run_forever_keyboard_interrupt too.
 func TestRunUntilCompleteLoopOrphanFutureCloseLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	l.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) { t.Errorf("reported: %+v", c) })
 	orphan := zmqio.NewFuture[int](l)
 	soon(t, l, runtime.Goexit)
 	onGoroutine(func() { _, _ = zmqio.RunUntilComplete(context.Background(), l, orphan) })
-	must(t, orphan.SetResult(1)) // and this ends no later run
+	must(t, orphan.SetResult(1)) // ends no later run
 	f := zmqio.NewFuture[int](l)
 	soon(t, l, func() { soon(t, l, func() { must(t, f.SetResult(2)) }) })
 	if v, err := zmqio.RunUntilComplete(bounded(t), l, f); v != 2 || err != nil {
@@ -118,7 +117,7 @@ func TestCallSoonThreadsafe(t *testing.T) {
 	if !slices.Equal(got, []string{"hello", "world"}) {
 		t.Errorf("%v", got)
 	}
-	// And it wakes a loop that waits.
+	// Stop also wakes a loop that waits.
 	later(t, l, time.Hour, func() {})
 	soon(t, l, func() {
 		go func() {
@@ -150,7 +149,7 @@ func TestCloseRunningEventLoop(t *testing.T) {
 	}
 }
 
-// test_close of test_events and of test_base_events.
+// This covers test_close of test_events and of test_base_events.
 func TestClose(t *testing.T) {
 	l := newLoop(t, nil)
 	soon(t, l, func() { t.Error("called after Close") })
@@ -191,7 +190,7 @@ func TestInternalFds(t *testing.T) {
 	must(t, l.Close())
 	for countFDs(t) > before {
 		must(t, ctx.Err())
-		runtime.Gosched() // libzmq's threads end in their own time
+		runtime.Gosched() // libzmq's threads end with a delay
 	}
 }
 
@@ -226,8 +225,7 @@ func TestCallSoonNonCallable(t *testing.T) {
 	}
 }
 
-// There are no thread checks: every goroutine may call every method, in debug mode
-// as well, whether it has a loop of its own or not.
+// zmqio has no thread checks: every goroutine may call every method, in debug mode too.
 func TestCheckThread(t *testing.T) {
 	for _, debug := range []bool{false, true} {
 		l, other := newLoop(t, nil), newLoop(t, nil)
@@ -257,7 +255,7 @@ type counter struct {
 
 func (c *counter) MsgReceived([][]byte) { c.msgs++ }
 
-// ready makes a socket of l that has a message to receive.
+// ready makes a socket of l with a message to receive.
 func ready(t testing.TB, l *zmqio.EventLoop) *counter {
 	t.Helper()
 	push, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return zmqio.BaseProtocol{} },
@@ -293,7 +291,7 @@ func TestRunOnce(t *testing.T) {
 	}
 }
 
-// One pass serves I/O that is ready and timers that are due, and waits for nothing.
+// One pass serves ready I/O and due timers, and does not wait.
 func TestRunForeverPreStopped(t *testing.T) {
 	l := newLoop(t, nil)
 	later(t, l, time.Hour, func() { t.Error("an hour has passed") })
@@ -336,7 +334,7 @@ func TestRunningLoopWithinALoop(t *testing.T) {
 	pass(t, other)
 }
 
-// A chain of CallSoon does not keep messages or timers waiting.
+// A chain of CallSoon does not delay messages or timers.
 func TestCallSoonChainStarvesNobody(t *testing.T) {
 	l := newLoop(t, nil)
 	c := ready(t, l)

@@ -9,17 +9,15 @@ import (
 
 var mainWork = make(chan func())
 
-// TestMain runs the tests on another goroutine, so that the main one can do what
-// tests want to see there.
+// TestMain runs the tests on another goroutine. The main goroutine calls the functions of onMain.
 func TestMain(m *testing.M) {
-	// The first Notify starts a goroutine of os/signal that never ends; from here
-	// on no test is to blame for it.
+	// The first Notify starts a goroutine of os/signal that never ends. It must start before the
+	// leak check of a test.
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGCHLD)
 	signal.Stop(c)
 
-	// So it is with the descriptors of the runtime's poller, which comes with the first
-	// pipe.
+	// The same holds for the descriptors of the runtime's poller, which the first pipe opens.
 	if r, w, err := os.Pipe(); err == nil {
 		_, _ = r.Close(), w.Close()
 	}
@@ -36,8 +34,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// onMain calls fn on the main goroutine. There t.Fatal is not allowed: an error ends
-// the test instead.
+// onMain calls fn on the main goroutine, where t.Fatal is not allowed. An error ends the test.
 func onMain(t *testing.T, fn func() error) {
 	t.Helper()
 	result := make(chan error)

@@ -13,8 +13,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// MaxWriteBuffer refuses what neither libzmq takes nor the buffer has place for. What
-// was accepted arrives, in order and whole, and what comes when there is room again.
+// MaxWriteBuffer refuses messages that neither libzmq nor the buffer has room for. Accepted
+// messages arrive in order and whole, as do those written when there is room again.
 func TestMaxWriteBuffer(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -35,7 +35,7 @@ func TestMaxWriteBuffer(t *testing.T) {
 	pull := &recorder{}
 	create(t, l, pull, zmq.PULL, connectTo(endpoint))
 	await(t, l, pull.has(2))
-	for _, s := range numbers(100) { // libzmq takes them, so that nothing is refused
+	for _, s := range numbers(100) { // libzmq takes them, so none is refused
 		s = strings.Repeat(s, 20)
 		must(t, push.Write(msg(s)))
 		accepted = append(accepted, s)
@@ -45,7 +45,7 @@ func TestMaxWriteBuffer(t *testing.T) {
 	p.wants(t, "made")
 }
 
-// Many writers together do not get more into the buffer than it may hold.
+// Many concurrent writers do not exceed the limit.
 func TestMaxWriteBufferOfManyWriters(t *testing.T) {
 	l := newLoop(t, nil)
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 100})
@@ -81,8 +81,8 @@ func TestMaxWriteBufferOfManyWriters(t *testing.T) {
 	r.wants(t, "made", slices.Repeat([]string{"123|456"}, accepted)...)
 }
 
-// Frames count too, of empty messages as well. A writer that can wait for room does not
-// wait where there will never be enough.
+// Each frame counts, of empty messages too. WriteContext does not wait for a message that can never
+// fit.
 func TestMaxWriteBufferCountsFrames(t *testing.T) {
 	l := newLoop(t, nil)
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 10})
@@ -107,7 +107,7 @@ func TestMaxWriteBufferCountsFrames(t *testing.T) {
 	pull.wants(t, "made", "12345|", "12345", "", "", "", "", "", "", "", "123456789012")
 }
 
-// What fits into the buffer just so is taken, by whatever way it goes.
+// A message that just fits is accepted, by each call.
 func TestMaxWriteBufferJustFits(t *testing.T) {
 	l := newLoop(t, nil)
 	large := make([]byte, 64<<10)

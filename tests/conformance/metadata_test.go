@@ -15,7 +15,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A reader gets messages with metadata. Its frames are kept, so the transport copies.
+// A reader gets messages with metadata. It keeps frames, so the transport must copy.
 type reader struct {
 	zmqio.BaseProtocol
 	zmqiotest.Condition
@@ -49,15 +49,16 @@ func (r *reader) want(i int, frames string, metadata map[string]string) {
 	}
 }
 
-// all are the properties that messages over TCP have, and two that they have not.
+// all has the properties that messages over TCP have, and two that they lack.
 var all = []string{"User-Id", "Peer-Address", "Socket-Type", "Routing-Id", "X-None"}
 
 func named(id string) func(zmq.Sockopts) error {
 	return func(o zmq.Sockopts) error { return o.SetRoutingID([]byte(id)) }
 }
 
-// Each message has what its own peer is, on every type that receives. A ROUTER is looked at
-// between messages, after which libzmq before 4.3.5 knows nothing of its first frame.
+// Each message has the properties of its own peer, on every type that receives. On a ROUTER the
+// test reads ZMQ_EVENTS between messages. libzmq before 4.3.5 then has no properties for the first
+// frame.
 func TestMetadata(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -89,7 +90,8 @@ func TestMetadata(t *testing.T) {
 	}
 }
 
-// Protocols that do not ask get the frames alone, and one that asks for nothing gets nothing.
+// A protocol that does not ask for properties gets the frames alone. So does one that asks for no
+// names.
 func TestMetadataUnasked(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -133,7 +135,7 @@ func TestMetadataUnasked(t *testing.T) {
 	}
 }
 
-// A gatherer keeps the text of messages.
+// A gatherer keeps the texts of messages.
 type gatherer struct {
 	zmqio.BaseProtocol
 	zmqiotest.Condition
@@ -153,8 +155,8 @@ func (b *batches) MsgsReceived(msgs [][][]byte) {
 	}
 }
 
-// Messages that wait while reading is paused, or while a protocol takes the place of another,
-// keep their metadata. So do those that a disconnect of another peer takes out of libzmq.
+// Messages keep their metadata while reading is paused, while a protocol replaces another, and when
+// a disconnect of another peer takes them out of libzmq.
 func TestMetadataIsKept(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -176,7 +178,7 @@ func TestMetadataIsKept(t *testing.T) {
 	}
 }
 
-// pausing pauses reading after each tenth message, until the loop's next iteration.
+// pausing pauses reading after every tenth message, until the next iteration.
 type pausing struct {
 	*reader
 	n int
@@ -190,7 +192,7 @@ func (p *pausing) MessageReceived(m zmqio.Message) {
 	}
 }
 
-// A panic in MessageReceived is told by its name, and costs one message.
+// A panic in MessageReceived is reported by its name, and loses one message.
 func TestMetadataPanic(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -223,7 +225,7 @@ func (p *panicking) MessageReceived(m zmqio.Message) {
 	p.reader.MessageReceived(m)
 }
 
-// Over inproc there is nothing to be known.
+// Over inproc messages have no properties.
 func TestMetadataOverInproc(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -249,8 +251,8 @@ func TestMetadataArguments(t *testing.T) {
 	}
 }
 
-// A stream returns metadata with RecvMessage, and the frames alone with every other call. A
-// message of Chan that is given back keeps its own.
+// RecvMessage of a Stream returns metadata, and every other call only the frames. A message that
+// Chan gives back keeps its metadata.
 func TestStreamMetadata(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -319,7 +321,7 @@ func TestStreamMetadataGivenBack(t *testing.T) {
 	}
 	take(<-ch)
 	cancel()
-	for frames := range ch { // one may have been offered already
+	for frames := range ch { // Chan may have offered one already
 		take(frames)
 	}
 	for next < n {
@@ -332,7 +334,7 @@ func TestStreamMetadataGivenBack(t *testing.T) {
 	}
 }
 
-// An XPUB with metadata knows the subscriptions of its peers, which are messages.
+// An XPUB with metadata has the properties of subscriptions, which are messages.
 func TestStreamMetadataOfSubscriptions(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := bounded(t)
@@ -350,13 +352,13 @@ func TestStreamMetadataOfSubscriptions(t *testing.T) {
 	}
 }
 
-// In debug mode a MessageReceived that takes long is logged by its name.
+// Debug mode logs a slow MessageReceived by its name.
 func TestMetadataIsLoggedByName(t *testing.T) {
 	j, l := newJournal(t)
 	l.SetDebug(true)
 	l.SetSlowCallbackDuration(0)
 	tr := create(t, l, &reader{t: t}, zmq.PULL, bindTo("inproc://named"))
-	j.records = nil // what creating took
+	j.records = nil // drop the records of the creation
 	pass(t, l)
 	found := slices.ContainsFunc(j.entries(), func(e map[string]string) bool {
 		return strings.HasSuffix(e["callback"], "conformance.(*reader).MessageReceived")
@@ -367,7 +369,7 @@ func TestMetadataIsLoggedByName(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// A ROUTER reports its peers, and returns the metadata of their messages, at the same time.
+// A ROUTER can use Peers and metadata at the same time.
 func TestStreamMetadataWithPeers(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)

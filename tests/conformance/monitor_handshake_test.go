@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// dial makes a raw connection to a transport and sends something.
+// dial makes a raw TCP connection to a transport, and writes send.
 func dial(t testing.TB, tr *zmqio.Transport, send []byte) net.Conn {
 	t.Helper()
 	conn, err := net.Dial("tcp", strings.TrimPrefix(tr.Listeners()[0], "tcp://"))
@@ -53,7 +53,7 @@ func TestMonitorHandshakeFailed(t *testing.T) {
 	})
 }
 
-// A doorman is a ZAP handler that lets no peer in.
+// A doorman is a ZAP handler that denies every peer.
 type doorman struct {
 	zmqio.BaseProtocol
 	t  testing.TB

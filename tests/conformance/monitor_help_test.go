@@ -10,8 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A watcher is a protocol that has its transport monitored from the beginning, and keeps
-// what it is told.
+// A watcher is a protocol that enables the monitor in ConnectionMade, and keeps the events.
 type watcher struct {
 	zmqio.BaseProtocol
 	t      testing.TB
@@ -62,7 +61,7 @@ func (w *watcher) EventReceived(ev zmq.MonitorEvent) {
 	}
 }
 
-// seen returns the events that came so far, and forgets them.
+// seen returns the events since the last call.
 func (w *watcher) seen() []zmq.MonitorEvent {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -71,7 +70,7 @@ func (w *watcher) seen() []zmq.MonitorEvent {
 	return events
 }
 
-// wait waits for an event and takes it. Those that came before it are forgotten.
+// wait waits for an event and returns it. It drops the events before it.
 func (w *watcher) wait(want zmq.Event) zmq.MonitorEvent {
 	w.t.Helper()
 	var skipped []zmq.MonitorEvent
@@ -123,7 +122,7 @@ func inBackground(t testing.TB, l *zmqio.EventLoop) {
 	})
 }
 
-// passes runs the loop for as long as there is something to wait for.
+// passes runs iterations of the loop until the condition holds.
 func passes(t testing.TB, l *zmqio.EventLoop, until func() bool) {
 	t.Helper()
 	for ctx := bounded(t); !until(); {

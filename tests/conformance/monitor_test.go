@@ -18,7 +18,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// aiozmq's test_socket_monitor: a peer connects, goes and comes again.
+// aiozmq's test_socket_monitor: a peer connects, goes and comes back.
 func TestMonitorKnownEvents(t *testing.T) {
 	needs(t, "4.3.0", handshakeEvents)
 	l := newLoop(t, nil)
@@ -26,7 +26,7 @@ func TestMonitorKnownEvents(t *testing.T) {
 	server, client := newWatcher(t, zmq.EVENT_ALL), newWatcher(t, zmq.EVENT_ALL)
 	var seen []zmq.MonitorEvent
 	client.on = func(ev zmq.MonitorEvent) { seen = append(seen, ev) }
-	server.on = client.on // both on the loop
+	server.on = client.on // both run on the loop
 	router := watch(l, server, zmq.ROUTER, bindTo(anyPort))
 	dealer := watch(l, client, zmq.DEALER, connectTo())
 	for range 3 {
@@ -103,11 +103,11 @@ func TestMonitorConnectRetried(t *testing.T) {
 	watch(l, w, zmq.PUSH, cfg)
 	for range 2 {
 		ev := w.wait(zmq.EVENT_CONNECT_RETRIED)
-		// libzmq adds up to as much again, by chance.
+		// libzmq adds a random part of up to the same length.
 		if d := ev.Interval(); d < 20*time.Millisecond || d >= 40*time.Millisecond || ev.Endpoint != at || ev.Err() != nil || ev.FD() != -1 {
 			t.Errorf("%v", ev)
 		}
-		// Nothing but what was asked for has come.
+		// Only events in the mask have come.
 		for _, ev := range w.seen() {
 			if ev.Event&w.enable == 0 {
 				t.Errorf("%v was not asked for", ev)
@@ -124,7 +124,7 @@ func TestMonitorBindFailed(t *testing.T) {
 	at := tr.Listeners()[0]
 	var ev zmq.MonitorEvent
 	for range 10 {
-		// libzmq itself returns EAGAIN when it has not sent an event for 1 ms.
+		// libzmq itself returns EAGAIN if it has not sent an event for 1 ms.
 		time.Sleep(2 * time.Millisecond)
 		_, err := tr.Bind(at)
 		wants(t, err, zmq.EADDRINUSE)
@@ -141,7 +141,7 @@ func TestMonitorTwice(t *testing.T) {
 	l := newLoop(t, nil)
 	w := newWatcher(t, 0)
 	tr := watch(l, w, zmq.PULL, bindTo())
-	must(t, tr.DisableMonitor()) // before it was enabled
+	must(t, tr.DisableMonitor()) // before the first EnableMonitor
 	must(t, tr.EnableMonitor(zmq.EVENT_LISTENING))
 	_, err := tr.Bind(anyPort)
 	must(t, err)
@@ -150,7 +150,7 @@ func TestMonitorTwice(t *testing.T) {
 	must(t, err)
 	passes(t, l, func() bool { return len(w.events) == 2 })
 
-	// Another set takes the place of the first.
+	// A second mask replaces the first.
 	must(t, tr.EnableMonitor(zmq.EVENT_BIND_FAILED))
 	_, err = tr.Bind(anyPort)
 	must(t, err)
@@ -168,7 +168,7 @@ func TestMonitorTwice(t *testing.T) {
 	_, err = tr.Bind(anyPort)
 	must(t, err)
 	passes(t, l, func() bool { return len(w.events) == 4 })
-	// What has been reported and not delivered is not delivered any more.
+	// Reported events that were not delivered are dropped.
 	must(t, tr.EnableMonitor(zmq.EVENT_ALL))
 	at, err := tr.Bind(anyPort)
 	must(t, err)
@@ -210,8 +210,8 @@ func TestMonitorEndsWithTheTransport(t *testing.T) {
 	}
 }
 
-// A transport that is closing and still has something to send is no longer monitored, and
-// nor does a monitor keep it from being sent.
+// A transport that is closing and still sends is not monitored any more. A monitor does not keep
+// its messages from being sent.
 func TestMonitorEndsWhenClosing(t *testing.T) {
 	l := newLoop(t, nil)
 	w := newWatcher(t, zmq.EVENT_ALL)
@@ -261,7 +261,7 @@ func TestMonitorArguments(t *testing.T) {
 	wants(t, tr.EnableMonitor(1<<40|zmq.EVENT_CONNECTED), zmqio.ErrInvalidArgument)
 	must(t, tr.EnableMonitor(zmq.EVENT_ALL))
 
-	// Events for a protocol that does not want them are dropped.
+	// The monitor drops events for a protocol without EventReceived.
 	tr.SetProtocol(zmqio.BaseProtocol{})
 	_, err = tr.Bind(anyPort)
 	must(t, err)
@@ -345,7 +345,7 @@ func TestMonitorPanics(t *testing.T) {
 	wants(t, told[0].Err, boom)
 }
 
-// In debug mode a slow EventReceived is told from the other callbacks of its transport.
+// Debug mode tells a slow EventReceived from the other callbacks of its transport.
 func TestMonitorLogSlowEventReceived(t *testing.T) {
 	j, l := newJournal(t)
 	l.SetDebug(true)
@@ -363,7 +363,7 @@ func TestMonitorLogSlowEventReceived(t *testing.T) {
 		return n
 	}
 	passes(t, l, func() bool { return logged() >= 2 })
-	// A protocol that has none has nothing to be named after.
+	// For a protocol without EventReceived there is no name.
 	tr.SetProtocol(zmqio.BaseProtocol{})
 	_, err = tr.Bind(anyPort)
 	must(t, err)
@@ -373,9 +373,9 @@ func TestMonitorLogSlowEventReceived(t *testing.T) {
 	})
 }
 
-// Events are reported while reading is paused, and from a loop that does not run none is lost,
-// however many there are. No libzmq thread waits for them to be received: neither zmq_bind nor
-// libzmq's I/O thread, which the unbinds are done in.
+// Events are reported while reading is paused. While no goroutine runs the loop none is lost,
+// however many there are. libzmq never waits for their receipt: neither zmq_bind nor the I/O
+// thread, which does the unbinds.
 func TestMonitorNeverStalls(t *testing.T) {
 	l := newLoop(t, nil)
 	w := newWatcher(t, zmq.EVENT_LISTENING|zmq.EVENT_CLOSED)
@@ -408,8 +408,8 @@ func TestMonitorNeverStalls(t *testing.T) {
 	counts := make(map[zmq.Event]int)
 	w.on = func(ev zmq.MonitorEvent) {
 		counts[ev.Event]++
-		// libzmq 4.3 forgets about one in a thousand zmq_unbind that follow a zmq_bind
-		// so fast, and goes on listening.
+		// libzmq 4.3 forgets about one in a thousand zmq_unbind calls that follow a zmq_bind so
+		// fast, and goes on listening.
 		if counts[zmq.EVENT_LISTENING] == rounds && counts[zmq.EVENT_CLOSED] > rounds*98/100 {
 			l.Stop()
 		}
@@ -417,7 +417,7 @@ func TestMonitorNeverStalls(t *testing.T) {
 	run(t, l)
 }
 
-// The sockets of a monitor are of the context that the monitored one is of.
+// A monitor's sockets are in the context of the monitored socket.
 func TestMonitorForeignSocket(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -432,11 +432,10 @@ func TestMonitorForeignSocket(t *testing.T) {
 	w.wait(zmq.EVENT_LISTENING)
 	must(t, tr.Close())
 	w.waitLost()
-	must(t, ctx.Term()) // waits for its sockets
+	must(t, ctx.Term()) // waits for all its sockets
 }
 
-// The caller that terminates the context does not wait for a monitor, and the error is told
-// once.
+// A caller that terminates the context does not wait for a monitor. The error is reported once.
 func TestMonitorContextTerminated(t *testing.T) {
 	ctx, err := zmq4.NewContext()
 	must(t, err)
@@ -468,7 +467,7 @@ func TestMonitorContextTerminated(t *testing.T) {
 	}
 }
 
-// Where the context has no socket left for a monitor, nothing is left of it.
+// If the context has no socket left for a monitor, EnableMonitor leaves nothing behind.
 func TestMonitorWithoutSockets(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{MaxSockets: 3})
 	w := newWatcher(t, 0)
@@ -479,7 +478,7 @@ func TestMonitorWithoutSockets(t *testing.T) {
 		wants(t, tr.EnableMonitor(zmq.EVENT_ALL), zmq.EMFILE)
 	}
 	must(t, other.tr.Abort())
-	// libzmq gives back the sockets in its own time.
+	// libzmq gives the sockets back with a delay.
 	for ctx := bounded(t); ; runtime.Gosched() {
 		must(t, ctx.Err())
 		if err := tr.EnableMonitor(zmq.EVENT_ALL); err == nil {
@@ -491,7 +490,7 @@ func TestMonitorWithoutSockets(t *testing.T) {
 	passes(t, l, func() bool { return len(w.events) > 0 })
 }
 
-// A monitor shows nowhere: it is a part of its transport.
+// A monitor is part of its transport, and is listed nowhere.
 func TestMonitorIsNoTransport(t *testing.T) {
 	l := newLoop(t, nil)
 	w := newWatcher(t, 0)
@@ -503,8 +502,7 @@ func TestMonitorIsNoTransport(t *testing.T) {
 	}
 }
 
-// Goroutines enable, disable, bind and close as they like. The leak check of newLoop sees
-// to the rest.
+// Goroutines enable, disable, bind and close at random. newLoop checks for leaks.
 func TestMonitorFromEverywhere(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)

@@ -70,17 +70,17 @@ func TestComments(t *testing.T) {
 	}
 
 	for text, want := range map[string]int{
-		"# nobody\na: 1 # whoever":                     2,
-		"a: \"# nobody\" # b\nc: '# nobody'":           0,
-		"a: the caller's # nobody":                     1,
-		"#!/bin/sh nobody\n# shellcheck nobody":        0,
-		"test: ## test what somebody wrote":            1,
-		"\t@awk '/## nobody/' ${x##*nobody} $#":        0,
+		"# nobody\na: 1 # whoever":                         2,
+		"a: \"# nobody\" # b\nc: '# nobody'":               0,
+		"a: the caller's # nobody":                         1,
+		"#!/bin/sh nobody\n# shellcheck nobody":            0,
+		"test: ## test what somebody wrote":                1,
+		"\t@awk '/## nobody/' ${x##*nobody} $#":            0,
 		"#\tnobody\n#   a    " + long[5:] + "\n#   b    c": 0,
-		"#   a, b    " + long + "\n#           more":   1,
-		"# " + long + "\n# more":                       1,
-		"# " + long + "\n#\n# more":                    0,
-		"a: 1 # " + long + "\nb: 2 # " + long:          0,
+		"#   a, b    " + long + "\n#           more":       1,
+		"# " + long + "\n# more":                           1,
+		"# " + long + "\n#\n# more":                        0,
+		"a: 1 # " + long + "\nb: 2 # " + long:              0,
 	} {
 		if got := findings(hashLines(text), nil); len(got) != want {
 			t.Errorf("%q: %q, want %d", text, got, want)

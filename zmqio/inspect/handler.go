@@ -12,7 +12,7 @@ import (
 	"sync"
 )
 
-// The parts of the page. The script fills it in: the HTML has no data.
+// The parts of the page. The script fills the page in: the HTML has no data.
 var (
 	//go:embed page.html
 	pageHTML []byte
@@ -22,7 +22,7 @@ var (
 	pageJS []byte
 )
 
-// The greatest limit, and the longest match in bytes, that a request may ask for.
+// The largest limit, and the longest match in bytes, of a request.
 const (
 	maxLimit = 10_000
 	maxMatch = 256
@@ -73,22 +73,22 @@ func serveJSON(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	body, err := json.Marshal(theSampler.share(q.normal()))
-	if err != nil { // no value of a Snapshot can cause it
+	if err != nil { // json.Marshal cannot fail for a Snapshot
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	answer(w, "application/json", append(body, '\n'))
 }
 
-// answer writes body. No lock is held, so a client that is slow keeps its body and nothing else.
+// answer writes body. It holds no lock, so a slow client keeps only its body.
 func answer(w http.ResponseWriter, contentType string, body []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	_, _ = w.Write(body) // fails if the client has gone; of HEAD package http drops the body
+	_, _ = w.Write(body) // fails if the client has gone; package http drops the body for HEAD
 }
 
-// A page is the HTML, and the content security policy that lets it run its own script, by its
-// hash, and nothing else.
+// A page is the HTML and its content security policy. The policy allows the page's own script, by
+// its hash, and nothing else.
 type page struct {
 	html   []byte
 	policy string

@@ -21,7 +21,7 @@ import (
 
 var must = zmqiotest.Must
 
-// get asks h for a path and query.
+// get sends h a request for target.
 func get(t *testing.T, h http.Handler, target string) *httptest.ResponseRecorder {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -31,8 +31,8 @@ func get(t *testing.T, h http.Handler, target string) *httptest.ResponseRecorder
 
 var asked atomic.Int32
 
-// snapshotOf asks h for JSON, which must have no field that Snapshot lacks. It asks for what
-// no other request has asked for, and so gets nothing from before.
+// snapshotOf requests JSON from h, which must have no field that Snapshot lacks. Its query is
+// unique, so the answer is not shared.
 func snapshotOf(t *testing.T, h http.Handler, query string) *inspect.Snapshot {
 	t.Helper()
 	if !strings.Contains(query, "limit=") {
@@ -49,7 +49,7 @@ func snapshotOf(t *testing.T, h http.Handler, query string) *inspect.Snapshot {
 	return s
 }
 
-// The page and the JSON are the same under every path, with a prefix or without.
+// The page and the JSON are the same at every path and prefix.
 func TestPaths(t *testing.T) {
 	mux := http.NewServeMux()
 	mux.Handle("/debug/zmq/", inspect.Handler())
@@ -129,14 +129,14 @@ func TestPolicy(t *testing.T) {
 	}
 }
 
-// The one call for expvar, which panics when it is repeated.
+// expvar.Publish panics on a second call.
 var publish = sync.OnceFunc(func() { expvar.Publish("zmqio", inspect.Var()) })
 
 func TestVar(t *testing.T) {
 	loop := zmqiotest.NewLoop(t, nil)
 	publish()
 	s := new(inspect.Snapshot)
-	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); len(s.Loops) != 1 || s.Loops[0].State != inspect.LoopStopped; { // at first it may be of earlier tests
+	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); len(s.Loops) != 1 || s.Loops[0].State != inspect.LoopStopped; { // the first answers may be those of earlier tests
 		must(t, ctx.Err())
 		*s = inspect.Snapshot{}
 		must(t, json.Unmarshal([]byte(expvar.Get("zmqio").String()), s))
@@ -144,7 +144,7 @@ func TestVar(t *testing.T) {
 	must(t, loop.Close())
 }
 
-// Importing the package registers nothing, and does not import what would.
+// Importing the package registers nothing, and imports no package that does.
 func TestImports(t *testing.T) {
 	out, err := exec.Command("go", "list", "-deps", ".").Output()
 	must(t, err)
@@ -165,7 +165,7 @@ func TestImports(t *testing.T) {
 	}
 }
 
-// A client that does not read its answer keeps others from nothing.
+// A client that does not read its answer delays no other client.
 func TestSlowClient(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	entered, free := make(chan struct{}), make(chan struct{})

@@ -40,7 +40,7 @@ type variable struct{}
 
 func (variable) String() string {
 	b, err := json.Marshal(theSampler.share(Query{}.normal()))
-	if err != nil { // no value of a Snapshot can cause it
+	if err != nil { // json.Marshal cannot fail for a Snapshot
 		return "null"
 	}
 	return string(b)

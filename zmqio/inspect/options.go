@@ -8,7 +8,7 @@ import (
 )
 
 // differing returns the options of a socket that differ from their defaults. It reads settings
-// alone: to read ZMQ_EVENTS, for one, would take a signal from the loop. Secrets are not read.
+// only, because a read of ZMQ_EVENTS would consume the loop's signal. It does not read secrets.
 func differing(o zmq.Sockopts, typ zmq.SocketType) []Option {
 	var found []Option
 	for _, opt := range zmq.Options() {
@@ -21,12 +21,12 @@ func differing(o zmq.Sockopts, typ zmq.SocketType) []Option {
 			continue
 		}
 		v, err := o.Get(opt)
-		if err != nil { // the transport is closed, or libzmq lacks the option in this build
+		if err != nil { // the transport is closed, or this build of libzmq lacks the option
 			continue
 		}
 		if got, want := valueText(v), valueText(standard); got != want {
 			shown := text
-			if info.Kind == zmq.KindCurveKey { // a public one in Z85 can look like credentials
+			if info.Kind == zmq.KindCurveKey { // a public key in Z85 can look like credentials
 				shown = clean
 			}
 			found = append(found, Option{Name: info.Name, Value: shown(got), Default: shown(want)})
@@ -35,8 +35,8 @@ func differing(o zmq.Sockopts, typ zmq.SocketType) []Option {
 	return found
 }
 
-// isSetting reports whether an option of sockets of type typ can be read and set with the
-// running libzmq, and may be shown.
+// isSetting reports whether sockets of type typ can get and set the option with the running libzmq,
+// and whether it may be shown.
 func isSetting(info zmq.OptionInfo, typ zmq.SocketType) bool {
 	serves := func(types []zmq.SocketType) bool { return types == nil || slices.Contains(types, typ) }
 	lacks := func(c zmq.Capability) bool { return !zmq.Has(c) }
@@ -46,7 +46,7 @@ func isSetting(info zmq.OptionInfo, typ zmq.SocketType) bool {
 		info.Served.Compare(running) <= 0 && !slices.ContainsFunc(info.NeedsIn(running), lacks)
 }
 
-// valueText is the value of an option as SetText reads it.
+// valueText returns the value of an option in the form of SetText.
 func valueText(v any) string {
 	switch v := v.(type) {
 	case []byte:
@@ -63,7 +63,7 @@ func valueText(v any) string {
 	return fmt.Sprint(v)
 }
 
-// library returns the release of libzmq that runs.
+// library returns the release of the running libzmq.
 func library() zmq.Version {
 	major, minor, patch := zmq.LibraryVersion()
 	return zmq.Version{Major: major, Minor: minor, Patch: patch}

@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// read is a socket that notes which options are read, and has 1 for all of them.
+// read is a socket that records which options are read. Each has the value 1.
 type read struct{ options []zmq.Option }
 
 func (r *read) GetRaw(opt zmq.Option, buf []byte) (int, error) {
@@ -27,7 +27,7 @@ func (r *read) GetRaw(opt zmq.Option, buf []byte) (int, error) {
 
 func (r *read) SetRaw(zmq.Option, []byte) error { return errors.New("nothing may be set") }
 
-// Only settings are read: nothing that changes the state of the socket, and no secret.
+// differing reads settings only: nothing that changes the state of the socket, and no secret.
 func TestOptionsThatAreRead(t *testing.T) {
 	for _, typ := range []zmq.SocketType{zmq.PUSH, zmq.ROUTER, zmq.SUB, zmq.DEALER, zmq.XPUB, zmq.REQ} {
 		r := new(read)
@@ -48,7 +48,7 @@ func TestOptionsThatAreRead(t *testing.T) {
 	}
 }
 
-// All options that the spec calls secret are among those that are known here to be.
+// Every option that the spec calls secret is secret here.
 func TestSecretsOfTheSpec(t *testing.T) {
 	var secrets []zmq.Option
 	for _, opt := range zmq.Options() {

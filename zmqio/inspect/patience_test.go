@@ -2,7 +2,7 @@ package inspect
 
 import "time"
 
-// Tests run beside others on machines that are busy.
+// Tests may run on busy machines.
 func init() { patient(theSampler) }
 
 func patient(s *sampler) {

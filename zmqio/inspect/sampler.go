@@ -11,33 +11,32 @@ import (
 
 const (
 	maxSamples  = 60                     // of a history
-	sampleEvery = 900 * time.Millisecond // at most: a page asks once a second
-	forgetAfter = time.Minute            // without a request
-	shareFor    = 200 * time.Millisecond // with viewers that ask for the same
+	sampleEvery = 900 * time.Millisecond // at most so often: a page asks once a second
+	forgetAfter = time.Minute            // the time without a request after which histories go
+	shareFor    = 200 * time.Millisecond // how long viewers share a Snapshot
 )
 
-// A sampler knows what Snapshots have seen of loops and transports, which it holds weakly. It
-// does nothing of its own accord: requests take the samples. One timer drops the histories
-// when no request has come for a minute.
+// A sampler keeps the figures that Snapshots have seen of loops and transports, which it holds
+// weakly. Only requests take samples. A timer drops the histories after a minute without a request.
 type sampler struct {
-	mu         sync.Mutex // guards what follows, up to sharing
+	mu         sync.Mutex // guards the fields up to sharing
 	loops      map[weak.Pointer[zmqio.EventLoop]]*loopRecord
 	transports map[weak.Pointer[zmqio.Transport]]*transportRecord
-	lastID     [2]uint64 // of a loop, of a transport
+	lastID     [2]uint64 // ids of the newest loop and transport
 	visits     uint64
-	samples    int                   // how many have been taken
-	times      [maxSamples]time.Time // when; sample i is at i%maxSamples
+	samples    int                   // samples taken so far
+	times      [maxSamples]time.Time // their times; sample i is at i%maxSamples
 	forget     *time.Timer           // drops the histories
 
-	sharing sync.Mutex      // taken before mu
+	sharing sync.Mutex      // comes before mu
 	shared  map[Query]share // under sharing
 
 	callbacks, guests, sockets *survey
 
-	look func(socket) details // lookAt, but for tests
+	look func(socket) details // lookAt, except in tests
 }
 
-// theSampler is that of the process.
+// theSampler is the sampler of the process.
 var theSampler = newSampler()
 
 func newSampler() *sampler {
@@ -52,18 +51,18 @@ func newSampler() *sampler {
 	}
 }
 
-// A share is a Snapshot for several viewers.
+// A share is a Snapshot that several viewers get.
 type share struct {
 	snapshot *Snapshot
 	until    time.Time
 }
 
-// A record is what is known of a loop or a transport. It has rates from its second sample
+// A record is what the sampler knows of a loop or a transport. It has rates from its second sample
 // on.
 type record struct {
 	id    uint64
-	visit uint64 // the last one that found it
-	first int    // the sample of its first rates; 0 before the first sample
+	visit uint64 // number of the last visit that found it
+	first int    // number of the sample with its first rates; 0 before
 }
 
 type loopRecord struct {
@@ -78,10 +77,10 @@ type transportRecord struct {
 	before         zmqio.Stats
 	rates          *Rates
 	received, sent series
-	details        *details // what the socket has told; nil if it has not answered yet
+	details        *details // the answer of the socket; nil if it has not answered yet
 }
 
-// A series has a number for each sample. It is nil while all are zero.
+// A series has a number for each sample. It is nil while all numbers are zero.
 type series []float32
 
 func (s *series) put(sample int, v float64) {
@@ -94,7 +93,7 @@ func (s *series) put(sample int, v float64) {
 	(*s)[sample%maxSamples] = float32(round(v))
 }
 
-// list returns the numbers of the samples from first on, up to n.
+// list returns up to n numbers, of the samples from first on.
 func (s series) list(first, n int) []float32 {
 	if s == nil {
 		return nil
@@ -106,7 +105,7 @@ func (s series) list(first, n int) []float32 {
 	return list
 }
 
-// round leaves three digits or what is before the point, so that JSON is short.
+// round returns v with three digits, or without decimals, so that the JSON is short.
 func round(v float64) float64 {
 	if v == 0 || math.Abs(v) >= 1000 {
 		return math.Round(v)
@@ -115,7 +114,7 @@ func round(v float64) float64 {
 	return math.Round(v*scale) / scale
 }
 
-// rememberLocked puts drop off. Caller holds s.mu.
+// rememberLocked postpones drop. Caller holds s.mu.
 func (s *sampler) rememberLocked() {
 	if s.forget == nil {
 		s.forget = time.AfterFunc(forgetAfter, s.drop)
@@ -124,7 +123,8 @@ func (s *sampler) rememberLocked() {
 	s.forget.Reset(forgetAfter)
 }
 
-// drop forgets the histories, and what would make the next rates means over a long time.
+// drop drops the histories. It also drops the last figures, because rates since then would be means
+// over a long time.
 func (s *sampler) drop() {
 	s.sharing.Lock()
 	defer s.sharing.Unlock()

@@ -10,7 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// at makes a snapshot with a sample at a time.
+// at takes a sample and a Snapshot as of when.
 func (s *sampler) at(when time.Time, q Query) *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -34,7 +34,7 @@ func only(t *testing.T, s *Snapshot, name string) Transport {
 	return Transport{}
 }
 
-// send has one message of so many bytes arrive, n times.
+// send sends a message of size bytes n times, and waits for its arrival.
 func send(t *testing.T, from, to *zmqio.Stream, n, size int) {
 	t.Helper()
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -45,8 +45,8 @@ func send(t *testing.T, from, to *zmqio.Stream, n, size int) {
 	}
 }
 
-// Rates are means between samples. The history has the last 60 of them, and a transport that
-// is younger has fewer.
+// Rates are means between two samples. The history has the last 60 samples, and fewer for a young
+// transport.
 func TestRates(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	s := newSampler()
@@ -117,7 +117,7 @@ func TestRates(t *testing.T) {
 	}
 }
 
-// The share of time in callbacks counts the one that runs.
+// The share of time in callbacks includes the running callback.
 func TestBusy(t *testing.T) {
 	var r loopRecord
 	r.sample(0, zmqio.LoopStats{Busy: time.Second, Current: time.Second}, 0)
@@ -134,7 +134,7 @@ func TestBusy(t *testing.T) {
 	}
 }
 
-// A request puts the end of the histories off, and without one they go.
+// A request postpones the end of the histories. Without requests they go.
 func TestForget(t *testing.T) {
 	s := newSampler()
 	s.share(Query{})
@@ -158,8 +158,7 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// A socket that another goroutine uses keeps no request waiting, and its details are those from
-// before.
+// A socket that another goroutine uses delays no request. Its details are those of the last visit.
 func TestBusySocket(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, nil)

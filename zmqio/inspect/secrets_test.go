@@ -17,7 +17,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// encodings returns the forms in which a secret could be shown.
+// encodings returns the forms in which a secret might be shown.
 func encodings(name, secret string) map[string]string {
 	quoted, _ := json.Marshal(secret)
 	forms := map[string]string{
@@ -37,7 +37,7 @@ func encodings(name, secret string) map[string]string {
 	return list
 }
 
-// No key and no password is in what a viewer can get, in no form.
+// A viewer gets no key and no password, in any form.
 func TestSecrets(t *testing.T) {
 	if !zmq.Has(zmq.CapabilityCurve) {
 		t.Skip("this libzmq has no CURVE")
@@ -79,7 +79,7 @@ func TestSecrets(t *testing.T) {
 		return nil
 	}})
 	zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Loop: loop, Name: "via ann:" + inEndpoint + "@here", Bind: []string{"inproc://via"}, Configure: func(o zmq.Sockopts) error {
-		return o.SetSOCKSProxy("ann:" + inEndpoint + "@127.0.0.1:1080") // which has no scheme
+		return o.SetSOCKSProxy("ann:" + inEndpoint + "@127.0.0.1:1080") // without a scheme
 	}})
 	zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Loop: loop, Name: "told", Bind: []string{"ipc://" + zmqiotest.SocketDir(t) + "/\u202e,pwd=" + inEndpoint}})
 	adopt(t, loop, func() string { return "<Guest ws://ann:" + inEndpoint + "@host --token=" + password + ">" })
@@ -100,7 +100,7 @@ func TestSecrets(t *testing.T) {
 	if one := transportOf(t, s, "socks"); one.Bound[0] != "inproc://…@here" || !strings.Contains(optionsOf(one), "SOCKS_PROXY socks5://…@127.0.0.1:1080") {
 		t.Errorf("%+v", one)
 	}
-	for len(transportOf(t, s, "told").Events) == 0 { // its endpoint is in what the monitor tells
+	for len(transportOf(t, s, "told").Events) == 0 { // its endpoint is in the monitor's event
 		must(t, ctx.Err())
 		s = snapshotOf(t, inspect.Handler(), "")
 	}
@@ -122,7 +122,7 @@ func TestSecrets(t *testing.T) {
 			}
 		}
 	}
-	// A viewer cannot guess one letter by letter either.
+	// A viewer cannot find a secret letter by letter either.
 	for _, match := range []string{"ann", "endpoint", "plain-Ses"} {
 		w := get(t, inspect.Handler(), "/?format=json&match="+match+"&limit=303")
 		if w.Code != http.StatusOK || strings.Contains(w.Body.String(), `"name":"socks"`) || strings.Contains(w.Body.String(), "inproc://via") || strings.Contains(w.Body.String(), "Guest") {

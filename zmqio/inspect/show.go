@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	maxTexts     = 32               // endpoints, subscriptions
-	optionsAfter = 10 * time.Second // they are read again
+	maxTexts     = 32               // for endpoints and subscriptions
+	optionsAfter = 10 * time.Second // options are read again
 	stuckAfter   = time.Second      // a callback counts as stuck
 )
 
@@ -83,8 +83,8 @@ func (vl visitedLoop) show() Loop {
 	return shown
 }
 
-// runningCallback returns what a loop is doing. It can take long, because it calls String of
-// the resident that the callback belongs to.
+// runningCallback returns what a loop is doing. It may take long, because it calls String of the
+// resident that owns the callback.
 func runningCallback(vl visitedLoop) *Callback {
 	r, running := vl.loop.RunningCallback()
 	if !running {
@@ -98,7 +98,7 @@ func callbackOf(r zmqio.CallbackReport) Callback {
 	return Callback{Name: text(r.Name), Place: text(r.Place), Resident: text(r.Resident), Start: r.Start, Seconds: round(r.Duration.Seconds())}
 }
 
-// setState sets what the loop is doing; a nil running is unknown.
+// setState sets the state of the loop. A nil running means unknown.
 func (l *Loop) setState(loop *zmqio.EventLoop, running **Callback) {
 	took := l.CurrentSeconds
 	if running != nil && *running != nil {
@@ -117,13 +117,13 @@ func (l *Loop) setState(loop *zmqio.EventLoop, running **Callback) {
 	}
 }
 
-// guests are what lives on a loop and is no transport of ZeroMQ.
+// guests are the residents of a loop that are not ZeroMQ transports.
 type guests struct {
 	shown   []Resident
 	omitted int
 }
 
-// askGuests returns those of each loop, up to q.Limit in all.
+// askGuests returns the guests of each loop, up to q.Limit in all.
 func (s *sampler) askGuests(v *visit, q *Query) []guests {
 	var all []zmqio.Resident
 	for _, vl := range v.loops {
@@ -152,7 +152,7 @@ func (s *sampler) askGuests(v *visit, q *Query) []guests {
 	return list
 }
 
-// lookAtGuest calls methods that a program has written.
+// lookAtGuest calls the methods of a resident, which the program has written.
 func lookAtGuest(r zmqio.Resident) (shown Resident) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -224,24 +224,24 @@ func connections(c *zmqio.ConnectionStats) *Connections {
 	return shown
 }
 
-// A socket is a transport that is asked for its details.
+// A socket is a transport that is to be asked for its details.
 type socket struct {
 	t     *zmqio.Transport
 	known *details // from an earlier visit, or nil
 }
 
-// details are what must be asked of a socket. They do not change once they are made.
+// details are the facts that need a call of the socket. They do not change after lookAt.
 type details struct {
-	at            time.Time // of all but the events
+	at            time.Time // time of all details but the events
 	mechanism     string
 	options       []Option
 	subscriptions []string
-	more          int // subscriptions that are omitted
+	more          int // number of omitted subscriptions
 	monitored     bool
 	events        []Event
 }
 
-// askSocketsLocked gets the details of the transports that are shown. Caller holds s.mu.
+// askSocketsLocked gets the details of the shown transports. Caller holds s.mu.
 func (s *sampler) askSocketsLocked(v *visit) {
 	var shown []*visited
 	var sockets []socket
@@ -260,7 +260,7 @@ func (s *sampler) askSocketsLocked(v *visit) {
 	}
 }
 
-// lookAt asks a socket, which waits while another goroutine is in a call of libzmq with it.
+// lookAt asks a socket. It waits while another goroutine is in a libzmq call with the socket.
 func lookAt(k socket) details {
 	var d details
 	if now := time.Now(); k.known != nil && now.Sub(k.known.at) < optionsAfter {
@@ -286,7 +286,7 @@ func lookAt(k socket) details {
 func eventOf(ev zmqio.RecentEvent) Event {
 	shown := Event{Time: ev.Time, Event: strings.TrimPrefix(ev.Event.String(), "EVENT_"), Endpoint: text(ev.Endpoint)}
 	switch {
-	case ev.Event == zmq.EVENT_CONNECT_DELAYED: // its error is EINPROGRESS, which is none
+	case ev.Event == zmq.EVENT_CONNECT_DELAYED: // its error EINPROGRESS is no error
 	case ev.Err() != nil:
 		shown.Detail = text(ev.Err().Error())
 	case ev.Event == zmq.EVENT_CONNECT_RETRIED:

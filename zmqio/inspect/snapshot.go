@@ -40,13 +40,13 @@ func Take() *Snapshot { return Query{}.Take() }
 // Take returns a Snapshot of what q asks for, as the function Take does.
 func (q Query) Take() *Snapshot { return theSampler.take(q.normal()) }
 
-// normal returns q with defaults in place.
+// normal returns q with defaults filled in.
 func (q Query) normal() Query {
 	q.Limit = max(cmp.Or(q.Limit, DefaultLimit), 0)
 	return q
 }
 
-// A visit is what a Snapshot is made of.
+// A visit has the loops and transports of one Snapshot.
 type visit struct {
 	loops      []visitedLoop
 	transports []*visited // of all loops
@@ -68,7 +68,7 @@ type visited struct {
 	busy   bool // the socket did not answer
 }
 
-// take returns what q asks for.
+// take returns the Snapshot that q asks for.
 func (s *sampler) take(q Query) *Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -82,7 +82,7 @@ func (s *sampler) take(q Query) *Snapshot {
 	return s.showLocked(v, q)
 }
 
-// share is take for viewers, who get the same one if they ask at the same time.
+// share is take for viewers. Viewers who ask at about the same time get the same Snapshot.
 func (s *sampler) share(q Query) *Snapshot {
 	s.sharing.Lock()
 	defer s.sharing.Unlock()
@@ -101,7 +101,7 @@ func (s *sampler) share(q Query) *Snapshot {
 	return shared.snapshot
 }
 
-// visitLocked looks at all loops and transports. Nothing in it waits for long. Caller holds s.mu.
+// visitLocked visits all loops and transports, without long waits. Caller holds s.mu.
 func (s *sampler) visitLocked() *visit {
 	s.visits++
 	v := new(visit)
@@ -126,7 +126,7 @@ func (s *sampler) visitLocked() *visit {
 	return v
 }
 
-// recordOfLocked returns the record of what the visit has found. Caller holds s.mu.
+// recordOfLocked returns the record of a found loop or transport. Caller holds s.mu.
 func recordOfLocked[T, R any](s *sampler, records map[weak.Pointer[T]]*R, found *T, last *uint64, of func(*R) *record) *R {
 	key := weak.Make(found)
 	r := records[key]
@@ -140,7 +140,7 @@ func recordOfLocked[T, R any](s *sampler, records map[weak.Pointer[T]]*R, found 
 	return r
 }
 
-// forgetOthersLocked drops the records of what the visit has not found. Caller holds s.mu.
+// forgetOthersLocked drops the records that the visit has not found. Caller holds s.mu.
 func forgetOthersLocked[T, R any](s *sampler, records map[weak.Pointer[T]]*R, visit func(*R) uint64) {
 	for key, r := range records {
 		if visit(r) != s.visits {
@@ -152,7 +152,7 @@ func forgetOthersLocked[T, R any](s *sampler, records map[weak.Pointer[T]]*R, vi
 // sampleLocked takes the next sample. Caller holds s.mu.
 func (s *sampler) sampleLocked(v *visit, now time.Time) {
 	n := s.samples
-	var seconds float64 // since the last one
+	var seconds float64 // since the last sample
 	if n > 0 {
 		seconds = now.Sub(s.times[(n-1)%maxSamples]).Seconds()
 	}
@@ -201,7 +201,7 @@ func (r *transportRecord) sample(n int, stats zmqio.Stats, seconds float64) {
 
 func rate(before, now uint64, seconds float64) float64 { return round(float64(now-before) / seconds) }
 
-// choose decides which transports are shown.
+// choose chooses the transports to show.
 func (v *visit) choose(q Query) {
 	chosen := make([]*visited, 0, len(v.transports))
 	for _, one := range v.transports {
@@ -220,7 +220,7 @@ func (v *visit) choose(q Query) {
 	}
 }
 
-// waiting is how much waits to be sent or read.
+// waiting returns how many bytes wait to be sent or read.
 func (one *visited) waiting() uint64 { return one.stats.Buffered.Bytes + one.stats.Unread.Bytes }
 
 func (one *visited) total() uint64 { return one.stats.Sent.Messages + one.stats.Received.Messages }
@@ -232,7 +232,7 @@ func (q Query) matches(texts ...string) bool {
 }
 
 func (q Query) matchesTransport(t *zmqio.Transport) bool {
-	// What is redacted does not match, or a viewer could guess it.
+	// A redacted part must not match, or a viewer could guess it.
 	if q.Match == "" || q.matches(redact(t.Name()), typeOf(t).String(), protocolOf(t)) {
 		return true
 	}
@@ -249,8 +249,8 @@ func typeOf(t *zmqio.Transport) zmq.SocketType {
 	return typ
 }
 
-// protocolOf returns the type of the transport's protocol, which is the Stream where a Stream
-// has the transport.
+// protocolOf returns the type of the transport's protocol, or of the Stream if a Stream has the
+// transport.
 func protocolOf(t *zmqio.Transport) string {
 	if name := fmt.Sprintf("%T", t.Protocol()); name != "zmqio.streamProtocol" {
 		return name

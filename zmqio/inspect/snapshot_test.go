@@ -25,7 +25,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// loopOf returns the loop of that name.
+// loopOf returns the loop called name.
 func loopOf(t *testing.T, s *inspect.Snapshot, name string) inspect.Loop {
 	t.Helper()
 	i := slices.IndexFunc(s.Loops, func(l inspect.Loop) bool { return l.Name == name })
@@ -48,7 +48,7 @@ func transportOf(t *testing.T, s *inspect.Snapshot, name string) inspect.Transpo
 	return inspect.Transport{}
 }
 
-// What is on a loop is in the JSON.
+// The JSON has everything that is on a loop.
 func TestSnapshot(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "one"})
@@ -140,7 +140,7 @@ func TestSnapshot(t *testing.T) {
 	if l := loopOf(t, snapshotOf(t, inspect.Handler(), "match=none"), "one"); len(l.Residents) != 0 || l.ResidentsOmitted != 1 {
 		t.Errorf("%+v", l.Residents)
 	}
-	// Of those that do not fit, what waits comes first, and then what has carried most.
+	// If not all fit, transports with waiting messages come first, then those with most traffic.
 	l = loopOf(t, snapshotOf(t, inspect.Handler(), "limit=2"), "one")
 	if len(l.Transports) != 2 || l.Transports[0].Name != "in" || l.Transports[1].Name != "full" || l.TransportsOmitted != 2 {
 		t.Errorf("%+v", l)
@@ -154,7 +154,7 @@ func TestSnapshot(t *testing.T) {
 
 var update = flag.Bool("update", false, "write testdata/schema.txt")
 
-// The names in the JSON are what programs rely on. One may come, and none may go or change.
+// Programs rely on the names in the JSON. A name may be added, but none may go or change.
 func TestSchema(t *testing.T) {
 	var b strings.Builder
 	names(&b, "", reflect.TypeFor[inspect.Snapshot]())
@@ -169,7 +169,7 @@ func TestSchema(t *testing.T) {
 	}
 }
 
-// names lists the fields of a type, in order, each with its path and type in JSON.
+// names lists the fields of a type in order, each with its path and JSON type.
 func names(b *strings.Builder, path string, typ reflect.Type) {
 	for typ.Kind() == reflect.Pointer {
 		typ = typ.Elem()
@@ -201,8 +201,8 @@ func names(b *strings.Builder, path string, typ reflect.Type) {
 	}
 }
 
-// A loop whose callback does not return is shown as stuck, with the callback and what it
-// belongs to. It does not keep a request waiting.
+// A loop whose callback does not return is shown as stuck, with the callback and its owner. It
+// delays no request.
 func TestStuckLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "stuck", Logger: slog.New(slog.DiscardHandler)})
@@ -238,20 +238,20 @@ type blocks struct {
 
 func (b *blocks) MsgReceived([][]byte) { b.began <- struct{}{}; <-b.free }
 
-// Debug mode tells of slow callbacks.
+// The JSON has the slow callbacks of debug mode.
 func TestSlowCallbacks(t *testing.T) {
 	loop := zmqiotest.RunLoop(t, &zmqio.LoopConfig{Name: "slow", Logger: slog.New(slog.DiscardHandler)})
 	loop.SetDebug(true)
 	loop.SetSlowCallbackDuration(-1)
 	zmqiotest.Soon(t, loop, func() {})
-	zmqiotest.Soon(t, loop, func() {}) // the first is noted by now
+	zmqiotest.Soon(t, loop, func() {}) // the first callback has been recorded
 	l := loopOf(t, snapshotOf(t, inspect.Handler(), ""), "slow")
 	if c := l.SlowCallbacks; !l.Debug || len(c) == 0 || !strings.Contains(c[0].Name, "zmqiotest.Soon") || !strings.Contains(c[0].Place, "zmqiotest.go:") || c[0].Start.IsZero() {
 		t.Errorf("%+v", l)
 	}
 }
 
-// A guest is a resident of the loop that does what tests want.
+// A guest is a resident whose methods a test sets.
 type guest struct {
 	place *zmqio.Residence
 	calls atomic.Int32
@@ -273,8 +273,8 @@ func (g *guest) Abort() error                    { return g.Close() }
 func (g *guest) Undelivered() (items, bytes int) { return 3, 40 }
 func (g *guest) String() string                  { g.calls.Add(1); return g.text() }
 
-// Residents of other packages are shown by their own words. One that does not answer, or
-// panics, spoils nothing.
+// Residents of other packages are shown with their own texts. One that panics or does not answer
+// affects no other.
 func TestGuests(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.NewLoop(t, &zmqio.LoopConfig{Name: "guests"})
@@ -305,10 +305,10 @@ func TestGuests(t *testing.T) {
 	}
 }
 
-// Snapshots may be taken while transports come and go.
+// A Snapshot may be taken while transports come and go.
 func TestRaces(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
-	patient := &zmqio.LoopConfig{Linger: time.Minute} // the viewers take all of the machine
+	patient := &zmqio.LoopConfig{Linger: time.Minute} // the viewers use the whole machine
 	loop := zmqiotest.RunLoop(t, patient)
 	ctx, stop := context.WithCancel(zmqiotest.Bounded(t, zmqiotest.Patience))
 	var viewers sync.WaitGroup
@@ -352,7 +352,7 @@ func TestRaces(t *testing.T) {
 	viewers.Wait()
 }
 
-// Ten thousand transports are counted, and as many shown as were asked for.
+// Ten thousand transports are counted, and as many shown as the query asks for.
 func TestMany(t *testing.T) {
 	var limit syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))

@@ -6,27 +6,26 @@ import (
 	"time"
 )
 
-// What a survey waits for one answer, and for all of them, before it goes on without.
+// How long a survey waits for one answer, and for all of them.
 const (
 	patience      = 100 * time.Millisecond
 	patienceInAll = time.Second
 )
 
-// A survey asks residents of loops what may take long to answer: it waits for a lock, or calls
-// what a program has written. One that does not answer in time is left out, and not asked
-// again before it has answered.
+// A survey asks residents of loops for what may take long: an answer may wait for a lock, or call a
+// method of the program. A survey omits a resident that does not answer in time. It does not ask
+// that resident again before it has answered.
 type survey struct {
-	patience, inAll time.Duration // the two constants, but for tests
+	patience, inAll time.Duration // the two constants, except in tests
 
 	mu      sync.Mutex
-	pending map[any]struct{} // those that have not answered; under mu
+	pending map[any]struct{} // calls that have not returned; under mu
 }
 
 func newSurvey() *survey { return &survey{patience: patience, inAll: patienceInAll} }
 
-// ask calls fn for each of list, one after the other, on a goroutine that ends when fn has
-// returned for the last. It returns the answers in the same order, nil for none. What key
-// returns tells one from another.
+// ask calls fn for each element of list, one after the other, on another goroutine. It returns the
+// answers in the same order, or nil for a missing one. key identifies an element.
 func ask[R, T any](s *survey, list []R, key func(R) any, fn func(R) T) []*T {
 	answers := make([]*T, len(list))
 	timer := time.NewTimer(0)
@@ -56,10 +55,10 @@ func ask[R, T any](s *survey, list []R, key func(R) any, fn func(R) T) []*T {
 	return answers
 }
 
-// askOne calls fn, unless an earlier call for the same key has not returned.
+// askOne calls fn, unless an earlier call with the same key has not returned.
 func askOne[T any](s *survey, key any, fn func() T) *T {
 	if !reflect.ValueOf(key).Comparable() {
-		key = nil // those share one
+		key = nil // keys that cannot be compared share one
 	}
 	if !s.begin(key) {
 		return nil

@@ -13,7 +13,7 @@ var must = testkit.Must
 
 func itself[R any](r R) any { return r }
 
-// show is the answers, -1 for none.
+// shown returns the answers, with -1 for a missing one.
 func shown(answers []*int) []int {
 	var list []int
 	for _, a := range answers {
@@ -26,8 +26,8 @@ func shown(answers []*int) []int {
 	return list
 }
 
-// One that does not answer is left out, keeps no other from being asked, and is not asked
-// again before it has answered.
+// A resident that does not answer is omitted. The others are still asked, and it is not asked again
+// before it has answered.
 func TestSurveyGoesOn(t *testing.T) {
 	testkit.CheckLeaks(t)
 	s := newSurvey()
@@ -62,7 +62,7 @@ func TestSurveyGoesOn(t *testing.T) {
 	}
 }
 
-// A survey ends in bounded time, however many do not answer.
+// A survey ends in bounded time, however many residents do not answer.
 func TestSurveyEnds(t *testing.T) {
 	testkit.CheckLeaks(t)
 	s := newSurvey()
@@ -82,7 +82,7 @@ func TestSurveyEnds(t *testing.T) {
 	close(free)
 }
 
-// What cannot be compared can be asked.
+// A resident that cannot be compared can be asked.
 func TestSurveyOfTheIncomparable(t *testing.T) {
 	s := newSurvey()
 	list := [][]int{{1}, {2}}

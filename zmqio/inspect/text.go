@@ -11,16 +11,16 @@ import (
 // maxText is how many bytes of a text are shown.
 const maxText = 256
 
-// text makes s fit to be shown, whatever a peer or a program has put into it.
+// text makes s safe to show, whatever a peer or a program has put into it.
 func text(s string) string { return clean(redact(s)) }
 
-// clean cuts s where it is long, and escapes what does not print. Those are control characters,
-// invisible ones, marks that turn the direction of writing, and bytes that are not UTF-8.
+// clean cuts a long s, and escapes what does not print: control characters, invisible characters,
+// marks that change the direction of writing, and bytes that are not UTF-8.
 func clean(s string) string {
 	whole := len(s)
 	if whole > maxText {
 		s = s[:maxText]
-		for i := 1; i < utf8.UTFMax && len(s) > 0; i++ { // what the cut has left of a rune
+		for i := 1; i < utf8.UTFMax && len(s) > 0; i++ { // removes the rest of a cut rune
 			if r, size := utf8.DecodeLastRuneInString(s); r != utf8.RuneError || size > 1 {
 				break
 			}
@@ -53,16 +53,16 @@ func escape(s string) string {
 	return b.String()
 }
 
-// Credentials in texts: what is before the @ of an address, and parameters that are called like
-// a secret.
+// Patterns of credentials in texts: the part before the @ of an address, and parameters whose name
+// is that of a secret.
 var (
 	userInfo  = regexp.MustCompile(`(\w+)://[^/\s]+@`)
-	bareInfo  = regexp.MustCompile(`(^|[\s"'=,;<\[(])[^\s"'=,;<\[(/:@]+:[^\s/@]+@`) // without a scheme, as proxies have it
+	bareInfo  = regexp.MustCompile(`(^|[\s"'=,;<\[(])[^\s"'=,;<\[(/:@]+:[^\s/@]+@`) // without a scheme, as in a proxy's address
 	parameter = regexp.MustCompile(`(?i)(\b[\w-]*(?:pass|pwd|secret|token|auth|credential|signature|api[_-]?key|private)[\w-]*=)[^&;,\s>\]]+`)
 )
 
-// redact replaces credentials in s by "…". The name of an inproc or ipc endpoint, which may well
-// have an @, counts as credentials only with a colon before that.
+// redact replaces credentials in s by "…". In an inproc or ipc endpoint, which may have an @, only
+// text with a colon before the @ counts as credentials.
 func redact(s string) string {
 	if strings.Contains(s, "://") {
 		s = userInfo.ReplaceAllStringFunc(s, func(m string) string {
@@ -82,7 +82,7 @@ func redact(s string) string {
 	return s
 }
 
-// texts is text for each of list, as far as there are no more than most.
+// texts returns text of the first most elements of list.
 func texts(list []string, most int) (shown []string, omitted int) {
 	shown = make([]string, min(len(list), most))
 	for i := range shown {

@@ -12,14 +12,14 @@ func TestText(t *testing.T) {
 	for _, c := range []struct{ in, want string }{
 		{"", ""},
 		{"tcp://127.0.0.1:5555", "tcp://127.0.0.1:5555"},
-		{`<script>alert("1")</script>`, `<script>alert("1")</script>`}, // the page uses text nodes
+		{`<script>alert("1")</script>`, `<script>alert("1")</script>`}, // the page inserts text nodes
 		{"שלום", "שלום"},
 		{"a\u202eb\u2066c\u200fd", `a\u202eb\u2066c\u200fd`},
 		{"a\x00\n\x1b[31mb", `a\x00\n\x1b[31mb`},
 		{"\xff\xfe ok", `\xff\xfe ok`},
 		{"quote ' and \\", "quote ' and \\"},
 		{"quote '\x00", `quote '\x00`},
-		{"�", "�"}, // which is a character as well
+		{"�", "�"}, // a character like others
 		{long, strings.Repeat("é", 128) + "… (10000 bytes)"},
 		{"x" + long, "x" + strings.Repeat("é", 127) + "… (10001 bytes)"},
 		{strings.Repeat("\xff", 300), strings.Repeat(`\xff`, 253) + "… (300 bytes)"},
@@ -46,7 +46,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// What is shown prints, is UTF-8 and is short.
+// A shown text prints, is UTF-8 and is short.
 func FuzzText(f *testing.F) {
 	for _, s := range []string{"", "tcp://a:b@c", "\xff", "a\u202e", strings.Repeat("é\x00", 300)} {
 		f.Add(s)

@@ -8,24 +8,24 @@ import (
 	"syscall"
 )
 
-// A child is a process that is started, and that no transport has yet.
+// A child is a process that has started and has no transport yet.
 type child struct {
 	cmd    *exec.Cmd
-	pidfd  int         // of the process; -1 without one
-	ours   [3]*os.File // this process's ends of the pipes; nil where there is none
-	theirs [3]*os.File // what the child has; nil is /dev/null
-	lent   []*os.File  // those of theirs that this process closes once the child has them
+	pidfd  int         // of the process; -1: none
+	ours   [3]*os.File // this process's ends of the pipes; nil: no pipe
+	theirs [3]*os.File // the child's files; nil: /dev/null
+	lent   []*os.File  // files of theirs that this process closes after the start
 }
 
-// start starts cmd. If it fails, no descriptor and no child is left.
+// start starts cmd. After an error no descriptor and no child is left.
 func start(cmd *exec.Cmd, cfg Config) (*child, error) {
 	c := &child{cmd: cmd, pidfd: -1}
 	started := false
-	defer func() { // also after a panic of Setup
+	defer func() { // runs even if Setup panics
 		closeAll(c.lent)
 		switch {
 		case started:
-		case cmd.Process != nil: // Setup has started it
+		case cmd.Process != nil: // Setup has started the child
 			c.abandon()
 		default:
 			closeAll(c.ours[:])
@@ -50,7 +50,7 @@ func start(cmd *exec.Cmd, cfg Config) (*child, error) {
 	return c, nil
 }
 
-// pipe makes a pipe, and returns the child's end.
+// pipe makes a pipe and returns the child's end.
 func (c *child) pipe(fd int) (theirs *os.File, err error) {
 	r, w, err := os.Pipe()
 	if err != nil {
@@ -64,7 +64,7 @@ func (c *child) pipe(fd int) (theirs *os.File, err error) {
 	return theirs, nil
 }
 
-// setUp prepares the command, and lets setup do so.
+// setUp prepares the command, and then calls setup.
 func (c *child) setUp(setup func(*exec.Cmd) error) error {
 	var in io.Reader
 	if c.theirs[0] != nil {
@@ -103,14 +103,14 @@ func (c *child) setUp(setup func(*exec.Cmd) error) error {
 	return nil
 }
 
-// abandon ends a child that no transport will have.
+// abandon kills and reaps a child that gets no transport.
 func (c *child) abandon() {
 	closeAll(c.ours[:])
 	c.closePidfd()
 	_ = c.cmd.Process.Kill()
 	go func() {
 		_, _ = c.cmd.Process.Wait()
-		_ = c.cmd.Process.Release() // if it was reaped elsewhere
+		_ = c.cmd.Process.Release() // needed if it was reaped elsewhere
 	}()
 }
 

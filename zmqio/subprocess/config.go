@@ -25,7 +25,7 @@ type Config struct {
 
 // A Stdio is a standard stream of a child: Pipe, Null, Inherit, ToStdout or a File.
 type Stdio interface {
-	// open returns the child's end for its descriptor fd; nil is /dev/null.
+	// open returns the child's file for its descriptor fd. nil is /dev/null.
 	open(c *child, fd int) (*os.File, error)
 }
 
@@ -81,7 +81,7 @@ func (s file) open(_ *child, fd int) (*os.File, error) {
 	if s.f == nil {
 		return nil, invalid("Config.%s is a nil file", streams[fd])
 	}
-	if _, err := s.f.Stat(); err != nil { // closed: the child would have no such descriptor
+	if _, err := s.f.Stat(); err != nil { // f is closed: the child would lack the descriptor
 		return nil, err
 	}
 	return s.f, nil

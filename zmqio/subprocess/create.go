@@ -39,8 +39,8 @@ func Shell[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory func() P
 	return Exec(ctx, l, factory, cfg, "/bin/sh", append([]string{"-c", command, "sh"}, args...)...)
 }
 
-// typed calls create with a factory of the interface's type, and returns the protocol in its
-// own type.
+// typed calls create with factory as a factory of Protocol, and returns the protocol with its own
+// type.
 func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transport, error)) (*Transport, P, error) {
 	var zero P
 	var general func() Protocol
@@ -53,7 +53,7 @@ func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transpor
 	}
 	t, err := create(general)
 	if err != nil {
-		return nil, zero, err // and p may be in use still
+		return nil, zero, err // p may still be in use
 	}
 	return t, *p, nil
 }
@@ -88,12 +88,12 @@ func run(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg C
 	return t, err
 }
 
-// create makes a transport of the child and calls ConnectionMade. If it fails, the child is
-// killed. Loop goroutine only.
+// create makes the transport of the child and calls ConnectionMade. After an error it kills the
+// child. Loop goroutine only.
 func (c *child) create(l *zmqio.EventLoop, factory func() Protocol) (*Transport, error) {
 	t := &Transport{loop: l, child: c, pid: c.cmd.Process.Pid, exited: make(chan struct{})}
 	made := false
-	defer func() { // also after runtime.Goexit
+	defer func() { // runs even after runtime.Goexit
 		if !made {
 			t.eachPipe((*netio.Transport).Abort)
 			c.abandon()
@@ -118,14 +118,14 @@ func (c *child) create(l *zmqio.EventLoop, factory func() Protocol) (*Transport,
 		}
 		t.open++
 	}
-	if t.residence, err = l.Adopt(t); err != nil { // it can be ended from here on
+	if t.residence, err = l.Adopt(t); err != nil { // from here on the transport can be ended
 		return nil, err
 	}
 	made = true
 	returned := false
 	defer func() {
 		t.await()
-		if !returned { // but called runtime.Goexit
+		if !returned { // runtime.Goexit was called
 			_ = t.Abort()
 		}
 	}()
@@ -134,7 +134,8 @@ func (c *child) create(l *zmqio.EventLoop, factory func() Protocol) (*Transport,
 	return t, nil
 }
 
-// produce calls factory. A panic goes to the exception handler, and is the error.
+// produce calls factory. A panic goes to the exception handler, and produce returns it as the
+// error.
 func produce(l *zmqio.EventLoop, factory func() Protocol) (p Protocol, err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -4,5 +4,5 @@ package subprocess
 
 import "syscall"
 
-// askForPidfd does nothing: there are no descriptors of processes.
+// askForPidfd does nothing: this system has no pidfds.
 func (c *child) askForPidfd(*syscall.SysProcAttr) {}

@@ -2,11 +2,11 @@ package subprocess
 
 import "github.com/zmqio/zmq/zmqio/netio"
 
-// A pipe is the protocol of a pipe to a child. It passes all on to the child's protocol.
+// A pipe is the protocol of a pipe to a child. It passes everything on to the child's protocol.
 type pipe struct {
 	netio.BaseProtocol
 	t  *Transport
-	fd int // of the child
+	fd int // the child's descriptor
 }
 
 func (p *pipe) DataReceived(data []byte) { p.t.Protocol().PipeDataReceived(p.fd, data) }
@@ -17,7 +17,7 @@ func (p *pipe) ConnectionLost(err error) {
 	if p.t.residence == nil {
 		return
 	}
-	defer func() { // also after a panic, and after runtime.Goexit
+	defer func() { // runs even after a panic or runtime.Goexit
 		p.t.open--
 		p.t.endIfOver()
 	}()

@@ -12,8 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// unknownCode is the return code of a child that was reaped elsewhere, as with a
-// zmqio.ChildWatcher.
+// unknownCode is the return code of a child that was reaped elsewhere, as with zmqio.ChildWatcher.
 const unknownCode = 255
 
 // A Transport is a child process on an event loop. Exec and Shell make it, and the loop calls
@@ -25,24 +24,24 @@ type Transport struct {
 	loop      *zmqio.EventLoop
 	child     *child
 	pid       int
-	pipes     [3]*netio.Transport // nil where there is none
-	residence *zmqio.Residence    // nil of a transport that was discarded
+	pipes     [3]*netio.Transport // nil: no pipe
+	residence *zmqio.Residence    // nil on a discarded transport
 	protocol  atomic.Pointer[Protocol]
 
-	// On the loop goroutine only.
+	// Loop goroutine only.
 	open int  // pipes that have not ended
 	told bool // ProcessExited has returned
 
 	exited chan struct{} // closed when the child has been reaped
-	code   int           // valid then
+	code   int           // valid after exited
 
-	// mu is taken before the locks of the loop. No callback is called with it held. Signals
-	// are sent with it held, so that none is sent to a process that is no more.
+	// mu comes before the locks of the loop. No callback is called with mu held. Signals are sent
+	// with mu held, so that none reaches a process that has been reaped.
 	mu      sync.Mutex
-	watch   *zmqio.Watch // of the child's pidfd; nil where another waits for the child
+	watch   *zmqio.Watch // of the child's pidfd; nil if a goroutine waits for the child
 	closing bool
 	lost    bool
-	gone    chan struct{} // what Closed returns; nil before
+	gone    chan struct{} // the result of Closed; nil before the first call
 }
 
 // Loop returns the loop of the transport.
@@ -171,7 +170,7 @@ func (t *Transport) Close() error {
 	t.closing = true
 	t.mu.Unlock()
 	if first {
-		_ = t.Kill() // before the child can exit because a pipe has ended
+		_ = t.Kill() // before the child can exit because of a closed pipe
 		t.eachPipe((*netio.Transport).Close)
 	}
 	return nil
@@ -185,7 +184,7 @@ func (t *Transport) Abort() error {
 	t.mu.Unlock()
 	_ = t.Kill()
 	t.eachPipe((*netio.Transport).Abort)
-	if t.loop.IsClosed() && t.claim() { // it looks at descriptors no more
+	if t.loop.IsClosed() && t.claim() { // the loop watches no descriptors any more
 		go t.reap()
 	}
 	return nil
@@ -225,8 +224,8 @@ func (t *Transport) Closed() <-chan struct{} {
 // Undelivered returns 0, 0: the pipe to the standard input counts for itself.
 func (t *Transport) Undelivered() (items, bytes int) { return 0, 0 }
 
-// await has the loop reap the child when it has exited. Where the system does not tell the
-// loop, a goroutine waits.
+// await makes the loop reap the child after its exit. Without a pidfd a goroutine waits for the
+// exit.
 func (t *Transport) await() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -244,14 +243,14 @@ func (t *Transport) await() {
 	go t.reap()
 }
 
-// pidfdReady reaps the child, which has exited. Loop goroutine only.
+// pidfdReady reaps the child after its exit. Loop goroutine only.
 func (t *Transport) pidfdReady() {
 	if t.claim() {
 		t.reap()
 	}
 }
 
-// claim ends the watch. It reports whether it is up to the caller to reap the child.
+// claim ends the watch. It reports whether the caller must reap the child.
 func (t *Transport) claim() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -264,7 +263,7 @@ func (t *Transport) claim() bool {
 	return true
 }
 
-// reap waits until the child has exited, and has the loop tell the protocol.
+// reap waits until the child has exited, and makes the loop tell the protocol.
 func (t *Transport) reap() {
 	process := t.child.cmd.Process
 	state, err := process.Wait()
@@ -272,17 +271,17 @@ func (t *Transport) reap() {
 	t.code = codeOf(state)
 	close(t.exited)
 	if err != nil {
-		_ = process.Release() // which Wait has not done
+		_ = process.Release() // Wait has failed, and not released it
 	}
 	t.mu.Unlock()
-	t.loop.Share() // for the goroutine that waits for the end
+	t.loop.Share() // a goroutine that waits for the end may be ready
 	if err != nil {
 		t.residence.Report("the child was reaped elsewhere", t.Protocol(), err)
 	}
 	t.residence.Post(t.tell)
 }
 
-// codeOf returns the return code for state, which is nil of a child that was reaped elsewhere.
+// codeOf returns the return code for state. A nil state means that the child was reaped elsewhere.
 func codeOf(state *os.ProcessState) int {
 	if state == nil {
 		return unknownCode
@@ -295,7 +294,7 @@ func codeOf(state *os.ProcessState) int {
 
 // tell calls ProcessExited. Loop goroutine only.
 func (t *Transport) tell() {
-	defer func() { // also after runtime.Goexit
+	defer func() { // runs even after runtime.Goexit
 		t.told = true
 		t.endIfOver()
 	}()
@@ -303,8 +302,7 @@ func (t *Transport) tell() {
 	t.callback("ProcessExited", p, p.ProcessExited)
 }
 
-// endIfOver has ConnectionLost called when the child and its pipes have ended. Loop goroutine
-// only.
+// endIfOver calls ConnectionLost if the child and its pipes have ended. Loop goroutine only.
 func (t *Transport) endIfOver() {
 	if t.told && t.open == 0 {
 		t.residence.Post(t.lose)
@@ -313,20 +311,20 @@ func (t *Transport) endIfOver() {
 
 // lose calls ConnectionLost, and leaves the loop. Loop goroutine only.
 func (t *Transport) lose() {
-	defer t.leave() // also after runtime.Goexit
+	defer t.leave() // runs even after runtime.Goexit
 	p := t.Protocol()
 	t.callback("ConnectionLost", p, func() { p.ConnectionLost(nil) })
 }
 
 func (t *Transport) leave() {
 	t.residence.Leave()
-	t.mu.Lock() // last, so that all is over when Closed says so
+	t.mu.Lock() // last, so that everything is over when the channel of Closed closes
 	t.lost = true
 	if t.gone != nil {
 		close(t.gone)
 	}
 	t.mu.Unlock()
-	t.loop.Share() // for the goroutine that waits for the end
+	t.loop.Share() // a goroutine that waits for the end may be ready
 }
 
 // callback calls fn, which calls the method of p with the name given. A panic goes to the

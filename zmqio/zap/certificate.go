@@ -139,7 +139,7 @@ func ReadCertificate(path string) (Certificate, error) {
 	return c, of(path, err)
 }
 
-// of names the file that err is about, unless it does so itself.
+// of adds the name of the file to err, unless err has it.
 func of(path string, err error) error {
 	if err == nil || errors.As(err, new(*fs.PathError)) {
 		return err
@@ -199,7 +199,7 @@ func ParseCertificate(text []byte) (Certificate, error) {
 		return c, nil
 	}
 	if err := c.Secret.UnmarshalText([]byte(secret)); err != nil {
-		return Certificate{}, fmt.Errorf("%w: the secret key is not Z85", ErrCertificate) // and not in any text
+		return Certificate{}, fmt.Errorf("%w: the secret key is not Z85", ErrCertificate) // the error must not contain the text
 	}
 	if PublicKey(c.Secret) != c.Public {
 		return Certificate{}, fmt.Errorf("%w: its keys are not a pair", ErrCertificate)
@@ -207,9 +207,9 @@ func ParseCertificate(text []byte) (Certificate, error) {
 	return c, nil
 }
 
-// parseLine reads a line: a name, and behind = a value. A value ends with its quote, or
-// without quotes with the line or a comment. No character is escaped. A quote that is not
-// closed, or has something else than a comment behind it, is not ok.
+// parseLine reads a line: a name, =, and a value. A value ends with its quote, or without quotes at
+// the end of the line or a comment. There are no escapes. ok is false for a quote that is not
+// closed, or that is followed by anything but a comment.
 func parseLine(line string) (name, value string, ok bool) {
 	line = strings.TrimSpace(line)
 	if line == "" || line[0] == '#' {
@@ -269,7 +269,7 @@ func (c Certificate) WriteFiles(path string) error {
 	return nil
 }
 
-// create writes a file that is not there. What it cannot write whole it removes.
+// create writes a new file. If it cannot write the whole file, it removes it.
 func create(path string, text []byte, mode fs.FileMode) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, mode)
 	if err != nil {

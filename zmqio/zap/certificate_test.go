@@ -17,7 +17,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// Keys are those of libzmq: it finds the same public key.
+// NewCertificate's keys are libzmq's: libzmq derives the same public key.
 func TestNewKeypair(t *testing.T) {
 	if !zmq.Has(zmq.CapabilityCurve) {
 		t.Skip("this libzmq has no CURVE")
@@ -42,7 +42,7 @@ func sameCertificate(a, b zap.Certificate) bool {
 }
 
 func TestWriteAndRead(t *testing.T) {
-	defer syscall.Umask(syscall.Umask(0)) // the mode of the secret file does not depend on it
+	defer syscall.Umask(syscall.Umask(0)) // the mode of the secret file does not depend on the umask
 	path := filepath.Join(t.TempDir(), "ann.key")
 	c := zap.NewCertificate(map[string]string{"X-Role": "admin # no comment", "email": `"ann" <a@b>`, "empty": "", "x": "it's"})
 	zmqiotest.Must(t, c.WriteFiles(path))
@@ -71,7 +71,7 @@ func TestWriteAndRead(t *testing.T) {
 	}
 }
 
-// Nothing is overwritten, and nothing is left of what cannot be written whole.
+// WriteFiles overwrites nothing, and leaves nothing of a file that it cannot write whole.
 func TestWriteFilesKeeps(t *testing.T) {
 	dir := t.TempDir()
 	for _, there := range []string{"ann.key", "ann.key_secret"} {
@@ -118,7 +118,7 @@ func TestWriteFilesKeeps(t *testing.T) {
 	}
 }
 
-// A secret key that others can read is refused, and a public one is not.
+// A secret key that others can read is refused, and a public one is accepted.
 func TestExposedSecret(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ann.key")
 	zmqiotest.Must(t, zap.NewCertificate(nil).WriteFiles(path))
@@ -188,7 +188,7 @@ func FuzzParseCertificate(f *testing.F) {
 		}
 		path := filepath.Join(t.TempDir(), "a.key")
 		if err := c.WriteFiles(path); err != nil {
-			return // metadata that we do not write
+			return // metadata that WriteFiles does not write
 		}
 		if c.Secret != (zmq.CurveKey{}) {
 			path += zap.SecretSuffix

@@ -36,9 +36,9 @@ type Dir struct {
 	err    error // of reading the directory
 }
 
-// An entry is a file as it was when it was read.
+// An entry is a file as it was at its last reading.
 type entry struct {
-	info fs.FileInfo // nil where there is none
+	info fs.FileInfo // nil if the file is missing
 	read time.Time
 	cert Certificate
 	err  error
@@ -47,7 +47,7 @@ type entry struct {
 const (
 	// lookInterval is how long a Dir does not look again.
 	lookInterval = time.Second
-	// settling is how long a file has to be unchanged before its time tells of changes: file
+	// settling is how old a change must be before the file's time shows further changes: file
 	// systems have clocks of up to two seconds.
 	settling = 2 * time.Second
 )
@@ -103,7 +103,7 @@ func (d *Dir) Authenticate(ctx context.Context, r Request) (Identity, error) {
 	return keys.Authenticate(ctx, r)
 }
 
-// current returns the keys, and the errors of files that are new.
+// current returns the keys, and the new errors of files.
 func (d *Dir) current() (keys *Keys, failed []error, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -113,14 +113,14 @@ func (d *Dir) current() (keys *Keys, failed []error, err error) {
 	return d.keys, failed, d.err
 }
 
-// lookLocked reads what has changed, and returns the errors that are new. Caller holds d.mu.
+// lookLocked reads changed files, and returns the new errors. Caller holds d.mu.
 func (d *Dir) lookLocked() (failed []error) {
 	d.looked = d.now()
 	list, err := os.ReadDir(d.path)
 	d.err = err
 	files := make(map[string]entry)
 	d.keys = d.keys.successor()
-	for _, f := range slices.Backward(list) { // of the same key the first is the last to be added
+	for _, f := range slices.Backward(list) { // for equal keys the first file is added last
 		user, isKey := strings.CutSuffix(f.Name(), ".key")
 		if !isKey || user == "" {
 			continue
@@ -142,8 +142,8 @@ func (d *Dir) lookLocked() (failed []error) {
 	return failed
 }
 
-// look returns a file as it is, which is as it was before where it has not changed. A
-// directory is not there.
+// look returns the present entry of a file. It returns before if the file has not changed. there is
+// false for a directory.
 func (d *Dir) look(name string, before entry) (e entry, there bool) {
 	path := filepath.Join(d.path, name)
 	info, err := os.Stat(path)
@@ -160,21 +160,21 @@ func (d *Dir) look(name string, before entry) (e entry, there bool) {
 	if e.cert, e.err = readPublic(path, info); e.err == nil {
 		e.err = checkMetadata(e.cert.Metadata)
 	}
-	if errors.Is(e.err, fs.ErrNotExist) { // it has gone since
+	if errors.Is(e.err, fs.ErrNotExist) { // the file has gone since the listing
 		return entry{}, false
 	}
 	e.err = of(path, e.err)
 	return e, true
 }
 
-// holds reports whether what was read is still in the file, of which info is what it is now.
+// holds reports whether the file still has what was read. info is its present state.
 func (e entry) holds(info fs.FileInfo) bool {
 	return e.err == nil && e.info != nil && os.SameFile(e.info, info) && e.info.Size() == info.Size() && e.info.Mode() == info.Mode() &&
 		changed(e.info).Equal(changed(info)) && e.read.Sub(changed(info)) > settling
 }
 
-// readPublic reads the public part of a certificate file. It does not open what is no regular
-// file: a FIFO would keep all clients waiting.
+// readPublic reads the public part of a certificate file. It opens regular files only: a FIFO would
+// block all clients.
 func readPublic(path string, info fs.FileInfo) (Certificate, error) {
 	if !info.Mode().IsRegular() {
 		return Certificate{}, fmt.Errorf("%w: it is no regular file, but %v", ErrCertificate, info.Mode())

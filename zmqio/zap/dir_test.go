@@ -17,7 +17,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A store is a Dir whose clock a test sets.
+// A store is a Dir with a clock that the test sets.
 type store struct {
 	*Dir
 	t    *testing.T
@@ -46,7 +46,7 @@ func (s *store) add(name string, metadata map[string]string) Certificate {
 	return c
 }
 
-// is checks who the store says that a client is; "" is none.
+// is checks the user id of a client; "" is none.
 func (s *store) is(c Certificate, user string) Identity {
 	s.t.Helper()
 	who, err := s.Authenticate(s.t.Context(), Request{Mechanism: zmq.CURVE, PublicKey: c.Public})
@@ -56,12 +56,12 @@ func (s *store) is(c Certificate, user string) Identity {
 	return who
 }
 
-// The store follows the directory: clients that are added, replaced and removed, a second
-// later at most, and at once with Reload.
+// A Dir follows its directory: clients that are added, replaced and removed, within a second, and
+// at once after Reload.
 func TestDirFollows(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", map[string]string{"X-Role": "admin"})
-	s.is(ann, "") // it has looked in this second
+	s.is(ann, "") // the Dir has looked in this second
 	s.at = s.at.Add(lookInterval)
 	if who := s.is(ann, "ann"); who.Metadata["X-Role"] != "admin" {
 		t.Errorf("the metadata is %v", who.Metadata)
@@ -89,8 +89,8 @@ func TestDirFollows(t *testing.T) {
 	}
 }
 
-// A file that is written in place, at the same size, is read again. As far as the file system
-// tells, its time is the same too.
+// A file that is overwritten with the same size is read again, even if the file system shows the
+// same time.
 func TestDirSeesQuickChanges(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", nil)
@@ -109,8 +109,8 @@ func TestDirSeesQuickChanges(t *testing.T) {
 	s.is(other, "ann")
 }
 
-// A file in the place of another one with the same size and mtime is read, whether it was
-// renamed, linked or written over it.
+// A file that replaces one of the same size and mtime is read, whether it was renamed, linked or
+// written over it.
 func TestDirSeesReplacedFiles(t *testing.T) {
 	old := time.Unix(1, 0)
 	for name, put := range map[string]func(s *store, from, to string) error{
@@ -132,7 +132,7 @@ func TestDirSeesReplacedFiles(t *testing.T) {
 			bob := s.add("bob", nil)
 			zmqiotest.Must(t, os.Chtimes(s.file("ann.key"), old, old))
 			zmqiotest.Must(t, os.Chtimes(s.file("bob"), old, old))
-			s.at = s.at.Add(time.Hour) // so that nothing is read because it is new
+			s.at = s.at.Add(time.Hour) // so that no file is read for being new
 			s.is(ann, "ann")
 			zmqiotest.Must(t, put(s, s.file("bob"), s.file("ann.key")))
 			s.at = s.at.Add(lookInterval)
@@ -142,8 +142,8 @@ func TestDirSeesReplacedFiles(t *testing.T) {
 	}
 }
 
-// A file that could not be read is read again, although it has not changed: its mode is what
-// changes then, and another user's program may be what reads it.
+// A file that could not be read is read again, although its content is the same: its mode may have
+// changed. A program of another user may read it.
 func TestDirTriesAgain(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", nil)
@@ -154,7 +154,7 @@ func TestDirTriesAgain(t *testing.T) {
 	s.files["ann.key"] = e
 	s.at = s.at.Add(lookInterval)
 	s.is(ann, "ann")
-	// Whether the owner may read it is for the system to say, each time that its mode changes.
+	// Each change of the mode may let the owner read the file.
 	read := s.files["ann.key"].read
 	zmqiotest.Must(t, os.Chmod(s.file("ann.key"), 0o600))
 	s.at = s.at.Add(lookInterval)
@@ -164,8 +164,8 @@ func TestDirTriesAgain(t *testing.T) {
 	}
 }
 
-// What is no regular file, or a large one, lets no client in, and keeps none waiting. A link to
-// a certificate is one.
+// An irregular or large file admits no client, and delays none. A link to a certificate counts as a
+// certificate.
 func TestDirOddFiles(t *testing.T) {
 	s := newStore(t)
 	ann, bob := s.add("ann.key", nil), s.add("bob", nil)
@@ -204,8 +204,7 @@ func TestDirOddFiles(t *testing.T) {
 	s.is(hidden, "")
 }
 
-// A store that looks while files come, change and go has no errors, and has what is there at the
-// end.
+// A Dir that looks while files come, change and go has no errors, and finds the files of the end.
 func TestDirAmidChanges(t *testing.T) {
 	s := newStore(t)
 	keep := s.add("keep.key", nil)
@@ -239,7 +238,7 @@ func TestDirAmidChanges(t *testing.T) {
 	}
 }
 
-// Of a secret certificate among the public ones the store keeps the public key.
+// Of a secret certificate in the directory the Dir keeps only the public key.
 func TestDirKeepsNoSecret(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", nil)
@@ -251,7 +250,7 @@ func TestDirKeepsNoSecret(t *testing.T) {
 	}
 }
 
-// The logger is told of each new error of a file, once.
+// The logger gets each new error of a file, once.
 func TestDirLogsNewErrors(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", nil)
@@ -296,8 +295,7 @@ func TestDirReadsOnce(t *testing.T) {
 	}
 }
 
-// A file that is no certificate lets no client in, and does not keep others out. The logger is
-// told once.
+// A file that is no certificate admits no client, and shuts none out. The logger is told once.
 func TestDirBadFiles(t *testing.T) {
 	s := newStore(t)
 	ann, bob := s.add("ann.key", nil), s.add("bob.key", nil)
@@ -324,7 +322,7 @@ func TestDirBadFiles(t *testing.T) {
 	}
 }
 
-// The names of metadata that a removed file had remain, so that no other client can claim them.
+// The metadata names of a removed file stay reserved, so that no other client can claim them.
 func TestDirKeepsNames(t *testing.T) {
 	s := newStore(t)
 	s.add("ann.key", map[string]string{"X-Role": "admin"})
@@ -339,7 +337,7 @@ func TestDirKeepsNames(t *testing.T) {
 	}
 }
 
-// Two files with the same key: the first counts.
+// If two files have the same key, the first counts.
 func TestDirSameKey(t *testing.T) {
 	s := newStore(t)
 	b := s.add("b.key", nil)
@@ -349,7 +347,7 @@ func TestDirSameKey(t *testing.T) {
 	s.is(b, "a")
 }
 
-// A directory that goes lets no client in, until it comes back.
+// A directory that disappears admits no client, until it comes back.
 func TestDirGone(t *testing.T) {
 	s := newStore(t)
 	ann := s.add("ann.key", nil)

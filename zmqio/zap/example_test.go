@@ -10,7 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// A CURVE server lets in the clients whose public keys are in a store, and knows who they are.
+// A CURVE server admits the clients whose public keys are in a store, and knows their names.
 func Example() {
 	if !zmq.Has(zmq.CapabilityCurve) {
 		fmt.Println("ann says hello") // this libzmq has no CURVE
@@ -32,7 +32,7 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer server.Close() // before the guard
+	defer server.Close() // runs before the Close of the guard
 
 	client, err := zmqio.Open(ctx, zmq.REQ, zmqio.StreamConfig{
 		Connect: []string{server.Addr()}, Configure: ann.AsClient(own.Public),

@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// ForgetReports has the next error reported at once.
+// ForgetReports makes the server report the next error at once.
 func (s *Server) ForgetReports() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.reported = time.Time{}
 }
 
-// ReportOnce has the servers of a test report one error, and others after ForgetReports.
+// ReportOnce makes the servers of a test report one error, and others after ForgetReports.
 func ReportOnce(t *testing.T) {
 	interval := reportInterval
 	reportInterval = 24 * time.Hour

@@ -13,7 +13,7 @@ import (
 type Keys struct {
 	mu    sync.RWMutex
 	of    map[zmq.CurveKey]Identity
-	names map[string]bool // of the metadata that any key has or had
+	names map[string]bool // metadata names that any key has or had
 }
 
 // Add lets in the client that has the secret key to key, as who says. Without a UserID, the
@@ -34,7 +34,7 @@ func (k *Keys) Add(key zmq.CurveKey, who Identity) {
 	}
 	k.of[key] = who
 	for name := range who.Metadata {
-		if checkName(name) == nil { // else the Identity is refused, and not those of others
+		if checkName(name) == nil { // else that Identity alone is refused
 			k.names[name] = true
 		}
 	}
@@ -49,7 +49,7 @@ func (k *Keys) Remove(key zmq.CurveKey) bool {
 	return ok
 }
 
-// successor returns an empty store that knows the names of metadata that k knows.
+// successor returns an empty store that knows the metadata names of k.
 func (k *Keys) successor() *Keys {
 	k.mu.RLock()
 	defer k.mu.RUnlock()

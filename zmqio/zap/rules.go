@@ -87,7 +87,7 @@ func Reserve(h Handler, names ...string) Handler {
 	}
 }
 
-// ask calls h, and denies where that is nil.
+// ask calls h. A nil h denies.
 func (h Handler) ask(ctx context.Context, r Request) (Identity, error) {
 	if h == nil {
 		return Identity{}, ErrDenied
@@ -126,13 +126,13 @@ func Deny(h Handler, networks ...netip.Prefix) Handler {
 	}
 }
 
-// contain reports whether one of the networks has addr, whatever its zone is.
+// contain reports whether a network contains addr, without its zone.
 func contain(networks []netip.Prefix, addr netip.Addr) bool {
 	addr = addr.WithZone("")
 	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(addr) })
 }
 
-// unmapped returns networks with those of IPv4 in IPv6 as IPv4, as Request.Address is.
+// unmapped returns networks with IPv4 networks unmapped from IPv6, in the form of Request.Address.
 func unmapped(networks []netip.Prefix) []netip.Prefix {
 	networks = slices.Clone(networks)
 	for i, p := range networks {

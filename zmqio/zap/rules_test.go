@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// decision is what a handler says: the user id, or the error.
+// decision returns the answer of a handler: the user id, or the error.
 func decision(h zap.Handler, r zap.Request) string {
 	who, err := h(context.Background(), r)
 	switch {
@@ -30,7 +30,7 @@ func TestNetworks(t *testing.T) {
 		netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fe80::/10"), netip.MustParsePrefix("::ffff:192.168.0.0/112"), netip.MustParsePrefix("::ff00:0:0/88"), {},
 	}
 	allow, deny := zap.Allow(user("in"), networks...), zap.Deny(user("in"), networks...)
-	clear(networks) // which the handlers do not share
+	clear(networks) // the handlers keep a copy
 	for addr, within := range map[string]bool{
 		"10.1.2.3": true, "11.1.2.3": false, "192.168.3.4": true, "192.169.3.4": false, "fe80::1": true, "fe80::1%eth0": true,
 		"::1": false, "::10.0.0.1": false, "::fff1:0:1": true, "": false,
@@ -101,8 +101,8 @@ func TestAnyone(t *testing.T) {
 	}
 }
 
-// Keys come and go at run time. Each client gets the names of metadata that any has, so that
-// none can claim them for itself.
+// Keys come and go at run time. Each client gets the metadata names of all, so that none can claim
+// them for itself.
 func TestKeys(t *testing.T) {
 	var k zap.Keys
 	ann, _ := zap.NewKeypair()
@@ -138,7 +138,7 @@ func TestKeys(t *testing.T) {
 	if got := decision(k.Authenticate, of(ann)); got != "denied" {
 		t.Errorf("a key that was removed: %s", got)
 	}
-	want(bob, bob.String(), map[string]string{"X-Team": "", "X-Role": ""}) // and not what bob says
+	want(bob, bob.String(), map[string]string{"X-Team": "", "X-Role": ""}) // not what bob claims
 	k.Add(ann, zap.Identity{UserID: "ann", Metadata: map[string]string{"Peer-Address": "", "no name": "", "X-Role": "admin"}})
 	want(bob, bob.String(), map[string]string{"X-Team": "", "X-Role": ""})
 }

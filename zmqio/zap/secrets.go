@@ -8,9 +8,9 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Types with secrets have a String without them. Format and LogValue make it what package fmt
-// prints with every verb, and what package slog logs. Package fmt calls no method of a value
-// in an unexported field, and prints all of that.
+// The String of a type with secrets omits them. Format and LogValue make package fmt and package
+// slog print that String, for every verb. A value in an unexported field is different: package fmt
+// calls no method, and prints it whole.
 
 // String returns the public key alone.
 func (c Certificate) String() string { return c.Public.String() }

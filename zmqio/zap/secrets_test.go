@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// Neither package fmt nor package slog prints a secret, and what they print says the rest.
+// Neither package fmt nor package slog prints a secret. They print the rest.
 func TestSecretsAreNotPrinted(t *testing.T) {
 	c := zap.NewCertificate(map[string]string{"name": "ann"})
 	r := zap.Request{Domain: "test", Peer: "10.0.0.1", Address: netip.MustParseAddr("10.0.0.1"), Mechanism: zmq.PLAIN, Username: "ann", Password: "sesame"}
@@ -60,9 +60,9 @@ func TestSecretsAreNotPrinted(t *testing.T) {
 	}
 }
 
-// The error about a text says the line, and nothing that is in it, for that may be the secret key.
+// A parse error names the line, and none of its text, which may be the secret key.
 func TestParseErrorsTellNoSecret(t *testing.T) {
-	const secret = "abcdefghijklmnopqrstuvwxyzabcdefghijklm=" // from which a line may be cut at =
+	const secret = "abcdefghijklmnopqrstuvwxyzabcdefghijklm=" // a line may be cut at =
 	for name, line := range map[string]string{
 		"no =":             `    secret-key "` + secret + `"`,
 		"a colon":          `    secret-key: "` + secret + `"`,

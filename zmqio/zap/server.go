@@ -19,7 +19,7 @@ const (
 	DefaultTimeout  = 10 * time.Second
 )
 
-// endpoint is where the sockets of a context find its ZAP handler.
+// endpoint is where libzmq's sockets look for the ZAP handler of their context.
 const endpoint = "inproc://zeromq.zap.01"
 
 // Config configures a Server. The zero value is a good configuration.
@@ -45,9 +45,9 @@ type Server struct {
 	ctx     context.Context // of the handlers
 	end     context.CancelFunc
 
-	mu       sync.Mutex // it comes before the locks of package zmqio
+	mu       sync.Mutex // comes before the locks of package zmqio
 	inFlight int
-	reported time.Time // when the exception handler was last told of something
+	reported time.Time // when the exception handler was told last
 	untold   int       // errors since then that it was not told of
 }
 
@@ -119,11 +119,11 @@ func (c Config) Serve(l *zmqio.EventLoop, h Handler) (*Server, error) {
 // pyzmq: zmq.auth.Authenticator.stop
 func (s *Server) Close() error {
 	s.end()
-	_ = s.t.Unbind(endpoint) // at once, where Close takes its time; or it is closed
+	_ = s.t.Unbind(endpoint) // frees the endpoint at once, because Close takes its time; fails if the transport is closed
 	return s.t.Close()
 }
 
-// A protocol is that of the transport of a Server.
+// A protocol is the protocol of a Server's transport.
 type protocol struct {
 	zmqio.BaseProtocol
 	s *Server
@@ -137,7 +137,7 @@ func (p *protocol) ConnectionLost(error) { p.s.end() }
 
 // MsgReceived implements zmqio.Protocol.
 func (p *protocol) MsgReceived(msg [][]byte) {
-	if p.s.ctx.Err() != nil { // Close is on its way
+	if p.s.ctx.Err() != nil { // Close is in progress
 		return
 	}
 	envelope, id, req, err := parse(msg)
@@ -150,17 +150,17 @@ func (p *protocol) MsgReceived(msg [][]byte) {
 	go x.serve(req)
 }
 
-// begin counts a request, and stops receiving with the last one that may be in flight.
+// begin counts a request. It stops receiving if no further request may be in flight.
 func (s *Server) begin() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.inFlight++
 	if s.inFlight == s.most {
-		_ = s.t.PauseReading() // a transport that is closed receives nothing
+		_ = s.t.PauseReading() // a closed transport receives nothing
 	}
 }
 
-// done takes a request off.
+// done counts a request as answered.
 func (s *Server) done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -179,14 +179,14 @@ type exchange struct {
 	once     sync.Once
 }
 
-// serve has the handler answer.
+// serve calls the handler and sends its answer.
 func (x *exchange) serve(req Request) {
 	ctx, cancel := context.WithTimeoutCause(x.s.ctx, x.s.timeout, ErrNoAnswer)
 	defer cancel()
 	stop := context.AfterFunc(ctx, func() { x.answer(Identity{}, context.Cause(ctx)) })
 	var who Identity
-	err := ErrPanicked // unless the handler returns
-	defer func() {     // also after runtime.Goexit
+	err := ErrPanicked // the handler replaces it, if it returns
+	defer func() {     // runs even after runtime.Goexit
 		stop()
 		if v := recover(); v != nil {
 			err = fmt.Errorf("%w: %w", ErrPanicked, &zmqio.PanicError{Value: v, Stack: debug.Stack()})
@@ -196,11 +196,11 @@ func (x *exchange) serve(req Request) {
 		}
 	}()
 	if who, err = x.s.handler(ctx, req); err == nil {
-		err = cmp.Or(context.Cause(ctx), who.check()) // an answer that is late does not count
+		err = cmp.Or(context.Cause(ctx), who.check()) // a late answer does not count
 	}
 }
 
-// answer sends the answer, unless there is one, and reports whether there was none.
+// answer sends the answer if none was sent, and reports whether it did.
 func (x *exchange) answer(who Identity, err error) (first bool) {
 	x.once.Do(func() {
 		first = true
@@ -209,20 +209,20 @@ func (x *exchange) answer(who Identity, err error) (first bool) {
 			x.report(err)
 		}
 		if x.envelope != nil {
-			_ = x.s.t.Write(reply(x.envelope, x.id, who, err)) // a transport that is closed refuses its peers
+			_ = x.s.t.Write(reply(x.envelope, x.id, who, err)) // fails on a closed transport, which refuses its peers
 		}
 	})
 	return first
 }
 
-// report has the exception handler told of err, unless the server has ended.
+// report tells the exception handler of err, unless the server has ended.
 func (x *exchange) report(err error) {
 	if x.s.ctx.Err() == nil {
 		x.s.report(fmt.Errorf("peer %.200q: %w", x.peer, err))
 	}
 }
 
-// report has the exception handler told of err, on the loop and at most once a second.
+// report tells the exception handler of err, on the loop, at most once a second.
 func (s *Server) report(err error) {
 	untold, due := s.reportDue()
 	if !due {
@@ -235,10 +235,10 @@ func (s *Server) report(err error) {
 	if p := (*zmqio.PanicError)(nil); errors.As(err, &p) {
 		ctx.Stack = p.Stack
 	}
-	_, _ = s.loop.CallSoon(func() { s.loop.CallExceptionHandler(ctx) }) // a loop that is closed tells no more
+	_, _ = s.loop.CallSoon(func() { s.loop.CallExceptionHandler(ctx) }) // fails on a closed loop, which reports nothing
 }
 
-// reportDue reports whether an error is to be told, and how many before it were not.
+// reportDue reports whether to report an error now, and how many were not reported since the last.
 func (s *Server) reportDue() (untold int, due bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -251,6 +251,5 @@ func (s *Server) reportDue() (untold int, due bool) {
 	return untold, true
 }
 
-// reportInterval is how often the exception handler is told of errors: peers can cause them.
-// A test sets it.
+// reportInterval is the time between two reports, because peers can cause errors. Tests set it.
 var reportInterval = time.Second

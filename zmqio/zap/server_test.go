@@ -23,13 +23,13 @@ import (
 
 const endpoint = "inproc://zeromq.zap.01"
 
-// reports is what the exception handler of a loop is told.
+// reports records what the exception handler of a loop is told.
 type reports struct {
 	zmqiotest.Condition
 	got []zmqio.ExceptionContext
 }
 
-// tell makes r the exception handler of a loop.
+// tell makes r the exception handler of l.
 func (r *reports) tell(l *zmqio.EventLoop) {
 	l.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
 		r.Change(func() { r.got = append(r.got, c) })
@@ -52,7 +52,7 @@ func (r *reports) wait(t *testing.T, target error) (got zmqio.ExceptionContext) 
 	return got
 }
 
-// An asker asks a server as libzmq does.
+// An asker sends requests to a server as libzmq does.
 type asker struct {
 	*zmqio.Stream
 	t *testing.T
@@ -79,7 +79,7 @@ func (a asker) send(text ...string) {
 	zmqiotest.Must(a.t, a.Send(a.t.Context(), frames(text...)...))
 }
 
-// ask sends a proper request of a NULL peer.
+// ask sends a valid request of a NULL peer.
 func (a asker) ask(id, domain string) {
 	a.t.Helper()
 	a.send("", "1.0", id, domain, "127.0.0.1", "", "NULL")
@@ -96,7 +96,7 @@ func (a asker) want(id, status string) [][]byte {
 	return msg
 }
 
-// serve serves on a loop of its own, and returns an asker.
+// serve serves on a new loop, and returns an asker.
 func serve(t *testing.T, c zap.Config, h zap.Handler) (*zap.Server, asker, *reports) {
 	t.Helper()
 	l := zmqiotest.RunLoop(t, nil)
@@ -142,7 +142,7 @@ func TestRequestsAndReplies(t *testing.T) {
 	}
 }
 
-// Each error has its status. Those that are the handler's fault are reported.
+// Each error has its status. Errors of the handler itself are reported.
 func TestStatuses(t *testing.T) {
 	long := strings.Repeat("x", zap.MaxProperty+1)
 	broken := errors.New("broken")
@@ -202,7 +202,7 @@ func TestStatuses(t *testing.T) {
 	}
 }
 
-// What libzmq can carry goes to the peer, and nothing that it has a meaning for.
+// An Identity that libzmq can carry goes to the peer. Names that libzmq itself uses are refused.
 func TestIdentityLimits(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	var who zap.Identity
@@ -235,8 +235,8 @@ func property(name, value string) zap.Handler {
 	return identity(zap.Identity{Metadata: map[string]string{name: value}})
 }
 
-// A request that is malformed is refused, where it says what the answer is to, and the
-// handler is not asked. The server goes on.
+// A malformed request is refused if it has a request id, and the handler is not called. The server
+// goes on.
 func TestMalformed(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	asked := make(chan string, 100)
@@ -278,8 +278,8 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// Answers go out in the order in which the handlers return. Of more requests than may be in
-// flight the handler is not asked before one has been answered.
+// Answers go out in the order in which the handlers return. The handler is called for at most
+// MaxInFlight requests at a time.
 func TestBoundAndOrder(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const most, total = 4, 100
@@ -314,7 +314,7 @@ func TestBoundAndOrder(t *testing.T) {
 	}
 }
 
-// The zero Config bounds the requests and the time of each.
+// The zero Config bounds the number of requests and the time of each.
 func TestDefaults(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const total = 4 * zap.DefaultRequests
@@ -347,7 +347,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// Handlers that never answer keep neither their peers nor others waiting.
+// A handler that never returns delays neither its peer nor others.
 func TestNoAnswer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const most = 2
@@ -355,7 +355,7 @@ func TestNoAnswer(t *testing.T) {
 	defer close(stuck)
 	_, a, r := serve(t, zap.Config{Requests: most, Timeout: time.Millisecond}, func(ctx context.Context, r zap.Request) (zap.Identity, error) {
 		if r.Domain == "stuck" {
-			<-stuck // whatever ctx says
+			<-stuck // ignores ctx
 		}
 		return zap.Anyone(ctx, r)
 	})
@@ -374,7 +374,7 @@ func TestNoAnswer(t *testing.T) {
 	if c := r.wait(t, zap.ErrNoAnswer); c.Transport == nil {
 		t.Error("the report has no transport")
 	}
-	for { // a handler may run out of its millisecond
+	for { // a handler may use up its millisecond
 		a.ask("last", "")
 		msg, err := a.Recv(zmqiotest.Bounded(t, zmqiotest.Patience))
 		zmqiotest.Must(t, err)
@@ -384,11 +384,11 @@ func TestNoAnswer(t *testing.T) {
 	}
 }
 
-// A handler that lets a peer in when its context has ended has refused it.
+// A handler that admits a peer after its context has ended has refused the peer.
 func TestLateAnswer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	_, a, r := serve(t, zap.Config{Timeout: 100 * time.Microsecond}, func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
-		for ctx.Err() == nil { // what waits for Done is not as quick as the refusal
+		for ctx.Err() == nil { // a wait for Done would be slower than the refusal
 		}
 		return zap.Identity{UserID: "ann"}, nil
 	})
@@ -400,7 +400,7 @@ func TestLateAnswer(t *testing.T) {
 	r.wait(t, zap.ErrNoAnswer)
 }
 
-// A panic that is late refuses nothing, and is reported.
+// A late panic refuses no peer, and is reported.
 func TestLatePanic(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	mine := errors.New("mine")
@@ -422,7 +422,7 @@ func TestLatePanic(t *testing.T) {
 	}
 }
 
-// The exception handler is told of one error in a while, and then how many it was not told of.
+// The exception handler gets one error in a while, and then the number of those in between.
 func TestReportsAreFew(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	zap.ReportOnce(t)
@@ -458,7 +458,7 @@ func TestReportsAreFew(t *testing.T) {
 	wait(first, second, "zap: a peer was refused, as were 1 others since the last report")
 }
 
-// However much a request has, a report is short.
+// A report is short, however large the request.
 func TestHugeRequests(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	s, a, r := serve(t, zap.Config{}, zap.Anyone)
@@ -476,7 +476,7 @@ func TestHugeRequests(t *testing.T) {
 		a.want(id, "400")
 	}
 	a.send("", "1.0", "last", huge, "", "", "PLAIN", "\xff\x00", "")
-	if msg := a.want("last", "500"); len(msg[5]) > 0 { // there is a NUL in the user id
+	if msg := a.want("last", "500"); len(msg[5]) > 0 { // the user id has a NUL
 		t.Errorf("the reply is %q", msg)
 	}
 	a.send("", "1.0", "", huge, huge, huge, "PLAIN", "\xff", huge)
@@ -492,7 +492,7 @@ func TestHugeRequests(t *testing.T) {
 	}
 }
 
-// The contexts of handlers end with the server, by Close and with the loop.
+// The contexts of handlers end with the server, by Close and by the end of the loop.
 func TestContextEndsWithServer(t *testing.T) {
 	for name, end := range map[string]func(*zap.Server, *zmqio.EventLoop) error{
 		"Close": func(s *zap.Server, _ *zmqio.EventLoop) error { return errors.Join(s.Close(), s.Close()) },
@@ -522,7 +522,7 @@ func TestContextEndsWithServer(t *testing.T) {
 	}
 }
 
-// A context has one handler at a time, and another one at once after Close.
+// A context has one handler at a time. After Close another can come at once.
 func TestOneServer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	l := zmqiotest.RunLoop(t, nil)
@@ -553,7 +553,7 @@ func TestServeArguments(t *testing.T) {
 	}
 }
 
-// Without a loop the server is on the default one.
+// Without a loop the server uses the default loop.
 func TestDefaultLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	defer func() { zmqiotest.Must(t, zmqio.ShutdownDefault(zmqiotest.Bounded(t, zmqiotest.Patience))) }()

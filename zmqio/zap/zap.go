@@ -97,11 +97,11 @@ const MaxProperty = 1024
 // asks once for each connection. A peer that is denied later keeps its connections.
 type Handler func(ctx context.Context, r Request) (Identity, error)
 
-// version is that of the protocol.
+// version is the version of the ZAP protocol.
 const version = "1.0"
 
-// parse reads a message that a ROUTER has got. The envelope is that of the reply, with the
-// request id where there is one.
+// parse reads a message that a ROUTER received. The envelope is that of the reply. id is the
+// request id, or nil.
 func parse(msg [][]byte) (envelope [][]byte, id []byte, r Request, err error) {
 	n := slices.IndexFunc(msg, func(f []byte) bool { return len(f) == 0 })
 	if n < 0 || len(msg) < n+3 {
@@ -155,7 +155,7 @@ func (r *Request) setCredentials(mechanism string, credentials [][]byte) error {
 	return nil
 }
 
-// reply returns the message that answers a request.
+// reply returns the reply to a request.
 func reply(envelope [][]byte, id []byte, who Identity, err error) [][]byte {
 	status, text := "500", "internal error" // libzmq does not pass the text on
 	switch {
@@ -172,7 +172,7 @@ func reply(envelope [][]byte, id []byte, who Identity, err error) [][]byte {
 	return append(slices.Clip(envelope), []byte(version), id, []byte(status), []byte(text), []byte(who.UserID), who.properties())
 }
 
-// properties returns the metadata in the form of ZMTP.
+// properties returns the metadata in ZMTP's form.
 func (i Identity) properties() []byte {
 	var b []byte
 	for _, name := range slices.Sorted(maps.Keys(i.Metadata)) {
@@ -183,10 +183,10 @@ func (i Identity) properties() []byte {
 	return b
 }
 
-// libzmqs are the names that libzmq has a meaning for, in lower case.
+// libzmqs are the names that libzmq itself uses, in lower case.
 var libzmqs = []string{"identity", "peer-address", "routing-id", "socket-type", "user-id", "__fd"}
 
-// check returns why libzmq cannot carry the identity. libzmq returns values up to a NUL.
+// check returns an error if libzmq cannot carry the identity. libzmq returns values up to a NUL.
 func (i Identity) check() error {
 	if why := unfit(i.UserID); why != "" {
 		return fmt.Errorf("%w: the user id %s", ErrIdentity, why)
@@ -216,7 +216,7 @@ func checkName(name string) error {
 	return nil
 }
 
-// reserve returns the identity with metadata of the names, "" where it has none.
+// reserve returns the identity with metadata for all names; missing ones are "".
 func (i Identity) reserve(names iter.Seq[string]) Identity {
 	metadata := make(map[string]string)
 	for name := range names {

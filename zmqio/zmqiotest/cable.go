@@ -51,28 +51,28 @@ func (s Side) opposite() Side { return 1 - s }
 type Cable struct {
 	t        testing.TB
 	network  string // "tcp" or "unix"
-	server   string // the address of the server
-	address  string // the cable's own
+	server   string // address of the server
+	address  string // address of the cable
 	endpoint string
 	running  sync.WaitGroup
-	passed   [2]atomic.Int64 // by the side that the bytes went to
+	passed   [2]atomic.Int64 // bytes, by the side that they went to
 
 	state    Condition    // guards the fields below
 	listener net.Listener // nil while the cable is cut
 	ended    bool
 	stalled  bool
 	rate     int                // bytes per second, or 0
-	busy     [2]time.Time       // when what was admitted toward each side has gone over
-	links    map[*link]struct{} // without those that Cut or their peers have ended
-	missed   error              // why the server could not be reached last
+	busy     [2]time.Time       // until when the rate is used up, by side
+	links    map[*link]struct{} // links that neither Cut nor their peers have ended
+	missed   error              // the last error of a connection to the server
 }
 
-// A link is a client's connection and the one that the cable has made for it.
+// A link is a client's connection and the cable's connection to the server.
 type link struct {
 	cancel context.CancelFunc
-	ends   [2]net.Conn      // the second is nil, and the link not open, until the server is reached
-	closed bool             // whether a close has passed; like ends, guarded by the cable's state
-	turns  [2]chan struct{} // holds one element while a goroutine writes to that end
+	ends   [2]net.Conn      // the second is nil until the server is reached; then the link is open
+	closed bool             // a close has passed; like ends, under the cable's state
+	turns  [2]chan struct{} // has one element while a goroutine writes to that end
 }
 
 // NewCable returns a cable to a server's endpoint of tcp or ipc, "tcp://127.0.0.1:5555" for
@@ -106,10 +106,10 @@ func NewCable(t testing.TB, server string) *Cable {
 // cables counts the ports that listenLocally has tried.
 var cables atomic.Uint32
 
-// listenLocally listens at a loopback address of the process's own, where the system has more
-// than one, and at another port each time. No other socket then takes the port while the cable
-// is cut. The ports are below those that the system gives to outgoing connections, so a client
-// that finds the cable cut cannot connect to itself.
+// listenLocally listens at a loopback address, on another port for each call. If the system has
+// several loopback addresses, each process uses its own. So no other socket takes the port while
+// the cable is cut. The ports are below those of outgoing connections, so a client of a cut cable
+// cannot connect to itself.
 func listenLocally() (listener net.Listener, err error) {
 	pid := os.Getpid()
 	own := fmt.Sprintf("127.%d.%d.%d", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff)
@@ -146,7 +146,7 @@ func (c *Cable) cutLocked() {
 	if c.listener == nil {
 		return
 	}
-	_ = c.listener.Close() // connections that it has not accepted are reset by the system
+	_ = c.listener.Close() // the kernel resets connections that were not accepted
 	c.listener = nil
 	for l := range c.links {
 		c.dropLocked(l, reset)
@@ -254,7 +254,7 @@ func (c *Cable) open() []*link {
 	return c.openLocked()
 }
 
-// openLocked returns the links that are open. Caller holds c.state.
+// openLocked returns the open links. Caller holds c.state.
 func (c *Cable) openLocked() (open []*link) {
 	for l := range c.links {
 		if l.ends[ServerSide] != nil && !l.closed {
@@ -282,7 +282,7 @@ func (c *Cable) serveLocked(listener net.Listener) {
 	})
 }
 
-// serve carries a client's connection to the server's end of it and back.
+// serve connects to the server and carries a client's bytes both ways.
 func (c *Cable) serve(listener net.Listener, client net.Conn) {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -293,7 +293,7 @@ func (c *Cable) serve(listener net.Listener, client net.Conn) {
 			c.links[l] = struct{}{}
 		}
 	})
-	if !added { // Cut has come first
+	if !added { // Cut came first
 		reset(client)
 		return
 	}
@@ -301,7 +301,7 @@ func (c *Cable) serve(listener net.Listener, client net.Conn) {
 	server, err := dialer.DialContext(ctx, c.network, c.server)
 	if err != nil {
 		c.state.Change(func() {
-			if ctx.Err() == nil { // else Cut was why
+			if ctx.Err() == nil { // else Cut was the reason
 				c.missed = err
 			}
 			c.dropLocked(l, reset)
@@ -349,7 +349,7 @@ func (c *Cable) dropLocked(l *link, end func(net.Conn)) {
 	}
 }
 
-// reset closes a connection; TCP discards what it has not sent, and tells the peer so.
+// reset closes a connection. TCP discards unsent bytes and sends a reset.
 func reset(conn net.Conn) {
 	if tcp, ok := conn.(*net.TCPConn); ok {
 		_ = tcp.SetLinger(0)
@@ -357,8 +357,8 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// carry passes bytes to a side until the opposite side closes, and then that. An error ends
-// the link.
+// carry passes bytes to a side until the opposite side closes, and then passes the close. An error
+// ends the link.
 func (c *Cable) carry(ctx context.Context, l *link, toward Side) error {
 	buf := make([]byte, 32<<10)
 	for {
@@ -388,7 +388,7 @@ func (c *Cable) carry(ctx context.Context, l *link, toward Side) error {
 	}
 }
 
-// admit waits until some of n bytes may pass toward a side, and returns how many.
+// admit waits until some of n bytes may pass to a side, and returns how many.
 func (c *Cable) admit(ctx context.Context, toward Side, n int) (int, error) {
 	var due time.Time
 	err := c.state.Until(ctx, func() bool {
@@ -417,7 +417,7 @@ func (c *Cable) admit(ctx context.Context, toward Side, n int) (int, error) {
 	}
 }
 
-// write writes to one end as a whole: no other goroutine's bytes come between.
+// write writes b to one end without bytes of other goroutines in between.
 func (l *link) write(ctx context.Context, b []byte, toward Side, deadline time.Time) error {
 	select {
 	case l.turns[toward] <- struct{}{}:

@@ -19,7 +19,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// An end is a socket at one side of a cable. It keeps what it receives and hears.
+// An end is a socket at one side of a cable. It keeps its messages and events.
 type end struct {
 	zmqio.BaseProtocol
 	t         *testing.T
@@ -57,7 +57,7 @@ func (e *end) MsgReceived(msg [][]byte) {
 	e.cond.Change(func() { e.received = append(e.received, string(msg[0])) })
 }
 
-// until waits until fn, called with the lock held, is true.
+// until waits until fn returns true. It calls fn with the lock held.
 func (e *end) until(what string, fn func() bool) {
 	e.t.Helper()
 	if err := e.cond.Until(zmqiotest.Bounded(e.t, zmqiotest.Patience), fn); err != nil {
@@ -100,7 +100,7 @@ func (e *end) gets(text string) {
 	})
 }
 
-// newLink returns a PULL, a cable to it, and PUSHs at the cable's other side.
+// newLink returns a PULL, a cable to it, and PUSHes at the other side of the cable.
 func newLink(t *testing.T, transport string, clients int, configure func(zmq.Sockopts) error) (*zmqiotest.Cable, *end, []*end) {
 	t.Helper()
 	loop := zmqiotest.RunLoop(t, nil)
@@ -118,7 +118,7 @@ func waitConnections(t *testing.T, cable *zmqiotest.Cable, n int) {
 	zmqiotest.Must(t, cable.WaitConnections(zmqiotest.Bounded(t, zmqiotest.Patience), n))
 }
 
-// What several clients send to a cable that is cut arrives after it is mended.
+// Messages that clients send to a cut cable arrive after it is mended.
 func TestCableCut(t *testing.T) {
 	for _, transport := range []string{"tcp", "ipc"} {
 		t.Run(transport, func(t *testing.T) {
@@ -164,7 +164,7 @@ func TestCableCut(t *testing.T) {
 	}
 }
 
-// Without heartbeats no end notices that the cable is stalled, and nothing is lost.
+// Without heartbeats no end notices a stalled cable, and nothing is lost.
 func TestCableStall(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	cable, pull, pushes := newLink(t, "tcp", 1, nil)
@@ -191,7 +191,7 @@ func TestCableStall(t *testing.T) {
 	}
 }
 
-// Heartbeats find out that the cable is stalled.
+// Heartbeats notice a stalled cable.
 func TestCableHeartbeats(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	cable, pull, pushes := newLink(t, "tcp", 1, func(o zmq.Sockopts) error {
@@ -209,7 +209,7 @@ func TestCableHeartbeats(t *testing.T) {
 	pull.gets("after")
 }
 
-// A slow cable takes its time, and a fast one does not.
+// A cable with a low rate is slow, and one without is fast.
 func TestCableSlow(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const rate, size = 200_000, 50_000
@@ -239,7 +239,8 @@ func TestCableSlow(t *testing.T) {
 // garbage is no greeting. Amid messages it is the header of a frame over every limit.
 var garbage = bytes.Repeat([]byte{0xff}, 4096)
 
-// connectAgain does what libzmq leaves undone at a client whose peer broke the protocol.
+// connectAgain connects a client whose endpoint libzmq has dropped, because its peer broke the
+// protocol.
 func (e *end) connectAgain(cable *zmqiotest.Cable) {
 	e.t.Helper()
 	waitConnections(e.t, cable, 0)
@@ -248,8 +249,7 @@ func (e *end) connectAgain(cable *zmqiotest.Cable) {
 	zmqiotest.Must(e.t, err)
 }
 
-// A peer that gets garbage instead of a greeting drops the connection, and the next one is
-// as good as any.
+// A peer that gets garbage instead of a greeting drops the connection. The next connection works.
 func TestCableGarbageFirst(t *testing.T) {
 	for _, side := range []zmqiotest.Side{zmqiotest.ClientSide, zmqiotest.ServerSide} {
 		t.Run(side.String(), func(t *testing.T) {
@@ -276,8 +276,8 @@ func TestCableGarbageFirst(t *testing.T) {
 	}
 }
 
-// A peer that gets garbage amid messages drops the connection, and the next one is as good
-// as any. At most the message that the garbage hits is damaged.
+// A peer that gets garbage amid messages drops the connection. The next connection works. At most
+// the message that the garbage hits is damaged.
 func TestCableGarbageAmidMessages(t *testing.T) {
 	for _, side := range []zmqiotest.Side{zmqiotest.ClientSide, zmqiotest.ServerSide} {
 		t.Run(side.String(), func(t *testing.T) {
@@ -320,7 +320,7 @@ func TestCableGarbageAmidMessages(t *testing.T) {
 			pull.cond.Lock()
 			defer pull.cond.Unlock()
 			seen, damaged := make(map[int]bool), 0
-			for _, text := range pull.received { // a PULL takes from the old and the new connection by turns
+			for _, text := range pull.received { // a PULL takes from the old and the new connection in turn
 				n, err := strconv.Atoi(text)
 				if err != nil {
 					damaged++
@@ -338,7 +338,7 @@ func TestCableGarbageAmidMessages(t *testing.T) {
 	}
 }
 
-// Everything may be called at once, and leaves a cable that can be used.
+// All methods may be called at once, and leave a usable cable.
 func TestCableAtOnce(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	cable, pull, pushes := newLink(t, "tcp", 3, nil)
@@ -369,7 +369,7 @@ func TestCableAtOnce(t *testing.T) {
 		_, err := push.transport.Connect(cable.Endpoint())
 		zmqiotest.Must(t, err)
 	}
-	// A message may still go into a connection that a push does not know to be cut.
+	// A message may still go into a connection that a PUSH does not know to be cut.
 	got := make(chan struct{})
 	calling.Go(func() {
 		defer close(got)
@@ -398,7 +398,7 @@ func TestCableAtOnce(t *testing.T) {
 	}
 }
 
-// A cable carries any TCP: bytes, closes and resets.
+// A cable carries arbitrary TCP: bytes, closes and resets.
 func TestCableOfBytes(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -415,7 +415,7 @@ func TestCableOfBytes(t *testing.T) {
 		return c.(*net.TCPConn), s.(*net.TCPConn)
 	}
 
-	// A close is a close in its direction alone, and comes after all bytes, stalled or not.
+	// A close passes in its direction alone, after all bytes, on a stalled cable too.
 	client, server := dial()
 	sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 	cable.Stall()
@@ -442,7 +442,7 @@ func TestCableOfBytes(t *testing.T) {
 		t.Errorf("%d bytes there and %d back", to, back)
 	}
 
-	// A reset is a reset.
+	// A reset passes as a reset.
 	client, server = dial()
 	waitConnections(t, cable, 1)
 	zmqiotest.Must(t, client.SetLinger(0))
@@ -451,7 +451,7 @@ func TestCableOfBytes(t *testing.T) {
 		t.Errorf("after a reset: %v", err)
 	}
 
-	// And so is a cut, at both ends.
+	// A cut resets both ends.
 	client, server = dial()
 	waitConnections(t, cable, 1)
 	cable.Cut()
@@ -465,7 +465,7 @@ func TestCableOfBytes(t *testing.T) {
 	}
 	cable.Mend()
 
-	// Garbage is not counted, and comes alone on a stalled cable.
+	// Garbage is not counted, and passes a stalled cable.
 	cable.Stall()
 	client, server = dial()
 	waitConnections(t, cable, 1)
@@ -482,7 +482,7 @@ func TestCableOfBytes(t *testing.T) {
 		t.Errorf("read %q, and %d bytes are counted", got, n)
 	}
 
-	// Without a server a client's connection is reset.
+	// Without a server the cable resets a client's connection.
 	zmqiotest.Must(t, listener.Close())
 	lonely, err := net.Dial("tcp", strings.TrimPrefix(cable.Endpoint(), "tcp://"))
 	if err == nil {

@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// testReconnect is a test: in a program its name is TestReconnect.
+// testReconnect is a test, which a program would call TestReconnect.
 func testReconnect(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, nil)
@@ -25,7 +25,7 @@ func testReconnect(t *testing.T) {
 	pull.Want("two")
 }
 
-// A test cuts the connection of a client, which connects again when the cable is mended.
+// A test cuts the connection of a client, which connects again after Mend.
 func ExampleCable() {
 	_ = testReconnect
 }

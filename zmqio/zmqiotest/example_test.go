@@ -7,7 +7,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// testService is a test: in a program its name is TestService.
+// testService is a test, which a program would call TestService.
 func testService(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, nil)

@@ -18,7 +18,7 @@ type Peer struct {
 	zmqio.BaseProtocol
 	t         testing.TB
 	transport *zmqio.Transport
-	probe     []byte // begins the messages by which Pair learns that a subscription counts
+	probe     []byte // begins the messages with which Pair finds out that a subscription has arrived
 
 	cond   Condition
 	queue  [][][]byte
@@ -128,7 +128,7 @@ func message(frames []string) [][]byte {
 	return msg
 }
 
-// probes counts the probes of a process: each Pair has its own.
+// probes counts the probes of the process: each Pair has its own.
 var probes atomic.Uint64
 
 // Pair returns two peers on loop, which must run. The types bound and connected must talk to
@@ -153,7 +153,7 @@ func Pair(t testing.TB, loop *zmqio.EventLoop, bound, connected zmq.SocketType) 
 	return first, second
 }
 
-// everything subscribes a SUB to all messages.
+// everything returns a Configure that subscribes a SUB to all messages.
 func everything(typ zmq.SocketType) func(zmq.Sockopts) error {
 	if typ != zmq.SUB {
 		return nil
@@ -169,8 +169,8 @@ func subscribes(p *Peer) bool {
 	return typ == zmq.SUB || typ == zmq.XSUB
 }
 
-// awaitSubscription sends probes until one arrives: no publisher says what it knows. An
-// XPUB gets the subscription as a message, which is taken.
+// awaitSubscription sends probes until one arrives, because a publisher cannot tell. It receives
+// the subscription that an XPUB gets as a message.
 func awaitSubscription(t testing.TB, publisher, subscriber *Peer) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), Patience)

@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// Streams of every pattern carry a message from one to the other.
+// A message passes between the Streams of every pattern.
 func TestStreams(t *testing.T) {
 	for _, pair := range [][2]zmq.SocketType{
 		{zmq.PUSH, zmq.PULL}, {zmq.PAIR, zmq.PAIR}, {zmq.DEALER, zmq.ROUTER}, {zmq.REQ, zmq.REP}, {zmq.DEALER, zmq.REP}, {zmq.XPUB, zmq.SUB},

@@ -88,10 +88,10 @@ func (c collector) Collect(ch chan<- prometheus.Metric) {
 	}
 }
 
-// label returns name as the value of a label, which must be UTF-8.
+// label returns name as a label value, which must be UTF-8.
 func label(name string) string { return strings.ToValidUTF8(name, "\uFFFD") }
 
-// collectTransports collects the metrics of a total. What is unknown is left out.
+// collectTransports collects the metrics of a total, except unknown ones.
 func collectTransports(ch chan<- prometheus.Metric, t zmqio.TransportTotal) {
 	typ, name := t.Type.String(), t.Name
 	collect(ch, transports, t, typ, name)

@@ -28,7 +28,7 @@ import (
 
 var must = zmqiotest.Must
 
-// registry returns a registry that checks what the collector collects.
+// registry returns a registry that checks the collected metrics.
 func registry(t testing.TB, opts *zmqprom.Options) *prometheus.Registry {
 	t.Helper()
 	r := prometheus.NewPedanticRegistry()
@@ -36,7 +36,7 @@ func registry(t testing.TB, opts *zmqprom.Options) *prometheus.Registry {
 	return r
 }
 
-// scrape returns the metrics of a registry as they come over HTTP and are read, by name.
+// scrape returns the metrics of a registry by name, as they come over HTTP.
 func scrape(t testing.TB, r *prometheus.Registry) map[string]*dto.MetricFamily {
 	t.Helper()
 	w := httptest.NewRecorder()
@@ -50,7 +50,7 @@ func scrape(t testing.TB, r *prometheus.Registry) map[string]*dto.MetricFamily {
 	return families
 }
 
-// value returns a metric with the labels given, and whether it is there.
+// value returns the value of a metric with these labels, and whether it exists.
 func value(families map[string]*dto.MetricFamily, name string, labels ...string) (v float64, ok bool) {
 	for _, m := range families[name].GetMetric() {
 		var has []string
@@ -67,8 +67,8 @@ func value(families map[string]*dto.MetricFamily, name string, labels ...string)
 	return 0, false
 }
 
-// wants compares metrics, each in the form of the exposition without quotes: by how much they
-// differ from those before, which an earlier run of the test may have left.
+// wants compares the increase of metrics since before. want has them in the form of the exposition,
+// without quotes. An earlier run of the test may have left values.
 func wants(t testing.TB, before, families map[string]*dto.MetricFamily, want map[string]float64) {
 	t.Helper()
 	for metric, v := range want {
@@ -80,7 +80,7 @@ func wants(t testing.TB, before, families map[string]*dto.MetricFamily, want map
 	}
 }
 
-// everything has each metric in the figures of the process: traffic, a monitor, and a client.
+// everything makes the process have each metric: traffic, a monitor, and a client.
 func everything(t *testing.T) *prometheus.Registry {
 	t.Helper()
 	push, pull := zmqiotest.Streams(t, zmq.PUSH, zmq.PULL, zmqio.StreamConfig{Name: "everything"})
@@ -108,7 +108,7 @@ func TestLint(t *testing.T) {
 	}
 }
 
-// README.md has a row for each metric, with its kind, and for no other.
+// README.md has a row for each metric, with its kind, and no other row.
 func TestDocumented(t *testing.T) {
 	text, err := os.ReadFile("README.md")
 	must(t, err)
@@ -146,7 +146,7 @@ func TestDocumented(t *testing.T) {
 	}
 }
 
-// What is scraped is what was sent and received, also when the streams have ended.
+// The metrics are what was sent and received, also after the streams have ended.
 func TestValues(t *testing.T) {
 	r := registry(t, nil)
 	before := scrape(t, r)
@@ -201,7 +201,7 @@ func TestValues(t *testing.T) {
 	})
 }
 
-// What goes through a proxy is in its own figures, and in those of its streams.
+// Messages through a proxy are in its figures and in those of its streams.
 func TestProxy(t *testing.T) {
 	loop := zmqiotest.RunLoop(t, nil)
 	open := func(typ zmq.SocketType, endpoint string) *zmqio.Stream {
@@ -227,7 +227,7 @@ func TestProxy(t *testing.T) {
 		_, err := pull.Recv(ctx)
 		must(t, err)
 	}
-	for proxy.Stats().ToBack.Messages < 5 || back.Transport().Stats().Sent.Messages < 5 { // behind the arrival
+	for proxy.Stats().ToBack.Messages < 5 || back.Transport().Stats().Sent.Messages < 5 { // the figures follow the arrival
 		must(t, ctx.Err())
 	}
 	proxy.Pause()
@@ -248,7 +248,7 @@ func TestProxy(t *testing.T) {
 	})
 }
 
-// A transport without a monitor has no metrics of what a monitor would tell.
+// A transport without a monitor has no metrics of events.
 func TestWithoutMonitor(t *testing.T) {
 	loop := zmqiotest.RunLoop(t, nil)
 	zmqiotest.NewPeer(t, loop, zmq.PULL, zmqio.ConnectionConfig{Name: "unknown", Bind: []string{"tcp://127.0.0.1:*"}})
@@ -261,10 +261,10 @@ func TestWithoutMonitor(t *testing.T) {
 	}
 }
 
-// Names and endpoints of all kinds leave the exposition whole. Endpoints are not in it.
+// No name and no endpoint breaks the exposition. Endpoints are not in it.
 func TestHostile(t *testing.T) {
 	dir := zmqiotest.SocketDir(t)
-	const name = "\"} 1\\n# HELP \\\" {é\u2028\ufffd,=" // the newline is refused
+	const name = "\"} 1\\n# HELP \\\" {é\u2028\ufffd,=" // a newline is refused
 	loop := zmqiotest.RunLoop(t, nil)
 	stream := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
 		Loop: loop, Name: name, Bind: []string{"ipc://" + dir + "/secret\"}\n\xff 1"},
@@ -288,8 +288,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// However many names there are, the number of metrics has a bound. The test takes all names of a
-// process, which is another one therefore.
+// The number of metrics is bounded, however many names there are. The test uses up the names of a
+// process, and so runs in one of its own.
 func TestNames(t *testing.T) {
 	const child = "ZMQPROM_TEST_NAMES"
 	if os.Getenv(child) == "" {
@@ -308,7 +308,7 @@ func TestNames(t *testing.T) {
 		must(t, s.Abort())
 	}
 	for range 2 {
-		if n := len(scrape(t, r)["zmqio_transport_open"].GetMetric()); n < 100 || n > 110 { // with a few types
+		if n := len(scrape(t, r)["zmqio_transport_open"].GetMetric()); n < 100 || n > 110 { // each with a few types
 			t.Errorf("%d metrics of %d names", n, names)
 		}
 	}
@@ -323,7 +323,7 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// Scrapes at the same time as one another, as traffic, and as transports that come and go.
+// Scrapes run at the same time as one another, as traffic, and as transports that come and go.
 func TestRaces(t *testing.T) {
 	r := registry(t, nil)
 	push, pull := zmqiotest.Streams(t, zmq.PUSH, zmq.PULL, zmqio.StreamConfig{Name: "races"})

@@ -14,7 +14,7 @@ type metric[T any] struct {
 	value func(T) float64
 }
 
-// A maker makes metrics of a T that share the beginning of their names and the labels.
+// A maker makes metrics of a T with a common prefix and common labels.
 type maker[T any] struct {
 	prefix string
 	labels []string
@@ -87,13 +87,13 @@ var transports = []metric[zmqio.TransportTotal]{
 		func(t zmqio.TransportTotal) float64 { return float64(t.Waiters) }),
 }
 
-// received are metrics of transports that have received something.
+// received are the metrics of transports that have received a message.
 var received = []metric[zmqio.TransportTotal]{
 	ofTransports.gauge("last_received_timestamp_seconds", "When the last message was received, in seconds since 1970.",
 		func(t zmqio.TransportTotal) float64 { return float64(t.LastReceived.UnixNano()) / 1e9 }),
 }
 
-// drops have one more label, the reason.
+// drops have one more label: the reason.
 var drops = []metric[zmqio.Traffic]{
 	ofDrops.counter("dropped_messages_total", "Messages that zmqio has dropped, by reason.",
 		func(n zmqio.Traffic) float64 { return float64(n.Messages) }),
@@ -101,7 +101,7 @@ var drops = []metric[zmqio.Traffic]{
 		func(n zmqio.Traffic) float64 { return float64(n.Bytes) }),
 }
 
-// connections are metrics of transports with a monitor.
+// connections are the metrics of transports with a monitor.
 var connections = []metric[zmqio.ConnectionStats]{
 	ofConnections.counter("connects_total", "Connections made.",
 		func(c zmqio.ConnectionStats) float64 { return float64(c.Connects) }),
@@ -117,13 +117,13 @@ var connections = []metric[zmqio.ConnectionStats]{
 		func(c zmqio.ConnectionStats) float64 { return float64(c.Handshakes) }),
 }
 
-// open are metrics of streams.
+// open are the metrics of streams.
 var open = []metric[zmqio.ConnectionStats]{
 	ofConnections.gauge("connections", "Connections past their handshake, of streams.",
 		func(c zmqio.ConnectionStats) float64 { return float64(c.Open) }),
 }
 
-// failures have one more label, the reason.
+// failures have one more label: the reason.
 var failures = []metric[uint64]{
 	ofFailures.counter("handshake_failures_total", "Handshakes that failed, by reason.",
 		func(n uint64) float64 { return float64(n) }),
@@ -185,7 +185,7 @@ var proxies = []metric[zmqio.ProxyStats]{
 		}),
 }
 
-// flows have one more label, where the messages go.
+// flows have one more label: the direction.
 var flows = []metric[zmqio.ProxyFlow]{
 	ofFlows.counter("messages_total", "Messages received, by where they go.",
 		func(f zmqio.ProxyFlow) float64 { return float64(f.Messages) }),

@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// number gives the numbers in v, a struct, the values after n, in their order. Those of a
-// time.Duration and a time.Time are seconds.
+// number sets the numbers in the struct v to those after n, in order. A time.Duration and a
+// time.Time are seconds.
 func number(v reflect.Value, n *int64) {
 	if v.Type() == reflect.TypeFor[time.Time]() {
 		*n++
@@ -39,8 +39,8 @@ func number(v reflect.Value, n *int64) {
 	}
 }
 
-// values returns the names of metrics of a T, in their order, and their values. The fields of
-// the T have numbers of their own.
+// values returns the names and values of metrics of a T, in order. Each field of the T has its own
+// number.
 func values[T any](metrics ...metric[T]) (text string) {
 	v, n := new(T), int64(0)
 	number(reflect.ValueOf(v).Elem(), &n)
@@ -51,8 +51,8 @@ func values[T any](metrics ...metric[T]) (text string) {
 	return text
 }
 
-// Each metric has the figure that it is named after. Of those of a transport, 1 is the type, and 12
-// to 17 are dropped messages and bytes. The last one of a loop is how many transports it has.
+// Each metric has the figure of its name. For a transport 1 is the type, and 12 to 17 are dropped
+// messages and bytes. The last metric of a loop is its number of transports.
 func TestEachMetricHasItsFigure(t *testing.T) {
 	got := values(slices.Concat(transports, received)...) + values(drops...) + values(slices.Concat(connections, open)...) +
 		values(loops...) + values(clients...) + values(flows...) + values(proxies[:1]...)
@@ -112,8 +112,7 @@ zmqio_proxy_captured_messages_total 9
 	}
 }
 
-// collected returns the metrics that collectTransports sends, as the text of their names, labels
-// and values.
+// collected returns the metrics that collectTransports sends, as text: names, labels and values.
 func collected(t *testing.T, total zmqio.TransportTotal) (got []string) {
 	t.Helper()
 	ch := make(chan prometheus.Metric, 100)
@@ -129,7 +128,7 @@ func collected(t *testing.T, total zmqio.TransportTotal) (got []string) {
 	return got
 }
 
-// What is unknown has no metric.
+// An unknown figure has no metric.
 func TestUnknown(t *testing.T) {
 	var total zmqio.TransportTotal
 	known := len(transports) + 3*len(drops)

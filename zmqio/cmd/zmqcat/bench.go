@@ -17,20 +17,19 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A load is what the command line says about the messages of a bench.
+// A load is the messages of a bench, from the command line.
 type load struct {
 	size, count int
-	rate        float64 // messages a second; 0: as fast as they go
+	rate        float64 // messages a second; 0: no limit
 	pub, json   bool
 }
 
 const (
-	// benchHeader is the number of a message and how many there are, 8 bytes each.
+	// benchHeader is the size of a message's number and of the total, 8 bytes each.
 	benchHeader = 16
-	// benchLargest is the size of the greatest message, in bytes.
+	// benchLargest is the size of the largest message, in bytes.
 	benchLargest = 1 << 30
-	// pingShare is how many messages go one way for one that goes both ways, where bench
-	// measures both.
+	// pingShare is how many one-way messages bench sends for one round trip, if it measures both.
 	pingShare = 10
 )
 
@@ -51,7 +50,7 @@ func (b *load) flags(fs *pflag.FlagSet, names ...string) {
 	}
 }
 
-// check looks for flags that are not right. Its errors are usageErrors.
+// check returns a usageError for invalid flags.
 func (b *load) check() error {
 	switch {
 	case b.size < benchHeader:
@@ -68,7 +67,7 @@ func (b *load) check() error {
 	return nil
 }
 
-// types returns those of the sender and the receiver.
+// types returns the socket types of the sender and the receiver.
 func (b *load) types() (from, to zmq.SocketType) {
 	if b.pub {
 		return zmq.XPUB, zmq.SUB
@@ -76,21 +75,21 @@ func (b *load) types() (from, to zmq.SocketType) {
 	return zmq.PUSH, zmq.PULL
 }
 
-// socket makes s, whose typ is set, an end of the bench.
+// socket configures s, whose typ is set, as an end of the bench.
 func (b *load) socket(s *socket) *socket {
-	if s.typ == zmq.XPUB { // it waits for room
+	if s.typ == zmq.XPUB { // waits for room instead of dropping
 		s.first = func(opts zmq.Sockopts) error { return opts.SetXPubNoDrop(true) }
 	}
 	return s
 }
 
-// number makes message the one with number i of n.
+// number writes i and n, the number of messages, into message.
 func number(message []byte, i, n int) {
 	binary.LittleEndian.PutUint64(message, uint64(i))
 	binary.LittleEndian.PutUint64(message[8:], uint64(n))
 }
 
-// numberOf returns what number was given.
+// numberOf returns the numbers that number wrote.
 func numberOf(msg [][]byte) (i, n int, err error) {
 	if len(msg) != 1 || len(msg[0]) < benchHeader {
 		return 0, 0, errors.New("what came is not a message of zmqcat bench send")
@@ -98,7 +97,7 @@ func numberOf(msg [][]byte) (i, n int, err error) {
 	return int(binary.LittleEndian.Uint64(msg[0])), int(binary.LittleEndian.Uint64(msg[0][8:])), nil
 }
 
-// pace waits until message i is due, counted from start.
+// pace waits until message i, counted from start, is due.
 func (b *load) pace(ctx context.Context, start time.Time, i int) (due time.Time, err error) {
 	if b.rate == 0 {
 		return time.Now(), nil
@@ -118,8 +117,7 @@ func (b *load) pace(ctx context.Context, start time.Time, i int) (due time.Time,
 	}
 }
 
-// send sends the messages as soon as there is a receiver, and returns when they are
-// delivered.
+// send sends the messages when a receiver is there, and returns when libzmq has delivered them.
 func (b *load) send(ctx context.Context, s *zmqio.Stream) (flow, error) {
 	wait := func() error { return s.WaitConnected(ctx, 1) }
 	if b.pub {
@@ -145,7 +143,7 @@ func (b *load) send(ctx context.Context, s *zmqio.Stream) (flow, error) {
 	return f.over(time.Since(start)), err
 }
 
-// receive receives what one sender sends. When ctx ends, it returns what has come.
+// receive receives the messages of one sender. If ctx ends, it returns the figures so far.
 func (b *load) receive(ctx context.Context, s *zmqio.Stream) (flow, error) {
 	f := flow{Test: "receive"}
 	var start time.Time
@@ -173,8 +171,8 @@ func (b *load) receive(ctx context.Context, s *zmqio.Stream) (flow, error) {
 	return f, io.ErrUnexpectedEOF
 }
 
-// ping sends requests one after another, each when the reply to the last has come. With a
-// rate a request that is late counts from when it was due.
+// ping sends each request after the reply to the last. With a rate, the time of a late request
+// counts from when it was due.
 func (b *load) ping(ctx context.Context, s *zmqio.Stream) (trips, error) {
 	t := trips{Test: "ping", Size: b.size}
 	if err := s.WaitConnected(ctx, 1); err != nil {
@@ -204,13 +202,13 @@ func (b *load) ping(ctx context.Context, s *zmqio.Stream) (trips, error) {
 	return t.over(time.Since(start), took), nil
 }
 
-// An end is a stream on a loop of its own.
+// An end is a stream on its own loop.
 type end struct {
 	loop   *zmqio.EventLoop
 	stream *zmqio.Stream
 }
 
-// openEnd opens the stream that s says. Its errors are usageErrors.
+// openEnd opens the stream of s. It may return a usageError.
 func openEnd(ctx context.Context, s *socket, con *console) (*end, error) {
 	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: grace})
 	if err != nil {
@@ -229,7 +227,7 @@ func openEnd(ctx context.Context, s *socket, con *console) (*end, error) {
 	return e, nil
 }
 
-// follow has con show what goes through e, which has a socket of a type, until stop is called.
+// follow makes con show the traffic of e, whose socket has a type, until stop is called.
 func (e *end) follow(typ zmq.SocketType, con *console) (stop func()) {
 	var m meter
 	start := time.Now()
@@ -248,8 +246,8 @@ func (e *end) follow(typ zmq.SocketType, con *console) (stop func()) {
 
 func (e *end) close() error { return errors.Join(e.stream.Close(), e.loop.Close()) }
 
-// local measures both ways between ends of this process, the first of which binds endpoint.
-// It calls print with each result.
+// local measures both ways between ends in this process, the first of which binds endpoint. It
+// calls print with each result.
 func (b *load) local(ctx context.Context, endpoint string, con *console, print func(fmt.Stringer) error) error {
 	from, to := b.types()
 	received := make(chan error, 1)
@@ -306,7 +304,7 @@ func answer(ctx context.Context, s *zmqio.Stream) error {
 	return nil
 }
 
-// between calls measure with two streams, one bound to endpoint and one connected to it.
+// between calls measure with two streams: one bound to endpoint, one connected to it.
 func (b *load) between(ctx context.Context, bound, connected zmq.SocketType, endpoint string, con *console,
 	measure func(bound, connected *zmqio.Stream) error,
 ) error {

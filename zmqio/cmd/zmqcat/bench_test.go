@@ -58,7 +58,7 @@ func TestBenchFigures(t *testing.T) {
 	}
 }
 
-// isFlow checks that the figures of a flow fit one another.
+// isFlow checks that the figures of a flow are consistent.
 func isFlow(t *testing.T, line, test string, messages, size int) {
 	t.Helper()
 	var f flow
@@ -69,7 +69,7 @@ func isFlow(t *testing.T, line, test string, messages, size int) {
 	}
 }
 
-// isTrips checks that the figures of round trips fit one another.
+// isTrips checks that the figures of round trips are consistent.
 func isTrips(t *testing.T, line string, messages, size int) {
 	t.Helper()
 	var r trips
@@ -83,7 +83,7 @@ func isTrips(t *testing.T, line string, messages, size int) {
 
 func near(a, b float64) bool { return math.Abs(a-b) <= 1e-6*math.Max(a, b) }
 
-// TestBench measures in this process, over each kind of sockets and transport.
+// TestBench measures in this process, over each kind of socket and transport.
 func TestBench(t *testing.T) {
 	leakCheck(t)
 	for _, args := range []string{"", "--pub", "--endpoint " + socketFile(t), "--size 16", "--size 100000", "--rate 1e5"} {
@@ -103,7 +103,7 @@ func TestBench(t *testing.T) {
 	}
 }
 
-// TestBenchFlow has each end in a program of its own, and each bind in turn.
+// TestBenchFlow runs each end in a program of its own. Each end binds in turn.
 func TestBenchFlow(t *testing.T) {
 	leakCheck(t)
 	for _, pub := range []string{"--pub=false", "--pub"} {
@@ -122,7 +122,7 @@ func TestBenchFlow(t *testing.T) {
 	}
 }
 
-// TestBenchTrips has an echo that serves one ping after another.
+// TestBenchTrips runs an echo that serves several pings, one after another.
 func TestBenchTrips(t *testing.T) {
 	leakCheck(t)
 	echo := start(t, "bench", "echo", "-b", anyPort)
@@ -131,7 +131,7 @@ func TestBenchTrips(t *testing.T) {
 		isTrips(t, line, 100, 64)
 		var r trips
 		must(t, json.Unmarshal([]byte(line), &r))
-		if half := 50 * r.Latency.P50; half > r.Seconds*1e6 { // they follow one another
+		if half := 50 * r.Latency.P50; half > r.Seconds*1e6 { // round trips follow one another
 			t.Errorf("half of the round trips take %v µs, and all of them %v s", half, r.Seconds)
 		}
 	}
@@ -147,7 +147,7 @@ func numbered(i, n int) string {
 	return string(msg)
 }
 
-// TestBenchLost counts what is missing.
+// TestBenchLost checks that bench counts missing messages.
 func TestBenchLost(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "bench", "receive", "-j", "-b", anyPort)
@@ -163,7 +163,7 @@ func TestBenchLost(t *testing.T) {
 	}
 }
 
-// TestBenchInterrupted ends each end before there is a peer.
+// TestBenchInterrupted ends each end before it has a peer.
 func TestBenchInterrupted(t *testing.T) {
 	leakCheck(t)
 	for _, args := range []string{"receive", "send", "ping"} {
@@ -179,7 +179,7 @@ func TestBenchInterrupted(t *testing.T) {
 	p.prints("")
 }
 
-// TestBenchManyTrips has more round trips ahead than memory could hold the figures of.
+// TestBenchManyTrips asks for more round trips than memory has room for.
 func TestBenchManyTrips(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "bench", "ping", "-b", anyPort, "-n", strconv.Itoa(math.MaxInt))
@@ -189,7 +189,7 @@ func TestBenchManyTrips(t *testing.T) {
 	p.ends(exitSignal + 2)
 }
 
-// TestBenchProgress has the figures of an end shown until it ends.
+// TestBenchProgress checks that an end shows its figures until it ends.
 func TestBenchProgress(t *testing.T) {
 	leakCheck(t)
 	e, err := openEnd(t.Context(), &socket{typ: zmq.DEALER, bind: []string{anyPort}}, newConsole(io.Discard))
@@ -206,7 +206,7 @@ func TestBenchProgress(t *testing.T) {
 	must(t, e.close())
 }
 
-// TestBenchOthers meets peers that are no ends of a bench.
+// TestBenchOthers connects peers that are no ends of a bench.
 func TestBenchOthers(t *testing.T) {
 	leakCheck(t)
 	for _, frames := range [][]string{{"short"}, {numbered(0, 1), "more"}} {
@@ -221,7 +221,7 @@ func TestBenchOthers(t *testing.T) {
 	p.ends(exitFailure, "zmqcat: the reply is not the request; does the other end run zmqcat bench echo?")
 }
 
-// TestPace has late messages due when they should have been sent.
+// TestPace checks that a late message is due at its planned time.
 func TestPace(t *testing.T) {
 	start := time.Now().Add(-time.Hour)
 	b := load{rate: 4}

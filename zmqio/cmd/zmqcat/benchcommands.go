@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// newBenchCommand returns bench, with the commands for its ends.
+// newBenchCommand returns the command bench with its subcommands.
 func newBenchCommand(con *console) *cobra.Command {
 	var b load
 	var endpoint string
@@ -78,7 +78,7 @@ func (b *load) printer(w io.Writer) func(fmt.Stringer) error {
 	}
 }
 
-// newEndCommand returns the command for an end of a type, which calls work and prints its
+// newEndCommand returns the command for one end, of a socket type. It calls work and prints the
 // result.
 func newEndCommand(con *console, name, short, long string, flags []string, typ func(*load) zmq.SocketType,
 	work func(context.Context, *load, *zmqio.Stream) (fmt.Stringer, error),
@@ -115,7 +115,7 @@ func newEndCommand(con *console, name, short, long string, flags []string, typ f
 	return cmd
 }
 
-// bench calls work with the stream of s.
+// bench calls work with the stream that s describes.
 func (s *socket) bench(ctx context.Context, con *console, work func(context.Context, *zmqio.Stream) (fmt.Stringer, error)) (fmt.Stringer, error) {
 	e, err := openEnd(ctx, s, con)
 	if err != nil {
@@ -129,5 +129,5 @@ func (s *socket) bench(ctx context.Context, con *console, work func(context.Cont
 	result, err := work(ctx, e.stream)
 	stopFollowing()
 	stop()
-	return result, cmp.Or(err, e.close()) // after an error what is left does not matter
+	return result, cmp.Or(err, e.close()) // after an error undelivered messages do not matter
 }

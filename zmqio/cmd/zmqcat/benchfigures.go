@@ -14,12 +14,12 @@ type flow struct {
 	Messages int     `json:"messages"`
 	Lost     int     `json:"lost"`
 	Seconds  float64 `json:"seconds"`
-	// Rate and Bytes are a second.
+	// Rate and Bytes are per second.
 	Rate  float64 `json:"messages_per_second"`
 	Bytes float64 `json:"bytes_per_second"`
 }
 
-// over returns f with its rates over d.
+// over returns f with the rates for a duration d.
 func (f flow) over(d time.Duration) flow {
 	f.Seconds = d.Seconds()
 	if d > 0 {
@@ -59,8 +59,8 @@ type latencies struct {
 	Max  float64 `json:"max"`
 }
 
-// over returns t with the figures of round trips that took so long, and d in all. It sorts
-// took.
+// over returns t with the figures of round trips. took has their times, which over sorts, and d is
+// the sum.
 func (t trips) over(d time.Duration, took []time.Duration) trips {
 	slices.Sort(took)
 	at := func(percent float64) float64 { return float64(percentile(took, percent)) / float64(time.Microsecond) }
@@ -80,7 +80,7 @@ func (t trips) String() string {
 		t.Test, t.Messages, t.Size, t.Seconds, t.Rate, l.Min, l.P50, l.P90, l.P99, l.P999, l.Max)
 }
 
-// percentile returns the least of the sorted values that percent of them do not exceed.
+// percentile returns the least value that at least percent of the sorted values do not exceed.
 func percentile(sorted []time.Duration, percent float64) time.Duration {
 	rank := int(math.Ceil(percent / 100 * float64(len(sorted))))
 	return sorted[max(rank, 1)-1]

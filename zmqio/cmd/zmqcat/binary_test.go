@@ -24,7 +24,7 @@ func TestBinary(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			pull := start(t, "pull", "-b", anyPort, "-B", "-n", "2")
 			source := newPeer(t, zmq.PUSH, connectTo(pull.bound()))
-			source.send("first", "\x00") // and what follows stands next to it
+			source.send("first", "\x00") // the next output stands next to it
 			pull.prints("first\x00")
 			push := startWith(t, strings.NewReader(input), nil, "push", "-c", strings.TrimSpace(pull.bound()), "-B")
 			push.ends(exitOK)
@@ -45,7 +45,7 @@ func TestBinaryInputFails(t *testing.T) {
 	}
 }
 
-// TestInterval lets the first line through, and the others as the interval ends.
+// TestInterval checks that the first line goes at once, and each other line when the interval ends.
 func TestInterval(t *testing.T) {
 	leakCheck(t)
 	sink := newPeer(t, zmq.PULL, bindTo(anyPort))
@@ -57,14 +57,14 @@ func TestInterval(t *testing.T) {
 		if len(sink.msgs) > 0 {
 			t.Fatal("a line came too early")
 		}
-		if line != "c" { // behind the last one there is nothing to wait for
+		if line != "c" { // no interval follows the last line
 			c.gate.release(interval)
 		}
 	}
 	must(t, <-ended)
 }
 
-// TestIntervalEnds lets the time go by.
+// TestIntervalEnds gives the next line after the interval has ended.
 func TestIntervalEnds(t *testing.T) {
 	leakCheck(t)
 	sink := newPeer(t, zmq.PULL, bindTo(anyPort))
@@ -113,7 +113,7 @@ func TestProgress(t *testing.T) {
 	}
 }
 
-// TestRepliesBinary answers with all of the input.
+// TestRepliesBinary replies with the whole input.
 func TestRepliesBinary(t *testing.T) {
 	leakCheck(t)
 	p := startWith(t, bytes.NewReader([]byte("a\nb\n")), nil, "rep", "-b", anyPort, "-B", "-n", "1")

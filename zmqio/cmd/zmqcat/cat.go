@@ -11,8 +11,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A cat is the protocol of zmqcat's one transport. Loop goroutine only, or while no
-// goroutine runs the loop, unless a field or a method says otherwise.
+// A cat is the protocol of the transport of a socket command. Loop goroutine only, unless a field
+// or a method says otherwise. While the loop does not run, another goroutine may use the cat.
 type cat struct {
 	*session
 	cfg       *config
@@ -22,14 +22,14 @@ type cat struct {
 	gate      *gate   // any goroutine
 	figures   figures // any goroutine
 
-	frames     [][]byte // of the line that is being written; the reader's
+	frames     [][]byte // the line being written; the reader's
 	received   int
 	inputEnded bool
-	toTheLast  bool // everything sent must be delivered, however long it takes
+	toTheLast  bool // wait for delivery without a limit
 }
 
-// runCat is a command for a type of sockets. An error before it begins its work is a
-// usageError. That ctx has ended is none.
+// runCat runs a command for a socket type. An error before its work begins is a usageError. The end
+// of ctx is no error.
 func runCat(ctx context.Context, cfg *config, stdin io.Reader, stdout io.Writer, con *console) error {
 	c, err := newCat(cfg, stdout, con)
 	if err != nil {
@@ -51,7 +51,7 @@ func newCat(cfg *config, stdout io.Writer, con *console) (*cat, error) {
 	return c, nil
 }
 
-// run is the work, to its end.
+// run does the work to its end.
 func (c *cat) run(ctx context.Context, stdin io.Reader) error {
 	sends := c.cfg.typ.CanSend()
 	c.figures.start = time.Now()
@@ -84,8 +84,8 @@ func (c *cat) newPrinter(w io.Writer) *printer {
 	if isTerminal(w) {
 		p.before = c.console.clear
 	}
-	p.failed = func() { c.soon(func() { c.finish(nil) }) } // close returns why
-	p.tooFast = func() { _ = c.transport.PauseReading() }  // fails when the transport is closed,
+	p.failed = func() { c.soon(func() { c.finish(nil) }) } // close returns the reason
+	p.tooFast = func() { _ = c.transport.PauseReading() }  // fails only if the transport is closed,
 	p.resume = func() { _ = c.transport.ResumeReading() }  // and then does not matter
 	return p
 }
@@ -102,7 +102,7 @@ func (c *cat) open(ctx context.Context) error {
 	return err
 }
 
-// ConnectionMade looks out for peers, and makes a REP wait for a request.
+// ConnectionMade watches for peers, and makes a REP wait for a request.
 func (c *cat) ConnectionMade(t *zmqio.Transport) {
 	c.transport = t
 	if !c.console.quiet {
@@ -115,13 +115,13 @@ func (c *cat) ConnectionMade(t *zmqio.Transport) {
 	}
 }
 
-// ConnectionLost ends all.
+// ConnectionLost ends the work.
 func (c *cat) ConnectionLost(err error) { c.finish(err) }
 
-// EventReceived notes what happens to connections, for the hint.
+// EventReceived passes events of connections to the lookout.
 func (c *cat) EventReceived(ev zmq.MonitorEvent) { c.lookout.note(ev) }
 
-// PauseWriting stops the input, on any goroutine.
+// PauseWriting stops the input. It may run on any goroutine.
 func (c *cat) PauseWriting() {
 	c.figures.pauses.Add(1)
 	c.gate.hold(full)
@@ -142,8 +142,8 @@ func (c *cat) MsgReceived(msg [][]byte) {
 	c.finishIfComplete()
 }
 
-// readInput sends what r holds, on a goroutine of its own. That goroutine outlives
-// the program's work if it cannot be called back from reading.
+// readInput sends the content of r, on its own goroutine. A read cannot be interrupted, so the
+// goroutine may outlive the work.
 func (c *cat) readInput(r io.Reader) {
 	read := pump
 	if c.cfg.binary {
@@ -173,7 +173,7 @@ func (c *cat) writeLine(line []byte) (err error) {
 	case c.cfg.addressed() && len(c.frames) < 2:
 		return fmt.Errorf("%v needs --frames, and whom to send to and a tab before the message", typ)
 	case typ == zmq.REQ, typ == zmq.REP:
-		c.gate.hold(turn) // before the peer can answer
+		c.gate.hold(turn) // set before the peer can answer
 	}
 	if err := c.transport.Write(c.frames); errors.Is(err, zmq.EHOSTUNREACH) {
 		return fmt.Errorf("no peer %q: %w", c.frames[0], err)
@@ -191,11 +191,11 @@ func (c *cat) writeLine(line []byte) (err error) {
 	return nil
 }
 
-// endOfInput is what comes after the last line, or after err.
+// endOfInput handles the end of the input, or err.
 func (c *cat) endOfInput(err error) {
 	c.inputEnded = true
 	switch {
-	case c.done.Done(): // and with it the input
+	case c.done.Done(): // the work is done, and the input with it
 	case err != nil:
 		c.finish(err)
 	case !c.cfg.typ.CanReceive():
@@ -207,7 +207,7 @@ func (c *cat) endOfInput(err error) {
 	c.finishIfComplete()
 }
 
-// waited is the end of --wait.
+// waited handles the end of --wait.
 func (c *cat) waited() {
 	switch {
 	case c.done.Done():
@@ -218,15 +218,15 @@ func (c *cat) waited() {
 	}
 }
 
-// counted reports whether as many messages were received as --count says.
+// counted reports whether --count messages have been received.
 func (c *cat) counted() bool { return c.cfg.count > 0 && c.received >= c.cfg.count }
 
 func (c *cat) finishIfComplete() {
 	complete := c.counted()
 	switch c.cfg.typ {
-	case zmq.REQ: // nothing more can come when it has its reply
+	case zmq.REQ: // no message can follow the reply
 		complete = complete || c.inputEnded && !c.gate.holds(turn)
-	case zmq.REP: // the last request is to be answered, if it can be
+	case zmq.REP: // the last request needs a reply, if possible
 		complete = complete && (c.inputEnded || c.gate.holds(turn))
 	}
 	if complete {
@@ -234,7 +234,7 @@ func (c *cat) finishIfComplete() {
 	}
 }
 
-// progress shows how far it is, over and over.
+// progress shows the figures, and repeats this.
 func (c *cat) progress() {
 	typ := c.cfg.typ
 	c.console.show(c.figures.progress(time.Now(), typ.CanSend(), typ.CanReceive()))

@@ -20,7 +20,7 @@ func numbers(n int) string {
 	return b.String()
 }
 
-// TestPushPull sends lines from one zmqcat to another, whichever binds.
+// TestPushPull sends lines from one zmqcat to another. Each binds in turn.
 func TestPushPull(t *testing.T) {
 	text := numbers(20000) + "\n\r\n" + strings.Repeat("long", 100000) + "\na\tb\nlast"
 	count := fmt.Sprint(strings.Count(text, "\n") + 1)
@@ -51,7 +51,7 @@ func TestPushPull(t *testing.T) {
 	}
 }
 
-// TestBindAndConnect uses one socket with three endpoints.
+// TestBindAndConnect uses a socket with three endpoints.
 func TestBindAndConnect(t *testing.T) {
 	leakCheck(t)
 	source := newPeer(t, zmq.PUSH, bindTo(anyPort))
@@ -82,7 +82,7 @@ func TestRequests(t *testing.T) {
 	p.prints("A\t1\nB\n")
 }
 
-// TestRequestsWithoutInput is about an end of input with no reply to come.
+// TestRequestsWithoutInput ends the input while no reply can come.
 func TestRequestsWithoutInput(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "req", "--bind", anyPort)
@@ -104,7 +104,7 @@ func TestReplies(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "rep", "--bind", anyPort, "--count", "2", "--frames")
 	client := newPeer(t, zmq.REQ, connectTo(p.bound()))
-	go p.give("A\t\nB\nC\n") // the answers are there before the requests, and one is left
+	go p.give("A\t\nB\nC\n") // the replies are there before the requests, and one is left
 	client.send("a", "", "1")
 	client.receives("A|")
 	client.send("b")
@@ -113,7 +113,7 @@ func TestReplies(t *testing.T) {
 	p.prints("a\t\t1\nb\n")
 }
 
-// TestRepliesRunOut counts a request that cannot be answered.
+// TestRepliesRunOut checks that a request without a reply is counted.
 func TestRepliesRunOut(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "rep", "--bind", anyPort, "--count", "2")
@@ -131,7 +131,7 @@ func TestSubscriptions(t *testing.T) {
 	for _, test := range []struct {
 		name string
 		args []string
-		want []string // subscriptions, as an XPUB sees them
+		want []string // as an XPUB gets them
 	}{
 		{"everything", []string{"sub"}, []string{"\x01"}},
 		{"topics", []string{"sub", "--subscribe", "a", "--subscribe", "b,c"}, []string{"\x01a", "\x01b,c"}},
@@ -163,14 +163,14 @@ func TestPublish(t *testing.T) {
 	sink := newPeer(t, zmq.XSUB, bindTo(anyPort))
 	sink.send("\x01b")
 	p := start(t, "xpub", "--connect", sink.transport.Listeners()[0], "--frames", "--wait", "0s")
-	p.prints("\x01b\n") // now it is subscribed
+	p.prints("\x01b\n") // the socket is subscribed now
 	p.give("a\nb\t1\nc\n")
 	p.endInput()
 	p.ends(exitOK)
 	sink.receives("b|1")
 }
 
-// TestPub publishes until it is subscribed to, which PUB does not tell.
+// TestPub publishes until a subscription has arrived, because a PUB cannot know.
 func TestPub(t *testing.T) {
 	leakCheck(t)
 	sink := newPeer(t, zmq.XSUB, bindTo(anyPort))
@@ -218,7 +218,7 @@ func TestRouterErrors(t *testing.T) {
 	}
 	p := start(t, "router", "--bind", anyPort, "--frames")
 	p.give("A\tx\n")
-	// The loop meets the error if it is busy with the socket when the line comes.
+	// The loop meets the error if it uses the socket when the line comes.
 	if status := p.wait(); status != exitFailure || !strings.Contains(p.stderr.String(), "Host unreachable") {
 		t.Errorf("exit status %d, standard error says %q", status, p.stderr.String())
 	}
@@ -238,7 +238,7 @@ func TestJSON(t *testing.T) {
 	p.prints(`{"frames":["a\tb",{"base64":"//4="},""]}` + "\n" + `{"frames":["ü"]}` + "\n")
 }
 
-// TestCount sends more than is wanted.
+// TestCount sends more messages than --count.
 func TestCount(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "pull", "--bind", anyPort, "--count", "3")
@@ -253,7 +253,7 @@ func TestCount(t *testing.T) {
 	}
 }
 
-// TestWait goes on receiving after the end of input, and not for ever.
+// TestWait checks that --wait extends the receiving, and that it ends.
 func TestWait(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "dealer", "--bind", anyPort, "--wait", "100ms")
@@ -272,7 +272,7 @@ func TestWaitWithoutInput(t *testing.T) {
 	p.ends(exitOK)
 }
 
-// TestGoesOn: without --wait, the end of input is not the end.
+// TestGoesOn checks that without --wait zmqcat receives on after the end of input.
 func TestGoesOn(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "dealer", "--bind", anyPort, "--count", "1")
@@ -283,7 +283,7 @@ func TestGoesOn(t *testing.T) {
 	p.prints("x\n")
 }
 
-// TestReceiversLeaveInputAlone gives an input that cannot be read.
+// TestReceiversLeaveInputAlone gives a receiver an input whose reading fails.
 func TestReceiversLeaveInputAlone(t *testing.T) {
 	leakCheck(t)
 	for _, typ := range []string{"pull", "sub"} {
@@ -307,14 +307,14 @@ func TestInputFails(t *testing.T) {
 	stdin := io.MultiReader(strings.NewReader("a\nb\n"), failing)
 	p := startWith(t, stdin, nil, "push", "--connect", sink.transport.Listeners()[0])
 	p.ends(exitFailure, "zmqcat: input: unexpected EOF")
-	sink.receives("a", "b") // what came before is not lost
+	sink.receives("a", "b") // earlier messages are not lost
 }
 
 type readerFunc func([]byte) (int, error)
 
 func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
 
-// TestThrottle has zmqcat read a large input before a peer takes what it sends.
+// TestThrottle makes zmqcat read a large input before a peer takes messages.
 func TestThrottle(t *testing.T) {
 	leakCheck(t)
 	const messages = 200000
@@ -328,8 +328,8 @@ func TestThrottle(t *testing.T) {
 	c, ended := startCat(context.Background(), t, stdin, "push", "--bind", anyPort, "--set", "SNDHWM=10")
 	eventually(t, "a pause", func() bool { return c.gate.holds(full) })
 	high, _ := c.transport.WriteBufferLimits()
-	// What is buffered, what the buffer for reading holds, and the newlines, each of
-	// which makes up for at most half of the input here.
+	// The limit is the buffered messages, the buffer for reading, and the newlines. Each of these
+	// is at most half of the input here.
 	if n, limit := read.Load(), int64(2*(high+2*inputBuffer)); n > limit {
 		t.Errorf("%d bytes have been read, more than %d", n, limit)
 	}
@@ -343,7 +343,7 @@ func TestThrottle(t *testing.T) {
 	}
 }
 
-// TestThrottleRouter does the same with a type that would rather drop messages.
+// TestThrottleRouter is TestThrottle with a type that drops messages by default.
 func TestThrottleRouter(t *testing.T) {
 	leakCheck(t)
 	const messages = 50000
@@ -362,6 +362,6 @@ func TestThrottleRouter(t *testing.T) {
 	for i := range messages {
 		client.receives(fmt.Sprint(i))
 	}
-	p.stop(signalled{syscall.SIGTERM}) // a --wait would give the last messages a second to arrive
+	p.stop(signalled{syscall.SIGTERM}) // --wait would give the last messages a second to arrive
 	p.ends(exitSignal + int(syscall.SIGTERM))
 }

@@ -9,25 +9,23 @@ import (
 )
 
 const (
-	// grace is how long what was sent has to be delivered, unless it has as long
-	// as it takes.
+	// grace is how long close waits for delivery, unless it waits without a limit.
 	grace = time.Second
-	// noLimit is how long the loop's Close would wait, so that it is zmqcat which
-	// gives up.
+	// noLimit is the loop's linger, so that zmqcat itself decides when to give up.
 	noLimit = 24 * 24 * time.Hour
 )
 
 var errUndelivered = errors.New("not everything that was sent could be delivered")
 
-// close ends the program's work.
+// close ends the work.
 func (c *cat) close(ctx context.Context) error {
 	c.gate.stop()
 	return c.session.close(ctx, c.printer, c.toTheLast, c.figures.sent.messages.Load() > 0)
 }
 
-// close waits until what was sent is delivered: for a grace period or, toTheLast, until ctx
-// ends. Then it waits until p has printed all, up to a grace period after ctx ends. It returns
-// what went wrong.
+// close waits until sent messages are delivered: for grace, or with toTheLast until ctx ends. Then
+// it waits until p has printed everything, at most until grace after the end of ctx. It returns the
+// error of the work.
 func (s *session) close(ctx context.Context, p *printer, toTheLast, sent bool) error {
 	deliver := ctx
 	if !toTheLast {
@@ -41,7 +39,7 @@ func (s *session) close(ctx context.Context, p *printer, toTheLast, sent bool) e
 	return errors.Join(s.err, undelivered, p.close(write))
 }
 
-// outlasting returns a context that ends when d has gone by since ctx ended.
+// outlasting returns a context that ends d after ctx has ended.
 func outlasting(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
 	late, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	stop := context.AfterFunc(ctx, func() { time.AfterFunc(d, cancel) })
@@ -51,11 +49,11 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 	}
 }
 
-// deliver closes the transports and the loop, and waits for that until ctx ends. Where
-// anything was sent, its error says what is missing, as far as that is known.
+// deliver closes the transports and the loop, and waits for this until ctx ends. If anything was
+// sent, its error says what is undelivered, as far as known.
 func (s *session) deliver(ctx context.Context, sent bool) error {
 	undelivered := s.loop.Shutdown(ctx)
-	// Only libzmq knows what it has not delivered yet, and tells by not returning.
+	// libzmq does not say what it has not delivered: Close just does not return.
 	var err error
 	closed := make(chan struct{})
 	go func() {
@@ -63,7 +61,7 @@ func (s *session) deliver(ctx context.Context, sent bool) error {
 		close(closed)
 	}()
 	switch inTime := await(ctx, closed); {
-	case !inTime && !sent: // a machine that is busy for that long
+	case !inTime && !sent: // the machine was busy for so long
 		return nil
 	case undelivered != nil:
 		return fmt.Errorf("%w: %s", errUndelivered, strings.ReplaceAll(undelivered.Error(), "\n", ": "))

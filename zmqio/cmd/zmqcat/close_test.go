@@ -16,8 +16,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// TestDeliversToTheLast has a receiver come late, perhaps when the sender has long
-// been done.
+// TestDeliversToTheLast starts a receiver late, possibly after the sender has finished its input.
 func TestDeliversToTheLast(t *testing.T) {
 	leakCheck(t)
 	for _, n := range []int{1, 50000} { // in libzmq, and in the transport's buffer too
@@ -35,15 +34,15 @@ func TestDeliversToTheLast(t *testing.T) {
 	}
 }
 
-// bindUnlimited binds a socket that reads as fast as it is sent to: over ipc libzmq
-// loses what it has not read when the sender closes.
+// bindUnlimited binds a socket that reads as fast as messages come. Over ipc libzmq drops what it
+// has not read when the sender closes.
 func bindUnlimited(endpoint string) zmqio.ConnectionConfig {
 	cfg := bindTo(endpoint)
 	cfg.Configure = func(opts zmq.Sockopts) error { return opts.SetRcvHWM(0) }
 	return cfg
 }
 
-// TestStopped ends programs that would go on for ever.
+// TestStopped stops programs that would run for ever.
 func TestStopped(t *testing.T) {
 	leakCheck(t)
 	for _, args := range []string{"pull", "push", "rep", "req", "dealer"} {
@@ -57,7 +56,7 @@ func TestStopped(t *testing.T) {
 	}
 }
 
-// TestStoppedUndelivered stops programs that have something to deliver and no peer.
+// TestStoppedUndelivered stops programs that have messages to deliver and no peer.
 func TestStoppedUndelivered(t *testing.T) {
 	for _, side := range []string{"--bind", "--connect"} { // in the transport's buffer, and in libzmq
 		for _, stopLate := range []bool{false, true} {
@@ -84,7 +83,8 @@ func TestStoppedUndelivered(t *testing.T) {
 					t.Errorf("waits for as long as it takes: %t", c.toTheLast)
 				}
 				if side == "--connect" {
-					// A process would be gone by now. This one lets libzmq come to its end.
+					// A process would have ended. In this process libzmq goes on until it has
+					// delivered.
 					newPeer(t, zmq.PULL, bindUnlimited(endpoint)).receives("x")
 				}
 			})
@@ -92,8 +92,8 @@ func TestStoppedUndelivered(t *testing.T) {
 	}
 }
 
-// TestStoppedUnread stops a program whose receiver has not read what is on its way over
-// ipc. It says how much that is.
+// TestStoppedUnread stops a program whose receiver has not read what is on its way over ipc. The
+// program reports how much that is.
 func TestStoppedUnread(t *testing.T) {
 	leakCheck(t)
 	endpoint := socketFile(t)
@@ -103,11 +103,11 @@ func TestStoppedUnread(t *testing.T) {
 	must(t, sink.transport.PauseReading())
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	const lines = 60 // so few that the kernel holds them even when each was sent alone
+	const lines = 60 // few enough for the kernel to hold, even if each was sent alone
 	c, ended := startCat(ctx, t, strings.NewReader(strings.Repeat(strings.Repeat("x", 255)+"\n", lines)), "push", "--connect", endpoint)
 	closed := c.transport.Closed()
 	select {
-	case <-closed: // so the kernel has the rest
+	case <-closed: // the kernel has the rest
 	case err := <-ended:
 		t.Fatalf("ended before anything was read: %v", err)
 	case <-time.After(tooLong):
@@ -117,14 +117,14 @@ func TestStoppedUnread(t *testing.T) {
 	if err := <-ended; !errors.Is(err, errUndelivered) || !strings.Contains(err.Error(), "bytes that the receiver has not read") {
 		t.Errorf("got %v", err)
 	}
-	// A process would be gone by now. This one goes on until everything has been read.
+	// A process would have ended. This one goes on until the receiver has read everything.
 	must(t, sink.transport.ResumeReading())
 	for range lines {
 		sink.receive()
 	}
 }
 
-// program starts zmqcat as a process of its own.
+// program starts zmqcat as a process.
 func program(t *testing.T, stdin io.Reader, args ...string) (cmd *exec.Cmd, stdout io.ReadCloser, stderr *transcript) {
 	t.Helper()
 	exe, err := os.Executable()
@@ -145,7 +145,7 @@ func program(t *testing.T, stdin io.Reader, args ...string) (cmd *exec.Cmd, stdo
 	return cmd, stdout, stderr
 }
 
-// TestOutputOfTools prints into a pipe whose reader has gone, and onto a device that is full.
+// TestOutputOfTools prints into a pipe without a reader, and onto a full device.
 func TestOutputOfTools(t *testing.T) {
 	leakCheck(t)
 	for _, args := range []string{"version", "-v", "--help", "help pull", "completion zsh", "bench -n 1"} {
@@ -184,7 +184,7 @@ func TestSignals(t *testing.T) {
 			t.Fatal(err)
 		}
 		must(t, cmd.Process.Signal(sig))
-		_ = cmd.Wait() // the status tells
+		_ = cmd.Wait() // the status is checked below
 		if got := cmd.ProcessState.ExitCode(); got != status {
 			t.Errorf("%v: exit status %d, want %d", sig, got, status)
 		}
@@ -194,23 +194,23 @@ func TestSignals(t *testing.T) {
 	}
 }
 
-// TestSecondSignal does not let the first one have its grace period.
+// TestSecondSignal sends a second signal during the grace period of the first.
 func TestSecondSignal(t *testing.T) {
 	leakCheck(t)
 	sink := newPeer(t, zmq.PULL, bindTo(anyPort))
 	r, w, err := os.Pipe()
 	must(t, err)
 	defer r.Close()
-	defer w.Close() // after the program: if its input ends first, a signal ends its wait
+	defer w.Close() // after the program: if its input ended first, a signal would end its wait
 	cmd, _, stderr := program(t, r, "push", "--connect", sink.transport.Listeners()[0], "--connect", socketFile(t))
 	_, err = io.WriteString(w, "a\nb\nc\nd\n")
 	must(t, err)
-	sink.receive() // messages go to one peer and the other in turns,
+	sink.receive() // messages go to both peers in turn,
 	sink.receive() // so one is on its way to no peer
 	must(t, cmd.Process.Signal(syscall.SIGINT))
 	must(t, cmd.Process.Signal(syscall.SIGTERM))
-	_ = cmd.Wait()                                                    // the status tells
-	if got := cmd.ProcessState.ExitCode(); got != 130 && got != 143 { // it is not said which comes first
+	_ = cmd.Wait()                                                    // the status is checked below
+	if got := cmd.ProcessState.ExitCode(); got != 130 && got != 143 { // either signal may come first
 		t.Errorf("exit status %d", got)
 	}
 	if stderr.String() != "" {
@@ -218,7 +218,7 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestNobodyReads closes the other end of standard output, as head does.
+// TestNobodyReads closes the reading end of standard output, as head does.
 func TestNobodyReads(t *testing.T) {
 	leakCheck(t)
 	cmd, stdout, stderr := program(t, nil, "pull", "--bind", anyPort)

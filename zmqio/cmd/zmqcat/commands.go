@@ -19,7 +19,7 @@ const (
 	toolGroup   = "tools"
 )
 
-// newRoot returns the command zmqcat, whose commands say on con what is no result.
+// newRoot returns the command zmqcat. Its commands print everything but results on con.
 func newRoot(con *console) *cobra.Command {
 	root := &cobra.Command{
 		Use:               "zmqcat",
@@ -34,7 +34,7 @@ func newRoot(con *console) *cobra.Command {
 		CompletionOptions: cobra.CompletionOptions{DisableDefaultCmd: true},
 	}
 	root.RunE = func(_ *cobra.Command, args []string) error { return noSuchCommand(root, args) }
-	// A flag may stand before the type, and root must know whether a value follows it.
+	// A flag may come before the type, and root must know whether a value follows the flag.
 	(&config{}).flags(root.Flags())
 	con.flags(root.Flags())
 	root.Flags().VisitAll(func(f *pflag.Flag) { f.Hidden = true })
@@ -64,7 +64,7 @@ func newRoot(con *console) *cobra.Command {
 	return root
 }
 
-// noSuchCommand is the error for what names no command.
+// noSuchCommand returns the error for an unknown command.
 func noSuchCommand(root *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("no socket type given; see zmqcat --help")
@@ -76,7 +76,8 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	return usageError{err}
 }
 
-// newHelpCommand returns the command that is --help. cobra's own takes every word.
+// newHelpCommand returns the command help, which prints the same as --help. cobra's own accepts any
+// word.
 func newHelpCommand(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:    "help [COMMAND]",
@@ -95,11 +96,11 @@ func newHelpCommand(root *cobra.Command) *cobra.Command {
 	}
 }
 
-// newSocketCommand returns the command for a socket of a type. It calls run with what the
-// command line says.
+// newSocketCommand returns the command for a socket type. It calls run with the config of the
+// command line.
 func newSocketCommand(typ zmq.SocketType, con *console, run func(*cobra.Command, *config) error) *cobra.Command {
 	cfg := &config{socket: socket{typ: typ}}
-	if typ == zmq.ROUTER { // else what cannot be sent is lost without a word
+	if typ == zmq.ROUTER { // otherwise messages without a peer are dropped silently
 		cfg.first = func(opts zmq.Sockopts) error { return opts.SetRouterMandatory(true) }
 	}
 	info := typ.Info()
@@ -151,7 +152,7 @@ func newDemoCommand() *cobra.Command {
 	return cmd
 }
 
-// noArguments is the Args of a command that has flags alone.
+// noArguments is the Args of a command that takes flags only.
 func noArguments(_ *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
@@ -162,7 +163,7 @@ func noArguments(_ *cobra.Command, args []string) error {
 	return usagef("unexpected argument %q", args[0])
 }
 
-// sentence makes doc, which ends in a full stop, what help has behind the name of a command.
+// sentence returns the short help of a command from doc, which ends in a full stop.
 func sentence(doc string) string {
 	doc, _, _ = strings.Cut(doc, ";")
 	doc = strings.TrimSuffix(doc, ".")
@@ -173,11 +174,11 @@ func sentence(doc string) string {
 }
 
 const (
-	shortWidth = 64 // of what stands behind a command's name
+	shortWidth = 64 // of the text after a command's name
 	textWidth  = 84 // of a line of help
 )
 
-// wrapped breaks text into lines, the first of which begins at a column.
+// wrapped breaks text into lines. The first line begins at a column.
 func wrapped(text string, column int) string {
 	var b strings.Builder
 	for i, word := range strings.Fields(text) {
@@ -196,7 +197,7 @@ func wrapped(text string, column int) string {
 	return b.String()
 }
 
-// usageTemplate is cobra's own, but for the width, the names and the aliases.
+// usageTemplate is cobra's own, except for the width, the names and the aliases.
 const usageTemplate = `Usage:{{if .HasParent}}
   {{.UseLine}}{{end}}{{if .HasAvailableSubCommands}}
   {{.CommandPath}} COMMAND [flags]{{end}}{{range $group := .Groups}}

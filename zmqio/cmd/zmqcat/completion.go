@@ -37,8 +37,8 @@ script for bash needs the package bash-completion.`,
 	}
 }
 
-// completeSocketFlags has the values of cmd's flags completed that a socket with a prefix
-// has.
+// completeSocketFlags completes the values of those flags of cmd that belong to a socket with a
+// prefix.
 func completeSocketFlags(cmd *cobra.Command, prefix string) {
 	for name, complete := range map[string]cobra.CompletionFunc{
 		"bind":             completeEndpoint,
@@ -53,7 +53,7 @@ func completeSocketFlags(cmd *cobra.Command, prefix string) {
 		"curve-server-cert": completeFile(strings.TrimPrefix(publicSuffix, ".")),
 	} {
 		if err := cmd.RegisterFlagCompletionFunc(prefix+name, complete); err != nil {
-			panic(err) // there is no such flag
+			panic(err) // the flag exists
 		}
 	}
 }
@@ -68,8 +68,8 @@ func completeEndpoint(*cobra.Command, []string, string) ([]string, cobra.ShellCo
 	return []string{"tcp://", "ipc://"}, cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 }
 
-// completeSetting completes OPTION=VALUE with the options of cmd's type, or of every type, that
-// are no secrets.
+// completeSetting completes OPTION=VALUE with the options of cmd's type, or of every type, except
+// secret ones.
 func completeSetting(cmd *cobra.Command, _ []string, text string) ([]string, cobra.ShellCompDirective) {
 	const directive = cobra.ShellCompDirectiveNoSpace | cobra.ShellCompDirectiveNoFileComp
 	var texts []string
@@ -106,7 +106,7 @@ func optionValues(info zmq.OptionInfo) []string {
 	return nil
 }
 
-// optionHint says which values an option takes.
+// optionHint returns which values an option accepts.
 func optionHint(info zmq.OptionInfo) string {
 	hint := info.Range()
 	if info.Kind == zmq.KindBool {
@@ -118,7 +118,7 @@ func optionHint(info zmq.OptionInfo) string {
 	return hint
 }
 
-// completeTypes completes as many arguments as there are names with types of sockets.
+// completeTypes completes the arguments up to names with socket types.
 func completeTypes(names int) cobra.CompletionFunc {
 	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		var texts []string

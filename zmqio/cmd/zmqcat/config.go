@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A config is what the command line says to a command that sends and receives.
+// A config is the command line of a command that sends and receives.
 type config struct {
 	socket
 	frames, json, binary bool
@@ -19,7 +19,7 @@ type config struct {
 
 const forever = -1
 
-// flags adds the flags that set c. Those that are nothing for the type are hidden.
+// flags adds the flags that set c. It hides flags that do not apply to the type.
 func (c *config) flags(fs *pflag.FlagSet) {
 	c.socket.flags(fs, "")
 	toggleVar(fs, &c.frames, "frames", "f", "split each line of input at tabs into frames")
@@ -28,8 +28,8 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	fs.DurationVarP(&c.interval, "interval", "i", 0, "pause for `DURATION` between two messages sent, as in 100ms")
 	fs.DurationVarP(&c.wait, "wait", "w", forever, "go on receiving for `DURATION` after the end of input, as in 1.5s")
 	fs.IntVarP(&c.count, "count", "n", 0, "exit after `N` messages received")
-	fs.Lookup("wait").DefValue = "0s"     // pflag shows no such default,
-	fs.Lookup("interval").DefValue = "0s" // and there is none
+	fs.Lookup("wait").DefValue = "0s"     // pflag does not show such a default
+	fs.Lookup("interval").DefValue = "0s" // pflag does not show such a default
 	hide := func(unless bool, names ...string) {
 		for _, name := range names {
 			fs.Lookup(name).Hidden = !unless
@@ -40,7 +40,7 @@ func (c *config) flags(fs *pflag.FlagSet) {
 	hide(c.typ.CanReceive(), "wait", "count")
 }
 
-// check looks for flags that do not go together. Its errors are usageErrors.
+// check returns a usageError for flags that do not go together.
 func (c *config) check(fs *pflag.FlagSet) error {
 	if err := c.socket.check(); err != nil {
 		return err
@@ -70,7 +70,7 @@ func (c *config) check(fs *pflag.FlagSet) error {
 	return nil
 }
 
-// addressed reports whether the first frame of a message says which peer to send to.
+// addressed reports whether the first frame of a message names the peer to send to.
 func (c *config) addressed() bool {
 	return c.typ == zmq.ROUTER || c.typ == zmq.STREAM || c.typ == zmq.DGRAM
 }

@@ -106,7 +106,7 @@ func TestAddressInUse(t *testing.T) {
 	start(t, "pull", "--bind", endpoint).ends(exitUsage, `zmqcat: bind "`+endpoint+`": zmq_bind: Address already in use`)
 }
 
-// TestHelp has every flag in help, also in that of the types that it is for.
+// TestHelp checks that help shows every flag, also the help of the types that have it.
 func TestHelp(t *testing.T) {
 	p := start(t, "--help")
 	p.ends(exitOK)
@@ -134,7 +134,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestHostName connects to a name.
+// TestHostName connects to a host name.
 func TestHostName(t *testing.T) {
 	leakCheck(t)
 	sink := newPeer(t, zmq.PULL, bindTo(anyPort))
@@ -146,7 +146,7 @@ func TestHostName(t *testing.T) {
 	sink.receives("hello")
 }
 
-// TestFlagsBeforeTheType is about flags with and without a value, in both forms.
+// TestFlagsBeforeTheType tries flags with and without a value, in both forms.
 func TestFlagsBeforeTheType(t *testing.T) {
 	leakCheck(t)
 	for _, args := range [][]string{
@@ -162,7 +162,7 @@ func TestFlagsBeforeTheType(t *testing.T) {
 	}
 }
 
-// TestTypesInAnyCase is about every type that is neither a draft nor thread-safe.
+// TestTypesInAnyCase tries every type that is neither a draft nor thread-safe.
 func TestTypesInAnyCase(t *testing.T) {
 	leakCheck(t)
 	for _, typ := range []string{"PAIR", "pub", "Sub", "req", "REP", "dealer", "router", "pull", "push", "xpub", "XSUB", "ZMQ_STREAM"} {

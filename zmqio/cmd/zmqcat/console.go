@@ -16,15 +16,15 @@ import (
 type console struct {
 	mu       sync.Mutex
 	w        io.Writer
-	progress bool // the cursor stands behind it
-	quiet    bool // only errors; set before it is used
+	progress bool // the cursor is behind a line of progress
+	quiet    bool // print errors only; set before the first use
 }
 
 const (
 	progressInterval = 500 * time.Millisecond
 
 	clearLine     = "\r\x1b[K"
-	progressWidth = 79 // a line that wraps could not be rewritten
+	progressWidth = 79 // a wrapped line cannot be rewritten
 )
 
 func newConsole(w io.Writer) *console { return &console{w: w} }
@@ -34,7 +34,7 @@ func (c *console) flags(fs *pflag.FlagSet) {
 	toggleVar(fs, &c.quiet, "quiet", "q", "say nothing but errors on standard error")
 }
 
-// terminal reports whether there can be progress.
+// terminal reports whether c can show progress.
 func (c *console) terminal() bool { return !c.quiet && isTerminal(c.w) }
 
 // isTerminal reports whether v is a character device other than /dev/null. Nearly all such
@@ -52,14 +52,14 @@ func isTerminal(v any) bool {
 	return err != nil || !os.SameFile(info, null)
 }
 
-// say prints a line, unless c is quiet.
+// say prints a line unless c is quiet.
 func (c *console) say(format string, args ...any) {
 	if !c.quiet {
 		c.fail(format, args...)
 	}
 }
 
-// fail prints a line that is about an error.
+// fail prints a line about an error.
 func (c *console) fail(format string, args ...any) {
 	text := fmt.Sprintf(format, args...)
 	c.clear()
@@ -68,7 +68,7 @@ func (c *console) fail(format string, args ...any) {
 	fmt.Fprintf(c.w, "zmqcat: %s\n", strings.ReplaceAll(text, "\n", "; "))
 }
 
-// show makes text the progress.
+// show replaces the line of progress by text.
 func (c *console) show(text string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,8 +76,8 @@ func (c *console) show(text string) {
 	fmt.Fprintf(c.w, "%s%.*s", clearLine, progressWidth, text)
 }
 
-// follow shows what line returns, over and over, until stop is called. It calls line on a
-// goroutine of its own.
+// follow shows the result of line, and repeats this until stop is called. It calls line on its own
+// goroutine.
 func (c *console) follow(line func() string) (stop func()) {
 	done, ended := make(chan struct{}), make(chan struct{})
 	ticks := time.NewTicker(progressInterval)
@@ -100,7 +100,7 @@ func (c *console) follow(line func() string) (stop func()) {
 	}
 }
 
-// clear removes the progress, for something else to be printed.
+// clear removes the line of progress, so that other text can be printed.
 func (c *console) clear() {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -12,16 +12,15 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// A curve is what the command line says about the encryption of a socket. The zero value is
-// none.
+// A curve is the encryption of a socket, from the command line. The zero value is no encryption.
 type curve struct {
 	certFile, serverFile, serverKey, allowDir string
 	allowAny                                  bool
 
-	cert   zap.Certificate // ours
+	cert   zap.Certificate // this side's
 	server zmq.CurveKey    // of a client
 	allow  zap.Handler     // of a server
-	domain string          // of a server, to tell it from others of the loop
+	domain string          // of a server: identifies it among those of the loop
 }
 
 func (c *curve) flags(fs *pflag.FlagSet, prefix string) {
@@ -34,7 +33,7 @@ func (c *curve) flags(fs *pflag.FlagSet, prefix string) {
 	toggleVar(fs, &c.allowAny, prefix+"curve-allow-any", "", "be a CURVE server for every client")
 }
 
-// check reads what the flags say. Its errors are usageErrors.
+// check reads the flags and certificate files. It may return a usageError.
 func (c *curve) check(prefix string) error {
 	client := c.serverFile != "" || c.serverKey != ""
 	server := c.allowDir != "" || c.allowAny
@@ -77,7 +76,7 @@ func (c *curve) readKeys(prefix string) (err error) {
 		c.server = cert.Public
 	case c.serverKey != "":
 		if c.server, err = zmq.ParseCurveKey(c.serverKey); err != nil {
-			return usagef("--%scurve-server-key: not a key in Z85, which has 40 characters", prefix) // and not in any text
+			return usagef("--%scurve-server-key: not a key in Z85, which has 40 characters", prefix) // the error must not contain the text, which may be a key
 		}
 	case c.allowDir != "":
 		var dir *zap.Dir
@@ -106,8 +105,8 @@ func (c *curve) configure(opts zmq.Sockopts) error {
 	return nil
 }
 
-// serveCurve decides on loop who may connect to the servers among sockets, and says on con
-// who may not.
+// serveCurve makes loop decide which clients may connect to the servers among sockets. It prints
+// refused clients on con.
 func serveCurve(loop *zmqio.EventLoop, con *console, sockets ...*socket) error {
 	domains := make(zap.Domains)
 	for _, s := range sockets {

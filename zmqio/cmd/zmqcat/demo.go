@@ -15,17 +15,17 @@ import (
 )
 
 const (
-	// demoWindow is how many bytes may be under way in all queues between the
-	// client and itself; those of libzmq count messages, however large.
+	// demoWindow bounds the bytes in all queues between the client and itself. libzmq's own marks
+	// count messages, whatever their size.
 	demoWindow = 4 << 20
-	// lineOverhead is what a line is taken to cost besides its bytes.
+	// lineOverhead is the assumed cost of a line besides its bytes.
 	lineOverhead = 64
-	// demoPatience is how long lines may be under way with none coming back.
+	// demoPatience is how long the demo waits for the next line to come back.
 	demoPatience = 10 * time.Second
 )
 
-// An echo is the protocol of a ROUTER that sends every message back to where it came
-// from. It receives no faster than it can send.
+// An echo is the protocol of a ROUTER that sends every message back to its peer. It receives no
+// faster than it can send.
 type echo struct {
 	zmqio.BaseProtocol
 	transport *zmqio.Transport
@@ -35,21 +35,20 @@ type echo struct {
 // ConnectionMade keeps the transport.
 func (e *echo) ConnectionMade(t *zmqio.Transport) { e.transport = t }
 
-// PauseWriting pauses reading. The errors of both, for a transport that is closed,
-// do not matter.
+// PauseWriting pauses reading. It ignores the error of a closed transport, as ResumeWriting does.
 func (e *echo) PauseWriting() { _ = e.transport.PauseReading() }
 
 // ResumeWriting resumes reading.
 func (e *echo) ResumeWriting() { _ = e.transport.ResumeReading() }
 
-// MsgReceived sends msg back: its first frame is the routing id it came from.
+// MsgReceived sends msg back. The first frame is the routing id of its peer.
 func (e *echo) MsgReceived(msg [][]byte) {
 	if err := e.transport.Write(msg); err != nil {
 		e.failed(fmt.Errorf("echo: %w", err))
 	}
 }
 
-// A demo is the protocol of the demo's DEALER, and the demo.
+// A demo is the demo, and the protocol of its DEALER.
 type demo struct {
 	zmqio.BaseProtocol
 	loop      *zmqio.EventLoop
@@ -58,15 +57,15 @@ type demo struct {
 	patience  time.Duration
 	start     time.Time
 	ended     bool  // the input
-	err       error // of anything
+	err       error // the first error
 	done      *zmqio.Future[struct{}]
 
 	mu sync.Mutex
 	tally
 }
 
-// runDemo is the demo on a file, or on stdin if file is empty. It prints a summary to
-// w. An error in opening the file is a usageError.
+// runDemo runs the demo on a file, or on stdin if file is "". It prints a summary to w. If the file
+// cannot be opened, it returns a usageError.
 func runDemo(ctx context.Context, file string, stdin io.Reader, w io.Writer) error {
 	if file != "" {
 		f, err := os.Open(file)
@@ -100,7 +99,7 @@ func (d *demo) run(ctx context.Context, service zmqio.Protocol, r io.Reader, w i
 	d.start = time.Now()
 	go func() {
 		err := pump(r, d.gate, d.send)
-		_, _ = d.loop.CallSoon(func() { d.endOfInput(err) }) // unless the demo is over
+		_, _ = d.loop.CallSoon(func() { d.endOfInput(err) }) // fails only if the demo is over
 	}()
 	d.watch(-1)
 	if _, err := zmqio.RunUntilComplete(ctx, d.loop, d.done); err != nil && ctx.Err() == nil {
@@ -120,7 +119,7 @@ func (d *demo) connect(ctx context.Context, service zmqio.Protocol) error {
 	router, _, err := d.loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return service }, zmq.ROUTER,
 		zmqio.ConnectionConfig{
 			Bind: []string{"tcp://127.0.0.1:*"},
-			// A message there is no room for is then refused, not dropped.
+			// libzmq then refuses a message without room, instead of dropping it.
 			Configure: func(opts zmq.Sockopts) error { return opts.SetRouterMandatory(true) },
 		})
 	if err != nil {
@@ -137,10 +136,10 @@ func (d *demo) ConnectionMade(t *zmqio.Transport) { d.transport = t }
 // PauseWriting stops the input.
 func (d *demo) PauseWriting() { d.gate.hold(full) }
 
-// ResumeWriting lets it go on.
+// ResumeWriting lets the input go on.
 func (d *demo) ResumeWriting() { d.gate.release(full) }
 
-// send sends a line, on the goroutine of the reader.
+// send sends a line, on the reader's goroutine.
 func (d *demo) send(line []byte) error {
 	d.mu.Lock()
 	d.add(line)
@@ -151,7 +150,7 @@ func (d *demo) send(line []byte) error {
 	return d.transport.Write([][]byte{line})
 }
 
-// MsgReceived compares what comes back.
+// MsgReceived compares a line that comes back.
 func (d *demo) MsgReceived(msg [][]byte) {
 	d.mu.Lock()
 	d.compare(msg)
@@ -179,8 +178,7 @@ func (d *demo) finishIfComplete() {
 	}
 }
 
-// watch ends the demo when no line has come back since before, while some should
-// have.
+// watch ends the demo if lines are missing and none has come back since before.
 func (d *demo) watch(before int) {
 	d.mu.Lock()
 	back, missing := d.back, len(d.missing)
@@ -190,7 +188,7 @@ func (d *demo) watch(before int) {
 		return
 	}
 	if missing == 0 {
-		back = -1 // nothing to come yet
+		back = -1 // no line is missing
 	}
 	_, _ = d.loop.CallLater(d.patience, func() { d.watch(back) }) // the loop is open
 }
@@ -200,25 +198,25 @@ func (d *demo) finish(err error) {
 	if d.err == nil {
 		d.err = err
 	}
-	_ = d.done.SetResult(struct{}{}) // which it may have
+	_ = d.done.SetResult(struct{}{}) // fails only if the demo has ended already
 }
 
-// A tally compares the lines that come back with those that were sent, in order.
+// A tally compares the lines that come back with those sent, in order.
 type tally struct {
 	missing   [][]byte // sent and not back yet
-	underWay  int      // what they weigh
-	back      int      // lines, whatever they hold
+	underWay  int      // bytes of these, with overhead
+	back      int      // lines that came back, right or wrong
 	bytes     int64    // of these
 	different int      // of these
 }
 
-// add notes a line that is sent.
+// add records a line that is sent.
 func (t *tally) add(line []byte) {
 	t.missing = append(t.missing, bytes.Clone(line))
 	t.underWay += len(line) + lineOverhead
 }
 
-// compare notes a message that has come back.
+// compare compares a message that has come back.
 func (t *tally) compare(msg [][]byte) {
 	t.back++
 	for _, frame := range msg {

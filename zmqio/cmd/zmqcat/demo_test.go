@@ -56,7 +56,7 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// A liar is an echo that does to its nth message what change does.
+// A liar is an echo that changes its nth message with change.
 type liar struct {
 	echo
 	n      int
@@ -70,7 +70,7 @@ func (l *liar) MsgReceived(msg [][]byte) {
 	l.echo.MsgReceived(msg)
 }
 
-// TestDemoDifferences has services that are not quite an echo.
+// TestDemoDifferences runs services that are almost an echo.
 func TestDemoDifferences(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -111,8 +111,7 @@ func TestDemoDifferences(t *testing.T) {
 	}
 }
 
-// TestDemoWindow is about a service that takes all and gives nothing: it must not be
-// given all.
+// TestDemoWindow runs a service that returns nothing: the demo must not send everything.
 func TestDemoWindow(t *testing.T) {
 	leakCheck(t)
 	loop, err := zmqio.NewEventLoop(nil)
@@ -132,10 +131,10 @@ func TestDemoWindow(t *testing.T) {
 	if d.underWay < demoWindow || d.underWay > demoWindow+2000 {
 		t.Errorf("%d bytes under way, want a little more than %d", d.underWay, demoWindow)
 	}
-	_ = loop.Close() // which has much to drop
+	_ = loop.Close() // reports much that it drops
 }
 
-// An endless input consists of one line.
+// An endless input repeats one line.
 type endless string
 
 func (line endless) Read(p []byte) (int, error) { return copy(p, line), nil }

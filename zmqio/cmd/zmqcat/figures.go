@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// figures count what went through the transport. They may be used from every
-// goroutine, unless a method says otherwise.
+// figures count the traffic of the transport. Every goroutine may use them, unless a method says
+// otherwise.
 type figures struct {
 	sent, received traffic
 	pauses         atomic.Int64
@@ -15,7 +15,7 @@ type figures struct {
 	meter          meter
 }
 
-// traffic is messages in one direction, and the bytes of their frames.
+// traffic counts messages in one direction, and the bytes of their frames.
 type traffic struct{ messages, bytes atomic.Int64 }
 
 func (t *traffic) add(msg [][]byte) {
@@ -48,19 +48,19 @@ func (f *figures) progress(now time.Time, sends, receives bool) string {
 	return f.meter.line(f.start, now, parts...)
 }
 
-// A part of a line of progress is what went one way.
+// A part of a line of progress is the traffic in one direction.
 type part struct {
 	verb            string
 	messages, bytes int64
 }
 
-// A meter makes lines of progress, for one goroutine.
+// A meter makes lines of progress. Only one goroutine may use it.
 type meter struct {
 	at    time.Time // of the last line
-	shown [2]int64  // the messages of each part of it
+	shown [2]int64  // counts of messages in that line, by part
 }
 
-// line returns a line that does not wrap, with the rates since the last one, or since start.
+// line returns a line that does not wrap, with rates since the last line, or since start.
 func (m *meter) line(start, now time.Time, parts ...part) string {
 	if m.at.IsZero() {
 		m.at = start

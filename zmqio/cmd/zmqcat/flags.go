@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A toggle is the value of a flag without an argument. pflag's own is shown in help as
+// A toggle is the value of a flag without an argument. The help shows pflag's own as
 // --name[=true|false].
 type toggle bool
 
@@ -29,7 +29,7 @@ func toggleVar(fs *pflag.FlagSet, p *bool, name, short, usage string) {
 	fs.VarPF((*toggle)(p), name, short, usage).NoOptDefVal = "true"
 }
 
-// addHelp adds --help to cmd and all below it, and keeps flags in the order of the code.
+// addHelp adds --help to cmd and its subcommands, and keeps flags in the order of the code.
 func addHelp(cmd *cobra.Command) {
 	cmd.Flags().SortFlags = false
 	toggleVar(cmd.Flags(), new(bool), "help", "h", "print this")

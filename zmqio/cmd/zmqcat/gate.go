@@ -2,17 +2,17 @@ package main
 
 import "sync"
 
-// A reason is why no more input is wanted for now. Reasons are bits.
+// A reason is why the reader must wait. Reasons are bits.
 type reason uint
 
 const (
-	// full: the transport's buffer is, PauseWriting was called.
+	// full means that PauseWriting was called.
 	full reason = 1 << iota
-	// turn: it is the peer's, to send a reply on REQ or a request on REP.
+	// turn means that the peer must send first: a reply to a REQ, or a request to a REP.
 	turn
-	// window: enough is under way already.
+	// window means that enough lines are missing.
 	window
-	// interval: the last message was sent too short a while ago.
+	// interval means that the last message was sent less than the interval ago.
 	interval
 )
 
@@ -32,7 +32,7 @@ func newGate() *gate {
 	return g
 }
 
-// hold shuts the gate for r, until release.
+// hold closes the gate for r, until release.
 func (g *gate) hold(r reason) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -51,14 +51,14 @@ func (g *gate) change(fn func()) {
 	g.changed.Broadcast()
 }
 
-// holds reports whether the gate is shut for r.
+// holds reports whether the gate is closed for r.
 func (g *gate) holds(r reason) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.held&r != 0
 }
 
-// wait waits until the gate is open. It returns false if it was stopped.
+// wait waits until the gate is open. It returns false after stop.
 func (g *gate) wait() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

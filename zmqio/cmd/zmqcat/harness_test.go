@@ -18,7 +18,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// What zmqiotest has, by shorter names.
+// Short names for functions of package zmqiotest.
 var (
 	must      = zmqiotest.Must
 	leakCheck = zmqiotest.CheckLeaks
@@ -26,7 +26,7 @@ var (
 
 const (
 	anyPort = "tcp://127.0.0.1:*"
-	// asProgram, in the environment, makes the test binary zmqcat.
+	// asProgram is an environment variable that turns the test binary into zmqcat.
 	asProgram = "ZMQCAT_AS_PROGRAM"
 	tooLong   = 20 * time.Second
 )
@@ -38,7 +38,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// eventually waits for something that sends no signal when it happens.
+// eventually polls for a change that no signal reports.
 func eventually(t *testing.T, what string, happened func() bool) {
 	t.Helper()
 	for deadline := time.Now().Add(tooLong); !happened(); time.Sleep(time.Millisecond) {
@@ -48,7 +48,7 @@ func eventually(t *testing.T, what string, happened func() bool) {
 	}
 }
 
-// A transcript is what a program has written; readers wait for it to say something.
+// A transcript has what a program has written. Readers can wait for text.
 type transcript struct {
 	mu      sync.Mutex
 	buf     bytes.Buffer
@@ -71,7 +71,7 @@ func (s *transcript) String() string {
 	return s.buf.String()
 }
 
-// await waits until enough of the text is there.
+// await waits until enough returns true for the text.
 func (s *transcript) await(t *testing.T, enough func(text string) bool) string {
 	t.Helper()
 	timeout := time.After(tooLong)
@@ -90,7 +90,7 @@ func (s *transcript) await(t *testing.T, enough func(text string) bool) string {
 	}
 }
 
-// A process is zmqcat, run in this one.
+// A process is zmqcat, run in this process.
 type process struct {
 	t              *testing.T
 	stdin          *io.PipeWriter
@@ -137,10 +137,10 @@ func (p *process) endInput() {
 
 const (
 	boundPrefix = "zmqcat: bound "
-	hintPrefix  = "zmqcat: waiting for a peer: " // on a machine that is busy for a second
+	hintPrefix  = "zmqcat: waiting for a peer: " // appears on a machine that is busy for a second
 )
 
-// bound waits for the first endpoint that was bound.
+// bound waits for the first bound endpoint.
 func (p *process) bound() string {
 	p.t.Helper()
 	text := p.stderr.await(p.t, func(s string) bool {
@@ -158,7 +158,7 @@ func (p *process) prints(want string) {
 	}
 }
 
-// wait waits for the program's end.
+// wait waits for the end of the program.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
@@ -170,8 +170,8 @@ func (p *process) wait() int {
 	}
 }
 
-// ends waits for the end and checks the status and what the last lines of standard
-// error, which are about failures, say.
+// ends waits for the end of the program. It checks the status, and the last lines of standard
+// error, which are about failures.
 func (p *process) ends(status int, failures ...string) {
 	p.t.Helper()
 	if got := p.wait(); got != status {
@@ -188,7 +188,7 @@ func (p *process) ends(status int, failures ...string) {
 	}
 }
 
-// parse returns what a command for a type of sockets makes of its command line.
+// parse returns the config of a command line for a socket type.
 func parse(t *testing.T, args []string) (cfg *config) {
 	t.Helper()
 	typ, err := zmq.ParseSocketType(args[0])
@@ -202,7 +202,7 @@ func parse(t *testing.T, args []string) (cfg *config) {
 	return cfg
 }
 
-// startCat runs a cat that the test can look into. ended gets what run returns.
+// startCat runs a cat that the test can inspect. ended gets the result of run.
 func startCat(ctx context.Context, t *testing.T, stdin io.Reader, args ...string) (c *cat, ended <-chan error) {
 	t.Helper()
 	var err error
@@ -214,7 +214,7 @@ func startCat(ctx context.Context, t *testing.T, stdin io.Reader, args ...string
 	return c, result
 }
 
-// A peer is a transport on a loop of its own, for the test to talk to zmqcat with.
+// A peer is a transport on its own loop, with which the test talks to zmqcat.
 type peer struct {
 	zmqio.BaseProtocol
 	t         *testing.T
@@ -240,7 +240,7 @@ func newPeer(t *testing.T, typ zmq.SocketType, cfg zmqio.ConnectionConfig) *peer
 	t.Cleanup(func() {
 		cancel()
 		<-ended
-		_ = loop.Close() // what the test did not care to receive is no error
+		_ = loop.Close() // unreceived messages are no error here
 	})
 	return p
 }
@@ -289,5 +289,5 @@ func connectTo(endpoint string) zmqio.ConnectionConfig {
 	return zmqio.ConnectionConfig{Connect: []string{endpoint}}
 }
 
-// socketFile returns an endpoint of its own, which can be bound later.
+// socketFile returns a new ipc endpoint, which can be bound later.
 func socketFile(t *testing.T) string { return zmqiotest.FreeEndpoint(t, "ipc") }

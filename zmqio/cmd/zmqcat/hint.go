@@ -13,21 +13,21 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// hintDelay is how long zmqcat waits for a first peer before it says what to check.
+// hintDelay is how long zmqcat waits for the first peer before it prints a hint.
 const hintDelay = time.Second
 
 // A lookout watches for the first peer of a socket. Every goroutine may call its methods.
 type lookout struct {
-	met   zmq.Event // the events that tell of a peer
-	types string    // the peer's, in words
+	met   zmq.Event // the events that mean a peer
+	types string    // the peer's types, in words
 
 	mu     sync.Mutex
-	peer   bool                 // there has been one
-	bound  map[string]zmq.Event // by endpoint, the event that says most of why there is none
-	others map[string]zmq.Event // the same for those that are connected to
+	peer   bool                 // a peer has come
+	bound  map[string]zmq.Event // for each endpoint, the event that says most about why no peer has come
+	others map[string]zmq.Event // the same for endpoints that the socket connects to
 }
 
-// tells has the events of a connection that fails, and how much they say.
+// tells has the events of a failing connection, and how much each says.
 var tells = map[zmq.Event]int{
 	zmq.EVENT_CONNECTED:                  1,
 	zmq.EVENT_ACCEPTED:                   1,
@@ -37,8 +37,7 @@ var tells = map[zmq.Event]int{
 	zmq.EVENT_HANDSHAKE_FAILED_AUTH:      5,
 }
 
-// newLookout returns a lookout. Before 4.3 libzmq does not report handshakes, and a STREAM
-// has none.
+// newLookout returns a lookout. libzmq reports no handshakes before 4.3, and a STREAM has none.
 func newLookout(typ zmq.SocketType) *lookout {
 	l := &lookout{met: zmq.EVENT_HANDSHAKE_SUCCEEDED, bound: make(map[string]zmq.Event), others: make(map[string]zmq.Event)}
 	if typ == zmq.STREAM || l.met.Require() != nil {
@@ -54,7 +53,7 @@ func newLookout(typ zmq.SocketType) *lookout {
 	return l
 }
 
-// lookOut has con say what to check when s has had no peer for hintDelay, until stop is called.
+// lookOut makes con print a hint if s has had no peer for hintDelay, until stop is called.
 func lookOut(ctx context.Context, s *zmqio.Stream, typ zmq.SocketType, con *console) (l *lookout, stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	l = newLookout(typ)
@@ -77,14 +76,14 @@ func lookOut(ctx context.Context, s *zmqio.Stream, typ zmq.SocketType, con *cons
 	}
 }
 
-// say says on con what to check.
+// say prints the hints on con.
 func (l *lookout) say(con *console) {
 	for _, hint := range l.hints() {
 		con.say("%s", hint)
 	}
 }
 
-// events are those to monitor.
+// events returns the events to monitor.
 func (l *lookout) events() zmq.Event {
 	events := l.met
 	for event := range tells {
@@ -95,8 +94,8 @@ func (l *lookout) events() zmq.Event {
 	return events
 }
 
-// watch takes the endpoints of t that can have a peer. Over others than TCP and ipc libzmq
-// reports none.
+// watch records the endpoints of t that can have a peer. libzmq reports peers over TCP and ipc
+// alone.
 func (l *lookout) watch(t *zmqio.Transport) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -111,7 +110,7 @@ func (l *lookout) watch(t *zmqio.Transport) {
 	take(l.others, t.Connections())
 }
 
-// note takes note of ev.
+// note records ev.
 func (l *lookout) note(ev zmq.MonitorEvent) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -127,7 +126,7 @@ func (l *lookout) note(ev zmq.MonitorEvent) {
 	}
 }
 
-// hints returns what to check, a line for an endpoint, where there has been no peer.
+// hints returns a line for each endpoint that has had no peer.
 func (l *lookout) hints() (lines []string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -143,7 +142,7 @@ func (l *lookout) hints() (lines []string) {
 	return lines
 }
 
-// elsewhere says why there is no peer where the socket connects to.
+// elsewhere returns why no peer is where the socket connects to.
 func (l *lookout) elsewhere(event zmq.Event) string {
 	switch event {
 	case 0:
@@ -156,7 +155,7 @@ func (l *lookout) elsewhere(event zmq.Event) string {
 	return fmt.Sprintf("breaks off the handshake; is it a %s with the same security, and is its key right?", l.types)
 }
 
-// here says why there is no peer where the socket is bound.
+// here returns why no peer has come to where the socket is bound.
 func (l *lookout) here(event zmq.Event, endpoint string) string {
 	switch event {
 	case 0:

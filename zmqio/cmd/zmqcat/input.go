@@ -10,12 +10,12 @@ import (
 
 const inputBuffer = 64 << 10
 
-// errStopped is the end of pump when the gate was stopped.
+// errStopped is the error of pump after the gate was stopped.
 var errStopped = errors.New("stopped")
 
-// pump calls write with each line of r, as the gate lets it, up to the end of input,
-// for which it returns nil. The line is write's only until it returns. An error in
-// reading, or in writing, which counts the lines from 1, ends it.
+// pump calls write with each line of r while the gate is open, and returns nil at the end of input.
+// write must not keep the line. An error of a read or of write ends pump. An error of write gets
+// the number of its line, from 1.
 func pump(r io.Reader, g *gate, write func(line []byte) error) error {
 	in := lines{r: bufio.NewReaderSize(r, inputBuffer)}
 	for n := 1; ; n++ {
@@ -34,7 +34,7 @@ func pump(r io.Reader, g *gate, write func(line []byte) error) error {
 	}
 }
 
-// pumpWhole is pump with everything that r holds as one message.
+// pumpWhole is pump with the whole content of r as one message.
 func pumpWhole(r io.Reader, g *gate, write func(message []byte) error) error {
 	message, err := io.ReadAll(r)
 	switch {
@@ -49,11 +49,11 @@ func pumpWhole(r io.Reader, g *gate, write func(message []byte) error) error {
 // lines reads lines of any length.
 type lines struct {
 	r    *bufio.Reader
-	long []byte // one that is longer than r's buffer
+	long []byte // a line longer than r's buffer
 }
 
-// next returns the next line without its newline, which the last one need not have.
-// It is valid until next is called again.
+// next returns the next line without its newline, which the last line may lack. The line is valid
+// until the next call.
 func (l *lines) next() ([]byte, error) {
 	line, err := l.r.ReadSlice('\n')
 	if errors.Is(err, bufio.ErrBufferFull) {

@@ -28,7 +28,7 @@ func formatJSON(buf []byte, msg [][]byte) []byte {
 	return appendJSON(buf, object)
 }
 
-// appendJSON appends v, whose type cannot fail, and a newline.
+// appendJSON appends v, whose type package json can always encode, and a newline.
 func appendJSON(buf []byte, v any) []byte {
 	w := appender(buf)
 	enc := json.NewEncoder(&w)
@@ -37,7 +37,7 @@ func appendJSON(buf []byte, v any) []byte {
 	return w
 }
 
-// An appender is an io.Writer to a slice.
+// An appender is an io.Writer that appends to a slice.
 type appender []byte
 
 func (a *appender) Write(p []byte) (int, error) {
@@ -45,9 +45,9 @@ func (a *appender) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// parseJSON appends to frames those of a line as formatJSON makes it.
+// parseJSON appends to frames the frames of a line in the form of formatJSON.
 func parseJSON(frames [][]byte, line []byte) ([][]byte, error) {
-	if !utf8.Valid(line) { // package json would change it without a word
+	if !utf8.Valid(line) { // package json would silently change it
 		return nil, errors.New("JSON: not UTF-8; write such frames as {\"base64\":\"...\"}")
 	}
 	var object struct {
@@ -94,7 +94,7 @@ func (f *jsonFrame) UnmarshalJSON(text []byte) error {
 	return nil
 }
 
-// strictly is json.Unmarshal that knows every field of an object.
+// strictly is json.Unmarshal that refuses unknown fields.
 func strictly(text []byte, v any) error {
 	dec := json.NewDecoder(bytes.NewReader(text))
 	dec.DisallowUnknownFields()

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// publicSuffix is what the name of a public certificate file ends in.
+// publicSuffix ends the name of a public certificate file.
 const publicSuffix = ".key"
 
 func newKeygenCommand() *cobra.Command {
@@ -70,7 +70,7 @@ func parseMetadata(texts []string) (map[string]string, error) {
 	return metadata, nil
 }
 
-// keygen writes new certificates, the public one to a path.
+// keygen writes the files of a new certificate. public is the path of the public one.
 func keygen(public string, metadata map[string]string) (zap.Certificate, error) {
 	cert := zap.NewCertificate(metadata)
 	err := cert.WriteFiles(public)

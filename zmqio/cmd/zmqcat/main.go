@@ -33,20 +33,20 @@ const (
 )
 
 func main() {
-	// Writing to a pipe without a reader is to be an error like any other.
+	// Makes a write to a pipe without a reader return an error.
 	signal.Ignore(syscall.SIGPIPE)
 	os.Exit(run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// run is the program. It stops when ctx ends. It returns the exit status.
+// run runs the program until ctx ends, and returns the exit status.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	con := newConsole(stderr)
 	root := newRoot(con)
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	root.SetArgs(append([]string{}, args...)) // cobra takes nil for os.Args
-	// cobra does not say whether help could be written.
+	root.SetArgs(append([]string{}, args...)) // cobra replaces nil by os.Args
+	// cobra does not return the error of printing help.
 	var unhelped error
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
@@ -59,21 +59,21 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 	if readerGone(err, stdout) {
 		err = nil
 	}
-	if err != nil && !errors.Is(err, context.Cause(ctx)) { // that ctx has ended the status tells
+	if err != nil && !errors.Is(err, context.Cause(ctx)) { // the exit status tells that ctx has ended
 		con.fail("%v", err)
 	}
 	return exitStatus(ctx, err)
 }
 
-// readerGone reports whether err is that stdout is a pipe whose reader has gone. Connections
-// fail with EPIPE as well, so the error must name the file.
+// readerGone reports whether err says that the reader of stdout has gone. A connection may fail
+// with EPIPE too, so the error must name the file.
 func readerGone(err error, stdout io.Writer) bool {
 	var failed *fs.PathError
 	file, ok := stdout.(*os.File)
 	return ok && errors.As(err, &failed) && failed.Path == file.Name() && errors.Is(failed.Err, syscall.EPIPE)
 }
 
-// exitStatus is what goes with err, and with ctx where that has ended.
+// exitStatus returns the status for err, and for ctx if it has ended.
 func exitStatus(ctx context.Context, err error) int {
 	var sig signalled
 	switch {
@@ -94,13 +94,13 @@ func (e usageError) Unwrap() error { return e.error }
 
 func usagef(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// A signalled is the cause of a context that a signal has ended.
+// A signalled is the cause of a context that a signal ended.
 type signalled struct{ syscall.Signal }
 
 func (s signalled) Error() string { return s.String() }
 
-// untilSignal returns a context that ends with the first SIGINT or SIGTERM. The
-// second one ends the program at once.
+// untilSignal returns a context that the first SIGINT or SIGTERM ends. The second ends the program
+// at once.
 func untilSignal() context.Context {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	signals := make(chan os.Signal, 2)

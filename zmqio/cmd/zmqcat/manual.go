@@ -9,8 +9,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// newManualCommand returns the command that `make man` runs: go-md2man makes zmqcat.1 of
-// what it prints, and the program needs no generator.
+// newManualCommand returns the command manual. `make man` runs it, and go-md2man makes zmqcat.1 of
+// the output. So the program itself needs no generator.
 func newManualCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:    "manual",
@@ -24,7 +24,7 @@ func newManualCommand() *cobra.Command {
 	}
 }
 
-// manual returns the manual of root.
+// manual returns the manual of root as Markdown.
 func manual(root *cobra.Command) string {
 	var m manualWriter
 	m.line("%% zmqcat 1 \"\" \"zmqio\" \"User Commands\"")
@@ -97,7 +97,7 @@ func (m *manualWriter) examples(cmd *cobra.Command) {
 	}
 }
 
-// plain has nothing in text taken for markup.
+// plain escapes the markup characters in text.
 func plain(text string) string {
 	return strings.NewReplacer(`\`, `\\`, "*", `\*`, "_", `\_`, "<", `\<`, ">", `\>`, "`", "\\`", "[", `\[`, "]", `\]`).Replace(text)
 }

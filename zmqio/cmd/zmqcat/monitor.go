@@ -13,13 +13,13 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A watch is what the command line says to monitor.
+// A watch is the command line of monitor.
 type watch struct {
 	socket
-	names  string // of the events, joined by |, and parsed:
+	names  string // of the events, joined by |; parsed below
 	events zmq.Event
 	json   bool
-	wait   time.Duration // 0: forever
+	wait   time.Duration // 0: no limit
 	count  int           // 0: no limit
 }
 
@@ -61,7 +61,7 @@ func (w *watch) flags(fs *pflag.FlagSet) {
 	fs.IntVarP(&w.count, "count", "n", 0, "exit after `N` events")
 }
 
-// parseType reads the argument.
+// parseType reads the argument of monitor.
 func (w *watch) parseType(args []string) (err error) {
 	if len(args) != 1 {
 		return usagef("monitor takes one type of sockets, not %d", len(args))
@@ -72,7 +72,7 @@ func (w *watch) parseType(args []string) (err error) {
 	return nil
 }
 
-// check looks for flags that are not right. Its errors are usageErrors.
+// check returns a usageError for invalid flags.
 func (w *watch) check(fs *pflag.FlagSet) error {
 	if err := w.socket.check(); err != nil {
 		return err
@@ -96,7 +96,7 @@ func (w *watch) check(fs *pflag.FlagSet) error {
 	return nil
 }
 
-// A monitor is the protocol of a transport whose events are printed. Loop goroutine only.
+// A monitor is the protocol of a transport whose events zmqcat prints. Loop goroutine only.
 type monitor struct {
 	zmqio.BaseProtocol
 	*session
@@ -105,8 +105,7 @@ type monitor struct {
 	seen    int
 }
 
-// runMonitor prints events until ctx ends, or as w says. An error before it begins is a
-// usageError.
+// runMonitor prints events until ctx ends, or as w says. An error before it begins is a usageError.
 func runMonitor(ctx context.Context, w *watch, stdout io.Writer, con *console) error {
 	s, err := newSession(con)
 	if err != nil {
@@ -115,7 +114,7 @@ func runMonitor(ctx context.Context, w *watch, stdout io.Writer, con *console) e
 	m := &monitor{session: s, watch: w}
 	ignore := func() {}
 	m.printer = &printer{w: stdout, before: ignore, tooFast: ignore, resume: ignore}
-	m.printer.failed = func() { m.soon(func() { m.finish(nil) }) } // close returns why
+	m.printer.failed = func() { m.soon(func() { m.finish(nil) }) } // close returns the reason
 	m.printer.start()
 	err = serveCurve(m.loop, con, &w.socket)
 	if err == nil {
@@ -131,7 +130,7 @@ func runMonitor(ctx context.Context, w *watch, stdout io.Writer, con *console) e
 	return m.close(ctx, m.printer, false, false)
 }
 
-// ConnectionMade begins to monitor. Messages stay with libzmq.
+// ConnectionMade enables the monitor. Messages stay in libzmq.
 func (m *monitor) ConnectionMade(t *zmqio.Transport) {
 	if err := t.EnableMonitor(m.watch.events); err != nil {
 		m.finish(err)
@@ -139,7 +138,7 @@ func (m *monitor) ConnectionMade(t *zmqio.Transport) {
 	_ = t.PauseReading() // fails for types that only send
 }
 
-// ConnectionLost ends all.
+// ConnectionLost ends the work.
 func (m *monitor) ConnectionLost(err error) { m.finish(err) }
 
 // EventReceived prints ev.
@@ -167,7 +166,7 @@ func (m *monitor) format(buf []byte, now time.Time, ev zmq.MonitorEvent) []byte 
 		Value    int32     `json:"value"`
 		Error    string    `json:"error,omitempty"`
 	}{now, strings.TrimPrefix(ev.Event.String(), "EVENT_"), ev.Endpoint, ev.Value, ""}
-	if err := ev.Err(); err != nil && ev.Event != zmq.EVENT_CONNECT_DELAYED { // its EINPROGRESS is no failure
+	if err := ev.Err(); err != nil && ev.Event != zmq.EVENT_CONNECT_DELAYED { // EINPROGRESS is no failure
 		object.Error = err.Error()
 	}
 	return appendJSON(buf, object)

@@ -9,19 +9,18 @@ import (
 	"syscall"
 )
 
-// outputBuffer is how much may wait to be written before no more is received.
+// outputBuffer is how many unwritten bytes stop the receiving.
 const outputBuffer = 1 << 20
 
-// A printer writes messages to standard output on a goroutine of its own, so that
-// the loop never waits for the reader. All that gathers during one write
-// goes out in the next: a message alone at once, many together.
+// A printer writes messages to standard output on its own goroutine, so that the loop never waits
+// for the reader. Messages that come during one write go out in the next.
 type printer struct {
 	w      io.Writer
 	format func(buf []byte, msg [][]byte) []byte
-	// before is called before each write, and failed when one did not succeed.
+	// before is called before each write, and failed after a write that failed.
 	before, failed func()
-	// tooFast and resume are called in turns, when too much waits to be written and
-	// when it no longer does. They must not call the printer.
+	// tooFast is called when too much is unwritten, and then resume when it no longer is. They must
+	// not call the printer.
 	tooFast, resume func()
 
 	mu      sync.Mutex
@@ -40,12 +39,12 @@ func (p *printer) start() {
 	go p.write()
 }
 
-// print has msg written, which it does not keep.
+// print makes the goroutine write msg. It does not keep msg.
 func (p *printer) print(msg [][]byte) {
 	p.put(func(buf []byte) []byte { return p.format(buf, msg) })
 }
 
-// put has written what format appends.
+// put makes the goroutine write what format appends.
 func (p *printer) put(format func(buf []byte) []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -60,7 +59,7 @@ func (p *printer) put(format func(buf []byte) []byte) {
 	}
 }
 
-// write is the goroutine.
+// write is the goroutine's function.
 func (p *printer) write() {
 	defer close(p.done)
 	for buf := []byte(nil); ; {
@@ -78,8 +77,8 @@ func (p *printer) write() {
 	}
 }
 
-// take waits for something to write, and returns nothing when the printer is closed.
-// It gives old to the printer in exchange.
+// take waits for something to write, and returns nil when the printer is closed. It gives the
+// printer the buffer old in exchange.
 func (p *printer) take(old []byte) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -88,7 +87,7 @@ func (p *printer) take(old []byte) []byte {
 	}
 	buf := p.buf
 	if p.buf = old[:0]; cap(old) > 2*outputBuffer {
-		p.buf = nil // a message that was unusually large
+		p.buf = nil // frees the memory of an unusually large message
 	}
 	if p.paused {
 		p.paused = false
@@ -97,7 +96,7 @@ func (p *printer) take(old []byte) []byte {
 	return buf
 }
 
-// close waits until all is written, or ctx ends. It returns what went wrong, but not
+// close waits until everything is written, or ctx ends. It returns the error of a write, except
 // that the reader has gone.
 func (p *printer) close(ctx context.Context) error {
 	p.mu.Lock()

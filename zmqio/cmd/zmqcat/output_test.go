@@ -34,7 +34,7 @@ func TestFormats(t *testing.T) {
 	}
 }
 
-// A slowWriter lets a write through when the test says so.
+// A slowWriter ends each write when the test tells it to.
 type slowWriter struct {
 	begun, proceed chan struct{}
 	buf            bytes.Buffer
@@ -46,7 +46,7 @@ func (w *slowWriter) Write(p []byte) (int, error) {
 	return w.buf.Write(p)
 }
 
-// TestPrinterFallsBehind prints more than the printer may hold while its output is not read.
+// TestPrinterFallsBehind prints more than the printer may buffer, while the output is not read.
 func TestPrinterFallsBehind(t *testing.T) {
 	leakCheck(t)
 	w := &slowWriter{make(chan struct{}), make(chan struct{}), bytes.Buffer{}}
@@ -70,7 +70,7 @@ func TestPrinterFallsBehind(t *testing.T) {
 	}
 	p.start()
 	p.print(message("first"))
-	<-w.begun // alone, at once
+	<-w.begun // the first message alone, at once
 	half := strings.Repeat("x", outputBuffer/2)
 	p.print(message(half))
 	if got := noted(); got != "" {
@@ -83,7 +83,7 @@ func TestPrinterFallsBehind(t *testing.T) {
 		t.Errorf("after two: %s", got)
 	}
 	w.proceed <- struct{}{}
-	<-w.begun // all the others, in one write
+	<-w.begun // all other messages, in one write
 	if got := noted(); got != "too fast resume" {
 		t.Errorf("with all taken: %s", got)
 	}
@@ -110,7 +110,7 @@ func TestPrinterFails(t *testing.T) {
 		p.start()
 		p.print(message("x"))
 		<-failed
-		p.print(message("y")) // goes nowhere
+		p.print(message("y")) // is dropped
 		if got := p.close(context.Background()); !errors.Is(got, want) {
 			t.Errorf("%v: %v", err, got)
 		}

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A relay is what the command line says to proxy.
+// A relay is the command line of proxy.
 type relay struct {
 	front, back, capture socket
 	captureType          string
@@ -54,13 +54,13 @@ After a signal the proxy forwards what has come already.`,
 	}
 	fs.StringVar(&r.captureType, "capture", "pub", "send copies with a socket of `TYPE`: pub, push, dealer or pair")
 	if err := cmd.RegisterFlagCompletionFunc("capture", completeTypes(2)); err != nil {
-		panic(err) // there is no such flag
+		panic(err) // the flag exists
 	}
 	con.flags(fs)
 	return cmd
 }
 
-// parseTypes reads the arguments.
+// parseTypes reads the arguments of proxy.
 func (r *relay) parseTypes(args []string) (err error) {
 	if len(args) != 2 {
 		return usagef("proxy takes two types of sockets, FRONT and BACK, not %d", len(args))
@@ -73,10 +73,10 @@ func (r *relay) parseTypes(args []string) (err error) {
 	return nil
 }
 
-// captures reports whether there is a socket for copies.
+// captures reports whether there is a capture socket.
 func (r *relay) captures() bool { return len(r.capture.bind)+len(r.capture.connect) > 0 }
 
-// check looks for flags that are not right. Its errors are usageErrors.
+// check returns a usageError for invalid flags.
 func (r *relay) check() (err error) {
 	if r.capture.typ, err = zmq.ParseSocketType(r.captureType); err != nil {
 		return usagef("--capture: %w", err)
@@ -90,8 +90,8 @@ func (r *relay) check() (err error) {
 	return r.capture.check()
 }
 
-// runProxy forwards until ctx ends. What it has forwarded has a grace period to be delivered.
-// An error before it begins is a usageError.
+// runProxy forwards until ctx ends. Forwarded messages have a grace period to be delivered. An
+// error before it begins is a usageError.
 func runProxy(ctx context.Context, r *relay, con *console) error {
 	s, err := newSession(con)
 	if err != nil {
@@ -113,7 +113,7 @@ func runProxy(ctx context.Context, r *relay, con *console) error {
 	return errors.Join(s.err, err)
 }
 
-// forward runs p until ctx ends, or the session has an error.
+// forward runs p until ctx ends or the session has an error.
 func (s *session) forward(ctx context.Context, p *zmqio.Proxy, start time.Time) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -124,7 +124,7 @@ func (s *session) forward(ctx context.Context, p *zmqio.Proxy, start time.Time) 
 	return p.Run(ctx)
 }
 
-// open opens the streams, and makes the proxy between them.
+// open opens the streams and makes the proxy.
 func (r *relay) open(ctx context.Context, loop *zmqio.EventLoop, con *console) (*zmqio.Proxy, error) {
 	if err := serveCurve(loop, con, &r.front, &r.back, &r.capture); err != nil {
 		return nil, err
@@ -146,7 +146,7 @@ func (r *relay) open(ctx context.Context, loop *zmqio.EventLoop, con *console) (
 	return zmqio.NewProxy(front, back, &cfg)
 }
 
-// showProxy has con show the figures of p, with rates, until stop is called.
+// showProxy makes con show the figures and rates of p until stop is called.
 func showProxy(p *zmqio.Proxy, start time.Time, con *console) (stop func()) {
 	var m meter
 	return con.follow(func() string {
@@ -157,7 +157,7 @@ func showProxy(p *zmqio.Proxy, start time.Time, con *console) (stop func()) {
 
 func partOf(verb string, t zmqio.Traffic) part { return part{verb, int64(t.Messages), int64(t.Bytes)} }
 
-// proxyFigures returns what went through a proxy.
+// proxyFigures returns the figures of a proxy as text.
 func proxyFigures(s zmqio.ProxyStats) string {
 	text := fmt.Sprintf("to back %d messages (%d bytes), to front %d (%d bytes)",
 		s.ToBack.Messages, s.ToBack.Bytes, s.ToFront.Messages, s.ToFront.Bytes)

@@ -10,16 +10,16 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A socket is what the command line says about a ZeroMQ socket.
+// A socket is a ZeroMQ socket as the command line describes it.
 type socket struct {
 	typ           zmq.SocketType
 	prefix        string // of its flags
 	bind, connect []string
 	subscribe     []string
-	set           []string // OPTION=VALUE, and parsed:
+	set           []string // OPTION=VALUE; parsed below
 	settings      []setting
 	curve         curve
-	// first sets options before those of the command line; nil sets none.
+	// first sets options before those of the command line. It may be nil.
 	first func(zmq.Sockopts) error
 }
 
@@ -29,8 +29,8 @@ type setting struct {
 	value  string
 }
 
-// flags adds the flags that set s. Where prefix is not empty, their names begin with it, and
-// they have no short forms.
+// flags adds the flags that set s. If prefix is not "", their names begin with it, and they have no
+// short forms.
 func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 	s.prefix = prefix
 	array := func(p *[]string, name, short, usage string) {
@@ -48,7 +48,7 @@ func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 	s.curve.flags(fs, prefix)
 }
 
-// check reads what the flags say, the certificate files too. Its errors are usageErrors.
+// check reads the flags and certificate files. It may return a usageError.
 func (s *socket) check() error {
 	switch {
 	case len(s.bind)+len(s.connect) == 0:
@@ -66,7 +66,7 @@ func (s *socket) check() error {
 	return s.curve.check(s.prefix)
 }
 
-// parseSetting reads OPTION=VALUE behind a flag.
+// parseSetting reads the OPTION=VALUE of a flag.
 func parseSetting(flag, text string) (setting, error) {
 	name, value, ok := strings.Cut(text, "=")
 	if !ok {
@@ -110,7 +110,7 @@ func (s *socket) configure(opts zmq.Sockopts) error {
 	return nil
 }
 
-// warn says on con what is unwise in s.
+// warn prints on con which settings of s are unwise.
 func (s *socket) warn(con *console) {
 	for _, option := range s.settings {
 		if !option.option.Info().Secret {
@@ -124,7 +124,7 @@ func (s *socket) warn(con *console) {
 	}
 }
 
-// open makes the transport of p, and says on con what it bound.
+// open makes the transport of p, and prints its bound endpoints on con.
 func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protocol, con *console) (*zmqio.Transport, error) {
 	s.warn(con)
 	t, _, err := loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return p }, s.typ,
@@ -138,7 +138,7 @@ func (s *socket) open(ctx context.Context, loop *zmqio.EventLoop, p zmqio.Protoc
 	return t, s.attach(t, con)
 }
 
-// ask subscribes an XSUB, which does so with messages.
+// ask sends the subscriptions of an XSUB, which are messages.
 func (s *socket) ask(t *zmqio.Transport) error {
 	if s.typ.Info().Subscribes != zmq.SubscribesByMessage {
 		return nil
@@ -151,7 +151,7 @@ func (s *socket) ask(t *zmqio.Transport) error {
 	return nil
 }
 
-// stream opens the stream, and says on con what it bound.
+// stream opens the stream, and prints its bound endpoints on con.
 func (s *socket) stream(ctx context.Context, loop *zmqio.EventLoop, con *console) (*zmqio.Stream, error) {
 	s.warn(con)
 	stream, err := zmqio.Open(ctx, s.typ, zmqio.StreamConfig{

@@ -18,7 +18,7 @@ SIGINT and SIGTERM end zmqcat, a second one at once. After the first, messages t
 were sent have a second to be delivered. When the reader of standard output has gone,
 zmqcat exits as if its work were done.`
 
-// exitStatuses is the part of the description that help has last.
+// exitStatuses ends the description in help.
 const exitStatuses = `Exit status: 0 if all went well, 1 if something went wrong, 2 if an argument is bad,
 128 and the signal's number after a signal (130 for SIGINT, 143 for SIGTERM).`
 
@@ -31,7 +31,7 @@ const examples = `  echo hello | zmqcat req -c tcp://127.0.0.1:5555
   zmqcat keygen alice
   zmqcat req -c tcp://127.0.0.1:5555 --curve-cert alice.key_secret --curve-server-cert server.key`
 
-// uses tells what zmqcat does with a socket, by its type.
+// uses says what zmqcat does with a socket of each type.
 var uses = map[zmq.SocketType]string{
 	zmq.PUSH: sends,
 	zmq.PUB:  sends + "\n\nMessages that PUB sends before a peer has subscribed are lost.",

@@ -57,8 +57,8 @@ func TestBuildInfo(t *testing.T) {
 	}
 }
 
-// completions returns what a shell is offered for the last argument, without descriptions,
-// and cobra's directive.
+// completions returns what the shell offers for the last argument, without descriptions, and
+// cobra's directive.
 func completions(t *testing.T, args ...string) (offers []string, directive string) {
 	t.Helper()
 	lines := strings.Split(strings.TrimSpace(output(t, append([]string{"__complete"}, args...)...)), "\n")
@@ -82,7 +82,7 @@ func TestCompletions(t *testing.T) {
 		{[]string{"bench", ""}, []string{"send", "receive", "ping", "echo"}, nil, ":4"},
 		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}, nil, ":4"},
 		{[]string{"pull", "--bind", ""}, []string{"tcp://", "ipc://"}, nil, ":6"},
-		{[]string{"pull", "--set", "RCV"}, []string{"RCVHWM=", "RCVBUF="}, []string{"RCVMORE="}, ":6"}, // which cannot be set
+		{[]string{"pull", "--set", "RCV"}, []string{"RCVHWM=", "RCVBUF="}, []string{"RCVMORE="}, ":6"}, // RCVMORE cannot be set
 		{[]string{"sub", "-o", ""}, []string{"SNDHWM=", "SUBSCRIBE="}, []string{"ROUTER_MANDATORY=", "CURVE_SECRETKEY=", "PLAIN_PASSWORD="}, ":6"},
 		{[]string{"pull", "-o", "IPV6="}, []string{"IPV6=true", "IPV6=false"}, nil, ":4"},
 		{[]string{"pull", "-o", "foo="}, nil, nil, ":6"},
@@ -111,7 +111,7 @@ func TestCompletions(t *testing.T) {
 	}
 }
 
-// TestCompletionScripts has the shells that are here read their scripts.
+// TestCompletionScripts makes the installed shells read their scripts.
 func TestCompletionScripts(t *testing.T) {
 	for shell, want := range map[string]string{"bash": "complete -o default -F __start_zmqcat zmqcat", "zsh": "#compdef zmqcat", "fish": "complete -c zmqcat"} {
 		t.Run(shell, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestCompletionScripts(t *testing.T) {
 	}
 }
 
-// TestManual has every command and every flag of theirs in the manual.
+// TestManual checks that the manual has every command with every flag.
 func TestManual(t *testing.T) {
 	text := output(t, "manual")
 	root := newRoot(newConsole(nil))
@@ -166,8 +166,8 @@ func TestManual(t *testing.T) {
 	}
 }
 
-// TestManualPage has mandoc and man, where they are here, look at zmqcat.1. It has no date, so
-// that it changes with the help alone, and `make fresh` sees to that.
+// TestManualPage makes mandoc and man, if installed, check zmqcat.1. The page has no date, so it
+// changes with the help alone. `make fresh` compares it with the help.
 func TestManualPage(t *testing.T) {
 	for name, args := range map[string][]string{
 		"mandoc": {"-T", "lint", "-W", "warning", "zmqcat.1"},
@@ -178,7 +178,7 @@ func TestManualPage(t *testing.T) {
 				t.Skip(err)
 			}
 			cmd := exec.Command(name, args...)
-			cmd.Stdout = nil // of man, the page
+			cmd.Stdout = nil // the page, for man
 			var complaints strings.Builder
 			cmd.Stderr = &complaints
 			if name == "mandoc" {
@@ -193,7 +193,7 @@ func TestManualPage(t *testing.T) {
 	}
 }
 
-// events reads what monitor --json prints.
+// events reads the output of monitor --json.
 func events(t *testing.T, text string) (names []string, all []map[string]any) {
 	t.Helper()
 	for scanner := bufio.NewScanner(strings.NewReader(text)); scanner.Scan(); {
@@ -208,7 +208,7 @@ func events(t *testing.T, text string) (names []string, all []map[string]any) {
 	return names, all
 }
 
-// TestMonitor watches a peer come and go, which sends messages that are not printed.
+// TestMonitor watches a peer come and go. Its messages are not printed.
 func TestMonitor(t *testing.T) {
 	leakCheck(t)
 	p := start(t, "monitor", "pull", "-b", anyPort, "-j", "-n", "4", "-e", "ACCEPTED|EVENT_HANDSHAKE_SUCCEEDED|disconnected|LISTENING")
@@ -227,7 +227,7 @@ func TestMonitor(t *testing.T) {
 	}
 }
 
-// TestMonitorFailures names the reason.
+// TestMonitorFailures checks that events name the reason.
 func TestMonitorFailures(t *testing.T) {
 	leakCheck(t)
 	k := newKeys(t)
@@ -246,7 +246,7 @@ func TestMonitorFailures(t *testing.T) {
 func TestMonitorEnds(t *testing.T) {
 	leakCheck(t)
 	_, all := events(t, output(t, "monitor", "push", "-c", "tcp://127.0.0.1:1", "-n", "1", "-e", "CONNECT_DELAYED", "-j"))
-	if all[0]["error"] != nil { // EINPROGRESS is none
+	if all[0]["error"] != nil { // EINPROGRESS is no error
 		t.Errorf("%v", all)
 	}
 	if got := output(t, "monitor", "pub", "-b", anyPort, "-w", "1ms", "-e", "ACCEPTED"); got != "" {

@@ -11,13 +11,13 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// capabilities are what version tells of libzmq.
+// capabilities are the capabilities of libzmq that version prints.
 var capabilities = []zmq.Capability{
 	zmq.CapabilityIPC, zmq.CapabilityCurve, zmq.CapabilityGSSAPI, zmq.CapabilityPGM, zmq.CapabilityTIPC,
 	zmq.CapabilityNORM, zmq.CapabilityVMCI, zmq.CapabilityVSOCK, zmq.CapabilityWS, zmq.CapabilityWSS, zmq.CapabilityDraft,
 }
 
-// A version is what this build of zmqcat is.
+// A version describes this build of zmqcat.
 type version struct {
 	Zmqcat   string          `json:"zmqcat"`
 	Revision string          `json:"revision,omitempty"`
@@ -45,7 +45,7 @@ func newVersion() version {
 	return v
 }
 
-// build notes what the Go command has written into the program.
+// build reads what the go command has written into the program.
 func (v *version) build(info *debug.BuildInfo) {
 	if info.Main.Version != "" {
 		v.Zmqcat = info.Main.Version

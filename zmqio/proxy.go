@@ -99,10 +99,10 @@ type Proxy struct {
 	captured atomic.Uint64
 
 	draining atomic.Bool
-	progress chan struct{} // while draining: a source or an outbox has become empty
+	progress chan struct{} // while draining: gets an element when a source or an outbox becomes empty
 
-	mu      sync.Mutex // its place among the locks: mailbox
-	running bool       // it has its streams
+	mu      sync.Mutex // in the order of locks at the mailbox
+	running bool       // the proxy has taken over its streams
 	paused  bool
 }
 
@@ -143,7 +143,7 @@ func RunProxy(ctx context.Context, front, back, capture *Stream) error {
 	return p.Run(ctx)
 }
 
-// roles names the streams of a proxy, in their order.
+// roles names the streams of a proxy, in order.
 var roles = [...]string{"front", "back", "capture"}
 
 func (p *Proxy) check() error {
@@ -228,7 +228,7 @@ func (p *Proxy) Run(ctx context.Context) error {
 	return p.ended()
 }
 
-// over returns a channel that is closed when stream i ends, or nil where there is none.
+// over returns a channel that closes when stream i ends, or nil if there is no stream i.
 func (p *Proxy) over(i int) <-chan struct{} {
 	if i >= len(p.streams) {
 		return nil
@@ -236,7 +236,7 @@ func (p *Proxy) over(i int) <-chan struct{} {
 	return p.streams[i].mailbox.over
 }
 
-// ended returns what ended one of the streams, or nil.
+// ended returns why a stream has ended, or nil.
 func (p *Proxy) ended() error {
 	for i, role := range roles[:len(p.streams)] {
 		if err := p.streams[i].Err(); err != nil {
@@ -246,7 +246,7 @@ func (p *Proxy) ended() error {
 	return nil
 }
 
-// begin takes the streams over. Loop goroutine only.
+// begin takes over the streams. Loop goroutine only.
 func (p *Proxy) begin() error {
 	if err := p.ended(); err != nil {
 		return err
@@ -269,7 +269,7 @@ func (p *Proxy) begin() error {
 	return nil
 }
 
-// join makes p the stream's proxy, and reports whether the stream had none.
+// join makes p the proxy of s, and reports whether s had none.
 func (s *Stream) join(p *Proxy) bool {
 	s.t.sockMu.Lock()
 	defer s.t.sockMu.Unlock()
@@ -280,7 +280,7 @@ func (s *Stream) join(p *Proxy) bool {
 	return true
 }
 
-// leave ends what join began.
+// leave ends join.
 func (s *Stream) leave() {
 	s.t.sockMu.Lock()
 	defer s.t.sockMu.Unlock()
@@ -301,14 +301,14 @@ func (p *Proxy) end() {
 	p.running = false
 	for _, s := range p.streams {
 		s.leave()
-		if err == nil { // on a closed loop there is nothing left to read
+		if err == nil { // a closed loop has nothing left to read
 			s.t.readAgain(proxyPaused)
 			s.t.readAgain(proxyFull)
 		}
 	}
 }
 
-// drain waits until the proxy has forwarded all that has come, or DrainTimeout is over.
+// drain waits until the proxy has forwarded everything that has come, or until DrainTimeout.
 func (p *Proxy) drain() error {
 	p.draining.Store(true)
 	defer p.draining.Store(false)
@@ -339,7 +339,7 @@ func (p *Proxy) drain() error {
 	}
 }
 
-// drained reports whether nothing is to be forwarded. Loop goroutine only.
+// drained reports whether nothing is left to forward. Loop goroutine only.
 func (p *Proxy) drained() bool {
 	for _, s := range p.streams {
 		if !s.t.isFlushed() {
@@ -376,7 +376,7 @@ func (p *Proxy) Pause() {
 	p.pauseLocked()
 }
 
-// pauseLocked stops reading where the proxy runs and is paused. Caller holds p.mu.
+// pauseLocked stops reading if the proxy runs and is paused. Caller holds p.mu.
 func (p *Proxy) pauseLocked() {
 	if !p.running || !p.paused {
 		return

@@ -12,21 +12,21 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A roster counts the connections of a Stream, and what its peers subscribe to, as far as
-// libzmq reports it. Connections count for the endpoint that they were made through: libzmq
-// does not say which connection a handshake belongs to.
+// A roster counts a Stream's connections and its peers' subscriptions, as far as libzmq reports
+// them. A connection counts for its endpoint: libzmq does not say which connection a handshake
+// belongs to.
 type roster struct {
-	begin zmq.Event // what begins a connection
+	begin zmq.Event // the event that begins a connection
 
-	mu      sync.Mutex     // its place among the locks: Transport.sockMu
+	mu      sync.Mutex     // in the order of locks at Transport.sockMu
 	ready   map[string]int // connections that have begun
-	failing map[string]int // whose handshake failed, and whose end is still to be reported
-	topics  map[string]int // subscriptions of peers, on an XPUB
+	failing map[string]int // connections whose handshake failed and whose end is not reported yet
+	topics  map[string]int // the peers' subscriptions, on an XPUB
 	change  chan struct{}  // closed at the next change
 }
 
-// newRoster returns a roster. Before 4.3.0 libzmq does not report handshakes, and a
-// connection counts from its beginning.
+// newRoster returns a roster. libzmq before 4.3.0 reports no handshakes, so a connection then
+// counts from its beginning.
 func newRoster() *roster {
 	begin := zmq.EVENT_HANDSHAKE_SUCCEEDED
 	if begin.Require() != nil {
@@ -38,7 +38,7 @@ func newRoster() *roster {
 	}
 }
 
-// update changes the roster with do, and wakes those that wait.
+// update changes the roster with do, and wakes those who wait for a change.
 func (r *roster) update(do func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *roster) update(do func()) {
 	r.change = make(chan struct{})
 }
 
-// until waits until is, which looks at the roster, returns true, or alive ends.
+// until waits until is returns true for the roster, or alive ends.
 func (r *roster) until(ctx, alive context.Context, is func() bool) error {
 	for {
 		r.mu.Lock()
@@ -66,13 +66,13 @@ func (r *roster) until(ctx, alive context.Context, is func() bool) error {
 	}
 }
 
-// A turnout is what an event does to the connections of an endpoint.
+// A turnout is the number of an endpoint's connections before and after an event.
 type turnout struct {
 	before, after int
-	failed        bool // it is the end of one whose handshake failed
+	failed        bool // the event ends a connection whose handshake failed
 }
 
-// follow takes note of an event.
+// follow records an event.
 func (r *roster) follow(ev zmq.MonitorEvent) (n turnout) {
 	r.update(func() {
 		n.before = r.ready[ev.Endpoint]
@@ -95,8 +95,8 @@ func (r *roster) follow(ev zmq.MonitorEvent) (n turnout) {
 	return n
 }
 
-// detached takes the connections of an endpoint off that this side has ended, which libzmq
-// does not report. It returns how many there were.
+// detached removes the connections of an endpoint that this side has ended, which libzmq does not
+// report. It returns their number.
 func (r *roster) detached(endpoint string) (before int) {
 	r.update(func() {
 		before = r.ready[endpoint]
@@ -106,7 +106,7 @@ func (r *roster) detached(endpoint string) (before int) {
 	return before
 }
 
-// open returns how many connections there are.
+// open returns the number of connections.
 func (r *roster) open() (n int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -128,7 +128,7 @@ func (s *Stream) addStats(stats *Stats) {
 	}
 }
 
-// isOverInproc reports whether all endpoints are such that libzmq reports nothing of them.
+// isOverInproc reports whether libzmq reports nothing about any of the endpoints.
 func (t *Transport) isOverInproc() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,7 +137,7 @@ func (t *Transport) isOverInproc() bool {
 		!slices.ContainsFunc(t.listeners, isReported) && !slices.ContainsFunc(t.connections, isReported)
 }
 
-// heeded are the events that a stream takes note of.
+// heeded are the events that a stream records.
 const heeded = zmq.EVENT_ACCEPTED | zmq.EVENT_CONNECTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_SUCCEEDED |
 	zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
@@ -147,24 +147,23 @@ const maxEnded = 1024
 // attachedLocked implements owner.
 func (s *Stream) attachedLocked(endpoint string) { delete(s.ended, endpoint) }
 
-// detachedLocked implements owner: it takes the connections of an endpoint off that this side
-// has ended, which libzmq does not report.
+// detachedLocked implements owner. It removes the connections of an endpoint that this side has
+// ended, which libzmq does not report.
 func (s *Stream) detachedLocked(endpoint string) {
-	if len(s.ended) >= maxEnded { // all but the latest have long been over
+	if len(s.ended) >= maxEnded { // all but the latest ended long ago
 		clear(s.ended)
 	}
 	s.ended[endpoint] = true
 	s.census.detachedLocked(endpoint, s.roster.detached(endpoint))
 }
 
-// happenedLocked implements owner. Nothing is said of a stream that is closing, of which the
-// caller may hold t.mu.
+// happenedLocked implements owner. It does nothing on a closing stream, whose caller may hold t.mu.
 func (s *Stream) happenedLocked(ev zmq.MonitorEvent) {
 	if ev.Event&heeded == 0 || s.t.IsClosing() {
 		return
 	}
 	ev.Endpoint = s.nameLocked(ev.Endpoint)
-	ended := s.ended[ev.Endpoint] // libzmq goes on to report what it was about to
+	ended := s.ended[ev.Endpoint] // libzmq still reports events from before the end
 	var n turnout
 	if !ended {
 		n = s.roster.follow(ev)
@@ -173,10 +172,10 @@ func (s *Stream) happenedLocked(ev zmq.MonitorEvent) {
 	s.census.happenedLocked(ev, n, ended)
 }
 
-// nameLocked returns the endpoint of the stream's transport that libzmq reports an event of.
-// Where a listener has all addresses, libzmq reports the one that a peer has reached. Of a
-// host name it reports the address, from the second attempt to connect on. Where several
-// endpoints may be meant, nameLocked returns what libzmq reports. Caller holds t.sockMu.
+// nameLocked returns the endpoint of the transport that an event is about. For a listener on all
+// addresses libzmq reports the address that a peer has reached. For a host name libzmq reports the
+// address, from the second connect on. If several endpoints may be meant, nameLocked returns
+// reported. Caller holds t.sockMu.
 func (s *Stream) nameLocked(reported string) string {
 	s.t.mu.Lock()
 	defer s.t.mu.Unlock()
@@ -205,9 +204,9 @@ func (s *Stream) nameLocked(reported string) string {
 	return names[0]
 }
 
-// mayReport reports whether libzmq may call a TCP endpoint so: the port is the same, and the
-// host is a name or stands for all addresses, or only the source is missing. Old releases
-// call any port 0 that was a wildcard.
+// mayReport reports whether libzmq may report a TCP endpoint under the name reported. The port must
+// be the same. The host may be a name or all addresses, and the source may be missing. Old releases
+// report port 0 for any wildcard port.
 func mayReport(endpoint, reported string) bool {
 	_, peer := splitPeer(endpoint)
 	_, address := splitPeer(reported)
@@ -220,7 +219,7 @@ func mayReport(endpoint, reported string) bool {
 	return err != nil || addr.IsUnspecified() || host == at
 }
 
-// subscribed takes note of messages of an XPUB's peers.
+// subscribed records the subscriptions in messages of an XPUB's peers.
 func (r *roster) subscribed(m *metadata, msgs [][][]byte) {
 	r.update(func() {
 		for _, msg := range msgs {
@@ -331,8 +330,8 @@ func (s *Stream) Events(ctx context.Context) iter.Seq2[zmq.MonitorEvent, error] 
 	})
 }
 
-// feedOf returns an iterator over what begin has put into a feed, until ctx or s ends. It calls
-// what begin returns then. An error of begin is the only item, and ErrTransportClosed is none.
+// feedOf returns an iterator over a feed that begin fills, until ctx or s ends. Then it calls end.
+// An error of begin is the only item, except that ErrTransportClosed is none.
 func feedOf[T any](ctx context.Context, s *Stream, call string, begin func(*feed[T]) (end func(), err error)) iter.Seq2[T, error] {
 	f := newFeed[T](&s.t.eventsDropped)
 	var end func()

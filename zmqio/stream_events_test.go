@@ -16,7 +16,7 @@ func openStream(t *testing.T, typ zmq.SocketType, cfg StreamConfig) *Stream {
 	return s
 }
 
-// happens tells s of events as its monitor does.
+// happens gives s events as its monitor does.
 func happens(s *Stream, events ...zmq.MonitorEvent) {
 	s.t.sockMu.Lock()
 	defer s.t.sockMu.Unlock()
@@ -51,7 +51,7 @@ func TestMayReport(t *testing.T) {
 	}
 }
 
-// An event counts for the endpoint that it can only be about, also when that has ended.
+// An event counts for the only endpoint that it can be about, even if that has ended.
 func TestNamesOfEvents(t *testing.T) {
 	l := newLoop(t)
 	s := openStream(t, zmq.DEALER, StreamConfig{Loop: l, Bind: []string{"tcp://0.0.0.0:*"}, AllowHostnames: true})
@@ -81,7 +81,7 @@ func TestNamesOfEvents(t *testing.T) {
 	exact := connect("tcp://127.0.0.1:1")
 	wants("tcp://127.0.0.1:1", exact)
 	connect("tcp://ip6-localhost:1")
-	wants("tcp://10.0.0.1:1", "tcp://10.0.0.1:1") // of either name
+	wants("tcp://10.0.0.1:1", "tcp://10.0.0.1:1") // either endpoint may be meant
 	wants("tcp://10.0.0.1:2", "tcp://10.0.0.1:2")
 
 	ready := func() (n int) {
@@ -97,7 +97,7 @@ func TestNamesOfEvents(t *testing.T) {
 		t.Errorf("%d connections, want 1", ready())
 	}
 	must(t, s.t.Unbind(addr))
-	if happens(s, begun); ready() != 0 { // libzmq was about to report it
+	if happens(s, begun); ready() != 0 { // libzmq reports an event from before the end
 		t.Errorf("%d connections after Unbind", ready())
 	}
 	_, err := s.t.Bind(addr)

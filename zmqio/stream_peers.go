@@ -71,24 +71,23 @@ func (s *Stream) receivedLocked(empty bool) {
 	}
 }
 
-// A census knows the connections of a Stream, and on a ROUTER whose they are. What it has
-// is protected by t.sockMu.
+// A census has the connections of a Stream, and on a ROUTER their peers. t.sockMu guards it.
 //
-// libzmq reports the end of a connection before it closes the descriptor, and the beginning
-// of a connection before its messages can be received. What a connection has sent can be
-// received before the descriptor is closed, and may be received long after. A descriptor may
-// thus have several visits. A socket that is found empty, after the next visit to a
-// descriptor is known, has nothing from those before, and the census forgets them.
+// libzmq reports the end of a connection before it closes the descriptor. It reports the beginning
+// of a connection before its messages can be received. Messages may be received before the
+// descriptor is closed, and long after. So a descriptor may have several visits. If the socket is
+// found empty after the next visit to a descriptor is known, no message of earlier visits is left.
+// The census then forgets those.
 //
-// Messages tell their visits apart by their sock.Origin. Only the first message of an origin
-// has to be put down to one of the visits that have had none. The census takes the latest,
-// and moves to an earlier one what it had put down there. Where that is wrong, the peer that
-// is there is found with its first message after the census has forgotten the earlier visits.
+// The sock.Origin of messages tells visits apart. Only the first message of an origin has to be
+// assigned to a visit without one. The census takes the latest visit, and moves what it had
+// assigned there to an earlier one. If this is wrong, the present peer is found with its first
+// message after the census has forgotten the earlier visits.
 type census struct {
 	t      *Transport
 	visits map[int][]*visit // on a ROUTER, by descriptor, in order; all but the last are in past
-	past   []*visit         // in the order in which they came to be there
-	passed int              // how many have been there
+	past   []*visit         // in the order in which they came to past
+	passed int              // how many visits have been in past
 	early  int              // how many visits are early
 	feeds  []*feed[PeerEvent]
 
@@ -97,18 +96,18 @@ type census struct {
 
 const (
 	maxPast  = 4096 // visits in past that a census remembers
-	maxEarly = 1024 // visits that it believes in without a report
+	maxEarly = 1024 // visits that it accepts without a report
 )
 
-// A visit is a connection.
+// A visit is one connection.
 type visit struct {
 	fd       int
 	pass     int // its number in past, from 1
 	endpoint string
-	early    bool // known from a message, and not reported yet, or older than the stream
+	early    bool // known from a message but not yet reported, or older than the stream
 	gone     bool
-	failed   bool // in its handshake
-	known    bool // what follows is set
+	failed   bool // its handshake failed
+	known    bool // the fields below are set
 	origin   sock.Origin
 	id       string
 }
@@ -120,7 +119,7 @@ func newCensus() census {
 // names reports whether the census learns routing ids. Caller holds c.t.sockMu.
 func (c *census) names() bool { return len(c.feeds) > 0 && c.t.typ == zmq.ROUTER }
 
-// join has f told what happens from now on.
+// join makes f get the events from now on.
 func (c *census) join(f *feed[PeerEvent]) error {
 	if c.t.typ == zmq.STREAM {
 		return fmt.Errorf("zmqio: Peers: the messages of a STREAM tell of its peers: %w", errors.ErrUnsupported)
@@ -139,7 +138,7 @@ func (c *census) join(f *feed[PeerEvent]) error {
 	return nil
 }
 
-// part ends what join began. It may be repeated.
+// part ends join. It may be repeated.
 func (c *census) part(f *feed[PeerEvent]) {
 	c.t.sockMu.Lock()
 	defer c.t.sockMu.Unlock()
@@ -161,7 +160,7 @@ func (c *census) part(f *feed[PeerEvent]) {
 	}
 }
 
-// closeLocked lets go of what a visit is known by. Caller holds c.t.sockMu.
+// closeLocked closes the origin of a visit. Caller holds c.t.sockMu.
 func (c *census) closeLocked(v *visit) {
 	switch {
 	case !v.known:
@@ -174,7 +173,7 @@ func (c *census) closeLocked(v *visit) {
 	v.known = false
 }
 
-// tellLocked tells of a peer. Caller holds c.t.sockMu.
+// tellLocked puts an event about a peer into the feeds. Caller holds c.t.sockMu.
 func (c *census) tellLocked(gone bool, v *visit) {
 	for _, f := range c.feeds {
 		ev := PeerEvent{Gone: gone, Endpoint: v.endpoint}
@@ -185,7 +184,7 @@ func (c *census) tellLocked(gone bool, v *visit) {
 	}
 }
 
-// detachedLocked ends the visits through an endpoint, of which so many were past their
+// detachedLocked ends the visits through an endpoint. ready is how many had finished their
 // handshake. Caller holds c.t.sockMu.
 func (c *census) detachedLocked(endpoint string, ready int) {
 	if c.t.typ != zmq.ROUTER {
@@ -201,8 +200,8 @@ func (c *census) detachedLocked(endpoint string, ready int) {
 	}
 }
 
-// happenedLocked takes note of an event, which has done n to its endpoint. The endpoint may
-// have ended. Caller holds c.t.sockMu.
+// happenedLocked records an event, which changed the endpoint's connections by n. ended says that
+// the endpoint has ended. Caller holds c.t.sockMu.
 func (c *census) happenedLocked(ev zmq.MonitorEvent, n turnout, ended bool) {
 	switch {
 	case c.t.typ != zmq.ROUTER:
@@ -213,7 +212,7 @@ func (c *census) happenedLocked(ev zmq.MonitorEvent, n turnout, ended bool) {
 		c.arriveLocked(&visit{fd: int(ev.Value), endpoint: ev.Endpoint, gone: ended})
 	case ev.Event == zmq.EVENT_DISCONNECTED:
 		if v := c.lastLocked(int(ev.Value)); v != nil && !v.gone {
-			v.failed = n.failed // libzmq reports the end right behind the failure
+			v.failed = n.failed // libzmq reports the end right after the failure
 			c.leaveLocked(v)
 		}
 	}
@@ -237,7 +236,7 @@ func (c *census) arriveLocked(v *visit) {
 	c.addLocked(v)
 }
 
-// reportedLocked ends that a visit is early. Caller holds c.t.sockMu.
+// reportedLocked records that an early visit was reported. Caller holds c.t.sockMu.
 func (c *census) reportedLocked(v *visit) {
 	if v.early {
 		v.early = false
@@ -245,7 +244,7 @@ func (c *census) reportedLocked(v *visit) {
 	}
 }
 
-// addLocked adds a visit, which ends the one before. Caller holds c.t.sockMu.
+// addLocked adds a visit, which ends the previous one. Caller holds c.t.sockMu.
 func (c *census) addLocked(v *visit) {
 	if last := c.lastLocked(v.fd); last != nil {
 		c.leaveLocked(last)
@@ -269,7 +268,7 @@ func (c *census) leaveLocked(v *visit) {
 	c.leaveAsLocked(v)
 }
 
-// leaveAsLocked tells that the peer of a visit has gone, if it is here. Caller holds
+// leaveAsLocked reports that the peer of a visit has gone, if it was present. Caller holds
 // c.t.sockMu.
 func (c *census) leaveAsLocked(v *visit) {
 	if v.known && c.present[v.id] == v {
@@ -282,19 +281,19 @@ func (c *census) leaveAsLocked(v *visit) {
 func (c *census) forgetLocked(n int) {
 	for _, v := range c.past[:n] {
 		c.closeLocked(v)
-		c.visits[v.fd] = c.visits[v.fd][1:] // the order there is that of past
+		c.visits[v.fd] = c.visits[v.fd][1:] // visits has the same order as past
 	}
 	if c.past = c.past[n:]; len(c.past) == 0 {
 		c.past = nil
 	}
 }
 
-// receivedLocked takes note of where messages came from. Caller holds c.t.sockMu.
+// receivedLocked records the origins of received messages. Caller holds c.t.sockMu.
 func (c *census) receivedLocked(empty bool) {
 	before := c.passed
 	fresh := c.t.sock.TakeOrigins()
 	if len(fresh) > 0 && c.t.monitor != nil {
-		_ = c.t.monitor.catchUpLocked() // an error comes again, on the loop
+		_ = c.t.monitor.catchUpLocked() // the loop meets the error again
 	}
 	for _, o := range fresh {
 		c.metLocked(o)
@@ -308,7 +307,7 @@ func (c *census) receivedLocked(empty bool) {
 	}
 }
 
-// metLocked takes note of the first message of an origin. Caller holds c.t.sockMu.
+// metLocked records the first message of an origin. Caller holds c.t.sockMu.
 func (c *census) metLocked(o sock.Origin) {
 	v := c.visitorLocked(o.FD())
 	if v == nil {
@@ -330,10 +329,9 @@ func (c *census) metLocked(o sock.Origin) {
 	}
 }
 
-// visitorLocked returns the visit to a descriptor of which a first message has come, and which
-// is not known. It may return nil for a descriptor of which libzmq has reported no connection:
-// where a connection breaks before libzmq looks at it, the peer can name any number. Caller
-// holds c.t.sockMu.
+// visitorLocked returns the unknown visit to a descriptor from which a first message has come. It
+// may return nil for a descriptor without a reported connection: if a connection breaks before
+// libzmq looks at it, the peer can name any number. Caller holds c.t.sockMu.
 func (c *census) visitorLocked(fd int) *visit {
 	last := c.lastLocked(fd)
 	switch {
@@ -359,10 +357,10 @@ func (c *census) visitorLocked(fd int) *visit {
 		last.known = false
 		return last
 	}
-	if !last.known { // the handshake of another failed: libzmq has several I/O threads
+	if !last.known { // the handshake of another visit failed: libzmq has several I/O threads
 		return last
 	}
-	// An open one was taken for one of those that are forgotten.
+	// An open visit was taken for one of the forgotten ones.
 	v := &visit{fd: fd, endpoint: last.endpoint, gone: last.gone}
 	c.addLocked(v)
 	return v

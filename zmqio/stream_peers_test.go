@@ -8,7 +8,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// What hostile peers make a census remember is bounded.
+// The memory of a census is bounded, whatever hostile peers do.
 func TestCensusIsBounded(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -37,7 +37,7 @@ func TestCensusIsBounded(t *testing.T) {
 	arrive(maxPast + 100)
 	counts(maxPast, 0, maxPast+7)
 	s.t.sockMu.Lock()
-	for fd := range 2 * maxEarly { // as messages may name them
+	for fd := range 2 * maxEarly { // messages may name such descriptors
 		if v := c.visitorLocked(2000 + fd); (v != nil) != (fd < maxEarly) {
 			t.Fatalf("descriptor %d: %v", fd, v)
 		}

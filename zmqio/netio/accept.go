@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	acceptBatch = 64          // the most that a listener accepts before others have their turn
-	acceptPause = time.Second // how long it does not, without descriptors: asyncio's ACCEPT_RETRY_DELAY
+	acceptBatch = 64          // the most that a listener accepts before others get their turn
+	acceptPause = time.Second // pause of a listener without descriptors: asyncio's ACCEPT_RETRY_DELAY
 )
 
 // A listener is a listening socket of a Server.
@@ -24,15 +24,15 @@ type listener struct {
 	watch  *zmqio.Watch
 	addr   net.Addr
 
-	own    bool               // the server has made it: no other has the socket
+	own    bool               // the server has made the socket, which nothing else uses
 	fd     descriptor         // valid until closed; under Server.mu
 	closed bool               // under Server.mu
 	pause  *zmqio.TimerHandle // nil before the first; under Server.mu
 
-	made os.FileInfo // of the file of a Unix socket that is to be removed; nil without one
+	made os.FileInfo // the file of a Unix socket, which the server removes, or nil
 }
 
-// accept accepts the connections that wait. Loop goroutine only.
+// accept accepts the waiting connections. Loop goroutine only.
 func (n *listener) accept() {
 	for range acceptBatch {
 		fd, from, err := n.acceptOne()
@@ -49,7 +49,7 @@ func (n *listener) accept() {
 	}
 }
 
-// acceptOne accepts a connection. EAGAIN says that none waits.
+// acceptOne accepts a connection. EAGAIN means that none waits.
 func (n *listener) acceptOne() (descriptor, unix.Sockaddr, error) {
 	n.server.mu.Lock()
 	defer n.server.mu.Unlock()
@@ -63,14 +63,14 @@ func (n *listener) acceptOne() (descriptor, unix.Sockaddr, error) {
 	return descriptor(fd), from, err
 }
 
-// rest tells of err, and accepts nothing for a while: the connection that could not be
-// accepted keeps the listener ready.
+// rest reports err, and pauses accepting: the connection that cannot be accepted keeps the listener
+// ready.
 func (n *listener) rest(err error) {
 	s := n.server
 	s.mu.Lock()
 	if !n.closed {
 		_ = n.watch.Want(false, false)
-		n.pause, _ = s.loop.CallLater(acceptPause, n.resume) // fails only on a loop that is closed
+		n.pause, _ = s.loop.CallLater(acceptPause, n.resume) // fails only on a closed loop
 	}
 	s.mu.Unlock()
 	s.residence.Report("accepting failed, and pauses for a second", nil,
@@ -93,16 +93,16 @@ func (n *listener) closeLocked() {
 	if n.pause != nil {
 		n.pause.Cancel()
 	}
-	// The file goes before the socket ends: another may take its path then.
+	// The file must go before the socket ends: then another server may bind the path.
 	removeMade(n.made, n.addr)
-	if n.own { // poll(2) keeps a socket open that it waits for
+	if n.own { // poll(2) keeps a socket open while it waits for it
 		_ = unix.Shutdown(int(n.fd), unix.SHUT_RDWR)
 	}
 	n.fd.close()
 	n.closed = true
 }
 
-// welcome makes a client of a connection. Loop goroutine only.
+// welcome begins to make a client of a connection. Loop goroutine only.
 func (s *Server) welcome(fd descriptor, from unix.Sockaddr) {
 	m := &material{fd: fd, local: localAddr(fd), remote: toAddr(from)}
 	if s.cfg.TLS != nil {
@@ -113,27 +113,27 @@ func (s *Server) welcome(fd descriptor, from unix.Sockaddr) {
 	s.admit(m, nil)
 }
 
-// admit makes a transport of m. Loop goroutine only.
+// admit makes the transport of m. Loop goroutine only.
 func (s *Server) admit(m *material, secured *tlsStream) {
 	m.setStream(secured)
 	_, err := m.create(s.loop, s.factory, s.cfg, s)
 	var panicked *zmqio.PanicError
-	if err != nil && !errors.As(err, &panicked) && !errors.Is(err, ErrServerClosed) { // else the handler has been told
+	if err != nil && !errors.As(err, &panicked) && !errors.Is(err, ErrServerClosed) { // else the exception handler has been told
 		s.residence.Report("a connection was refused", nil, err)
 	}
 }
 
-// shake shakes hands with a client, on a goroutine of its own.
+// shake does the handshake with a client, on its own goroutine.
 func (s *Server) shake(m *material) {
 	var secured *tlsStream
-	err := zmqio.ErrGoexit // unless shakeHands returns: it calls functions of the tls.Config
+	err := zmqio.ErrGoexit // shakeHands replaces it; functions of the tls.Config may call Goexit
 	defer func() {
 		if v := recover(); v != nil {
 			err = zmqio.NewPanicError(v)
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if !s.closed { // Close of the loop closes s first, and then calls what is posted
+		if !s.closed { // Close of the loop closes s first, and then runs posted callbacks
 			s.residence.Post(func() { s.shaken(m, secured, err) })
 			return
 		}
@@ -152,7 +152,7 @@ func (s *Server) shakeHands(m *material) (*tlsStream, error) {
 	return handshake(s.handshakes, conn, s.cfg, true)
 }
 
-// shaken makes a client of a connection after the handshake. Loop goroutine only.
+// shaken makes a client of a connection after its handshake. Loop goroutine only.
 func (s *Server) shaken(m *material, secured *tlsStream, err error) {
 	defer s.arrived()
 	refused := s.handshakes.Err() != nil
@@ -172,7 +172,7 @@ func (s *Server) arrived() {
 	s.arrivedLocked()
 }
 
-// arrivedLocked notes that a connection has become a client, or never will. Caller holds s.mu.
+// arrivedLocked records that a connection has become a client, or never will. Caller holds s.mu.
 func (s *Server) arrivedLocked() {
 	s.arriving--
 	s.checkOverLocked()

@@ -1,7 +1,6 @@
 package netio
 
-// A backlog is bytes that were accepted and wait to be sent. It holds no memory while it is
-// empty.
+// A backlog has bytes that were accepted and not sent. An empty one has no memory.
 type backlog struct {
 	buf  []byte
 	sent int // at the front of buf
@@ -9,12 +8,12 @@ type backlog struct {
 
 func (q *backlog) len() int { return len(q.buf) - q.sent }
 
-// bytes returns what waits. It is valid until the next add.
+// bytes returns the unsent bytes. They are valid until the next add.
 func (q *backlog) bytes() []byte { return q.buf[q.sent:] }
 
 // add appends a copy of b.
 func (q *backlog) add(b []byte) {
-	// Moving what waits costs no more than sending what made the room did.
+	// The move copies no more bytes than were sent since the last move.
 	if q.sent > 0 && q.sent >= q.len() && len(q.buf)+len(b) > cap(q.buf) {
 		q.buf = q.buf[:copy(q.buf, q.bytes())]
 		q.sent = 0

@@ -2,7 +2,7 @@ package netio
 
 import "testing"
 
-// A backlog that is empty again has no memory, and one that is sent in turn does not grow.
+// An empty backlog has no memory. A backlog that is sent in turn does not grow.
 func TestBacklog(t *testing.T) {
 	var q backlog
 	q.add(make([]byte, 1000))

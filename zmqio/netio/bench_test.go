@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// An echo sends back what comes.
+// An echo sends back its data.
 type echo struct {
 	BaseProtocol
 	t *Transport
@@ -20,7 +20,7 @@ type echo struct {
 func (e *echo) ConnectionMade(t *Transport) { e.t = t }
 func (e *echo) DataReceived(b []byte)       { _ = e.t.Write(b) }
 
-// echoServer returns the address of an echo of netio.
+// echoServer returns the address of an echo server of netio.
 func echoServer(b *testing.B, cfg Config) string {
 	l, err := zmqio.NewEventLoop(nil)
 	must(b, err)
@@ -31,7 +31,7 @@ func echoServer(b *testing.B, cfg Config) string {
 	return s.Addrs()[0].String()
 }
 
-// plainServer returns the address of an echo with a goroutine for each connection.
+// plainServer returns the address of an echo server with a goroutine for each connection.
 func plainServer(b *testing.B, cfg Config) string {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	must(b, err)
@@ -63,8 +63,9 @@ func plainServer(b *testing.B, cfg Config) string {
 	return l.Addr().String()
 }
 
-// BenchmarkEcho has round trips through a server in the same process. The client is the same,
-// a goroutine for each connection, so that the ratio is nearer to 1 than that of servers alone.
+// BenchmarkEcho measures round trips through a server in the same process. All servers have the
+// same client, with a goroutine for each connection, so the ratio is nearer to 1 than that of
+// servers alone.
 func BenchmarkEcho(b *testing.B) {
 	for _, secure := range []bool{false, true} {
 		for _, conns := range []int{1, 100} {

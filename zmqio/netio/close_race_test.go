@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// Abort of a server ends all clients, also those that are just being accepted: Wait returns.
+// Abort of a server ends all clients, even those that are being accepted, so Wait returns.
 func TestAbortWhileAccepting(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -33,7 +33,7 @@ func TestAbortWhileAccepting(t *testing.T) {
 	}
 }
 
-// A server that closes does not remove the socket of the next one at the same path.
+// A closing server does not remove the socket of the next server at the same path.
 func TestUnixPathChangesHands(t *testing.T) {
 	l, _ := newLoop(t)
 	path := filepath.Join(t.TempDir(), "socket")
@@ -47,7 +47,7 @@ func TestUnixPathChangesHands(t *testing.T) {
 		wg.Go(func() { _ = s.Close() })
 		var next *Server
 		for next == nil {
-			next, _ = serve() // the path is in use until the first has gone
+			next, _ = serve() // the path is in use until the first server has gone
 		}
 		wg.Wait()
 		c, err := net.Dial("unix", path)
@@ -57,7 +57,7 @@ func TestUnixPathChangesHands(t *testing.T) {
 	}
 }
 
-// Close of the loop refuses clients whose handshake has just ended, and forgets none.
+// Close of the loop refuses clients whose handshake has just ended, and leaks none.
 func TestCloseLoopAfterHandshakes(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for range 30 {
@@ -80,7 +80,7 @@ func TestCloseLoopAfterHandshakes(t *testing.T) {
 	}
 }
 
-// A handshake that fails leaves its wire to the goroutine that closes it, when ctx ends then.
+// If ctx ends when a handshake fails, the goroutine that closes the wire alone uses it.
 func TestHandshakeEnds(t *testing.T) {
 	testkit.CheckLeaks(t)
 	for range 300 {

@@ -81,8 +81,8 @@ func CreateTransport[P Protocol](ctx context.Context, l *zmqio.EventLoop, factor
 	})
 }
 
-// typed calls create with a factory of the interface's type, and returns the protocol in its
-// own type.
+// typed calls create with factory as a factory of Protocol, and returns the protocol with its own
+// type.
 func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transport, error)) (*Transport, P, error) {
 	var zero P
 	var general func() Protocol
@@ -95,12 +95,12 @@ func typed[P Protocol](factory func() P, create func(func() Protocol) (*Transpor
 	}
 	t, err := create(general)
 	if err != nil {
-		return nil, zero, err // and p may be in use still
+		return nil, zero, err // p may still be in use
 	}
 	return t, *p, nil
 }
 
-// checkAll checks what all creators are given.
+// checkAll checks the arguments that all creators have.
 func checkAll(ctx context.Context, call string, l *zmqio.EventLoop, factory func() Protocol, cfg Config) error {
 	switch {
 	case ctx == nil:
@@ -115,7 +115,7 @@ func checkAll(ctx context.Context, call string, l *zmqio.EventLoop, factory func
 	return cfg.check()
 }
 
-// checkConn makes sure that conn is a stream socket.
+// checkConn returns an error unless conn is a stream socket.
 func checkConn(conn net.Conn) error {
 	sc, ok := conn.(syscall.Conn)
 	switch {
@@ -151,8 +151,8 @@ func control(sc syscall.Conn, fn func(fd int) error) error {
 	return err
 }
 
-// duplicate returns a descriptor of its own for the socket of sc, which the runtime's poller
-// does not know.
+// duplicate returns a new descriptor for the socket of sc, which the runtime's poller does not
+// watch.
 func duplicate(sc syscall.Conn) (fd descriptor, err error) {
 	err = control(sc, func(from int) error {
 		to, err := unix.FcntlInt(uintptr(from), unix.F_DUPFD_CLOEXEC, 0)
@@ -166,7 +166,7 @@ func duplicate(sc syscall.Conn) (fd descriptor, err error) {
 	return fd, err
 }
 
-// adopt makes a transport of conn, after the handshake where there is one, and closes conn.
+// adopt makes a transport of conn, after a handshake if the configuration has TLS. It closes conn.
 func adopt(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, conn net.Conn, cfg Config, serverSide bool) (*Transport, error) {
 	defer conn.Close()
 	m := &material{local: conn.LocalAddr(), remote: conn.RemoteAddr()}
@@ -184,7 +184,7 @@ func adopt(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, con
 	return m.launch(ctx, l, factory, cfg)
 }
 
-// launch makes a transport, on the loop. If it fails, the descriptor is closed, or about to be.
+// launch makes a transport on the loop. After an error the descriptor is closed, or about to be.
 func (m *material) launch(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg Config) (t *Transport, err error) {
 	var taken bool
 	err = l.Do(ctx, func() error {
@@ -199,12 +199,12 @@ func (m *material) launch(ctx context.Context, l *zmqio.EventLoop, factory func(
 	return t, err
 }
 
-// material is what a transport is made of, beside its configuration.
+// material is what a transport is made of, without its configuration.
 type material struct {
 	fd            descriptor
 	stream        stream
 	local, remote net.Addr
-	pipe          *pipe // nil without one
+	pipe          *pipe // nil: no pipe
 }
 
 func (m *material) close() {
@@ -212,7 +212,7 @@ func (m *material) close() {
 	m.fd.close()
 }
 
-// setStream makes secured the stream; nil is the descriptor.
+// setStream sets the stream to secured, or to the descriptor if secured is nil.
 func (m *material) setStream(secured *tlsStream) {
 	m.stream = m.fd
 	if secured != nil {
@@ -221,7 +221,7 @@ func (m *material) setStream(secured *tlsStream) {
 	}
 }
 
-// came implements kind. A server that is closed refuses a client.
+// came implements kind. A closed server refuses a client.
 func (t *Transport) came() error {
 	if t.server != nil && !t.server.attach(t) {
 		return t.server.errClosed()
@@ -229,8 +229,8 @@ func (t *Transport) came() error {
 	return nil
 }
 
-// create makes a transport, calls ConnectionMade and begins to read. If it fails, the
-// descriptor is closed, or about to be. server may be nil. Loop goroutine only.
+// create makes a transport, calls ConnectionMade and begins to read. After an error the descriptor
+// is closed, or about to be. server may be nil. Loop goroutine only.
 func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Config, server *Server) (*Transport, error) {
 	t := &Transport{
 		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer), pipe: m.pipe},
@@ -256,7 +256,8 @@ func (m *material) create(l *zmqio.EventLoop, factory func() Protocol, cfg Confi
 	return t, nil
 }
 
-// produce calls factory. A panic goes to the exception handler, and is the error.
+// produce calls factory. A panic goes to the exception handler, and produce returns it as the
+// error.
 func produce[P any](l *zmqio.EventLoop, factory func() P) (p P, err error) {
 	defer func() {
 		if v := recover(); v != nil {

@@ -27,7 +27,7 @@ func closedPort(t testing.TB) string {
 	return port
 }
 
-// What fails leaves nothing open, and makes no protocol.
+// A failed creation leaves nothing open, and makes no protocol.
 func TestConnectFails(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -106,7 +106,7 @@ func TestFactoryFailsCreation(t *testing.T) {
 	}
 }
 
-// ctx ends the wait for a loop that is busy, and the connection is closed.
+// ctx ends the wait for a busy loop. The connection is closed.
 func TestConnectWhileTheLoopIsBusy(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -136,8 +136,8 @@ func TestConnectWhileTheLoopIsBusy(t *testing.T) {
 	close(release)
 }
 
-// A connection that was made elsewhere is taken over, on the loop too; others are refused and
-// stay open.
+// CreateTransport takes over a connection, on the loop too. It refuses other types, which stay
+// open.
 func TestCreateTransport(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		testkit.CheckLeaks(t)
@@ -146,7 +146,7 @@ func TestCreateTransport(t *testing.T) {
 		conn := n.dialTo(t, listener.Addr().String())
 		accepted, err := listener.Accept()
 		must(t, err)
-		must(t, accepted.SetDeadline(time.Unix(1, 0))) // what is left over does not count
+		must(t, accepted.SetDeadline(time.Unix(1, 0))) // deadlines of before do not count
 		r := newRecorder()
 		var tr *Transport
 		do(t, l, func() {
@@ -182,7 +182,7 @@ func TestCreateTransport(t *testing.T) {
 	}
 }
 
-// A connection whose descriptor has been made to block does not block the transport.
+// A connection whose descriptor was set to block does not block the transport.
 func TestCreateTransportOfBlocking(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		l, _ := newLoop(t)
@@ -190,7 +190,7 @@ func TestCreateTransportOfBlocking(t *testing.T) {
 		f, err := conn.(interface{ File() (*os.File, error) }).File()
 		must(t, err)
 		defer f.Close()
-		f.Fd() // which makes it block
+		f.Fd() // sets it to block
 		tr, _, err := CreateTransport(bounded(t), l, newRecorder, conn, Config{}, false)
 		must(t, err)
 		written := make(chan error, 1)
@@ -203,7 +203,7 @@ func TestCreateTransportOfBlocking(t *testing.T) {
 	})
 }
 
-// Several attempts that fail are joined, and equal errors are one.
+// The errors of several attempts are joined, and equal errors count once.
 func TestDialErrors(t *testing.T) {
 	port := closedPort(t)
 	ips := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.0.0.2")}
@@ -221,8 +221,8 @@ func TestDialErrors(t *testing.T) {
 	}
 }
 
-// The second family is tried at once when the first has failed, and after a head start when
-// it takes long. The late connection is closed.
+// The second address family is tried at once if the first fails, and after a head start if it takes
+// long. The late connection is closed.
 func TestHappyEyeballs(t *testing.T) {
 	testkit.CheckLeaks(t)
 	listener, err := net.Listen("tcp", "127.0.0.2:0")

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A descriptor that has become another file's ends the transport, and not in ErrorReceived for
+// If a descriptor has become another file's, the transport ends. It does not call ErrorReceived for
 // ever.
 func TestDescriptorOfAnotherFile(t *testing.T) {
 	l, _ := newLoop(t)

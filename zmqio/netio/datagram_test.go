@@ -15,7 +15,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A catcher notes what a DatagramTransport calls.
+// A catcher records the callbacks of a DatagramTransport.
 type catcher struct {
 	BaseDatagramProtocol
 	got  chan string
@@ -47,8 +47,8 @@ func unixgram(t testing.TB) *net.UnixConn {
 	return c
 }
 
-// While the peer of a socket that is not connected has no room, the loop does not spin, and
-// looks again less and less often.
+// While the peer of an unconnected socket has no room, the loop does not spin, and tries again at
+// growing intervals.
 func TestWritingRests(t *testing.T) {
 	l, _ := newLoop(t)
 	peer := unixgram(t)
@@ -88,7 +88,7 @@ func TestWritingRests(t *testing.T) {
 	})
 }
 
-// A transport that ends while it rests leaves no timer.
+// A transport that ends during a rest leaves no timer.
 func TestAbortWhileResting(t *testing.T) {
 	l, _ := newLoop(t)
 	peer := unixgram(t)
@@ -113,7 +113,7 @@ func TestAbortWhileResting(t *testing.T) {
 	}
 }
 
-// A datagram that does not fit into the buffer is an error, and the next one is received.
+// A datagram larger than the buffer is an error, and the next datagram is received.
 func TestTruncatedDatagram(t *testing.T) {
 	l, _ := newLoop(t)
 	path := filepath.Join(t.TempDir(), "receiver")
@@ -135,7 +135,7 @@ func TestTruncatedDatagram(t *testing.T) {
 	}
 }
 
-// An error of a datagram that ended with the transport is not told after ConnectionLost.
+// After ConnectionLost no error of a datagram is reported.
 func TestErrorAfterTheEnd(t *testing.T) {
 	l, _ := newLoop(t)
 	tr, c := newEndpoint(t, l, "udp4", DatagramConfig{})
@@ -158,7 +158,7 @@ func TestDestinations(t *testing.T) {
 	for _, c := range []struct {
 		addr   net.Addr
 		family int
-		want   string // what comes back
+		want   string // the address that comes back
 	}{
 		{&net.UDPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 80}, unix.AF_INET, "10.1.2.3:80"},
 		{&net.UDPAddr{IP: net.IPv4(10, 1, 2, 3), Port: 80}, unix.AF_INET6, "10.1.2.3:80"},
@@ -179,7 +179,7 @@ func TestDestinations(t *testing.T) {
 	}
 }
 
-// Letters come in order, whole and with their address, and hold nothing in the end.
+// Letters come in order, whole and with their address. At the end they have no memory.
 func TestLetters(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var q letters
@@ -208,7 +208,7 @@ func TestLetters(t *testing.T) {
 	}
 }
 
-// Sending allocates nothing while the system takes all.
+// A send allocates nothing while the kernel takes everything.
 func TestSendToAllocates(t *testing.T) {
 	l, _ := newLoop(t)
 	sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -228,8 +228,8 @@ func TestSendToAllocates(t *testing.T) {
 	}
 }
 
-// BenchmarkDatagramsReceived receives what a UDP socket has buffered, 200 datagrams of 64 bytes
-// at a time.
+// BenchmarkDatagramsReceived receives the content of a UDP socket's buffer, 200 datagrams of 64
+// bytes at a time.
 func BenchmarkDatagramsReceived(b *testing.B) {
 	l, _ := newLoop(b)
 	got := 0
@@ -282,7 +282,7 @@ func BenchmarkSendTo(b *testing.B) {
 	}
 }
 
-// Receiving over UDP allocates nothing while the sender is the same.
+// A receive over UDP allocates nothing while the sender is the same.
 func TestReceivingAllocates(t *testing.T) {
 	l, _ := newLoop(t)
 	got := 0

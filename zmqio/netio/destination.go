@@ -8,16 +8,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A destination is where a datagram goes, or comes from. It can be compared. The zero
-// destination is none.
+// A destination is the address that a datagram goes to or comes from. It is comparable. The zero
+// destination is no address.
 type destination struct {
-	ip   netip.AddrPort // without zone, and IPv4 as IPv4; zero for a Unix socket
+	ip   netip.AddrPort // without zone, and IPv4 unmapped; zero for a Unix socket
 	zone uint32         // index of the interface
 	path string         // of a Unix socket
 	unix bool
 }
 
-// toDestination returns the destination that addr stands for on a socket of the family given.
+// toDestination returns the destination of addr on a socket of family.
 func toDestination(addr net.Addr, family int) (to destination, err error) {
 	switch a := addr.(type) {
 	case *net.UDPAddr:
@@ -63,7 +63,7 @@ func zoneIndex(name string) (uint32, error) {
 	return uint32(n), nil
 }
 
-// fromSockaddr returns the destination of sa, which is nil for a Unix socket without a name.
+// fromSockaddr returns the destination of sa. A nil sa is a Unix socket without a name.
 func fromSockaddr(sa unix.Sockaddr) destination {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:
@@ -77,7 +77,7 @@ func fromSockaddr(sa unix.Sockaddr) destination {
 	return destination{unix: true}
 }
 
-// addr returns d as package net has it.
+// addr returns d as a net.Addr.
 func (d destination) addr() net.Addr {
 	if d.unix {
 		return &net.UnixAddr{Name: d.path, Net: "unixgram"}
@@ -87,14 +87,14 @@ func (d destination) addr() net.Addr {
 	return a
 }
 
-// A sockaddr is the memory of a destination as package unix has it.
+// A sockaddr is reusable memory for a destination in the form of package unix.
 type sockaddr struct {
 	in4 unix.SockaddrInet4
 	in6 unix.SockaddrInet6
 	un  unix.SockaddrUnix
 }
 
-// set returns d for a socket of the family given. It is valid until the next set.
+// set returns d for a socket of family. The result is valid until the next set.
 func (s *sockaddr) set(d destination, family int) unix.Sockaddr {
 	switch family {
 	case unix.AF_INET:

@@ -9,11 +9,11 @@ import (
 	"time"
 )
 
-// fallbackDelay is the head start that the first family of addresses has: net.Dialer's.
+// fallbackDelay is the head start of the first address family, as in net.Dialer.
 const fallbackDelay = 300 * time.Millisecond
 
-// dial connects to address. A net.Dialer does the same, and of several errors returns the
-// first. resolver looks names up where dialer has none of its own.
+// dial connects to address as a net.Dialer does, but returns all errors, where the Dialer returns
+// the first. resolver looks up names if dialer has no resolver.
 func dial(ctx context.Context, resolver *net.Resolver, dialer *net.Dialer, network, address string) (net.Conn, error) {
 	d := new(net.Dialer)
 	if dialer != nil {
@@ -37,7 +37,7 @@ func dial(ctx context.Context, resolver *net.Resolver, dialer *net.Dialer, netwo
 	}
 	host, port, err := net.SplitHostPort(address)
 	if _, literal := netip.ParseAddr(host); err != nil || host == "" || literal == nil {
-		return d.DialContext(ctx, network, address) // one address, or none
+		return d.DialContext(ctx, network, address) // the Dialer tries one address, or none
 	}
 	ips, err := d.Resolver.LookupNetIP(ctx, "ip"+network[len("tcp"):], host)
 	if err != nil {
@@ -50,8 +50,8 @@ func dial(ctx context.Context, resolver *net.Resolver, dialer *net.Dialer, netwo
 	return dialBoth(ctx, d, network, first, second, port)
 }
 
-// byFamily cuts ips in two: those of the first one's family, and the others. Without both
-// families in a network of one they are all in first.
+// byFamily splits ips by family: those of the first one's family, and the others. If the network
+// has one family, all are in first.
 func byFamily(ips []netip.Addr, network string) (first, second []netip.Addr) {
 	for _, ip := range ips {
 		ip = ip.Unmap()
@@ -64,7 +64,7 @@ func byFamily(ips []netip.Addr, network string) (first, second []netip.Addr) {
 	return first, second
 }
 
-// dialEach tries ips one after the other. When all fail, the error joins theirs.
+// dialEach tries ips one after the other. If all fail, it joins their errors.
 func dialEach(ctx context.Context, d *net.Dialer, network string, ips []netip.Addr, port string) (net.Conn, error) {
 	var errs []error
 	for i, ip := range ips {
@@ -81,7 +81,7 @@ func dialEach(ctx context.Context, d *net.Dialer, network string, ips []netip.Ad
 	return nil, joined(errs)
 }
 
-// shareOf returns a context for the first of n attempts in the time that ctx has left.
+// shareOf returns a context for the first of n attempts, with its share of ctx's time.
 func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	deadline, ok := ctx.Deadline()
 	if !ok || n == 1 {
@@ -91,12 +91,12 @@ func shareOf(ctx context.Context, n int) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, max(left/time.Duration(n), min(left, 2*time.Second)))
 }
 
-// dialBoth tries first, and second too when first has failed or takes long. The first
-// connection counts.
+// dialBoth tries first, and also second if first fails or takes long. It returns the first
+// connection.
 func dialBoth(ctx context.Context, d *net.Dialer, network string, first, second []netip.Addr, port string) (net.Conn, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	results := make(chan attempt, 2) // both fit: no goroutine waits
+	results := make(chan attempt, 2) // room for both, so that no goroutine blocks
 	try := func(ips []netip.Addr) {
 		conn, err := dialEach(ctx, d, network, ips, port)
 		results <- attempt{conn, err}
@@ -130,13 +130,13 @@ func dialBoth(ctx context.Context, d *net.Dialer, network string, first, second 
 	}
 }
 
-// An attempt is how dialEach has ended.
+// An attempt is the result of dialEach.
 type attempt struct {
 	conn net.Conn
 	err  error
 }
 
-// closeLate waits for n attempts that are no longer wanted, and whose context has ended.
+// closeLate closes the connections of n attempts whose context has ended.
 func closeLate(results <-chan attempt, n int) {
 	for range n {
 		if a := <-results; a.conn != nil {
@@ -145,7 +145,7 @@ func closeLate(results <-chan attempt, n int) {
 	}
 }
 
-// joined returns one error for those of several attempts, without repetitions.
+// joined joins the errors of several attempts, without duplicates.
 func joined(errs []error) error {
 	if len(errs) == 1 {
 		return errs[0]

@@ -6,10 +6,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// A transport ends in two steps. endLocked is the first, and can come on any goroutine: after
-// Close, when all has been sent, in Abort, and for an error. lose is the second. The loop
-// calls it: ConnectionLost, and then the descriptor is closed. It is closed on the loop alone,
-// because the loop reads and writes without asking whether the number is another file's.
+// A transport ends in two steps. endLocked is the first, on any goroutine: after Close, when
+// everything has been sent, in Abort, or after an error. lose is the second. The loop calls lose,
+// which calls ConnectionLost and closes the descriptor. Only the loop closes it, because the loop
+// reads and writes without asking whether the number is another file's.
 
 // Close closes the transport in good order and does not wait. The transport stops reading,
 // sends the write buffer, for as long as that takes, and ends. Then the loop calls
@@ -38,14 +38,14 @@ func (t *Transport) closeLocked() flow.Effects {
 	}
 	t.state |= closing
 	t.flow.Stop(t.errClosed("write"))
-	t.loop.Share() // for writers that wait
+	t.loop.Share() // waiting writers may be ready
 	if _, ok := t.stream.(*tlsStream); ok {
-		t.overdue, _ = t.loop.CallLater(t.shutdownTimeout, t.endOverdue) // fails only on a loop that is closed
+		t.overdue, _ = t.loop.CallLater(t.shutdownTimeout, t.endOverdue) // fails only on a closed loop
 	}
 	return t.settleLocked()
 }
 
-// endOverdue ends a shutdown of TLS that takes too long.
+// endOverdue ends a TLS shutdown that takes too long.
 func (t *Transport) endOverdue() { t.end(t.opError("close", os.ErrDeadlineExceeded)) }
 
 // Abort ends the transport at once; then the loop calls ConnectionLost(nil). It drops the write
@@ -86,7 +86,7 @@ func (t *Transport) Undelivered() (items, bytes int) {
 	return 0, t.undelivered().Bytes
 }
 
-// undelivered returns what Undelivered does.
+// undelivered returns the result of Undelivered.
 func (t *socket) undelivered() flow.Size {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -104,7 +104,7 @@ func (t *socket) end(err error) {
 	t.carry(fx)
 }
 
-// endLocked is end. The first call counts. Caller holds t.mu.
+// endLocked is end. Only the first call acts. Caller holds t.mu.
 func (t *socket) endLocked(err error) flow.Effects {
 	if t.state.is(closed) {
 		return 0
@@ -113,7 +113,7 @@ func (t *socket) endLocked(err error) flow.Effects {
 	t.lostErr, t.dropped = err, t.kind.pendingLocked()
 	t.kind.dropLocked()
 	t.flow.Stop(t.errClosed("write"))
-	t.loop.Share() // for writers that wait
+	t.loop.Share() // waiting writers may be ready
 	t.watch.Stop()
 	return t.flow.Lose()
 }
@@ -139,7 +139,7 @@ func (t *Transport) dropLocked() {
 // lose calls ConnectionLost, once, closes the descriptor and leaves the loop. Loop goroutine
 // only.
 func (t *socket) lose() {
-	defer t.leave() // also after runtime.Goexit
+	defer t.leave() // runs even after runtime.Goexit
 	p := t.kind.writer()
 	t.callback("ConnectionLost", p, func() { p.ConnectionLost(t.lostErr) })
 }
@@ -152,13 +152,13 @@ func (t *socket) leave() {
 	t.mu.Unlock()
 	t.kind.left()
 	t.residence.Leave()
-	t.mu.Lock() // last, so that all is over when Closed says so
+	t.mu.Lock() // last, so that everything is over when the channel of Closed closes
 	t.state |= lost
 	if t.gone != nil {
 		close(t.gone)
 	}
 	t.mu.Unlock()
-	t.loop.Share() // for goroutines that wait for the end
+	t.loop.Share() // goroutines that wait for the end may be ready
 }
 
 // left implements kind.

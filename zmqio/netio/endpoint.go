@@ -86,7 +86,7 @@ func CreateDatagramEndpoint[P DatagramProtocol](ctx context.Context, l *zmqio.Ev
 		return p, err
 	})
 	if err != nil {
-		return nil, zero, err // and p may be in use still
+		return nil, zero, err // p may still be in use
 	}
 	return t, p, nil
 }
@@ -135,7 +135,7 @@ func createEndpoint(ctx context.Context, l *zmqio.EventLoop, network string, cfg
 	return t, nil
 }
 
-// check checks what does not take a system call.
+// check checks everything that needs no system call.
 func (c DatagramConfig) check(network string) error {
 	given := c.Local != "" || c.Remote != ""
 	switch {
@@ -162,7 +162,7 @@ func (c DatagramConfig) check(network string) error {
 	return nil
 }
 
-// checkDatagram makes sure that conn is a socket of datagrams.
+// checkDatagram returns an error unless conn is a datagram socket.
 func checkDatagram(conn net.PacketConn) error {
 	sc, ok := conn.(syscall.Conn)
 	if !ok || isNil(conn) {
@@ -182,7 +182,7 @@ func checkDatagram(conn net.PacketConn) error {
 	return nil
 }
 
-// familyOf returns the family of a socket, or AF_UNSPEC for one that is none of ours.
+// familyOf returns the family of a socket, or AF_UNSPEC for a family that netio does not support.
 func familyOf(fd int) (int, error) {
 	sa, err := unix.Getsockname(fd)
 	switch sa.(type) {
@@ -196,7 +196,7 @@ func familyOf(fd int) (int, error) {
 	return unix.AF_UNSPEC, err
 }
 
-// needsLookup reports whether address has a name in it.
+// needsLookup reports whether address has a host name or a service name.
 func needsLookup(address string) bool {
 	host, _, err := net.SplitHostPort(address)
 	if err != nil || host == "" {
@@ -206,7 +206,7 @@ func needsLookup(address string) bool {
 	return err != nil
 }
 
-// datagramMaterial is what a DatagramTransport is made of, beside its configuration.
+// datagramMaterial is what a DatagramTransport is made of, without its configuration.
 type datagramMaterial struct {
 	fd            descriptor
 	family        int
@@ -216,7 +216,7 @@ type datagramMaterial struct {
 	file          os.FileInfo
 }
 
-// create makes a transport that does not live yet.
+// create makes a transport that is not on its loop yet.
 func (m datagramMaterial) create(l *zmqio.EventLoop, cfg DatagramConfig) *DatagramTransport {
 	t := &DatagramTransport{
 		socket: socket{loop: l, local: m.local, remote: m.remote, fd: m.fd, state: unmade, flow: flow.New(cfg.MaxWriteBuffer)},
@@ -226,7 +226,7 @@ func (m datagramMaterial) create(l *zmqio.EventLoop, cfg DatagramConfig) *Datagr
 	return t
 }
 
-// open makes the socket, or takes Conn. resolver looks names up.
+// open makes the socket, or takes Conn. resolver looks up names.
 func (c DatagramConfig) open(ctx context.Context, resolver *net.Resolver, network string) (m datagramMaterial, err error) {
 	if c.Conn != nil {
 		return takeConn(c.Conn, nil)
@@ -257,7 +257,7 @@ func (c DatagramConfig) open(ctx context.Context, resolver *net.Resolver, networ
 	return m, nil
 }
 
-// setOptions sets options of a socket that package net has made and is about to bind.
+// setOptions sets options of a socket before package net binds it.
 func (c DatagramConfig) setOptions(network, address string, raw syscall.RawConn) error {
 	if !c.Broadcast && network != "unixgram" { // package net has allowed it
 		err := raw.Control(func(fd uintptr) { _ = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_BROADCAST, 0) })
@@ -288,7 +288,7 @@ func (c DatagramConfig) openUnix(ctx context.Context, network string) (net.Packe
 	return dialed.(net.PacketConn), nil
 }
 
-// openUDP makes a UDP socket. remote is for one that is not connected and has a peer.
+// openUDP makes a UDP socket. remote is the peer of an unconnected socket.
 func (c DatagramConfig) openUDP(ctx context.Context, resolver *net.Resolver, network string) (conn net.PacketConn, remote net.Addr, err error) {
 	locals := []*net.UDPAddr{{}}
 	if c.Local != "" {
@@ -331,7 +331,7 @@ func (c DatagramConfig) openUDP(ctx context.Context, resolver *net.Resolver, net
 	return conn, remote, err
 }
 
-// first returns what open does for the first address with which it succeeds.
+// first returns the result of open for the first address for which open succeeds.
 func first(addrs []*net.UDPAddr, open func(*net.UDPAddr) (net.PacketConn, error)) (net.PacketConn, error) {
 	var errs []error
 	for _, a := range addrs {
@@ -344,7 +344,7 @@ func first(addrs []*net.UDPAddr, open func(*net.UDPAddr) (net.PacketConn, error)
 	return nil, joined(errs)
 }
 
-// resolveUDP returns the addresses that an address stands for: at least one.
+// resolveUDP returns the addresses of address, at least one.
 func resolveUDP(ctx context.Context, resolver *net.Resolver, network, address string) ([]*net.UDPAddr, error) {
 	host, service, err := net.SplitHostPort(address)
 	if err != nil {
@@ -368,8 +368,8 @@ func resolveUDP(ctx context.Context, resolver *net.Resolver, network, address st
 	return all, nil
 }
 
-// takeConn takes a duplicate of the descriptor of conn, and closes conn. remote is where to
-// send, or nil for the peer of conn, if it has one.
+// takeConn duplicates the descriptor of conn, and closes conn. Datagrams go to remote, or to the
+// peer of conn if remote is nil.
 func takeConn(conn net.PacketConn, remote net.Addr) (m datagramMaterial, err error) {
 	defer conn.Close()
 	m.local = conn.LocalAddr()

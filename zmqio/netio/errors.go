@@ -21,7 +21,7 @@ var (
 	ErrServerClosed error = &sentinel{"netio: server is closed", net.ErrClosed}
 )
 
-// A sentinel is an error with a text of its own that is another one as well.
+// A sentinel is an error with its own text that wraps another error.
 type sentinel struct {
 	text string
 	also error
@@ -34,8 +34,8 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
 }
 
-// opError returns the error of an operation of t as package net makes it, or of a pipe as
-// package os does.
+// opError returns the error of an operation of t in the form of package net, or for a pipe in that
+// of package os.
 func (t *socket) opError(op string, err error) error {
 	if t.pipe != nil {
 		return &os.PathError{Op: op, Path: t.pipe.name, Err: err}
@@ -45,5 +45,5 @@ func (t *socket) opError(op string, err error) error {
 
 func (t *socket) errClosed(op string) error { return t.opError(op, zmqio.ErrTransportClosed) }
 
-// syscallError returns the *os.SyscallError of a call, or nil for a nil err.
+// syscallError returns the *os.SyscallError of a call, or nil if err is nil.
 func syscallError(call string, err error) error { return os.NewSyscallError(call, err) }

@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// A shouter answers in capitals.
+// A shouter replies in capitals.
 type shouter struct {
 	netio.BaseProtocol
 	transport *netio.Transport
@@ -18,7 +18,7 @@ type shouter struct {
 func (s *shouter) ConnectionMade(t *netio.Transport) { s.transport = t }
 func (s *shouter) DataReceived(data []byte)          { _ = s.transport.Write(bytes.ToUpper(data)) }
 
-// A caller says hello and hangs up after the answer.
+// A caller says hello, and hangs up after the reply.
 type caller struct {
 	netio.BaseProtocol
 	transport *netio.Transport
@@ -36,7 +36,7 @@ func (c *caller) DataReceived(data []byte) {
 
 func (c *caller) ConnectionLost(err error) { fmt.Println("lost:", err) }
 
-// A server and a client on one loop.
+// A server and a client share one loop.
 func Example() {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {

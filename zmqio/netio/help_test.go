@@ -44,8 +44,7 @@ func wait[T any](t testing.TB, ch <-chan T) (v T) {
 	return v
 }
 
-// newLoop returns a loop that runs until the test ends. Exceptions go to the test's own
-// channel.
+// newLoop returns a loop that runs until the test ends. Exceptions go to a channel of the test.
 func newLoop(t testing.TB) (*zmqio.EventLoop, <-chan zmqio.ExceptionContext) {
 	t.Helper()
 	l, exceptions := newIdleLoop(t)
@@ -78,7 +77,7 @@ func do(t testing.TB, l *zmqio.EventLoop, fn func()) {
 	must(t, l.Do(bounded(t), func() error { fn(); return nil }))
 }
 
-// A recorder notes what a transport calls, and calls functions of the test.
+// A recorder logs the callbacks of a transport, and calls functions of the test.
 type recorder struct {
 	made   chan *Transport
 	lost   chan error
@@ -110,7 +109,7 @@ func (r *recorder) note(format string, args ...any) {
 	r.log = append(r.log, fmt.Sprintf(format, args...))
 }
 
-// events returns what has been called, with repeated data as one.
+// events returns the callbacks so far, with repeated data as one.
 func (r *recorder) events() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,7 +159,7 @@ func (r *recorder) ConnectionLost(err error) {
 	r.lost <- err
 }
 
-// await waits until n bytes have been received, and returns them.
+// await waits until n bytes have come, and returns them.
 func (r *recorder) await(t testing.TB, n int) []byte {
 	t.Helper()
 	for len(r.received()) < n {
@@ -216,8 +215,7 @@ func (n network) connect(t testing.TB, l *zmqio.EventLoop, r *recorder, cfg Conf
 	return made, peer
 }
 
-// serve returns the address of a server on l whose clients have the protocols that factory
-// returns.
+// serve returns a server on l and its address. Its clients have protocols of factory.
 func (n network) serve(t testing.TB, l *zmqio.EventLoop, factory func() *recorder, cfg ServerConfig) (*Server, string) {
 	t.Helper()
 	s, err := CreateServer(bounded(t), l, factory, n.name, []string{n.address(t)}, cfg)
@@ -250,7 +248,7 @@ func send(t testing.TB, w io.Writer, text string) {
 	must(t, err)
 }
 
-// pattern returns n bytes in which each place can be told from its neighbours.
+// pattern returns n bytes in which neighbouring parts differ.
 func pattern(n int) []byte {
 	b := make([]byte, n)
 	const period = 65_521

@@ -5,11 +5,11 @@ import (
 	"testing"
 )
 
-// An idle connection takes no goroutine, with TLS neither, and little memory.
+// An idle connection needs no goroutine and little memory, with TLS too.
 func TestIdle(t *testing.T) {
 	for name, test := range map[string]struct {
 		server, client Config
-		most           int // bytes a connection on the heap, of both ends
+		most           int // heap bytes a connection, both ends together
 	}{
 		"plain": {Config{}, Config{}, 2 * 2 << 10},
 		"TLS":   {Config{TLS: serverTLS()}, Config{TLS: clientTLS()}, 2 * 10 << 10},
@@ -32,7 +32,7 @@ func TestIdle(t *testing.T) {
 					s.mu.Unlock()
 				}
 			}
-			connect(100) // the first allocate what others share
+			connect(100) // the first connections allocate what later ones share
 			goroutines, bytes := runtime.NumGoroutine(), heap()
 			n := 400
 			if raceEnabled {
@@ -51,10 +51,10 @@ func TestIdle(t *testing.T) {
 	}
 }
 
-// heap returns the bytes on the heap that are reachable.
+// heap returns the reachable bytes on the heap.
 func heap() int {
 	runtime.GC()
-	runtime.GC() // what a pool keeps for one collection
+	runtime.GC() // frees what a pool keeps for one collection
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int(m.HeapAlloc)

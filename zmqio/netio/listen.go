@@ -14,7 +14,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// listenAll listens on all addresses, or takes the listener of cfg. If one fails, none is left
+// listenAll listens on all addresses, or takes the listener of cfg. If one fails, it leaves none
 // open.
 func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresses []string, cfg ServerConfig) (all []*listener, err error) {
 	if (cfg.Listener != nil) == (len(addresses) > 0) {
@@ -64,13 +64,13 @@ func listenAll(ctx context.Context, l *zmqio.EventLoop, network string, addresse
 	return all, nil
 }
 
-// A place is where to listen.
+// A place is an address to listen on.
 type place struct {
 	network, address string
 	optional         bool // one family of an empty host
 }
 
-// resolveAll returns the places of all addresses, without repetitions.
+// resolveAll returns the places of all addresses, without duplicates.
 func resolveAll(ctx context.Context, l *zmqio.EventLoop, network string, addresses []string) (places []place, err error) {
 	for _, address := range addresses {
 		more, err := resolve(ctx, l, network, address)
@@ -126,14 +126,14 @@ func resolve(ctx context.Context, l *zmqio.EventLoop, network, address string) (
 			continue
 		}
 		if network != "tcp" {
-			family = network // which refuses an address of the other family
+			family = network // refuses an address of the other family
 		}
 		places = append(places, place{family, net.JoinHostPort(ip.String(), port), host == "" && network == "tcp"})
 	}
 	return places, nil
 }
 
-// isAbsent reports whether err says that the system has no such family.
+// isAbsent reports whether err means that the system lacks the address family.
 func isAbsent(err error, at place) bool {
 	return at.optional && (errors.Is(err, syscall.EAFNOSUPPORT) || errors.Is(err, syscall.EADDRNOTAVAIL))
 }
@@ -149,13 +149,13 @@ func listenOn(ctx context.Context, lc *net.ListenConfig, at place) (*listener, e
 	}
 	n, err := takeListener(from, lc, true)
 	if err != nil {
-		_ = from.Close() // with the file of a Unix socket
+		_ = from.Close() // removes the file of a Unix socket too
 	}
 	return n, err
 }
 
-// removeMade removes the file of a Unix socket, unless another has taken its place. made is
-// nil where there is none.
+// removeMade removes the file of a Unix socket, unless another file has replaced it. A nil made
+// means no file.
 func removeMade(made os.FileInfo, addr net.Addr) {
 	if made == nil {
 		return
@@ -187,8 +187,8 @@ func removeStale(network, path string) {
 // isAbstract reports whether a Unix socket has no file.
 func isAbstract(path string) bool { return path == "" || path[0] == '@' }
 
-// takeListener makes a listener of one of package net, which it closes. made says that the
-// server has made it, and that the file of a Unix socket is the server's to remove.
+// takeListener makes a listener of one of package net, which it closes. made means that the server
+// has made it, and must remove the file of a Unix socket.
 func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener, error) {
 	sc, ok := from.(syscall.Conn)
 	if !ok {
@@ -213,8 +213,8 @@ func takeListener(from net.Listener, lc *net.ListenConfig, made bool) (*listener
 	return n, from.Close()
 }
 
-// inherit sets on a listener what package net sets on the connections that it accepts. They
-// have it from the listener.
+// inherit sets the options on a listener that package net sets on accepted connections. Connections
+// inherit them from the listener.
 func inherit(fd int, lc *net.ListenConfig) {
 	_ = unix.SetsockoptInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	keep := lc.KeepAliveConfig
@@ -238,7 +238,7 @@ func localAddr(fd descriptor) net.Addr {
 	return toAddr(sa)
 }
 
-// toAddr returns sa as package net has it.
+// toAddr returns sa as a net.Addr.
 func toAddr(sa unix.Sockaddr) net.Addr {
 	switch sa := sa.(type) {
 	case *unix.SockaddrInet4:

@@ -93,17 +93,17 @@ func connectPipe[P Protocol](ctx context.Context, l *zmqio.EventLoop, factory fu
 	})
 }
 
-// A pipe is what a Transport that goes in one direction knows of its file. It is the address
-// of both ends.
+// A pipe describes the file of a Transport that reads or writes only. It is the address of both
+// ends.
 type pipe struct {
 	name    string
 	way     interest // toRead or toWrite
-	notices bool     // the loop tells when the reader may have gone; under Transport.mu
-	device  uint64   // the number of a character device; 0 of a FIFO and of a socket
-	borrows bool     // the open file is others' too, who expect it to block
+	notices bool     // the loop watches for the end of the reader; under Transport.mu
+	device  uint64   // number of a character device; 0 for a FIFO and a socket
+	borrows bool     // other programs use the open file too, and expect it to block
 }
 
-// is reports whether p is a pipe in the direction given; nil is none.
+// is reports whether p is a pipe of the given direction. A nil p is no pipe.
 func (p *pipe) is(way interest) bool { return p != nil && p.way == way }
 
 // Network implements net.Addr.
@@ -117,7 +117,7 @@ var (
 	errWriteOnly error = &sentinel{"netio: the pipe is for writing", errors.ErrUnsupported}
 )
 
-// examine makes sure that f is a file of the right kind, in the right direction.
+// examine returns an error unless f is a file of the right kind and direction.
 func (p *pipe) examine(f *os.File) error {
 	info, err := f.Stat()
 	if err != nil {
@@ -148,7 +148,7 @@ func (p *pipe) examine(f *os.File) error {
 	})
 }
 
-// open returns a descriptor for the file of fd that does not block.
+// open returns a descriptor of the file of fd that does not block.
 func (p *pipe) open(fd int) (descriptor, error) {
 	if own, ok := p.reopen(fd); ok {
 		return own, nil
@@ -164,31 +164,30 @@ func (p *pipe) open(fd int) (descriptor, error) {
 	return descriptor(own), nil
 }
 
-// reopen returns a descriptor of an open file of the transport's own, which no other process
-// shares. A FIFO that is read is never opened again: the system would not tell its end if the
-// last writer has gone already.
+// reopen opens the file of fd anew, so that no other process shares the open file. It never reopens
+// a FIFO for reading: if the last writer has gone, the kernel would not report the end.
 func (p *pipe) reopen(fd int) (own descriptor, ok bool) {
 	flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
 	own = -1
 	switch {
-	case err != nil || flags&unix.O_NONBLOCK != 0: // which the system keeps
+	case err != nil || flags&unix.O_NONBLOCK != 0: // the new open file could not differ
 		return own, false
 	case p.device == 0 && p.way == toRead:
 		return own, false
-	case p.device != 0 && (!isTerminal(fd) || isMaster(fd)): // opening is more than that for a device
+	case p.device != 0 && (!isTerminal(fd) || isMaster(fd)): // opening a device may have effects
 		return own, false
 	}
 	to, err := reopen(fd, flags&unix.O_ACCMODE|unix.O_NONBLOCK|unix.O_CLOEXEC|unix.O_NOCTTY)
 	return descriptor(to), err == nil
 }
 
-// borrowed counts the transports on each character device whose open file others use.
+// borrowed counts, for each character device, the transports that share its open file with others.
 var borrowed = struct {
 	sync.Mutex
 	users map[uint64]int
 }{users: make(map[uint64]int)}
 
-// borrow makes the open file of fd not block, for all who use it.
+// borrow makes the open file of fd not block, for all its users.
 func (p *pipe) borrow(fd int) error {
 	borrowed.Lock()
 	defer borrowed.Unlock()
@@ -209,8 +208,8 @@ func (p *pipe) borrow(fd int) error {
 	return nil
 }
 
-// giveBack is called before fd is closed. The last transport that borrows makes the open file
-// block again: a terminal's is the shell's as well.
+// giveBack is called before fd is closed. The last borrowing transport makes the open file block
+// again, because a terminal's is also the shell's.
 func (p *pipe) giveBack(fd descriptor) {
 	if p == nil || !p.borrows {
 		return
@@ -223,8 +222,8 @@ func (p *pipe) giveBack(fd descriptor) {
 	}
 }
 
-// closePipe closes f. The number of a standard stream must not become another file's, because
-// the runtime, libzmq and others write there.
+// closePipe closes f. The number of a standard stream must not become another file's, because the
+// runtime, libzmq and others write to it.
 func closePipe(f *os.File) {
 	standard := false
 	_ = control(f, func(fd int) error {
@@ -247,8 +246,8 @@ func replaceByNull(fd int) {
 	_ = control(null, func(from int) error { return replace(from, fd) })
 }
 
-// A terminal fails to be read with EIO when it has been hung up: the master of a
-// pseudo-terminal when the last terminal has been closed.
+// A terminal returns EIO when it has been hung up. The master of a pseudo-terminal does so when the
+// last terminal has been closed.
 type terminal struct{ descriptor }
 
 func (t terminal) read(buf []byte) (n int, more bool, err error) {
@@ -259,7 +258,7 @@ func (t terminal) read(buf []byte) (n int, more bool, err error) {
 	return n, more, err
 }
 
-// readerReady ends a writing pipe whose reader has gone: then it can be read. Loop goroutine
+// readerReady ends a writing pipe whose reader has gone, which makes it readable. Loop goroutine
 // only.
 func (t *Transport) readerReady() {
 	t.mu.Lock()
@@ -278,13 +277,13 @@ func (t *Transport) readerReadyLocked() flow.Effects {
 	case gone:
 		return t.endLocked(nil)
 	case !certain:
-		t.pipe.notices = false // it could be read for ever
+		t.pipe.notices = false // else the pipe would stay readable for ever
 	}
 	return t.settleLocked()
 }
 
-// readerGone reports whether there is no reader of what is written to d. It is not certain
-// where d can be read for another reason.
+// readerGone reports whether d has no reader. certain is false if d may be readable for another
+// reason.
 func (d descriptor) readerGone() (gone, certain bool) {
 	state := []unix.PollFd{{Fd: int32(d)}}
 	for {

@@ -18,10 +18,10 @@ func isMaster(fd int) bool {
 	return err == nil
 }
 
-// reopen opens the file of fd once more.
+// reopen opens the file of fd anew.
 func reopen(fd, flags int) (int, error) {
 	return unix.Open("/proc/self/fd/"+strconv.Itoa(fd), flags, 0)
 }
 
-// replace makes to the file of from.
+// replace makes to a descriptor of from's file.
 func replace(from, to int) error { return unix.Dup3(from, to, 0) }

@@ -4,14 +4,14 @@ package netio
 
 import "golang.org/x/sys/unix"
 
-// isTerminal takes every character device for a terminal.
+// isTerminal reports true: this system cannot tell terminals from other character devices.
 func isTerminal(int) bool { return true }
 
-// isMaster counts where files can be opened again.
+// isMaster reports false. The result counts only where files can be reopened.
 func isMaster(int) bool { return false }
 
-// reopen is not supported.
+// reopen returns an error: this system cannot reopen files.
 func reopen(int, int) (int, error) { return -1, unix.ENOTSUP }
 
-// replace makes to the file of from.
+// replace makes to a descriptor of from's file.
 func replace(from, to int) error { return unix.Dup2(from, to) }

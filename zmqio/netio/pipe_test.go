@@ -15,10 +15,10 @@ func isBlocking(t testing.TB, fd int) bool {
 	return flags&unix.O_NONBLOCK == 0
 }
 
-// An open file that cannot be opened again is made not to block. The last transport on it
-// makes it block again.
+// An open file that cannot be reopened is set not to block. The last transport on it sets it to
+// block again.
 func TestBorrowedDeviceIsGivenBack(t *testing.T) {
-	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0) // opening it again may be more
+	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC, 0) // opening a device anew may have effects
 	must(t, err)
 	defer unix.Close(fd)
 	r := &pipe{way: toRead, device: 1}
@@ -45,7 +45,7 @@ func TestBorrowedDeviceIsGivenBack(t *testing.T) {
 	}
 }
 
-// What did not block before is left so.
+// A file that does not block stays as it is.
 func TestOpenFileThatDoesNotBlock(t *testing.T) {
 	fd, err := unix.Open(os.DevNull, unix.O_RDWR|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	must(t, err)
@@ -60,7 +60,7 @@ func TestOpenFileThatDoesNotBlock(t *testing.T) {
 	}
 }
 
-// A standard stream becomes /dev/null, so that its number is no other file's.
+// A closed standard stream becomes /dev/null, so that its number becomes no other file's.
 func TestStandardStreamBecomesNull(t *testing.T) {
 	r, w, err := os.Pipe()
 	must(t, err)
@@ -78,8 +78,8 @@ func TestStandardStreamBecomesNull(t *testing.T) {
 	}
 }
 
-// A written socket whose peer has sent something can be read for ever. The loop then no longer
-// looks whether it can, or it would never wait.
+// A written socket whose peer has sent data stays readable. The loop then no longer watches for
+// readability, or it would never wait.
 func TestWrittenSocketThatCanBeRead(t *testing.T) {
 	l, _ := newLoop(t)
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)

@@ -101,10 +101,10 @@ func (BaseProtocol) ResumeWriting() {}
 // ConnectionLost does nothing.
 func (BaseProtocol) ConnectionLost(error) {}
 
-// A callee is the protocol of a transport, with what it may implement beside Protocol.
+// A callee is the protocol of a transport together with its optional interface.
 type callee struct {
 	protocol Protocol
-	buffered BufferedProtocol // the same, or nil
+	buffered BufferedProtocol // the same protocol, or nil
 }
 
 func newCallee(p Protocol) *callee {

@@ -66,17 +66,17 @@ func (t *Transport) resumeReadingLocked() (flow.Effects, error) {
 	return t.readAgainLocked(), nil
 }
 
-// readAgainLocked goes on with reading if a reason for not reading has gone. Caller holds
-// t.mu.
+// readAgainLocked resumes reading if a reason for not reading has gone. Caller holds t.mu.
 func (t *Transport) readAgainLocked() flow.Effects {
 	t.readHeldLocked()
 	return t.settleLocked()
 }
 
-// readHeldLocked has the loop read what the descriptor does not show. Caller holds t.mu.
+// readHeldLocked makes the loop read data that the stream holds and the descriptor does not show.
+// Caller holds t.mu.
 func (t *Transport) readHeldLocked() {
 	if t.stream.holds() && t.wantsReadLocked() {
-		_, _ = t.loop.CallSoon(t.readReady) // fails only on a loop that is closed
+		_, _ = t.loop.CallSoon(t.readReady) // fails only on a closed loop
 	}
 }
 
@@ -90,20 +90,20 @@ func (t *Transport) IsReading() bool {
 	return !t.state.is(closing|userPaused) && !t.pipe.is(toWrite)
 }
 
-// readReady reads once, and delivers what came. Loop goroutine only.
+// readReady reads once, and delivers the data. Loop goroutine only.
 func (t *Transport) readReady() {
 	if t.pipe.is(toWrite) {
 		t.readerReady()
 		return
 	}
 	b := takeBlock()
-	defer blocks.Put(b) // also after runtime.Goexit
+	defer blocks.Put(b) // runs even after runtime.Goexit
 	for t.readInto(b[:]) {
 	}
 }
 
-// readInto reads into block, or where the protocol says, and delivers. It reports whether
-// there is more to read at once. Loop goroutine only.
+// readInto reads into block, or into the protocol's buffer, and delivers. It reports whether it
+// must read again at once. Loop goroutine only.
 func (t *Transport) readInto(block []byte) (again bool) {
 	c := t.protocol.Load()
 	buf := block
@@ -129,7 +129,7 @@ func (t *Transport) readInto(block []byte) (again bool) {
 	return more
 }
 
-// ownBuffer returns the buffer of a BufferedProtocol. Without one the transport has ended.
+// ownBuffer returns the buffer of a BufferedProtocol, or ends the transport and returns nil.
 func (t *Transport) ownBuffer(c *callee) (buf []byte) {
 	if !t.critical("Buffer", c.protocol, func() { buf = c.buffered.Buffer(-1) }) {
 		return nil
@@ -142,7 +142,7 @@ func (t *Transport) ownBuffer(c *callee) (buf []byte) {
 	return buf
 }
 
-// read reads into buf what is to be delivered: n bytes, or that the peer has ended its side.
+// read reads into buf: n bytes to deliver, or the end of the peer's side.
 func (t *Transport) read(buf []byte) (n int, more, ended bool) {
 	t.mu.Lock()
 	n, more, ended, fx := t.readLocked(buf)
@@ -158,7 +158,7 @@ func (t *Transport) readLocked(buf []byte) (n int, more, ended bool, fx flow.Eff
 	}
 	before := t.stream.buffered()
 	n, more, err := t.stream.read(buf)
-	if t.stream.buffered() < before { // TLS had an answer, and sent it with the rest
+	if t.stream.buffered() < before { // TLS has sent an answer of its own
 		fx = t.shrankLocked()
 	}
 	drops := t.state.is(draining)
@@ -177,7 +177,7 @@ func (t *Transport) readLocked(buf []byte) (n int, more, ended bool, fx flow.Eff
 	return n, more, false, fx
 }
 
-// peerEnds tells p, the protocol, that the peer has ended its side. Loop goroutine only.
+// peerEnds tells the protocol p that the peer has ended its side. Loop goroutine only.
 func (t *Transport) peerEnds(p Protocol) {
 	keepOpen := false
 	if t.critical("EOFReceived", p, func() { keepOpen = p.EOFReceived() }) && !(keepOpen && t.CanWriteEOF()) {

@@ -50,17 +50,17 @@ type Server struct {
 	handshakes context.Context // of clients; ends in Close
 	refuse     context.CancelFunc
 
-	// mu is taken before the locks of the loop, and never with that of a Transport. It is held
-	// during system calls on listeners, which do not block.
+	// mu comes before the locks of the loop, and is never held together with a Transport's. It is
+	// held during system calls on listeners, which do not block.
 	mu        sync.Mutex
 	listeners []*listener // none after Close
 	serving   bool
 	forever   bool // ServeForever is in progress
 	closed    bool
 	clients   map[*Transport]struct{}
-	arriving  int           // connections that were accepted and are no clients yet
+	arriving  int           // accepted connections that are no clients yet
 	closing   chan struct{} // closed by Close
-	over      chan struct{} // closed with the last client after Close
+	over      chan struct{} // closed at the end of the last client after Close
 }
 
 // CreateServer listens on each address and makes a server that accepts connections on the loop.
@@ -116,7 +116,7 @@ func createServer(ctx context.Context, l *zmqio.EventLoop, factory func() Protoc
 
 // settleIn makes s a resident of its loop, with a watch for each listener.
 func (s *Server) settleIn(deferred bool) (err error) {
-	s.mu.Lock() // it can be closed from here on
+	s.mu.Lock() // from here on the server can be closed
 	defer s.mu.Unlock()
 	if s.residence, err = s.loop.Adopt(s); err != nil {
 		return err
@@ -256,7 +256,7 @@ func (s *Server) Close() error {
 	if s.residence != nil {
 		s.residence.Leave()
 	}
-	s.loop.Share() // for goroutines that wait for the end
+	s.loop.Share() // goroutines that wait for the end may be ready
 	return nil
 }
 
@@ -334,8 +334,8 @@ func (s *Server) errClosed() error {
 	return &net.OpError{Op: "accept", Net: s.addr.Network(), Addr: s.addr, Err: ErrServerClosed}
 }
 
-// attach notes a client, and reports whether it is welcome. After Close it is not:
-// CloseClients and AbortClients may have been there already.
+// attach adds a client, and reports whether it did. After Close it does not, because CloseClients
+// and AbortClients may have been called already.
 func (s *Server) attach(t *Transport) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -345,7 +345,7 @@ func (s *Server) attach(t *Transport) bool {
 	return !s.closed
 }
 
-// detach notes that a client has gone.
+// detach removes a client.
 func (s *Server) detach(t *Transport) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -353,7 +353,7 @@ func (s *Server) detach(t *Transport) {
 	s.checkOverLocked()
 }
 
-// checkOverLocked ends Wait if all is over. Caller holds s.mu.
+// checkOverLocked ends Wait if everything has ended. Caller holds s.mu.
 func (s *Server) checkOverLocked() {
 	if s.closed && len(s.clients) == 0 && s.arriving == 0 {
 		close(s.over)

@@ -20,8 +20,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// A server makes a transport of each client; Close refuses new ones and keeps the old, and
-// Wait ends with the last.
+// A server makes a transport for each client. Close refuses new clients and keeps the old. Wait
+// ends with the last client.
 func TestServer(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		testkit.CheckLeaks(t)
@@ -76,7 +76,7 @@ func TestServer(t *testing.T) {
 	})
 }
 
-// CloseClients flushes, AbortClients does not.
+// CloseClients flushes, and AbortClients does not.
 func TestCloseClients(t *testing.T) {
 	l, _ := newLoop(t)
 	clients := make(chan *recorder, 10)
@@ -112,7 +112,7 @@ func TestCloseClients(t *testing.T) {
 	third.Close()
 }
 
-// A deferred server accepts when it is told, and ServeForever ends with its context.
+// A deferred server accepts after StartServing. ServeForever ends with its context.
 func TestServeForever(t *testing.T) {
 	l, _ := newLoop(t)
 	clients := make(chan *recorder, 10)
@@ -135,7 +135,7 @@ func TestServeForever(t *testing.T) {
 	result := make(chan error)
 	go func() { result <- s.ServeForever(ctx) }()
 	r := wait(t, clients)
-	wait(t, r.made) // else Close refuses it
+	wait(t, r.made) // else Close refuses the client
 	if err := s.ServeForever(ctx); !errors.Is(err, zmqio.ErrInvalidState) {
 		t.Errorf("twice: %v", err)
 	}
@@ -164,7 +164,7 @@ func TestServeForever(t *testing.T) {
 	}
 }
 
-// An empty host has a listener for each family, both of which are reachable.
+// An empty host has a listener for each family, and both can be reached.
 func TestDualStack(t *testing.T) {
 	probe, err := net.Listen("tcp6", "[::1]:0")
 	if err != nil {
@@ -180,7 +180,7 @@ func TestDualStack(t *testing.T) {
 	}, "tcp", []string{":0", ":0"}, ServerConfig{})
 	must(t, err)
 	addrs := s.Addrs()
-	if len(addrs) != 2 { // the second is a repetition
+	if len(addrs) != 2 { // the second is a duplicate
 		t.Fatalf("listens on %v", addrs)
 	}
 	for _, a := range addrs {
@@ -197,8 +197,7 @@ func TestDualStack(t *testing.T) {
 	}
 }
 
-// If one address fails, all listeners are closed, and the error has the errno and the
-// address.
+// If one address fails, all listeners are closed. The error has the errno and the address.
 func TestListenFails(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -237,7 +236,7 @@ func TestListenFails(t *testing.T) {
 	})
 }
 
-// A stale Unix socket is replaced, and any other file is not.
+// A stale Unix socket is replaced, and any other file is kept.
 func TestUnixFiles(t *testing.T) {
 	l, _ := newLoop(t)
 	path := filepath.Join(t.TempDir(), "socket")
@@ -270,7 +269,8 @@ func TestUnixFiles(t *testing.T) {
 	}
 }
 
-// A listener for which there is no other descriptor is closed, and its file is removed.
+// If the process has no descriptor for a listener's duplicate, the listener is closed and its file
+// removed.
 func TestListenWithoutDescriptors(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -290,7 +290,7 @@ func TestListenWithoutDescriptors(t *testing.T) {
 	}
 }
 
-// A listener that was made elsewhere is taken over, with its file.
+// A server takes over a listener, with its file.
 func TestListener(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		testkit.CheckLeaks(t)
@@ -329,7 +329,7 @@ func checkOption(t *testing.T, tr *Transport, level, opt int) {
 	}
 }
 
-// Out of descriptors a server tells the exception handler, pauses and goes on.
+// Without descriptors a server tells the exception handler, pauses, and goes on.
 func TestAcceptWithoutDescriptors(t *testing.T) {
 	l, exceptions := newLoop(t)
 	clients := make(chan *recorder, 10)

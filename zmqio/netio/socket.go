@@ -9,29 +9,28 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/flow"
 )
 
-// A socket is what transports of every kind have in common: a descriptor on a loop, flow
-// control, and an end.
+// A socket is the common part of all transports: a descriptor on a loop, flow control, and an end.
 type socket struct {
 	kind          kind // the transport
 	loop          *zmqio.EventLoop
 	local, remote net.Addr
-	pipe          *pipe // nil of what goes in both directions
+	pipe          *pipe // nil: reads and writes
 
-	// mu is the only lock of a transport. It is held during system calls, which do not
-	// block, and taken before those of the loop. No callback is called with it held.
+	// mu is the only lock of a transport. It is held during system calls, which do not block, and
+	// comes before the loop's locks. No callback is called with mu held.
 	mu        sync.Mutex
 	residence *zmqio.Residence
 	watch     *zmqio.Watch
-	wanted    interest // what watch looks for
+	wanted    interest // what watch watches for
 	fd        descriptor
 	state     state
 	flow      flow.Control
 	lostErr   error
-	dropped   flow.Size     // what was in the buffer at the end
-	gone      chan struct{} // what Closed returns; nil before
+	dropped   flow.Size     // what the buffer had at the end
+	gone      chan struct{} // the result of Closed; nil before the first call
 }
 
-// A kind is what a transport of one kind does its own way.
+// A kind is the part of a transport that differs between kinds.
 type kind interface {
 	zmqio.Resident
 	// writer returns the protocol.
@@ -39,24 +38,23 @@ type kind interface {
 	// readReady and writeReady are called when the descriptor is ready. Loop goroutine only.
 	readReady()
 	writeReady()
-	// came is called before ConnectionMade, which does not come if it fails. Loop goroutine
-	// only.
+	// came runs before ConnectionMade. An error keeps ConnectionMade from being called. Loop
+	// goroutine only.
 	came() error
-	// left is called when the descriptor is closed. Loop goroutine only.
+	// left runs after the close of the descriptor. Loop goroutine only.
 	left()
 
-	// pendingLocked returns the size of what waits to be sent. Caller holds t.mu.
+	// pendingLocked returns the size of the buffer. Caller holds t.mu.
 	pendingLocked() flow.Size
-	// flushLocked sends what waits, as far as it goes. Caller holds t.mu.
+	// flushLocked sends the buffer as far as possible. Caller holds t.mu.
 	flushLocked() flow.Effects
-	// readAgainLocked goes on with reading if a reason for not reading has gone. Caller holds
-	// t.mu.
+	// readAgainLocked resumes reading if a reason for not reading has gone. Caller holds t.mu.
 	readAgainLocked() flow.Effects
-	// dropLocked drops what waits to be sent, and ends what is in progress. Caller holds t.mu.
+	// dropLocked drops the buffer, and ends what is in progress. Caller holds t.mu.
 	dropLocked()
 }
 
-// A writer is what protocols of every kind are told of writing and of the end.
+// A writer is the part of all protocols about writing and the end.
 type writer interface {
 	PauseWriting()
 	ResumeWriting()
@@ -73,20 +71,20 @@ const (
 	peerEnded                    // the peer has ended its side
 	starting                     // StartTLS is in progress
 	filing                       // SendFile is in progress
-	closing                      // Close was called, or the end has come
-	closed                       // the end has come, and ConnectionLost comes next
-	lost                         // ConnectionLost was called, and all is over
+	closing                      // Close was called, or the transport has ended
+	closed                       // the transport has ended, and ConnectionLost comes next
+	lost                         // ConnectionLost was called
 	eofWanted                    // WriteEOF was called
-	eofSent                      // and the stream has ended in this direction
-	draining                     // what is read is dropped, until the peer ends TLS
+	eofSent                      // the stream has ended in this direction
+	draining                     // data is dropped until the peer ends TLS
 
 	silent = unmade | userPaused | peerEnded | starting | filing | closing | closed
 )
 
-// is reports whether any fact of f holds.
+// is reports whether s has any fact of f.
 func (s state) is(f state) bool { return s&f != 0 }
 
-// An interest is what the loop is to look for.
+// An interest is what the loop watches for.
 type interest uint8
 
 const (
@@ -124,7 +122,7 @@ func (t *socket) ExtraInfo(name string, def any) any {
 	return def
 }
 
-// text returns what String does, for a kind with the name given, and with more in it.
+// text returns the String of a transport. name is its kind, and more goes into the text.
 func (t *socket) text(name, more string) string {
 	t.mu.Lock()
 	s := t.state
@@ -148,7 +146,7 @@ func (t *socket) text(name, more string) string {
 	return text + ">"
 }
 
-// wantLocked tells the loop what to look for. Caller holds t.mu.
+// wantLocked sets what the loop watches for. Caller holds t.mu.
 func (t *socket) wantLocked(want interest) error {
 	if want == t.wanted {
 		return nil
@@ -160,12 +158,12 @@ func (t *socket) wantLocked(want interest) error {
 	return err
 }
 
-// live makes a resident of t. It calls produce, which stores the protocol, and made, which
-// calls ConnectionMade, and begins to read. If it fails, the descriptor is closed, or about
-// to be. Loop goroutine only.
+// live makes t a resident. It calls produce, which stores the protocol, and made, which calls
+// ConnectionMade, and begins to read. After an error the descriptor is closed, or about to be. Loop
+// goroutine only.
 func (t *socket) live(produce func() error, made func()) (err error) {
 	settled := false
-	err = zmqio.ErrGoexit // unless this returns
+	err = zmqio.ErrGoexit // replaced unless a callback calls Goexit
 	defer func() {
 		switch {
 		case err == nil:
@@ -194,7 +192,7 @@ func (t *socket) live(produce func() error, made func()) (err error) {
 
 // settleIn makes t a resident of its loop, with a watch for the descriptor.
 func (t *socket) settleIn() (err error) {
-	t.mu.Lock() // it can be ended from here on
+	t.mu.Lock() // from here on the transport can be ended
 	defer t.mu.Unlock()
 	if t.residence, err = t.loop.Adopt(t.kind); err != nil {
 		return err
@@ -219,8 +217,7 @@ func (t *socket) begin() (err error) {
 	return err
 }
 
-// callback calls fn, which calls the method of p with the name given. A panic goes to the
-// exception handler.
+// callback calls fn, which calls the method name of p. A panic goes to the exception handler.
 func (t *socket) callback(name string, p any, fn func()) {
 	defer func() {
 		if v := recover(); v != nil {
@@ -230,9 +227,9 @@ func (t *socket) callback(name string, p any, fn func()) {
 	fn()
 }
 
-// critical is callback, and reports whether fn has returned. If not, the transport ends.
+// critical is callback, and reports whether fn has returned. If it has not, the transport ends.
 func (t *socket) critical(name string, p any, fn func()) (ok bool) {
-	err := zmqio.ErrGoexit // unless fn returns
+	err := zmqio.ErrGoexit // fn replaces it, unless it calls Goexit
 	defer func() {
 		if v := recover(); v != nil {
 			err = t.panicked(name, p, v)
@@ -246,8 +243,7 @@ func (t *socket) critical(name string, p any, fn func()) (ok bool) {
 	return true
 }
 
-// panicked tells the exception handler of a panic with v, which has just been recovered. It
-// returns the panic.
+// panicked tells the exception handler of a panic with v, and returns the *PanicError.
 func (t *socket) panicked(name string, p any, v any) error {
 	err := zmqio.NewPanicError(v)
 	t.residence.Report(name+" panicked", p, err)

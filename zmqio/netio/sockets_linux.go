@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// accept accepts a connection, whose descriptor does not block.
+// accept accepts a connection. Its descriptor does not block.
 func accept(fd int) (int, unix.Sockaddr, error) {
 	return unix.Accept4(fd, unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
 }
@@ -21,8 +21,8 @@ const (
 	keepAliveCount = 9
 )
 
-// keepAlive sets when probes are sent on connections that fd accepts. A negative value leaves
-// the system's, as in package net.
+// keepAlive sets the intervals of probes on connections that fd accepts. As in package net a
+// negative value keeps the system's.
 func keepAlive(fd int, keep net.KeepAliveConfig) {
 	seconds := func(opt int, d time.Duration) {
 		if d == 0 {
@@ -52,9 +52,9 @@ func sendfileOnce(to, from int, offset int64, n int) (int, error) {
 	}
 }
 
-// receive receives a datagram of a socket of the family given. It returns the length, also
-// where that does not fit into buf. raw is memory for the sender: over UDP receive allocates
-// nothing, and takes half the time of unix.Recvfrom.
+// receive receives a datagram on a socket of family. It returns the full length, even if the
+// datagram does not fit into buf. raw is memory for the sender. Over UDP receive allocates nothing,
+// and takes half the time of unix.Recvfrom.
 func (d descriptor) receive(buf []byte, family int, raw *unix.RawSockaddrAny) (n int, from destination, err error) {
 	if family == unix.AF_UNIX {
 		n, sa, err := unix.Recvfrom(int(d), buf, unix.MSG_TRUNC)
@@ -69,7 +69,7 @@ func (d descriptor) receive(buf []byte, family int, raw *unix.RawSockaddrAny) (n
 	return int(r), fromRaw(raw), nil
 }
 
-// fromRaw returns the destination that the system has written into raw.
+// fromRaw returns the destination that the kernel wrote into raw.
 func fromRaw(raw *unix.RawSockaddrAny) destination {
 	if raw.Addr.Family == unix.AF_INET {
 		in4 := (*unix.RawSockaddrInet4)(unsafe.Pointer(raw))
@@ -80,7 +80,7 @@ func fromRaw(raw *unix.RawSockaddrAny) destination {
 	return destination{ip: netip.AddrPortFrom(ip, bigEndian(in6.Port)), zone: in6.Scope_id}
 }
 
-// bigEndian returns the number whose bytes in memory are those of port, highest first.
+// bigEndian returns the number whose bytes, highest first, are those of port in memory.
 func bigEndian(port uint16) uint16 {
 	return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&port))[:])
 }

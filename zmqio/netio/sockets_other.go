@@ -9,9 +9,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// accept accepts a connection, whose descriptor does not block.
+// accept accepts a connection. Its descriptor does not block.
 func accept(fd int) (int, unix.Sockaddr, error) {
-	syscall.ForkLock.RLock() // no child gets the descriptor in between
+	syscall.ForkLock.RLock() // so that no child inherits the descriptor
 	defer syscall.ForkLock.RUnlock()
 	conn, from, err := unix.Accept(fd)
 	if err != nil {
@@ -25,13 +25,13 @@ func accept(fd int) (int, unix.Sockaddr, error) {
 	return conn, from, nil
 }
 
-// keepAlive leaves the intervals of probes to the system.
+// keepAlive does nothing: the system's intervals count.
 func keepAlive(int, net.KeepAliveConfig) {}
 
-// sendfileOnce returns ENOSYS: bytes are copied.
+// sendfileOnce returns ENOSYS, so SendFile copies.
 func sendfileOnce(to, from int, offset int64, n int) (int, error) { return 0, unix.ENOSYS }
 
-// receive receives a datagram. One that does not fit into buf is cut.
+// receive receives a datagram. A datagram that does not fit into buf is cut.
 func (d descriptor) receive(buf []byte, family int, raw *unix.RawSockaddrAny) (n int, from destination, err error) {
 	n, sa, err := unix.Recvfrom(int(d), buf, 0)
 	return n, fromSockaddr(sa), err

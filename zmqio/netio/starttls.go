@@ -59,7 +59,7 @@ func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bo
 		return err
 	}
 	var secured *tlsStream
-	failed := zmqio.ErrGoexit // unless secureBy returns: it calls functions of cfg
+	failed := zmqio.ErrGoexit // secureBy replaces it; functions of cfg may call Goexit
 	defer func() {
 		t.mu.Lock()
 		fx, failed := t.securedLocked(secured, failed)
@@ -71,7 +71,7 @@ func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bo
 	return failed
 }
 
-// startSecuring stops reading, and marks the end of what goes out in the clear.
+// startSecuring stops reading, and marks the end of the plain text in the buffer.
 func (t *Transport) startSecuring(cancel context.CancelCauseFunc) (*securing, error) {
 	t.mu.Lock()
 	s, fx, err := t.startSecuringLocked(cancel)
@@ -103,7 +103,7 @@ func (t *Transport) startSecuringLocked(cancel context.CancelCauseFunc) (*securi
 	return s, t.settleLocked(), nil
 }
 
-// secureBy waits until all that goes out in the clear has gone, and shakes hands.
+// secureBy waits until the plain text has been sent, and does the handshake.
 func (t *Transport) secureBy(ctx context.Context, s *securing, cfg Config, serverSide bool) (*tlsStream, error) {
 	select {
 	case <-s.ready:
@@ -124,7 +124,7 @@ func (t *Transport) secureBy(ctx context.Context, s *securing, cfg Config, serve
 	return handshake(ctx, conn, cfg, serverSide)
 }
 
-// securedLocked makes secured the stream, or ends the transport. Caller holds t.mu.
+// securedLocked sets the stream to secured, or ends the transport. Caller holds t.mu.
 func (t *Transport) securedLocked(secured *tlsStream, err error) (flow.Effects, error) {
 	switch {
 	case t.state.is(closed):
@@ -139,7 +139,7 @@ func (t *Transport) securedLocked(secured *tlsStream, err error) (flow.Effects, 
 	return t.flushLocked() | t.readAgainLocked(), nil
 }
 
-// blocking returns a connection of package net for the socket of d. It must be closed.
+// blocking returns a connection of package net for the socket of d. The caller must close it.
 func (d descriptor) blocking() (net.Conn, error) {
 	fd, err := unix.FcntlInt(uintptr(d), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -150,12 +150,12 @@ func (d descriptor) blocking() (net.Conn, error) {
 	return net.FileConn(f)
 }
 
-// handshake shakes hands over conn, which stays open, and returns a stream that still lacks
-// its descriptor. It waits. conn is closed when ctx or the time is over.
+// handshake does the TLS handshake over conn, and waits for it. It returns a stream that lacks its
+// descriptor. conn stays open, unless ctx or the time ends: then it is closed.
 func handshake(ctx context.Context, conn net.Conn, cfg Config, serverSide bool) (*tlsStream, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, cfg.handshakeTimeout(), os.ErrDeadlineExceeded)
 	defer cancel()
-	_ = conn.SetDeadline(time.Time{}) // the caller's may be over
+	_ = conn.SetDeadline(time.Time{}) // the caller's deadline may be over
 	s := &tlsStream{fresh: true}
 	s.wire.blocking = conn
 	end := tls.Client
@@ -164,7 +164,7 @@ func handshake(ctx context.Context, conn net.Conn, cfg Config, serverSide bool) 
 	}
 	s.conn = end(&s.wire, withoutRenegotiation(cfg.TLS))
 	err := s.conn.HandshakeContext(ctx)
-	if err == nil { // else ctx may be closing the wire still
+	if err == nil { // else the end of ctx may still close the wire
 		s.wire.blocking = nil
 		return s, nil
 	}
@@ -178,8 +178,7 @@ func handshake(ctx context.Context, conn net.Conn, cfg Config, serverSide bool) 
 	return nil, &net.OpError{Op: "handshake", Net: conn.LocalAddr().Network(), Source: conn.LocalAddr(), Addr: conn.RemoteAddr(), Err: err}
 }
 
-// withoutRenegotiation returns cfg for a connection whose handshake must not come again: it
-// would wait.
+// withoutRenegotiation returns cfg without renegotiation, because a second handshake would wait.
 func withoutRenegotiation(cfg *tls.Config) *tls.Config {
 	if cfg.Renegotiation == tls.RenegotiateNever {
 		return cfg
@@ -189,8 +188,8 @@ func withoutRenegotiation(cfg *tls.Config) *tls.Config {
 	return cfg
 }
 
-// forHost returns c for a connection to address: TLS asks for the host's name, and verifies
-// it, unless it is told another.
+// forHost returns c for a connection to address: TLS sends and verifies the host's name, unless c
+// has another.
 func (c Config) forHost(network, address string) Config {
 	if c.TLS == nil || c.TLS.ServerName != "" || network == "unix" {
 		return c
@@ -202,7 +201,7 @@ func (c Config) forHost(network, address string) Config {
 	return c
 }
 
-// checkTLS makes sure that a client knows which name to verify, and that a server has a
+// checkTLS returns an error for a client without a name to verify, and for a server without a
 // certificate.
 func checkTLS(cfg *tls.Config, serverSide bool) error {
 	switch {

@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// As a client, StartTLS sends what was written before in the clear, and what is written
-// meanwhile encrypted. There is no second ConnectionMade.
+// StartTLS of a client sends earlier writes in plain text, and later ones encrypted. ConnectionMade
+// is not called again.
 func TestStartTLSClient(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		testkit.CheckLeaks(t)
@@ -60,7 +60,7 @@ func TestStartTLSClient(t *testing.T) {
 	})
 }
 
-// As a server, which pauses reading at the request.
+// StartTLS of a server pauses reading at the client's request.
 func TestStartTLSServer(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -86,7 +86,7 @@ func TestStartTLSServer(t *testing.T) {
 	send(t, conn, "STARTTLS\n")
 	readN(t, conn, 3)
 	peer := tls.Client(conn, clientTLS())
-	send(t, peer, "hello") // with the end of the handshake
+	send(t, peer, "hello") // together with the end of the handshake
 	must(t, wait(t, started))
 	if got := r.await(t, 14); string(got) != "STARTTLS\nhello" {
 		t.Errorf("received %q", got)
@@ -95,7 +95,7 @@ func TestStartTLSServer(t *testing.T) {
 	readN(t, peer, 5)
 }
 
-// A handshake that fails ends the transport with that error.
+// A failed handshake ends the transport with its error.
 func TestStartTLSFails(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -116,7 +116,7 @@ func TestStartTLSFails(t *testing.T) {
 			}
 		},
 		"garbage": func(t *testing.T, tr *Transport, r *recorder, peer net.Conn) {
-			must(t, tr.PauseReading()) // else it is data
+			must(t, tr.PauseReading()) // else the request counts as data
 			send(t, peer, "garbage in place of TLS")
 			err := tr.StartTLS(bounded(t), clientTLS(), false)
 			var garbage tls.RecordHeaderError

@@ -7,24 +7,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A stream is the byte stream under a Transport: a descriptor, or TLS over one. None of its
-// methods blocks. Caller holds Transport.mu for each of them.
+// A stream is the byte stream under a Transport: a descriptor, or TLS over one. Its methods do not
+// block. Caller holds Transport.mu for each.
 type stream interface {
-	// read reads what there is, as far as it fits into buf; io.EOF is the peer's end. more is
-	// what holds returns then. Without n, more and err there is nothing to read.
+	// read reads available bytes into buf. io.EOF is the peer's end. more is what holds would
+	// return now. A zero n without more and err means that there is nothing to read.
 	read(buf []byte) (n int, more bool, err error)
-	// write takes what it can of b, after what it has taken before. If n is less than len(b)
-	// the descriptor has no room.
+	// write takes a part of b. If n is less than len(b), the descriptor has no room.
 	write(b []byte) (n int, err error)
-	// holds reports whether there is something to read that the descriptor does not show.
+	// holds reports whether the stream has data to read that the descriptor does not show.
 	holds() bool
 	// buffered returns how many bytes write has taken and the descriptor has not.
 	buffered() int
-	// closeWrite ends the stream in the direction to the peer. Nothing is buffered.
+	// closeWrite ends the stream towards the peer. Nothing must be buffered.
 	closeWrite() error
-	// shutdown begins the end of the stream, or goes on with it, and reports whether the
-	// descriptor can be closed. Else it is to be called again when something has been read,
-	// or what is buffered has been sent.
+	// shutdown begins or continues the end of the stream. done means that the descriptor can be
+	// closed. Else the caller calls shutdown again after a read or a flush.
 	shutdown() (done bool, err error)
 }
 
@@ -78,11 +76,11 @@ func (d descriptor) shutdown() (done bool, err error) { return true, nil }
 
 func (d descriptor) close() { _ = unix.Close(int(d)) }
 
-// blockSize is how much one read takes at most, as in asyncio.
+// blockSize is the most that one read takes, as in asyncio.
 const blockSize = 256 << 10
 
-// blocks are what transports read into. A loop uses one at a time for what DataReceived is
-// lent, and another for ciphertext.
+// blocks are the buffers of reads. A loop uses one at a time to lend data to DataReceived, and
+// another for ciphertext.
 var blocks = sync.Pool{New: func() any { return new([blockSize]byte) }}
 
 type block = *[blockSize]byte

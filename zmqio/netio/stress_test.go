@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// A tally counts what a transport calls.
+// A tally counts the callbacks of a transport.
 type tally struct {
 	BaseProtocol
 	t          *Transport
@@ -30,7 +30,7 @@ func (c *tally) DataReceived(b []byte) {
 		c.wrong = "data out of turn"
 	}
 	if c.echoes {
-		_ = c.t.Write(b) // it may be closing
+		_ = c.t.Write(b) // the transport may be closing
 		return
 	}
 	c.received.Write(b)
@@ -43,8 +43,8 @@ func (c *tally) ConnectionLost(error) {
 	close(c.done)
 }
 
-// Connections are made, written to by several goroutines, paused, resumed and ended in every
-// way at the same time. Each comes to an end, and leaves nothing behind.
+// Connections are made, written to by several goroutines, paused, resumed and ended in every way at
+// the same time. Each one ends, and leaves nothing behind.
 func TestStress(t *testing.T) {
 	for name, test := range map[string]struct{ server, client Config }{
 		"plain": {},
@@ -96,7 +96,7 @@ func TestStress(t *testing.T) {
 	}
 }
 
-// bother writes to tr, pauses it and ends it, from several goroutines.
+// bother writes to tr, pauses it and ends it, on several goroutines.
 func bother(t *testing.T, tr *Transport) {
 	allowed := []error{nil, zmqio.ErrTransportClosed, zmqio.ErrAlreadyPaused, zmqio.ErrNotPaused}
 	var wg sync.WaitGroup

@@ -8,33 +8,33 @@ import (
 	"time"
 )
 
-// A tlsStream is TLS over a descriptor. It takes no goroutine.
+// A tlsStream is TLS over a descriptor. It needs no goroutine.
 //
-// A tls.Conn reads until it has a record, and expects a connection that blocks. Here its
-// connection is a wire, whose Read returns errNothing when there is nothing. A tls.Conn keeps
-// each error of a read for ever, unless that is temporary. crypto/tls does not document
-// this; TestTemporaryError guards it.
+// A tls.Conn reads until it has a record, and expects a connection that blocks. Its connection here
+// is a wire, whose Read returns errNothing if there is nothing to read. A tls.Conn keeps each error
+// of a read for ever, unless the error is temporary. crypto/tls does not document this;
+// TestTemporaryError guards it.
 type tlsStream struct {
 	wire    wire
 	conn    *tls.Conn
-	fresh   bool  // nothing was read yet, and conn may have more than the handshake
-	undone  bool  // conn may have more to give without another byte of the wire
-	readErr error // of conn; what was read before it has been returned
-	told    bool  // the peer has been told of the end
+	fresh   bool  // nothing was read yet, and conn may have data from the handshake
+	undone  bool  // conn may return more without further bytes of the wire
+	readErr error // of conn; the data before it was returned
+	told    bool  // close_notify was sent
 }
 
-// chunk is how much is encrypted before the descriptor is offered it.
+// chunk is how much plain text is encrypted before the descriptor gets it.
 const chunk = 64 << 10
 
-// mostAnswers is how much waits for a peer at most when TLS answers it by itself. What is
-// written waits in a chunk, and is less.
+// mostAnswers bounds the answers that TLS itself makes and the peer does not read. A write buffers
+// less: one chunk.
 const mostAnswers = 4 * chunk
 
-// errAnswers ends a peer that makes TLS answer, by asking for new keys again and again, and
-// does not read. A tls.Conn that blocks would stop reading in turn.
+// errAnswers ends a peer that repeatedly asks for new keys and does not read the answers. A
+// blocking tls.Conn would stop reading instead.
 var errAnswers = errors.New("netio: the peer takes no answers of TLS")
 
-// read decrypts all that one read of the descriptor brings, as far as it fits into buf.
+// read reads the descriptor once, and decrypts as much as fits into buf.
 func (s *tlsStream) read(buf []byte) (n int, more bool, err error) {
 	s.fresh = false
 	if !s.holds() {
@@ -55,7 +55,7 @@ func (s *tlsStream) read(buf []byte) (n int, more bool, err error) {
 		s.readErr = err
 	}
 	s.undone = s.undone && s.readErr == nil
-	if err := s.wire.flush(); err != nil && s.readErr == nil { // of an alert, or of a new key
+	if err := s.wire.flush(); err != nil && s.readErr == nil { // fails for an alert or a new key
 		s.readErr = err
 	}
 	if len(s.wire.out) > mostAnswers && s.readErr == nil {
@@ -88,11 +88,11 @@ var errNoHalfClose error = &sentinel{"netio: TLS does not end in one direction a
 
 func (s *tlsStream) closeWrite() error { return errNoHalfClose }
 
-// shutdown sends close_notify, and is done when the peer's has come.
+// shutdown sends close_notify. It is done when the peer's has come.
 func (s *tlsStream) shutdown() (done bool, err error) {
 	if !s.told {
 		s.told = true
-		if err := s.conn.CloseWrite(); err != nil { // it has failed before
+		if err := s.conn.CloseWrite(); err != nil { // CloseWrite has failed before
 			return true, nil
 		}
 	}
@@ -103,18 +103,18 @@ func (s *tlsStream) shutdown() (done bool, err error) {
 	return ended && len(s.wire.out) == 0, nil
 }
 
-// A wire is the connection of a tlsStream's tls.Conn. During the handshake it passes all on
-// to a net.Conn, and blocks. After that it never does.
+// A wire is the connection of a tlsStream's tls.Conn. During the handshake it uses a net.Conn, and
+// blocks. Afterwards it never blocks.
 type wire struct {
 	blocking net.Conn // nil after the handshake
 	descriptor
-	in    []byte // what the descriptor has given and the tls.Conn has not taken
-	inErr error  // of the descriptor, after in
-	out   []byte // what the tls.Conn has written and the descriptor has not taken
-	block block  // the memory of out; nil where that is out's own
+	in    []byte // bytes of the descriptor that the tls.Conn has not taken
+	inErr error  // error of the descriptor, after in
+	out   []byte // bytes of the tls.Conn that the descriptor has not taken
+	block block  // the memory of out, or nil if out has its own
 }
 
-// errNothing is returned by Read where a connection that blocks would.
+// errNothing is the error of a Read that would block.
 var errNothing error = nothing{}
 
 type nothing struct{}
@@ -123,14 +123,14 @@ func (nothing) Error() string   { return "netio: nothing to read" }
 func (nothing) Timeout() bool   { return false }
 func (nothing) Temporary() bool { return true }
 
-// fill reads the descriptor once, into memory that is lent until keep.
+// fill reads the descriptor once, into block, which is lent until keep.
 func (w *wire) fill(block []byte) {
 	var n int
 	n, _, w.inErr = w.descriptor.read(block)
 	w.in = block[:n]
 }
 
-// keep copies what is left of in.
+// keep copies the rest of in.
 func (w *wire) keep() { w.in = bytes.Clone(w.in[:len(w.in):len(w.in)]) }
 
 // Read implements net.Conn.
@@ -161,7 +161,7 @@ func (w *wire) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// flush offers out to the descriptor. Then out is nil, or has memory of its own.
+// flush gives out to the descriptor. Afterwards out is nil, or has its own memory.
 func (w *wire) flush() error {
 	if w.out == nil {
 		return nil
@@ -181,7 +181,7 @@ func (w *wire) flush() error {
 	return err
 }
 
-// Close implements net.Conn. The context of the handshake has ended.
+// Close implements net.Conn. It is called when the context of the handshake has ended.
 func (w *wire) Close() error {
 	if w.blocking == nil {
 		return nil
@@ -195,7 +195,8 @@ func (w *wire) LocalAddr() net.Addr { return nil }
 // RemoteAddr implements net.Conn.
 func (w *wire) RemoteAddr() net.Addr { return nil }
 
-// SetDeadline implements net.Conn. The handshake has its context, and then nothing blocks.
+// SetDeadline implements net.Conn. It does nothing: the handshake has a context, and nothing blocks
+// after it.
 func (w *wire) SetDeadline(time.Time) error { return nil }
 
 // SetReadDeadline implements net.Conn.

@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// failing are ways in which a function of a tls.Config does not return.
+// failing has ways in which a function of a tls.Config does not return.
 var failing = map[string]struct {
 	fail func()
 	is   func(error) bool
@@ -23,7 +23,7 @@ var failing = map[string]struct {
 	"Goexit": {runtime.Goexit, func(err error) bool { return errors.Is(err, zmqio.ErrGoexit) }},
 }
 
-// A function of the tls.Config that panics or calls Goexit costs a server one client, and the
+// If a function of the tls.Config panics or calls Goexit, the server loses one client, and the
 // exception handler is told.
 func TestServerTLSFunctionFails(t *testing.T) {
 	for name, test := range failing {

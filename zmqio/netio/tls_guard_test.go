@@ -21,7 +21,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A collector is a connection that keeps what is written, once it is told to.
+// A collector is a connection that can keep its writes.
 type collector struct {
 	net.Conn
 	keeps bool
@@ -35,15 +35,15 @@ func (c *collector) Write(p []byte) (int, error) {
 	return c.Conn.Write(p)
 }
 
-// A bench is a tlsStream and a tls.Conn at its other end. What the other end writes is kept in
-// wire, for the test to send in pieces.
+// A bench is a tlsStream with a tls.Conn at the other end. The writes of the other end are kept in
+// wire, so that the test can send them in pieces.
 type bench struct {
 	t      *testing.T
 	stream *tlsStream
 	peer   *tls.Conn
 	raw    net.Conn   // under peer
 	wire   *collector // between the two
-	keys   syncBuffer // the log of peer's keys
+	keys   syncBuffer // log of peer's keys
 }
 
 // A syncBuffer is a buffer that goroutines share.
@@ -79,7 +79,7 @@ func newBench(t *testing.T, version uint16) *bench {
 	x := &bench{t: t, raw: b, wire: &collector{Conn: b}}
 	server := serverTLS()
 	server.MinVersion, server.MaxVersion, server.KeyLogWriter = version, version, &x.keys
-	server.SessionTicketsDisabled = true // so that the test knows the number of records
+	server.SessionTicketsDisabled = true // so that the number of records is known
 	x.peer = tls.Server(x.wire, server)
 	shaken := make(chan error, 1)
 	go func() { shaken <- x.peer.Handshake() }()
@@ -94,7 +94,7 @@ func newBench(t *testing.T, version uint16) *bench {
 	return x
 }
 
-// read returns all that the stream has to give now.
+// read returns everything that the stream has to read now.
 func (x *bench) read(buf []byte) []byte {
 	x.t.Helper()
 	var got []byte
@@ -107,8 +107,8 @@ func (x *bench) read(buf []byte) []byte {
 	return got
 }
 
-// deliver sends ciphertext in pieces and returns what the stream makes of it. The stream reads
-// after each piece.
+// deliver sends ciphertext in pieces, and returns what the stream reads. The stream reads after
+// each piece.
 func (x *bench) deliver(ciphertext []byte, piece int, buf []byte) (got []byte) {
 	x.t.Helper()
 	for len(ciphertext) > 0 {
@@ -121,8 +121,8 @@ func (x *bench) deliver(ciphertext []byte, piece int, buf []byte) (got []byte) {
 	return got
 }
 
-// crypto/tls goes on after a read whose error is temporary, wherever that comes in a record.
-// It does not say so in its documentation, and all of netio's TLS relies on it.
+// A tls.Conn works on after a temporary error of a read, anywhere in a record. crypto/tls does not
+// document this, and TLS in netio relies on it.
 func TestTemporaryError(t *testing.T) {
 	for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
 		for _, test := range []struct{ size, piece, buf int }{
@@ -140,7 +140,7 @@ func TestTemporaryError(t *testing.T) {
 				if got := x.deliver(x.wire.kept.Bytes(), test.piece, make([]byte, test.buf)); !bytes.Equal(got, want) {
 					t.Errorf("%d bytes came, or others", len(got))
 				}
-				// And in the other direction.
+				// The same in the other direction.
 				if n, err := x.stream.write([]byte("hello")); n != 5 || err != nil {
 					t.Errorf("write: %d, %v", n, err)
 				}
@@ -152,8 +152,8 @@ func TestTemporaryError(t *testing.T) {
 	}
 }
 
-// A peer that asks for new keys, in pieces of any size, gets an answer, and both directions go
-// on with new keys.
+// A peer that asks for new keys, in pieces of any size, gets an answer. Both directions go on with
+// new keys.
 func TestKeyUpdate(t *testing.T) {
 	for _, piece := range []int{1, 7, 1000} {
 		t.Run(fmt.Sprint(piece), func(t *testing.T) {
@@ -186,8 +186,8 @@ func TestKeyUpdate(t *testing.T) {
 	}
 }
 
-// A peer that asks for new keys without end and reads nothing is ended: its answers would take
-// all memory.
+// A peer that keeps asking for new keys and reads nothing is ended, because its answers would use
+// up memory.
 func TestKeyUpdatesWithoutEnd(t *testing.T) {
 	x := newBench(t, tls.VersionTLS13)
 	w := x.takeOver(0)
@@ -196,7 +196,7 @@ func TestKeyUpdatesWithoutEnd(t *testing.T) {
 	for {
 		request := w.seal(22, []byte{24, 0, 0, 1, 1})
 		w.update(t)
-		_, err := x.raw.Write(append(request, w.seal(23, []byte("x"))...)) // without data crypto/tls has enough soon
+		_, err := x.raw.Write(append(request, w.seal(23, []byte("x"))...)) // without data crypto/tls soon refuses further requests
 		must(t, err)
 		_, more, err := x.stream.read(buf)
 		for more && err == nil {
@@ -212,7 +212,7 @@ func TestKeyUpdatesWithoutEnd(t *testing.T) {
 	}
 }
 
-// A recordWriter writes records of TLS 1.3 as a server does: crypto/tls does not ask for new
+// A recordWriter writes records of TLS 1.3 as a server does, because crypto/tls never asks for new
 // keys.
 type recordWriter struct {
 	secret []byte
@@ -221,7 +221,7 @@ type recordWriter struct {
 	seq    uint64
 }
 
-// takeOver goes on where the peer has written n records.
+// takeOver continues after the n records that the peer has written.
 func (x *bench) takeOver(n uint64) *recordWriter {
 	x.t.Helper()
 	x.keys.mu.Lock()
@@ -267,7 +267,7 @@ func (w *recordWriter) update(t *testing.T) {
 	w.setKey(t)
 }
 
-// seal returns a record.
+// seal returns an encrypted record.
 func (w *recordWriter) seal(typ byte, data []byte) []byte {
 	nonce := bytes.Clone(w.iv)
 	for i, b := range binary.BigEndian.AppendUint64(nil, w.seq) {
@@ -278,8 +278,8 @@ func (w *recordWriter) seal(typ byte, data []byte) []byte {
 	return w.aead.Seal(header, nonce, append(bytes.Clone(data), typ), header)
 }
 
-// The end of TLS is io.EOF, once what came before it has been read; so is a connection that
-// is closed between records. Within a record it is an error.
+// The end of TLS is io.EOF after all data. So is the close of a connection between records. Within
+// a record a close is an error.
 func TestEndOfTLS(t *testing.T) {
 	for name, test := range map[string]struct {
 		end  func(x *bench)
@@ -298,7 +298,7 @@ func TestEndOfTLS(t *testing.T) {
 			_, err := x.peer.Write([]byte("first"))
 			must(t, err)
 			test.end(x)
-			must(t, x.raw.SetDeadline(time.Time{})) // CloseWrite sets one
+			must(t, x.raw.SetDeadline(time.Time{})) // CloseWrite sets a deadline
 			_, err = x.raw.Write(x.wire.kept.Bytes())
 			must(t, err)
 			must(t, x.raw.Close())

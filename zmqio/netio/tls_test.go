@@ -20,7 +20,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// Both roles: made comes after the handshake, bytes go both ways, and the end is told.
+// In both roles ConnectionMade comes after the handshake, bytes go both ways, and both sides see
+// the end.
 func TestTLS(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		for _, version := range []uint16{tls.VersionTLS12, tls.VersionTLS13} {
@@ -68,7 +69,7 @@ func TestTLS(t *testing.T) {
 	})
 }
 
-// EOFReceived with true does not keep TLS open. The peer sees a clean end.
+// A true of EOFReceived does not keep TLS open. The peer sees a clean end.
 func TestEndOfTLSPeer(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -82,7 +83,7 @@ func TestEndOfTLSPeer(t *testing.T) {
 	wantEvents(t, r, "made", "eof", "lost <nil>")
 }
 
-// A peer that has ended TLS and is gone needs no end of ours.
+// If the peer has ended TLS and is gone, this side need not send close_notify.
 func TestEndOfTLSPeerThatIsGone(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -98,7 +99,7 @@ func TestEndOfTLSPeerThatIsGone(t *testing.T) {
 	must(t, wait(t, r.lost))
 }
 
-// Close tells the peer and waits for its end, and drops what comes until then.
+// Close sends close_notify, waits for the peer's, and drops data until then.
 func TestCloseTLS(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -124,7 +125,7 @@ func TestCloseTLS(t *testing.T) {
 	}
 }
 
-// A peer that does not end is waited for until the time is over.
+// Close waits for a peer that does not end until ShutdownTimeout.
 func TestShutdownTimeout(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -146,8 +147,7 @@ func TestAbortTLS(t *testing.T) {
 	must(t, wait(t, r.lost))
 }
 
-// What has been decrypted is held while reading is paused, and delivered though nothing more
-// comes.
+// Decrypted data is held while reading is paused, and delivered even if no more data comes.
 func TestPauseReadingTLS(t *testing.T) {
 	l, _ := newLoop(t)
 	b := &buffered{recorder: newRecorder(), memory: make([]byte, 3)}
@@ -173,13 +173,13 @@ func TestPauseReadingTLS(t *testing.T) {
 	must(t, wait(t, b.lost))
 }
 
-// Close reads what is held, and finds the peer's end there.
+// Close reads the held data, and finds the peer's end in it.
 func TestCloseTLSWhilePaused(t *testing.T) {
 	l, _ := newLoop(t)
 	b := &buffered{recorder: newRecorder(), memory: make([]byte, 3)}
 	b.onData = func(tr *Transport, _ []byte) { must(t, tr.PauseReading()) }
 	tr, peer := networks[0].connectTLS(t, l, newRecorder(), Config{})
-	do(t, l, func() { // so that both records are there when it reads
+	do(t, l, func() { // so that both records are there when the transport reads
 		b.t = tr
 		tr.SetProtocol(b)
 		send(t, peer, "hello")
@@ -191,7 +191,7 @@ func TestCloseTLSWhilePaused(t *testing.T) {
 	wantEvents(t, b.recorder, "data", "lost <nil>")
 }
 
-// Flow control counts what waits in clear and what is encrypted.
+// Flow control counts plain and encrypted bytes.
 func TestMarksTLS(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -216,8 +216,8 @@ func TestMarksTLS(t *testing.T) {
 	}
 }
 
-// A certificate that is not trusted, or of another name, fails the creation; no protocol is
-// made on either side.
+// A certificate that is not trusted, or has another name, fails the creation. Neither side makes a
+// protocol.
 func TestVerifyFails(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, exceptions := newLoop(t)
@@ -242,7 +242,7 @@ func TestVerifyFails(t *testing.T) {
 			t.Errorf("the handler got %+v", e)
 		}
 	}
-	// The name is that of the address where none is given, and must be given on unix.
+	// Without a ServerName the address gives the name; unix needs a ServerName.
 	r := newRecorder()
 	tr, _, err := CreateConnection(bounded(t), l, func() *recorder { return r }, "tcp", closedAddress(t), Config{TLS: &tls.Config{}})
 	if tr != nil || err == nil {
@@ -269,8 +269,8 @@ func TestServerNameOfAddress(t *testing.T) {
 	}
 }
 
-// Garbage in place of a handshake goes to the exception handler, and a peer that has gone does
-// not. The server lives on.
+// Garbage instead of a handshake goes to the exception handler; the loss of a peer does not. The
+// server goes on.
 func TestGarbage(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, exceptions := newLoop(t)
@@ -293,7 +293,7 @@ func TestGarbage(t *testing.T) {
 	must(t, second(CreateConnection(bounded(t), l, newRecorder, "tcp", address, Config{TLS: clientTLS()})))
 	wait(t, clients)
 
-	// And to the creator.
+	// The creator gets the error too.
 	listener := networks[0].listen(t)
 	go func() {
 		c, err := listener.Accept()
@@ -309,7 +309,7 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// A peer that stalls in the handshake is given up in time, or when ctx ends.
+// A peer that stalls in the handshake is given up after the timeout, or when ctx ends.
 func TestHandshakeTimeout(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, exceptions := newLoop(t)
@@ -322,7 +322,7 @@ func TestHandshakeTimeout(t *testing.T) {
 	mine := errors.New("mine")
 	ctx, cancel := context.WithCancelCause(context.Background())
 	go func() {
-		for range 3 { // those of the first, and of this
+		for range 3 { // descriptors of the first peer, and of this one
 			c, err := stalled.Accept()
 			if err != nil {
 				return
@@ -346,7 +346,7 @@ func TestHandshakeTimeout(t *testing.T) {
 	}
 }
 
-// Close of a server, and of its loop, refuses clients in the handshake.
+// Close of a server, and of its loop, refuses clients that are in the handshake.
 func TestCloseDuringHandshakes(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -376,8 +376,7 @@ func TestCloseDuringHandshakes(t *testing.T) {
 	conn.Close()
 }
 
-// A read that sends what waited makes room: the protocol is resumed, and a writer gets its
-// turn.
+// A read that sends buffered data makes room: the protocol is resumed, and a waiter gets its turn.
 func TestReadMakesRoom(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		testkit.CheckLeaks(t)
@@ -412,7 +411,7 @@ func TestReadMakesRoom(t *testing.T) {
 	})
 }
 
-// waiting returns how many writers wait.
+// waiting returns the number of waiters.
 func (t *Transport) waiting() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -17,18 +17,18 @@ import (
 // asyncio: Transport
 type Transport struct {
 	socket
-	server          *Server // nil, or what accepted it
+	server          *Server // the server that accepted the connection, or nil
 	shutdownTimeout time.Duration
 	noCopying       bool // SendFile must not copy
 
 	protocol atomic.Pointer[callee]
 
-	// Guarded by mu of socket.
+	// mu of socket guards the fields below.
 	stream  stream // fd, or TLS over it
 	out     backlog
-	secure  *securing          // StartTLS is in progress
-	file    *sending           // SendFile is in progress
-	overdue *zmqio.TimerHandle // ends a shutdown of TLS that takes too long; nil without one
+	secure  *securing          // the StartTLS in progress
+	file    *sending           // the SendFile in progress
+	overdue *zmqio.TimerHandle // ends a TLS shutdown that takes too long, or nil
 }
 
 // ExtraInfo returns what name stands for, or def for an unknown name.
@@ -85,8 +85,8 @@ func (t *Transport) stateNow() state {
 	return t.state
 }
 
-// wantsReadLocked reports whether to read what comes, or to notice that it can be read. Caller
-// holds t.mu.
+// wantsReadLocked reports whether the loop must watch for readability, to read or to see the end of
+// a pipe's reader. Caller holds t.mu.
 func (t *Transport) wantsReadLocked() bool {
 	if t.pipe.is(toWrite) {
 		return t.pipe.notices && !t.state.is(unmade|closed)
@@ -94,7 +94,7 @@ func (t *Transport) wantsReadLocked() bool {
 	return !t.state.is(silent) || t.state&(draining|peerEnded|closed) == draining
 }
 
-// lookLocked tells the loop what to look for. Caller holds t.mu.
+// lookLocked sets what the loop watches for. Caller holds t.mu.
 func (t *Transport) lookLocked() error {
 	var want interest
 	if t.wantsReadLocked() {
@@ -106,8 +106,8 @@ func (t *Transport) lookLocked() error {
 	return t.wantLocked(want)
 }
 
-// settleLocked does what waits for an empty buffer, and tells the loop what to look for.
-// Caller holds t.mu.
+// settleLocked does what waits for an empty buffer, and sets what the loop watches for. Caller
+// holds t.mu.
 func (t *Transport) settleLocked() flow.Effects {
 	if t.state.is(closed) {
 		return 0
@@ -141,12 +141,12 @@ func (t *Transport) settleLocked() flow.Effects {
 
 // A securing is a StartTLS in progress.
 type securing struct {
-	clear  int           // bytes at the front of the buffer that go out in the clear
+	clear  int           // bytes at the front of the buffer that are sent as plain text
 	ready  chan struct{} // closed when clear is 0
 	cancel context.CancelCauseFunc
 }
 
-// sent notes that n bytes have gone out. Caller holds Transport.mu.
+// sent records that n bytes were sent. Caller holds Transport.mu.
 func (s *securing) sent(n int) {
 	if s.clear -= n; s.clear == 0 {
 		close(s.ready)

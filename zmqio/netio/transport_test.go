@@ -17,8 +17,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// The order is made, data, eof, lost. Made comes before the creator returns, and lost once the
-// peer has ended the stream.
+// Callbacks come in the order made, data, eof, lost. ConnectionMade comes before the creator
+// returns, and ConnectionLost after the peer's end.
 func TestOrder(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		testkit.CheckLeaks(t)
@@ -51,7 +51,7 @@ func TestOrder(t *testing.T) {
 	})
 }
 
-// ConnectionLost comes on a later iteration than Close, and once.
+// ConnectionLost comes once, in a later iteration than Close.
 func TestCloseAndAbort(t *testing.T) {
 	for name, end := range map[string]func(*Transport) error{"close": (*Transport).Close, "abort": (*Transport).Abort} {
 		t.Run(name, func(t *testing.T) {
@@ -93,7 +93,7 @@ func TestCloseAndAbort(t *testing.T) {
 	}
 }
 
-// Close sends what is buffered, Abort drops it, and Undelivered counts that.
+// Close sends the buffer, Abort drops it, and Undelivered counts the dropped bytes.
 func TestCloseFlushes(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		l, _ := newLoop(t)
@@ -126,7 +126,7 @@ func TestCloseFlushes(t *testing.T) {
 	})
 }
 
-// Nothing is delivered after PauseReading has returned on the loop.
+// After PauseReading has returned on the loop, nothing is delivered.
 func TestPauseReading(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -146,7 +146,7 @@ func TestPauseReading(t *testing.T) {
 		if tr.IsReading() {
 			t.Error("it reads")
 		}
-		for range 3 { // iterations in which nothing comes
+		for range 3 { // iterations without data
 			do(t, l, func() {})
 		}
 		if len(r.data) != 0 {
@@ -159,7 +159,7 @@ func TestPauseReading(t *testing.T) {
 	}
 }
 
-// EOFReceived with true keeps the transport open for writing; WriteEOF ends that.
+// A true of EOFReceived keeps the transport open for writing, until WriteEOF.
 func TestHalfClose(t *testing.T) {
 	onEach(t, func(t *testing.T, n network) {
 		l, _ := newLoop(t)
@@ -169,7 +169,7 @@ func TestHalfClose(t *testing.T) {
 		must(t, peer.(interface{ CloseWrite() error }).CloseWrite())
 		wait(t, r.eof)
 		before := l.Time()
-		for range 10 { // it does not spin
+		for range 10 { // the loop does not spin
 			do(t, l, func() {})
 		}
 		if tr.IsClosing() || l.Time() < before {
@@ -198,7 +198,7 @@ func TestHalfClose(t *testing.T) {
 	})
 }
 
-// WriteEOF leaves reading alone.
+// WriteEOF does not end reading.
 func TestWriteEOFThenRead(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -215,7 +215,7 @@ func TestWriteEOFThenRead(t *testing.T) {
 	must(t, wait(t, r.lost))
 }
 
-// PauseWriting is called inside the Write that goes strictly over the mark.
+// The Write that goes over the mark calls PauseWriting before it returns.
 func TestMarks(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -230,7 +230,7 @@ func TestMarks(t *testing.T) {
 	sent := fill(t, tr)
 	size := tr.WriteBufferSize()
 	must(t, tr.SetWriteBufferLimits(size+len(b), size))
-	must(t, tr.Write(b)) // at the mark, unless the system took some
+	must(t, tr.Write(b)) // at the mark, unless the kernel took some
 	if len(r.pauses) != 0 {
 		t.Error("paused at the mark")
 	}
@@ -248,7 +248,7 @@ func TestMarks(t *testing.T) {
 	}
 }
 
-// fill writes until something is buffered, and returns how much was written.
+// fill writes until something is buffered, and returns the number of bytes.
 func fill(t testing.TB, tr *Transport) (sent int) {
 	t.Helper()
 	b := make([]byte, 16<<10)
@@ -259,7 +259,7 @@ func fill(t testing.TB, tr *Transport) (sent int) {
 	return sent
 }
 
-// Write keeps no slice of the caller's.
+// Write keeps no slice of the caller.
 func TestWriteCopies(t *testing.T) {
 	l, _ := newLoop(t)
 	tr, peer := networks[0].connect(t, l, newRecorder(), Config{})
@@ -274,7 +274,7 @@ func TestWriteCopies(t *testing.T) {
 	}
 }
 
-// WriteContext waits for room and buffers no more than the mark and one write.
+// WriteContext waits for room. The buffer has at most the mark and one write.
 func TestWriteContext(t *testing.T) {
 	l, _ := newLoop(t)
 	tr, peer := networks[0].connect(t, l, newRecorder(), Config{})
@@ -354,7 +354,7 @@ func TestMaxWriteBuffer(t *testing.T) {
 	}
 }
 
-// A buffer that the peer has made room for takes no Write back, though the loop has not run.
+// A Write succeeds after the peer has made room, although the loop has not run.
 func TestWriteFindsRoom(t *testing.T) {
 	l, _ := newIdleLoop(t)
 	const most = 1 << 20
@@ -401,7 +401,7 @@ func TestPanics(t *testing.T) {
 	}
 }
 
-// A panic in other methods leaves the transport alone.
+// A panic in another method does not end the transport.
 func TestPanicsThatDoNotMatter(t *testing.T) {
 	l, exceptions := newLoop(t)
 	r := newRecorder()
@@ -437,8 +437,8 @@ func TestGoexit(t *testing.T) {
 	}
 }
 
-// An error of the system ends the transport, is the Write's that meets it, and is
-// ConnectionLost's.
+// An error of the kernel ends the transport. The Write that meets the error returns it, and
+// ConnectionLost gets it.
 func TestWriteError(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -457,7 +457,7 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
-// A peer that resets is an error of a read.
+// A reset of the peer is an error of a read.
 func TestReset(t *testing.T) {
 	l, _ := newLoop(t)
 	r := newRecorder()
@@ -470,7 +470,7 @@ func TestReset(t *testing.T) {
 	wantEvents(t, r, "made", r.events()[1])
 }
 
-// SetProtocol counts from the next callback on.
+// SetProtocol takes effect at the next callback.
 func TestSetProtocol(t *testing.T) {
 	l, _ := newLoop(t)
 	first, second := newRecorder(), newRecorder()
@@ -525,7 +525,7 @@ func TestBufferedProtocol(t *testing.T) {
 	}
 }
 
-// Close of the loop aborts transports, and calls each ConnectionLost before it returns.
+// Close of the loop aborts transports. Each ConnectionLost is called before it returns.
 func TestCloseLoop(t *testing.T) {
 	testkit.CheckLeaks(t)
 	l, _ := newLoop(t)
@@ -546,7 +546,7 @@ func TestCloseLoop(t *testing.T) {
 	}
 }
 
-// While no goroutine runs the loop, creating and writing work on the caller's.
+// While no goroutine runs the loop, the caller's goroutine creates and writes.
 func TestIdleLoop(t *testing.T) {
 	l, _ := newIdleLoop(t)
 	r := newRecorder()

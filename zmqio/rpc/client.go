@@ -69,11 +69,11 @@ type Client struct {
 	cfg    Config
 	loop   *zmqio.EventLoop
 	ends   []*end
-	next   atomic.Uint64 // for the ids, and the endpoints' turns
-	tokens chan struct{} // one for each call in flight
+	next   atomic.Uint64 // numbers ids, and chooses endpoints in turn
+	tokens chan struct{} // has an element for each call in flight
 
 	mu      sync.Mutex
-	pending map[uint64]chan reply // by the number of the id
+	pending map[uint64]chan reply // by the number in the id
 	closed  bool
 
 	stats struct{ calls, replies, failures, late, retries, timeouts atomic.Uint64 }
@@ -104,7 +104,7 @@ type reply struct {
 	err    error
 }
 
-// replies are channels for reuse; they are empty.
+// replies has reusable channels, which are empty.
 var replies = sync.Pool{New: func() any { return make(chan reply, 1) }}
 
 // Dial returns a client of the servers at endpoints, with an otherwise zero Config. libzmq
@@ -161,7 +161,7 @@ type end struct {
 	c         *Client
 	endpoint  string
 	transport *zmqio.Transport
-	silent    atomicDuration // until then, on the loop's clock, the endpoint is left out
+	silent    atomicDuration // no call goes to the endpoint before this time of the loop's clock
 }
 
 // An atomicDuration is a time.Duration that goroutines share.
@@ -185,8 +185,8 @@ func (e *end) MsgsReceived(msgs [][][]byte) {
 	}
 }
 
-// ConnectionLost ends the calls, where libzmq and not Close has ended the socket: they
-// cannot tell which server would have answered.
+// ConnectionLost ends the calls if libzmq, not Close, has ended the socket. A call does not know
+// which server would have replied.
 func (e *end) ConnectionLost(err error) {
 	if err == nil {
 		err = ErrClientClosed
@@ -211,7 +211,7 @@ func (c *Client) receiveLocked(msg [][]byte) {
 	ch <- reply{body: body, failed: failed}
 }
 
-// finish ends all calls with err, and refuses others.
+// finish ends all calls with err, and refuses new ones.
 func (c *Client) finish(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -278,10 +278,10 @@ func (c *Client) call(ctx context.Context, frames [][]byte) ([][]byte, error) {
 	}
 }
 
-// silence is for how many times Config.Timeout an endpoint is left out that has not answered.
+// silence is for how many timeouts an endpoint that has not replied gets no calls.
 const silence = 10
 
-// pick returns the endpoint whose turn it is, leaving out those that have not answered.
+// pick returns the endpoint whose turn it is, except those that have not replied lately.
 func (c *Client) pick(turn uint64) *end {
 	n := uint64(len(c.ends))
 	if n > 1 && c.cfg.Timeout > 0 {
@@ -295,7 +295,7 @@ func (c *Client) pick(turn uint64) *end {
 	return c.ends[turn%n]
 }
 
-// register makes a call one that waits for its reply, unless the client is closed.
+// register makes a call wait for its reply, unless the client is closed.
 func (c *Client) register(number uint64, ch chan reply) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -306,8 +306,7 @@ func (c *Client) register(number uint64, ch chan reply) bool {
 	return true
 }
 
-// try sends the request once, and waits for the reply. The error is ErrTimeout after
-// Config.Timeout.
+// try sends the request once and waits for the reply. After Config.Timeout the error is ErrTimeout.
 func (c *Client) try(ctx context.Context, e *end, msg [][]byte, ch chan reply) (reply, error) {
 	if c.cfg.Timeout > 0 {
 		var cancel context.CancelFunc
@@ -328,7 +327,7 @@ func (c *Client) try(ctx context.Context, e *end, msg [][]byte, ch chan reply) (
 	}
 }
 
-// abandon ends a call with err, unless its reply has come meanwhile.
+// abandon ends a call with err, unless its reply has come.
 func (c *Client) abandon(number uint64, ch chan reply, err error) ([][]byte, error) {
 	c.mu.Lock()
 	_, waiting := c.pending[number]
@@ -341,7 +340,7 @@ func (c *Client) abandon(number uint64, ch chan reply, err error) ([][]byte, err
 	return nil, err
 }
 
-// result returns what a caller has got.
+// result returns what a caller gets.
 func (c *Client) result(ch chan reply, r reply) ([][]byte, error) {
 	replies.Put(ch)
 	if r.err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/rpc"
 )
 
-// A service divides. Its clients may also be REQ sockets in any language, which send JSON.
+// A service divides numbers. Its clients may also be REQ sockets in any language that send JSON.
 func Example() {
 	type division struct{ A, B int }
 	divide := func(_ context.Context, d division) (int, error) {
@@ -42,7 +42,7 @@ func Example() {
 		fmt.Println(quotient, err)
 	}
 	client.Close()
-	stop() // Serve answers what has come, and returns
+	stop() // Serve replies to the requests that have come, and returns
 	server.Wait()
 	if err := router.Close(); err != nil {
 		log.Fatal(err)

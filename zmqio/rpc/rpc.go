@@ -45,7 +45,7 @@ var (
 	ErrPanicked = errors.New("rpc: the handler panicked")
 )
 
-// A timeoutError is ErrTimeout, and says so to net.Error's users.
+// A timeoutError is ErrTimeout. It implements net.Error.
 type timeoutError struct{}
 
 func (*timeoutError) Error() string   { return "rpc: no reply in time" }
@@ -57,7 +57,7 @@ type Error struct{ Text string }
 
 // Error returns the text, after the prefix of the package.
 func (e *Error) Error() string {
-	if strings.HasPrefix(e.Text, "rpc: ") { // of ErrPanicked, for example
+	if strings.HasPrefix(e.Text, "rpc: ") { // as ErrPanicked's text does
 		return e.Text
 	}
 	return "rpc: " + e.Text
@@ -77,21 +77,21 @@ type jsonCodec struct{}
 func (jsonCodec) Marshal(v any) ([]byte, error)   { return json.Marshal(v) }
 func (jsonCodec) Unmarshal(b []byte, v any) error { return json.Unmarshal(b, v) }
 
-// An id is the first frame of a request: a status and a number. A server of this package
-// replaces the status of a request by that of a failure. Any other server returns the id as
-// it is, so that no body of a foreign reply is taken for the text of an error.
+// An id is the first frame of a request: a status and a number. A server of this package changes
+// the status to report a failure. Any other server returns the id unchanged, so no foreign reply is
+// taken for the text of an error.
 const (
 	idSize          = 9
 	request    byte = 0xA1
 	failure    byte = 0xA2
-	maxRouting      = 64 // frames in front of the empty one
+	maxRouting      = 64 // frames before the empty one
 )
 
 func newID(number uint64) []byte {
 	return binary.BigEndian.AppendUint64(append(make([]byte, 0, idSize), request), number)
 }
 
-// parseID returns what newID was given, and whether the status is that of a failure.
+// parseID returns the number of newID, and whether the status is that of a failure.
 func parseID(id []byte) (number uint64, failed, ok bool) {
 	if len(id) != idSize || id[0] != request && id[0] != failure {
 		return 0, false, false
@@ -99,7 +99,7 @@ func parseID(id []byte) (number uint64, failed, ok bool) {
 	return binary.BigEndian.Uint64(id[1:]), id[0] == failure, true
 }
 
-// splitEnvelope splits a message behind its first empty frame, and reports whether it has one.
+// splitEnvelope splits a message after its first empty frame. ok is false if it has none.
 func splitEnvelope(msg [][]byte) (envelope, body [][]byte, ok bool) {
 	for i, f := range msg[:min(len(msg), maxRouting)] {
 		if len(f) == 0 {
@@ -109,7 +109,7 @@ func splitEnvelope(msg [][]byte) (envelope, body [][]byte, ok bool) {
 	return nil, nil, false
 }
 
-// marshal returns v as the one frame of a body.
+// marshal returns v as the single frame of a body.
 func marshal(c Codec, v any) ([]byte, error) {
 	b, err := c.Marshal(v)
 	if err != nil {
@@ -118,7 +118,7 @@ func marshal(c Codec, v any) ([]byte, error) {
 	return b, nil
 }
 
-// unmarshal reads the one frame of a body into v.
+// unmarshal reads the single frame of a body into v.
 func unmarshal(c Codec, body [][]byte, v any) error {
 	if len(body) != 1 {
 		return fmt.Errorf("rpc: a body of %d frames, where %T needs one", len(body), v)

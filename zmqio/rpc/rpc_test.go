@@ -18,12 +18,12 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A service is a server on a stream of its own, and a client of it.
+// A service is a server on its own stream, with a client.
 type service struct {
 	*rpc.Client
 	stream *zmqio.Stream
 	stop   context.CancelFunc // ends Serve
-	served chan error         // its result
+	served chan error         // gets its result
 }
 
 func serve(t *testing.T, typ zmq.SocketType, h rpc.Handler, server rpc.ServerConfig, client rpc.Config) *service {
@@ -102,7 +102,7 @@ func TestInvoke(t *testing.T) {
 	}
 }
 
-// A handler that panics, exits its goroutine or fails answers all the same.
+// A handler that panics, exits its goroutine or fails still sends a reply.
 func TestHandlerThatDoesNotReturn(t *testing.T) {
 	for _, typ := range []zmq.SocketType{zmq.ROUTER, zmq.REP} {
 		t.Run(typ.String(), func(t *testing.T) {
@@ -121,7 +121,7 @@ func TestHandlerThatDoesNotReturn(t *testing.T) {
 			}, rpc.ServerConfig{}, rpc.Config{})
 			for req, want := range map[string]string{"panic": rpc.ErrPanicked.Error(), "exit": rpc.ErrPanicked.Error(), "fail": "failed"} {
 				got, err := v.Call(ctx, []byte(req))
-				if typ == zmq.REP { // which cannot mark an error
+				if typ == zmq.REP { // a REP cannot mark an error
 					if err != nil || len(got) != 1 || string(got[0]) != want {
 						t.Errorf("%s: got %q, %v", req, got, err)
 					}
@@ -139,12 +139,12 @@ func TestHandlerThatDoesNotReturn(t *testing.T) {
 	}
 }
 
-// A failedError is an error whose methods need it not to be nil.
+// A failedError is an error whose methods panic on a nil pointer.
 type failedError struct{ text string }
 
 func (e *failedError) Error() string { return e.text }
 
-// A handler returns an error that has no text, and ErrorReply panics.
+// A handler returns an error whose Error panics, and ErrorReply panics.
 func TestErrorThatPanics(t *testing.T) {
 	for _, typ := range []zmq.SocketType{zmq.ROUTER, zmq.REP} {
 		t.Run(typ.String(), func(t *testing.T) {
@@ -162,7 +162,7 @@ func TestErrorThatPanics(t *testing.T) {
 	}
 }
 
-// A foreign client has a routing id that looks like the id of a request. The error comes to it.
+// A foreign client whose routing id looks like the id of a request gets its error reply.
 func TestRoutingIDLikeAnID(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -179,7 +179,7 @@ func TestRoutingIDLikeAnID(t *testing.T) {
 	}
 }
 
-// The stream ends while a handler goes on, before or behind the context of Serve.
+// The stream ends while a handler runs, before or after the context of Serve.
 func TestServeOfAStreamThatEnds(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -215,7 +215,7 @@ func TestServeOfAStreamThatEnds(t *testing.T) {
 	}
 }
 
-// A reply that the stream does not take any more is not answered.
+// If the stream has ended, replies are counted as unsent.
 func TestServeDrainsIntoAStreamThatEnds(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -239,7 +239,7 @@ func TestServeDrainsIntoAStreamThatEnds(t *testing.T) {
 	<-called
 }
 
-// Where reading is paused by the caller, the drain leaves it so.
+// If the caller has paused reading, the drain does not resume it.
 func TestServeDrainsWhilePaused(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -256,16 +256,16 @@ func TestServeDrainsWhilePaused(t *testing.T) {
 		group.Go(func() { v.Call(short, nil) })
 	}
 	<-begun
-	time.Sleep(20 * time.Millisecond) // the others come to the stream
+	time.Sleep(20 * time.Millisecond) // time for the others to come to the stream
 	zmqiotest.Must(t, v.stream.Transport().PauseReading())
 	v.stop()
-	zmqiotest.Must(t, <-v.served) // after a quarter of DrainTimeout, at which Serve pauses reading itself
+	zmqiotest.Must(t, <-v.served) // after a quarter of DrainTimeout Serve itself pauses reading
 	zmqiotest.Must(t, v.stream.Transport().ResumeReading())
 	cancel()
 	group.Wait()
 }
 
-// The first endpoint has a peer that never answers.
+// The first endpoint has a peer that never replies.
 func TestRetryAtTheNextEndpoint(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -274,7 +274,7 @@ func TestRetryAtTheNextEndpoint(t *testing.T) {
 	zmqiotest.Must(t, err)
 	defer mute.Abort()
 	v := serve(t, zmq.ROUTER, echo, rpc.ServerConfig{}, rpc.Config{Endpoints: []string{mute.Addr()}, Timeout: 500 * time.Millisecond, Retries: 1})
-	for range 10 { // the mute one is asked once, and then left out
+	for range 10 { // the silent endpoint gets one call, and then none
 		if _, err := v.Call(ctx, []byte("x")); err != nil {
 			t.Error(err)
 		}
@@ -308,7 +308,7 @@ func TestCallEnds(t *testing.T) {
 	result := make(chan error)
 	go func() { _, err := v.Call(cancelled, nil); result <- err }()
 	<-started
-	// A second call has to wait for its turn.
+	// A second call must wait for its turn.
 	second, end := context.WithTimeout(ctx, 10*time.Millisecond)
 	defer end()
 	if _, err := v.Call(second); !errors.Is(err, context.DeadlineExceeded) {
@@ -350,8 +350,8 @@ func TestCallTimesOut(t *testing.T) {
 	}
 }
 
-// Requests that have come when the context of Serve ends are answered, those that libzmq
-// holds among them.
+// Requests that have come when the context of Serve ends get replies, even those that libzmq still
+// holds.
 func TestServeDrains(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)

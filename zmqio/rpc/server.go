@@ -144,17 +144,17 @@ type server struct {
 	ServerConfig
 	s         *zmqio.Stream
 	handler   Handler
-	enveloped bool // a request comes with an envelope, which libzmq keeps on a REP
+	enveloped bool // requests have an envelope; on a REP libzmq keeps it
 	logger    *slog.Logger
 	strange   sync.Once
 
 	ctx     context.Context // of the handlers
-	slots   chan struct{}   // one for each handler that runs
+	slots   chan struct{}   // has an element for each running handler
 	running sync.WaitGroup
-	unsent  atomic.Uint64 // replies that came after the end of the stream
+	unsent  atomic.Uint64 // replies after the end of the stream
 }
 
-// receive handles requests until ctx ends or the stream does.
+// receive handles requests until ctx or the stream ends.
 func (v *server) receive(ctx context.Context) error {
 	for {
 		select {
@@ -171,7 +171,7 @@ func (v *server) receive(ctx context.Context) error {
 	}
 }
 
-// start handles a request on a goroutine of its own. The caller has a slot for it.
+// start handles a request on a new goroutine. The caller has a slot for it.
 func (v *server) start(msg [][]byte) {
 	v.running.Go(func() {
 		defer func() { <-v.slots }()
@@ -179,7 +179,7 @@ func (v *server) start(msg [][]byte) {
 	})
 }
 
-// drain answers what the stream has received, and waits for the handlers.
+// drain replies to the requests that have come, and waits for the handlers.
 func (v *server) drain() error {
 	ctx, cancel := context.WithTimeoutCause(v.ctx, v.DrainTimeout, ErrNotDrained)
 	defer cancel()
@@ -195,7 +195,7 @@ func (v *server) drain() error {
 	return nil
 }
 
-// await waits for the handlers, and reports whether all have returned before ctx ended.
+// await waits for the handlers. It reports whether all returned before ctx ended.
 func (v *server) await(ctx context.Context) bool {
 	done := make(chan struct{})
 	go func() {
@@ -210,18 +210,18 @@ func (v *server) await(ctx context.Context) bool {
 	}
 }
 
-// takeRest starts what has been received, by the stream and by libzmq. Where requests keep
-// coming it does so for a quarter of the time.
+// takeRest starts handlers for the requests that the stream and libzmq have received. If requests
+// keep coming, it stops after a quarter of the time.
 func (v *server) takeRest(ctx context.Context) error {
 	t := v.s.Transport()
 	enough := time.Now().Add(v.DrainTimeout / 4)
 	paused := false
 	for quiet := 0; quiet < quietTurns; quiet++ {
-		if !paused && time.Now().After(enough) && t.PauseReading() == nil { // else the caller has paused it
+		if !paused && time.Now().After(enough) && t.PauseReading() == nil { // else the caller has paused reading
 			paused = true
 			defer func() { _ = t.ResumeReading() }()
 		}
-		// The loop has taken a batch out of libzmq when it comes here.
+		// When Do returns, the loop has taken a batch out of libzmq.
 		if err := t.Loop().Do(ctx, func() error { return nil }); err != nil {
 			return err
 		}
@@ -243,8 +243,8 @@ func (v *server) takeRest(ctx context.Context) error {
 	return nil
 }
 
-// quietTurns is after how many turns of the loop without a request there are none: one for a
-// batch that it was about to deliver, one to look at libzmq, and one for its messages.
+// quietTurns is how many turns of the loop without a request mean that none is left: one for a
+// batch in delivery, one to look at libzmq, and one for its messages.
 const quietTurns = 3
 
 // serve handles one request and sends the reply.
@@ -261,8 +261,8 @@ func (v *server) serve(msg [][]byte) {
 		}
 	}
 	var reply [][]byte
-	err := ErrPanicked // unless the handler returns
-	defer func() {     // also after runtime.Goexit
+	err := ErrPanicked // the handler replaces it, if it returns
+	defer func() {     // runs even after runtime.Goexit
 		if p := recover(); p != nil {
 			v.logPanic("rpc: handler panicked", p)
 		}
@@ -271,7 +271,7 @@ func (v *server) serve(msg [][]byte) {
 	reply, err = v.handler(v.ctx, body)
 }
 
-// reply sends what a handler has returned.
+// reply sends the result of a handler.
 func (v *server) reply(envelope, body [][]byte, err error) {
 	if err != nil {
 		body = v.failure(envelope, err)
@@ -279,7 +279,7 @@ func (v *server) reply(envelope, body [][]byte, err error) {
 	if len(envelope)+len(body) == 0 { // a REP must reply
 		body = [][]byte{nil}
 	}
-	// The frames behind the envelope are the handler's.
+	// The frames after the envelope are the handler's.
 	switch err := v.s.Send(v.ctx, append(slices.Clip(envelope), body...)...); {
 	case errors.Is(err, zmqio.ErrTransportClosed):
 		v.unsent.Add(1)
@@ -288,9 +288,9 @@ func (v *server) reply(envelope, body [][]byte, err error) {
 	}
 }
 
-// failure returns the body of an error reply. It marks the id of a client of this package,
-// which comes behind the routing id of its connection. Where the error's text or
-// ServerConfig.ErrorReply panics, ErrPanicked takes the place of err.
+// failure returns the body of an error reply. For a client of this package it marks the id, which
+// follows the routing id in envelope. If the error's text or ServerConfig.ErrorReply panics, it
+// replies with ErrPanicked instead of err.
 func (v *server) failure(envelope [][]byte, err error) (body [][]byte) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -1,4 +1,4 @@
-// Package outbox holds what a transport has accepted and libzmq has not taken.
+// Package outbox keeps the messages that a transport has accepted and libzmq has not taken.
 package outbox
 
 import (
@@ -8,20 +8,20 @@ import (
 )
 
 const (
-	// BatchFrames and BatchBytes are what is worth a call into libzmq of its own: a writer
-	// that has gathered so much sends it.
+	// BatchFrames and BatchBytes are the size of a batch. A writer that has gathered so much sends
+	// it.
 	BatchFrames = 256
 	BatchBytes  = 32 << 10
 
-	chunkBytes  = 32 << 10 // payload of a chunk that is reused; a larger message gets its own
+	chunkBytes  = 32 << 10 // payload of a reusable chunk; a larger message gets a chunk of its own
 	chunkFrames = 512
-	// A large message of frames that are on average smaller is not worth to be held:
-	// each would be an allocation and a call.
+	// A large message whose frames are smaller on average is copied to Go's memory: in libzmq's
+	// memory each frame would cost an allocation and a call.
 	heldFrame = 1 << 10
 )
 
-// An Outbox is a queue of messages, in chunks that go to libzmq in one call each. A
-// message lies in one chunk. The zero Outbox is empty. The transport's lock guards it.
+// An Outbox is a queue of messages, in chunks that go to libzmq in one call each. A message is in
+// exactly one chunk. The zero Outbox is empty. The transport's lock guards it.
 type Outbox struct {
 	first, last *chunk
 	bytes       int // payload
@@ -29,9 +29,8 @@ type Outbox struct {
 	messages    int
 }
 
-// A chunk is a run of whole messages: the payloads one behind the other, and the frame
-// table that package sock wants beside them. Or it is one large message, whose payload
-// libzmq holds.
+// A chunk has whole messages: their payloads one behind the other, and their frame table in the
+// form of package sock. Or it has one large message in libzmq's memory.
 type chunk struct {
 	next       *chunk
 	buf        []byte
@@ -41,7 +40,7 @@ type chunk struct {
 	sentFrames int
 }
 
-// Chunks that are used again: those for any messages, and those that hold one.
+// Reusable chunks: those for any messages, and those for one large message.
 var (
 	chunks = sync.Pool{New: func() any {
 		return &chunk{buf: make([]byte, 0, chunkBytes), table: make([]uint64, 0, chunkFrames)}
@@ -49,23 +48,23 @@ var (
 	holders = sync.Pool{New: func() any { return new(chunk) }}
 )
 
-// IsLarge reports whether a message is a batch in itself, which is not copied twice.
+// IsLarge reports whether a message fills a batch, so that it is copied to libzmq's memory at once.
 func IsLarge(size, frames int) bool { return size >= BatchBytes && size/frames >= heldFrame }
 
-// Empty reports whether nothing waits.
+// Empty reports whether the outbox has no messages.
 func (o *Outbox) Empty() bool { return o.frames == 0 }
 
-// Bytes returns the payload that waits, in bytes.
+// Bytes returns the payload in bytes.
 func (o *Outbox) Bytes() int { return o.bytes }
 
-// Frames returns the number of frames that wait.
+// Frames returns the number of frames.
 func (o *Outbox) Frames() int { return o.frames }
 
-// Add copies msg, of at least one frame and size bytes in all, to the end. A large message goes
-// to memory of libzmq, which Clear or sending it frees.
+// Add copies msg, which has a frame at least and size bytes in all, to the end. A large message
+// goes to libzmq's memory, which a send or Clear frees.
 func (o *Outbox) Add(msg [][]byte, size int) { o.put(msg, size, IsLarge(size, len(msg))) }
 
-// Gather is Add to memory of Go alone: the garbage collector frees an Outbox that is forgotten.
+// Gather is Add to Go's memory alone, so that the garbage collector frees a forgotten Outbox.
 func (o *Outbox) Gather(msg [][]byte, size int) { o.put(msg, size, false) }
 
 func (o *Outbox) put(msg [][]byte, size int, hold bool) {
@@ -78,7 +77,7 @@ func (o *Outbox) put(msg [][]byte, size int, hold bool) {
 	o.grow(1, len(msg), size)
 }
 
-// AddRefused adds the message that f could not forward. The outbox shares its memory.
+// AddRefused adds the message that an outlet of f refused. The outbox shares its memory.
 func (o *Outbox) AddRefused(f *sock.Forwarder) {
 	c := holders.Get().(*chunk)
 	var table []uint64
@@ -89,7 +88,7 @@ func (o *Outbox) AddRefused(f *sock.Forwarder) {
 	o.grow(messages, frames, bytes)
 }
 
-// append puts a chunk behind the last one.
+// append adds c as the last chunk.
 func (o *Outbox) append(c *chunk) {
 	if o.last == nil {
 		o.first = c
@@ -99,7 +98,7 @@ func (o *Outbox) append(c *chunk) {
 	o.last = c
 }
 
-// Take moves the first chunk of other, or what is left of it, to the end. Nothing is copied.
+// Take moves the first chunk of other, or the rest of it, to the end. It copies nothing.
 func (o *Outbox) Take(other *Outbox) {
 	c := other.removeFirst()
 	messages, frames, bytes := c.left()
@@ -108,7 +107,7 @@ func (o *Outbox) Take(other *Outbox) {
 	o.grow(messages, frames, bytes)
 }
 
-// removeFirst takes the first chunk out of the queue, and leaves the counts.
+// removeFirst removes the first chunk from the queue. It does not change the counts.
 func (o *Outbox) removeFirst() *chunk {
 	c := o.first
 	if o.first = c.next; o.first == nil {
@@ -118,14 +117,14 @@ func (o *Outbox) removeFirst() *chunk {
 	return c
 }
 
-// grow changes the counts.
+// grow adds to the counts.
 func (o *Outbox) grow(messages, frames, bytes int) {
 	o.messages += messages
 	o.frames += frames
 	o.bytes += bytes
 }
 
-// left counts what of c has not been sent.
+// left returns the size of the part of c that has not been sent.
 func (c *chunk) left() (messages, frames, bytes int) {
 	table := c.table[c.sentFrames:]
 	for _, entry := range table {
@@ -135,7 +134,8 @@ func (c *chunk) left() (messages, frames, bytes int) {
 	return messages, len(table), bytes
 }
 
-// add copies msg behind the others. A chunk that holds msg has its payload already.
+// add copies msg behind the other messages of c. If c holds msg in libzmq's memory, add writes the
+// frame table only.
 func (c *chunk) add(msg [][]byte) {
 	for i, f := range msg {
 		if len(c.held) == 0 {
@@ -149,12 +149,12 @@ func (c *chunk) hasRoom(msg [][]byte, size int) bool {
 	return len(c.held) == 0 && len(c.buf)+size <= cap(c.buf) && len(c.table)+len(msg) <= cap(c.table)
 }
 
-// newChunk returns a chunk that msg can be added to. With hold, the chunk holds it already.
+// newChunk returns a chunk for msg. With hold the chunk already holds msg in libzmq's memory.
 func newChunk(msg [][]byte, size int, hold bool) *chunk {
 	frames := len(msg)
 	if hold {
 		c := holders.Get().(*chunk)
-		if held, errno := c.held.Hold(msg); errno == 0 { // else our own memory may do
+		if held, errno := c.held.Hold(msg); errno == 0 { // without libzmq's memory, Go's may do
 			c.held = held
 			return c
 		}
@@ -165,8 +165,8 @@ func newChunk(msg [][]byte, size int, hold bool) *chunk {
 	return &chunk{buf: make([]byte, 0, size), table: make([]uint64, 0, frames)}
 }
 
-// Front returns what goes out next, or nothing. It stays as it is until Advance: Add goes
-// behind it and never moves it.
+// Front returns the batch to send next, or an empty one. The batch stays valid until Advance: Add
+// appends behind it and never moves it.
 func (o *Outbox) Front() sock.Batch {
 	c := o.first
 	if c == nil {
@@ -175,7 +175,7 @@ func (o *Outbox) Front() sock.Batch {
 	return sock.Batch{Buf: c.buf[c.sentBytes:], Held: c.held, Table: c.table[c.sentFrames:]}
 }
 
-// Advance drops what libzmq has taken from the front: whole messages.
+// Advance drops whole messages from the front, which libzmq has taken.
 func (o *Outbox) Advance(messages, frames, bytes int) {
 	if frames == 0 {
 		return
@@ -190,7 +190,7 @@ func (o *Outbox) Advance(messages, frames, bytes int) {
 	o.removeFirst().recycle()
 }
 
-// recycle lets c be used again, unless it is one of a size that is rarely needed.
+// recycle puts c back into its pool, unless its size is rare.
 func (c *chunk) recycle() {
 	c.held.Close()
 	switch {
@@ -203,7 +203,7 @@ func (c *chunk) recycle() {
 	}
 }
 
-// First returns the first message, or nil. Its frames must not be changed, and are good
+// First returns the first message, or nil. The caller must not change its frames, and may use them
 // until Advance or DropFirst.
 func (o *Outbox) First() (msg [][]byte) {
 	b := o.Front()
@@ -235,10 +235,10 @@ func (o *Outbox) DropFirst() {
 // A Tally counts messages and their payload in bytes.
 type Tally struct{ Messages, Bytes int }
 
-// Tally counts what waits.
+// Tally returns the size of the outbox.
 func (o *Outbox) Tally() Tally { return Tally{o.messages, o.bytes} }
 
-// Clear drops everything. Nothing of it may be in a C call.
+// Clear drops everything. No part may be in use by a C call.
 func (o *Outbox) Clear() {
 	for c := o.first; c != nil; {
 		next := c.next

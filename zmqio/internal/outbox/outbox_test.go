@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// frame returns a frame of a size that now and then is large.
+// frame returns a frame of random size, sometimes a large one.
 func frame(r *rand.Rand) []byte {
 	size := r.IntN(200)
 	switch r.IntN(20) {
@@ -17,7 +17,7 @@ func frame(r *rand.Rand) []byte {
 	return make([]byte, size)
 }
 
-// A queue is what an Outbox must be: messages, each a list of the sizes of its frames.
+// A queue is the model of an Outbox: messages, each a list of frame sizes.
 type queue [][]int
 
 func (q queue) bytes() (n int) {
@@ -36,7 +36,7 @@ func (q queue) frames() (n int) {
 	return n
 }
 
-// Whatever is added, taken and dropped, the front and the counts are those of a queue.
+// The front and the counts of an Outbox are those of a queue, whatever is added, taken and dropped.
 func TestOutboxIsAQueue(t *testing.T) {
 	for seed := range uint64(50) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -80,7 +80,7 @@ func TestOutboxIsAQueue(t *testing.T) {
 	}
 }
 
-// add adds a message to o, whose messages are want.
+// add adds a message to o, whose model is want.
 func add(r *rand.Rand, o *Outbox, want queue) queue {
 	var msg [][]byte
 	var sizes []int
@@ -101,7 +101,7 @@ func move(o, other *Outbox, want, wantOther queue) (queue, queue) {
 	return append(want, wantOther[:moved]...), wantOther[moved:]
 }
 
-// take advances by up to n messages of the front, which are the first of want.
+// take advances o by up to n messages of the front, which are the first of want.
 func take(t *testing.T, o *Outbox, want queue, n int) queue {
 	t.Helper()
 	table := o.Front().Table
@@ -118,7 +118,7 @@ func take(t *testing.T, o *Outbox, want queue, n int) queue {
 	return want[messages:]
 }
 
-// checkFront fails the test unless the front has whole messages, the first ones.
+// checkFront fails the test unless the front has the first messages, whole.
 func checkFront(t *testing.T, o *Outbox, want queue) {
 	t.Helper()
 	first := o.First()
@@ -153,7 +153,7 @@ func checkFront(t *testing.T, o *Outbox, want queue) {
 	}
 }
 
-// Front stays as it is while messages are added: libzmq reads it without the lock.
+// Front does not change while messages are added, because libzmq reads it without the lock.
 func TestFrontStays(t *testing.T) {
 	var o Outbox
 	o.Add([][]byte{[]byte("first")}, 5)

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestGeneratedCodeBehaves generates a package from a case of testdata/output, complete
-// this time, and runs the tests of the case on it.
+// TestGeneratedCodeBehaves generates a complete package from a case of testdata/output, and runs
+// the tests of the case on it.
 func TestGeneratedCodeBehaves(t *testing.T) {
 	module := newModule(t)
 	module.copy("testdata/output/every-kind", "spec", "*.yaml")
@@ -17,7 +17,7 @@ func TestGeneratedCodeBehaves(t *testing.T) {
 	module.test()
 }
 
-// A module is a copy of this one that holds nothing yet.
+// A module is an empty copy of this module.
 type module struct {
 	*testing.T
 	dir string

@@ -28,7 +28,7 @@ func cases(t *testing.T, name string, test func(t *testing.T, dir string)) {
 	}
 }
 
-// compare checks an output against a file of the case.
+// compare compares an output with a file of the case.
 func compare(t *testing.T, file, got string) {
 	t.Helper()
 	if *update {
@@ -71,7 +71,7 @@ func TestErrors(t *testing.T) {
 	})
 }
 
-// TestOutput compares what is made from the spec alone: the hand-written part is empty.
+// TestOutput compares the output for the spec alone: the hand-written part is empty.
 func TestOutput(t *testing.T) {
 	empty := fstest.MapFS{}
 	names, err := fs.Glob(source(t), "*.go")
@@ -122,8 +122,8 @@ func TestHeaders(t *testing.T) {
 	})
 }
 
-// reload checks that what import printed stands as a file of the spec once it is filled
-// in, and not before.
+// reload checks that the output of import loads as a file of the spec once it is filled in, and not
+// before.
 func reload(t *testing.T, dir string, stubs []byte) {
 	t.Helper()
 	imported := &fstest.MapFile{Data: stubs}

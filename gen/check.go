@@ -10,7 +10,7 @@ import (
 	"path/filepath"
 )
 
-// check shows how the files that are there differ from what the spec makes.
+// check prints how the present files differ from those that the spec makes.
 func (p *project) check(stdout io.Writer) error {
 	files, err := p.files()
 	if err != nil {
@@ -33,8 +33,7 @@ func (p *project) check(stdout io.Writer) error {
 	return errors.Join(errs...)
 }
 
-// diff writes a unified diff from a file to what it should be. A file that is not there
-// counts as empty.
+// diff writes a unified diff from a file to want. A missing file counts as empty.
 func diff(w io.Writer, file, name string, want []byte) (same bool, err error) {
 	have, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -49,7 +48,7 @@ func diff(w io.Writer, file, name string, want []byte) (same bool, err error) {
 	cmd := exec.Command("diff", "-u", "--label", name, "--label", name+" from the spec", file, "-")
 	cmd.Stdin, cmd.Stdout = bytes.NewReader(want), w
 	var exit *exec.ExitError
-	// diff exits 1 when files differ, 2 when it failed.
+	// diff exits with 1 if the files differ, and with 2 if it fails.
 	if err := cmd.Run(); err != nil && (!errors.As(err, &exit) || exit.ExitCode() != 1) {
 		return false, fmt.Errorf("diff: %w", err)
 	}

@@ -91,7 +91,7 @@ func run(args []string, stdout io.Writer) error {
 	return do(p)
 }
 
-// A project is a spec and where it lives.
+// A project is a spec and its directory.
 type project struct {
 	root    string
 	spec    *spec.Spec
@@ -120,7 +120,8 @@ func load(root string) (*project, error) {
 	return &project{root, s, runtime}, nil
 }
 
-// findRoot goes up from the working directory to the one that holds go.mod and spec/.
+// findRoot returns the first directory, from the working directory upwards, that has go.mod and
+// spec/.
 func findRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {
@@ -176,7 +177,7 @@ func (p *project) verify(stdout io.Writer, files []string) error {
 	return nil
 }
 
-// importTo writes what import prints to a file that must not exist yet.
+// importTo writes the output of import to a new file.
 func (p *project) importTo(name, file string) error {
 	var text bytes.Buffer
 	if err := p.importHeader(&text, file); err != nil {
@@ -198,8 +199,8 @@ func (p *project) importHeader(stdout io.Writer, file string) error {
 	return h.Import(p.spec, stdout)
 }
 
-// record adds a release to what tests compare the spec with. A last one that the spec does
-// not have any more was never released, and goes.
+// record adds a release to the history that tests compare the spec with. A last release that the
+// spec has dropped was never published, and is removed.
 func (p *project) record(file string) error {
 	h, err := header.Read(file)
 	if err != nil {

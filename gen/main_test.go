@@ -16,7 +16,7 @@ func TestGeneratedFilesAreFresh(t *testing.T) {
 	}
 }
 
-// TestStale takes a line out of each generated file, and then the whole file away.
+// TestStale removes a line of each generated file, and then the whole file.
 func TestStale(t *testing.T) {
 	m := newModule(t)
 	m.copy("testdata/output/every-kind", "spec", "*.yaml")
@@ -49,7 +49,7 @@ func (m module) mustRun(args ...string) {
 	}
 }
 
-// mustDiffer wants a unified diff of a file with a line in it.
+// mustDiffer checks that the output has a unified diff of a file with this line.
 func (m module) mustDiffer(name, line string) {
 	m.Helper()
 	var out bytes.Buffer

@@ -16,12 +16,12 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// A nextRelease is what a release after those of the spec could bring: numbers that follow,
-// and drafts that become stable.
+// A nextRelease is what the release after those of the spec could bring: new numbers, and drafts
+// that become stable.
 type nextRelease struct {
 	version                                             spec.Version
-	option, socketType, context, errno, event, sendFlag int64       // the numbers that are free
-	stable, needed                                      spec.Option // drafts, of which a build without drafts has the first
+	option, socketType, context, errno, event, sendFlag int64       // the next free numbers
+	stable, needed                                      spec.Option // drafts; builds without drafts have the first
 }
 
 func newNextRelease(t *testing.T, s *spec.Spec) nextRelease {
@@ -66,7 +66,7 @@ func newNextRelease(t *testing.T, s *spec.Spec) nextRelease {
 	return n
 }
 
-// values are constants of the numbers, for the test of what is generated.
+// values returns constants of the numbers, for the test of the generated code.
 func (n nextRelease) values(s *spec.Spec) []byte {
 	before := n.needed.DraftSince
 	literal := func(v spec.Version) string {
@@ -82,9 +82,8 @@ var before, after, stable, needed = %s, %s, zmq.%s, zmq.%s
 `, n.option, n.context, n.event, n.version, literal(before), literal(n.version), n.stable.Name, n.needed.Name)
 }
 
-// TestNextRelease plays the next minor release of libzmq: its header goes through import, a
-// maintainer's edits are made, and what was generated is used. The steps are those of
-// spec/README.md.
+// TestNextRelease plays the next minor release of libzmq: import reads its header, a maintainer
+// edits the result, and the generated code is used. The steps are those of spec/README.md.
 func TestNextRelease(t *testing.T) {
 	m := newModule(t)
 	m.copy("../spec", "spec", "*.yaml")
@@ -103,7 +102,7 @@ func TestNextRelease(t *testing.T) {
 	m.write("libzmq/src/zmq.cpp", nextSource(p.spec))
 	begin := time.Now()
 
-	// Before: everything that is new is told of.
+	// Before the import: verify reports every new name.
 	var out bytes.Buffer
 	if err := run([]string{"-root", m.dir, "verify", zmqH}, &out); err == nil {
 		t.Error("a new header is as the spec has it")
@@ -125,7 +124,7 @@ func TestNextRelease(t *testing.T) {
 	}
 	compare(t, "testdata/next/want.new.yaml.txt", strings.ReplaceAll(string(imported), m.dir+"/", ""))
 
-	// A file that is there is never written over, and nothing loads that is not filled in.
+	// import never overwrites a file, and no file with a TODO loads.
 	m.write("kept.yaml", []byte("kept"))
 	_, err = load(m.dir)
 	mustBeToDo(t, err, next.version)
@@ -162,8 +161,8 @@ func TestNextRelease(t *testing.T) {
 	t.Logf("all steps but typing took %v", time.Since(begin))
 }
 
-// recordsRelease adds the release to the history of headers, in place of the one that was
-// expected. It checks that the spec is as the history has it.
+// recordsRelease adds the release to the history of headers, in place of the expected one. It
+// checks that the spec agrees with the history.
 func (m module) recordsRelease(zmqH string) {
 	m.Helper()
 	if err := os.Mkdir(filepath.Join(m.dir, "gen"), 0o755); err != nil {
@@ -196,8 +195,7 @@ func (m module) recordsRelease(zmqH string) {
 	}
 }
 
-// mustBeToDo wants an error that tells what is to be filled in, and nothing else but that
-// the release is new.
+// mustBeToDo checks that the error reports only TODOs, and that the release is new.
 func mustBeToDo(t *testing.T, err error, release spec.Version) {
 	t.Helper()
 	if err == nil {
@@ -210,7 +208,7 @@ func mustBeToDo(t *testing.T, err error, release spec.Version) {
 	}
 }
 
-// edit replaces a text in the files of a pattern. It must be in one at least.
+// edit replaces a text in the files of a pattern. At least one file must have it.
 func (m module) edit(pattern, from, to string) {
 	m.Helper()
 	files, err := filepath.Glob(filepath.Join(m.dir, pattern))
@@ -233,7 +231,7 @@ func (m module) edit(pattern, from, to string) {
 	}
 }
 
-// facts are what a maintainer fills in, by the key.
+// facts are the values that a maintainer fills in, by key.
 var facts = map[string]string{
 	"kind": "int", "effect": "at once", "default": "0", "carries": "fd", "mute": "block", "send": "true",
 	"receive": "true", "thread_safe": "false", "peers": "[HERALD]", "calls": "[zmq_send]", "text": "Warp failed",
@@ -242,7 +240,7 @@ var facts = map[string]string{
 
 var toFillIn = regexp.MustCompile(`(?m)^( *(?:- )?)(\w+): (?:\[TODO\]|\{.*TODO.*\}|TODO)`)
 
-// fillIn replaces what is to be filled in.
+// fillIn replaces the TODOs in text.
 func fillIn(text string) string {
 	return toFillIn.ReplaceAllStringFunc(text, func(line string) string {
 		m := toFillIn.FindStringSubmatch(line)
@@ -254,8 +252,8 @@ func fillIn(text string) string {
 	})
 }
 
-// nextHeader makes the zmq.h of the next release from what the spec has, in sections as
-// libzmq's, and with new names.
+// nextHeader makes the zmq.h of the next release from the spec, with libzmq's sections and with new
+// names.
 func nextHeader(s *spec.Spec, next nextRelease) []byte {
 	var b strings.Builder
 	names := s.Names()
@@ -354,7 +352,7 @@ func prefixed(names []string) []string {
 	return list
 }
 
-// nextSource makes the part of src/zmq.cpp that tells the capabilities.
+// nextSource makes the part of src/zmq.cpp that has the capabilities.
 func nextSource(s *spec.Spec) []byte {
 	var b strings.Builder
 	for _, c := range s.Capabilities {
@@ -364,7 +362,7 @@ func nextSource(s *spec.Spec) []byte {
 	return []byte(b.String())
 }
 
-// TestSourcesCapabilities reads capabilities as releases have written them.
+// TestSourcesCapabilities reads capabilities in the forms that releases have used.
 func TestSourcesCapabilities(t *testing.T) {
 	m := newModule(t)
 	for _, dir := range []string{"include", "src"} {

@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// newProgram makes a module that uses this one, with one file.
+// newProgram makes a module with one file that uses this module.
 func newProgram(t *testing.T, source string) module {
 	t.Helper()
 	root, err := filepath.Abs("..")
@@ -44,8 +44,8 @@ func (m module) run(args ...string) string {
 	return string(out)
 }
 
-// TestConstantsAlone builds a program that uses constants alone. It links neither the
-// tables of package zmq nor code that fills them when the program starts.
+// TestConstantsAlone builds a program that uses only constants. It must link neither the tables of
+// package zmq nor code that fills them at the start.
 func TestConstantsAlone(t *testing.T) {
 	const source = `package main
 
@@ -55,7 +55,7 @@ func main() { println(int(zmq.DEALER), int(zmq.LINGER), int(zmq.EAGAIN), int(zmq
 `
 	m := newProgram(t, source)
 	m.run("build", "-o", "program", ".")
-	const most = 64 // bytes a symbol: the errors of the package are pointers
+	const most = 64 // bytes a symbol: the package's errors are pointers
 	symbols := m.run("tool", "nm", "-size", "program")
 	if !strings.Contains(symbols, " main.main\n") {
 		t.Fatalf("no symbols:\n%s", symbols)
@@ -68,8 +68,8 @@ func main() { println(int(zmq.DEALER), int(zmq.LINGER), int(zmq.EAGAIN), int(zmq
 	}
 }
 
-// TestReferenceCompiles compiles every example of the reference of options, both ways to
-// set each option and to read it.
+// TestReferenceCompiles compiles every example in the reference of options: both ways to set each
+// option, and the way to read it.
 func TestReferenceCompiles(t *testing.T) {
 	page, err := os.ReadFile("../spec/OPTIONS.md")
 	if err != nil {
@@ -123,8 +123,8 @@ func examples(o zmq.Sockopts, t *zmqio.Transport, key zmq.CurveKey) {
 	newProgram(t, source.String()).run("vet", ".")
 }
 
-// TestEveryOptionHasItsPlace checks what a spec may leave out, and the one of this project
-// must not: the topic of an option, and the methods of a context's option.
+// TestEveryOptionHasItsPlace checks what this project's spec must have although a spec may omit it:
+// the topic of an option, and the methods of a context option.
 func TestEveryOptionHasItsPlace(t *testing.T) {
 	s, err := spec.Load(os.DirFS("../spec"), "spec")
 	if err != nil {
@@ -148,8 +148,8 @@ func TestEveryOptionHasItsPlace(t *testing.T) {
 	}
 }
 
-// TestNamesOneWay checks that a word of libzmq's names is spelt one way in Go's names, as NORM
-// in NORMMode and CapabilityNORM. It checks that types are singular.
+// TestNamesOneWay checks that Go names spell a word of libzmq's names in one way, as NORM in
+// NORMMode and CapabilityNORM. It also checks that types are singular.
 func TestNamesOneWay(t *testing.T) {
 	s, err := spec.Load(os.DirFS("../spec"), "spec")
 	if err != nil {

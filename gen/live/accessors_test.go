@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// TestAccessorCount compares the number of accessors with what the spec has libzmq serve.
+// TestAccessorCount compares the number of accessors with that of the accesses in the spec.
 func TestAccessorCount(t *testing.T) {
 	type count struct{ get, set int }
 	want, got := map[bool]count{}, map[bool]count{}
@@ -42,9 +42,8 @@ func TestAccessorCount(t *testing.T) {
 	}
 }
 
-// TestAccessors checks that Sockopts has the methods of the options, by their present and
-// their former names, and no others. Each method has its option's type, and does on a socket
-// what Get and Set do.
+// TestAccessors checks that Sockopts has exactly the methods of the options, under their present
+// and former names. Each method has its option's type, and does the same as Get or Set on a socket.
 func TestAccessors(t *testing.T) {
 	s := newBench(t, zmq.DEALER).open(t)
 	methods := reflect.ValueOf(s)
@@ -90,8 +89,7 @@ func TestAccessors(t *testing.T) {
 	}
 }
 
-// formerly returns what the spec says about the options whose methods had other names, with
-// those names.
+// formerly returns the options whose methods had other names, under those names.
 func formerly(t *testing.T) []zmq.OptionInfo {
 	s, err := spec.Load(os.DirFS("../../spec"), "spec")
 	must(t, err)
@@ -139,7 +137,7 @@ func failure(v reflect.Value) error {
 	return err
 }
 
-// alike compares errors by what libzmq said.
+// alike compares two errors by libzmq's errno.
 func alike(a, b error) bool {
 	var x, y zmq.Errno
 	return (a == nil) == (b == nil) && errors.As(a, &x) == errors.As(b, &y) && x == y

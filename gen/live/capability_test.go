@@ -58,8 +58,8 @@ func TestFlags(t *testing.T) {
 	}
 }
 
-// TestChangedConstants compares the constants that are functions with the history of the
-// release that is running.
+// TestChangedConstants compares the constants that are functions with their history for the running
+// release.
 func TestChangedConstants(t *testing.T) {
 	now := spec.Version(running())
 	values := make(map[string]int64)

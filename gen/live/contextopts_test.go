@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// TestContextAccessors checks that the methods of Contextopts are those of the spec's
-// context options and no others, and tries each on the library.
+// TestContextAccessors checks that Contextopts has exactly the methods of the spec's context
+// options, and tries each on the library.
 func TestContextAccessors(t *testing.T) {
 	s, err := spec.Load(os.DirFS("../../spec"), "spec")
 	must(t, err)
@@ -47,8 +47,8 @@ func TestContextAccessors(t *testing.T) {
 	}
 }
 
-// tryContext reads the option's default, sets the least value, reads that back, and sets
-// one that is less. libzmq 4.2 does not read THREAD_SCHED_POLICY.
+// tryContext reads the option's default, sets and reads the least value, and sets a lower one.
+// libzmq 4.2 cannot read THREAD_SCHED_POLICY.
 func tryContext(t *testing.T, c spec.Context, get, set reflect.Value) {
 	read := func() (any, error) {
 		out := get.Call(nil)
@@ -92,7 +92,7 @@ func tryContext(t *testing.T, c spec.Context, get, set reflect.Value) {
 	}
 }
 
-// contextValue reads a value of the option from text.
+// contextValue converts text to a value of the option.
 func contextValue(t *testing.T, c spec.Context, text string) any {
 	n, err := strconv.Atoi(text)
 	must(t, err)

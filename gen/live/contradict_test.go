@@ -12,10 +12,10 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// longest is the longest text that the probe tries.
+// longest is the length of the longest text that the probe tries.
 const longest = 300
 
-// A judge compares a spec with a library and gathers what contradicts.
+// A judge compares a spec with a library, and gathers contradictions.
 type judge struct {
 	*spec.Spec
 	*library
@@ -23,7 +23,7 @@ type judge struct {
 	lines   []string
 }
 
-// contradictions tells where a spec is wrong about a library.
+// contradictions returns the places at which a spec is wrong about a library.
 func (l *library) contradictions(s *spec.Spec) []string {
 	j := &judge{Spec: s, library: l, numbers: make(map[string]int64)}
 	for _, t := range s.SocketTypes {
@@ -39,7 +39,7 @@ func (l *library) contradictions(s *spec.Spec) []string {
 
 func (j *judge) say(at spec.Pos, format string, args ...any) {
 	line := fmt.Sprintf("%v: %s, says %s", at, fmt.Sprintf(format, args...), j.name)
-	if !slices.Contains(j.lines, line) { // else it is so on another type of sockets
+	if !slices.Contains(j.lines, line) { // else another socket type has shown the same
 		j.lines = append(j.lines, line)
 	}
 }
@@ -73,7 +73,7 @@ func (j *judge) socketType(t spec.SocketType) {
 	}
 	check("thread_safe", t.ThreadSafe, j.library.options[use{t.Number, 81}].one("get") == "01000000")
 	if traffic == nil {
-		return // a DGRAM wants an address before anything else
+		return // a DGRAM needs an address before anything else
 	}
 	check("send", t.Send, yes("send"))
 	check("receive", t.Receive, yes("recv"))
@@ -151,7 +151,7 @@ func (j *judge) option(o spec.Option, t spec.SocketType, f facts) {
 	}
 }
 
-// with looks at what may be set once another option has been.
+// with checks sets that need another option first.
 func (j *judge) with(o spec.Option, t spec.SocketType) {
 	first := j.first(o.SetWith[t.Name])
 	for w, f := range j.library.with {
@@ -177,7 +177,7 @@ func (j *judge) first(name string) int64 {
 	return -1
 }
 
-// size is the length of a value in libzmq's layout, 0 where it varies.
+// size returns the length of a value in libzmq's layout, or 0 if it varies.
 func size(o spec.Option) int {
 	switch o.Kind {
 	case "string", "bytes":
@@ -190,7 +190,7 @@ func size(o spec.Option) int {
 	return 4
 }
 
-// read looks at what an option is on a new socket.
+// read checks the value of an option on a new socket.
 func (j *judge) read(o spec.Option, t spec.SocketType, f facts) {
 	value, n := f.one("get"), size(o)
 	if value == "" && f["get"] == nil {
@@ -221,7 +221,7 @@ func (j *judge) read(o spec.Option, t spec.SocketType, f facts) {
 	}
 }
 
-// constant reports whether an option has one value on new sockets of all types.
+// constant reports whether an option has the same value on new sockets of all types.
 func (j *judge) constant(o spec.Option, value string) bool {
 	for u, f := range j.library.options {
 		if u.option == o.Number && f.one("get") != value && f.one("get"+strconv.Itoa(size(o))) != value {
@@ -241,7 +241,7 @@ func (j *judge) defaultFor(o spec.Option, t spec.SocketType) (string, bool) {
 	return *o.Default, true
 }
 
-// raw is a value as libzmq has it, in hexadecimal.
+// raw returns a value in libzmq's layout, in hexadecimal.
 func (j *judge) raw(o spec.Option, text string) string {
 	switch o.Kind {
 	case "string":
@@ -282,7 +282,7 @@ func (j *judge) enumNumber(typ, text string) int64 {
 	return sum
 }
 
-// set looks at what an option takes.
+// set checks the values that an option accepts.
 func (j *judge) set(o spec.Option, t spec.SocketType, f facts) {
 	text := f.one("text")
 	switch {
@@ -302,7 +302,7 @@ func (j *judge) set(o spec.Option, t spec.SocketType, f facts) {
 	j.clear(o, t, f)
 }
 
-// texts looks at the lengths that are taken.
+// texts checks the lengths of texts that an option accepts.
 func (j *judge) texts(o spec.Option, f facts) {
 	hi := int64(longest)
 	if o.MaxLen > 0 {
@@ -319,13 +319,13 @@ func (j *judge) texts(o spec.Option, f facts) {
 		}
 	}
 	empty := slices.Contains(f["text"], "0-0")
-	// No network is shorter than what the probe tries.
+	// A network may be shorter than the texts that the probe tries.
 	if to != hi || from != max(o.MinLen, 1) && shape != "network" || empty != (o.MinLen == 0) {
 		j.say(o.At("min_len"), "%s takes texts of %v bytes, and empty ones: %t", o.Name, f[shape], empty)
 	}
 }
 
-// number looks at the range that is taken, and at what is read back.
+// number checks the accepted range, and the values that are read back.
 func (j *judge) number(o spec.Option, f facts) {
 	lo, hi, ok := o.Range()
 	if !ok {
@@ -335,10 +335,10 @@ func (j *judge) number(o spec.Option, f facts) {
 		hi = math.MaxInt32
 	}
 	if o.Kind == "uint32" {
-		lo, hi = math.MinInt32, math.MaxInt32 // the probe's numbers have signs
+		lo, hi = math.MinInt32, math.MaxInt32 // the probe's numbers are signed
 	}
 	if o.Step > 0 && lo == 0 {
-		lo = 1 - o.Step // what is rounded to 0
+		lo = 1 - o.Step // down to numbers that round to 0
 	}
 	if want := fmt.Sprintf("%d..%d", lo, hi); f.one("int") != want {
 		j.say(o.At("min"), "%s takes %s, not %s", o.Name, f.one("int"), want)
@@ -357,13 +357,13 @@ func (j *judge) number(o spec.Option, f facts) {
 	if rounded != (o.Step == 100) || o.Step > 0 && !rounded {
 		j.say(o.At("step"), "%s is read back as %v", o.Name, f["back"])
 	}
-	// A bool that takes 199 is read back as 1, and what is no bool is not.
+	// A bool that is set to 199 is read back as 1. Other kinds are not.
 	if takes199 := lo <= 199 && hi >= 199; takes199 && slices.Contains(f["back"], "199:1") != (o.Kind == "bool") {
 		j.say(o.At("kind"), "%s is read back as %v", o.Name, f["back"])
 	}
 }
 
-// clear looks at what setting NULL does.
+// clear checks the effect of a set to NULL.
 func (j *judge) clear(o spec.Option, t spec.SocketType, f facts) {
 	if f.any("crash") {
 		if !o.Unchecked {
@@ -382,7 +382,7 @@ func (j *judge) clear(o spec.Option, t spec.SocketType, f facts) {
 	}
 }
 
-// anyPrefix is the first release that takes a negative THREAD_NAME_PREFIX.
+// anyPrefix is the first release that accepts a negative THREAD_NAME_PREFIX.
 var anyPrefix = spec.Version{Major: 4, Minor: 3, Patch: 3}
 
 func (j *judge) contexts() {
@@ -414,7 +414,8 @@ func (j *judge) contexts() {
 		if want := fmt.Sprintf("%d..%d", lo, math.MaxInt32); set && f.any("int") && f.one("int") != want {
 			j.say(c.At("min"), "context option %s takes %s", c.Name, f.one("int"))
 		}
-		// A bool that is set to 199 is read back as 1. Recorded libraries were not asked.
+		// A bool that is set to 199 is read back as 1. The records of other libraries lack this
+		// test.
 		if get && set && f.any("back") && (f.one("back") == "1") != (c.Kind == "bool") {
 			j.say(c.At("kind"), "context option %s is read back as %s", c.Name, f.one("back"))
 		}
@@ -434,15 +435,14 @@ func (j *judge) contexts() {
 	}
 }
 
-// observable are the facts of an option that say what it does. Where behaves.c does not try
-// one, the option's "documented" has to say that it was taken from libzmq's documentation
-// or sources.
+// observable are the facts of an option that describe its behaviour. If behaves.c does not test a
+// fact, the option's "documented" must say that it comes from libzmq's documentation or sources.
 var observable = []string{"unit", "effect", "minus_one", "applies"}
 
-// behaviour looks at what options were seen to do.
+// behaviour checks the observed behaviour of options.
 func (j *judge) behaviour() {
 	if len(j.behaves) == 0 {
-		return // of a recorded library
+		return // a recorded library
 	}
 	for _, o := range j.Options {
 		f, documented := j.behaves[o.Number], slices.Clone(o.Documented)
@@ -464,7 +464,7 @@ func (j *judge) behaviour() {
 	}
 }
 
-// errnos looks at the texts, where they were measured.
+// errnos checks the error texts, if they were measured.
 func (j *judge) errnos() {
 	if len(j.errors) == 0 {
 		return

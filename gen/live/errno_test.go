@@ -17,8 +17,8 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// TestErrnoTexts compares the texts with zmq_strerror's. Those of the system's own
-// numbers are glibc's.
+// TestErrnoTexts compares the texts with zmq_strerror's. The texts of the system's own numbers are
+// glibc's.
 func TestErrnoTexts(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("the spec has the texts of Linux")
@@ -32,7 +32,7 @@ func TestErrnoTexts(t *testing.T) {
 			continue
 		}
 		if e == zmq.EHOSTUNREACH && running().Compare(zmq.Version{Major: 4, Minor: 2}) < 0 {
-			continue // the text is libzmq's own only since then
+			continue // libzmq has a text of its own only from this release on
 		}
 		if got, want := e.Error(), zmq4.Error(int(e)); got != want {
 			t.Errorf("%s is %q, libzmq says %q", e.Name(), got, want)
@@ -40,7 +40,7 @@ func TestErrnoTexts(t *testing.T) {
 	}
 }
 
-// TestErrnoNumbers compares the constants with the numbers that the spec documents.
+// TestErrnoNumbers compares the constants with the numbers in the spec.
 func TestErrnoNumbers(t *testing.T) {
 	if runtime.GOOS == "linux" && runtime.GOARCH != "amd64" && runtime.GOARCH != "arm64" {
 		t.Skip("some ports of Linux have numbers of their own")
@@ -57,8 +57,8 @@ func TestErrnoNumbers(t *testing.T) {
 	}
 }
 
-// classes are what errors.Is holds for, beyond the number itself. What has no entry belongs
-// to no class.
+// classes are the errors for which errors.Is holds, beyond the number itself. An errno without an
+// entry has no class.
 var classes = map[zmq.Errno][]error{
 	zmq.EAGAIN:          {zmq.ErrBlockingIO},
 	zmq.EALREADY:        {zmq.ErrBlockingIO},
@@ -154,7 +154,7 @@ func TestTranslate(t *testing.T) {
 	wrapped := fmt.Errorf("wrapped: %w", zmq.EAGAIN)
 	for _, c := range []struct {
 		in   error
-		want zmq.Errno // 0: comes back unchanged
+		want zmq.Errno // 0: the error comes back unchanged
 	}{
 		{nil, 0},
 		{zmq.EAGAIN, zmq.EAGAIN},
@@ -181,7 +181,7 @@ func TestTranslate(t *testing.T) {
 	}
 }
 
-// TestClosed gets both from pebbe/zmq4 itself.
+// TestClosed gets both errors from pebbe/zmq4 itself.
 func TestClosed(t *testing.T) {
 	ctx, err := zmq4.NewContext()
 	if err != nil {

@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// exempt are the facts that a wrong one of no test notices.
+// exempt are the facts whose change no test can notice.
 var exempt = []exemption{
 	{
 		fields: []string{
@@ -145,10 +145,10 @@ var exempt = []exemption{
 	},
 }
 
-// rare are capabilities that one recorded library alone has together with drafts.
+// rare are capabilities that only one recorded library has together with drafts.
 var rare = regexp.MustCompile(`norm|vmci|WSS`)
 
-// documented reports a field whose entry says that it is taken from the documentation.
+// documented reports whether the entry says that field comes from the documentation.
 func documented(m mutation, field string) bool {
 	return slices.Contains(strings.Fields(strings.Trim(m.has("documented"), "[]")), field)
 }

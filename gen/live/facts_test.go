@@ -11,13 +11,13 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// oldest is the first release whose defaults and ranges are those of the spec.
+// oldest is the first release with the defaults and ranges of the spec.
 var oldest = spec.Version{Major: 4, Minor: 3}
 
-// TestLibrary measures the installed library and compares the spec with it: the lengths
-// and ranges that options take, to the last that is taken and the first that is not; their
-// defaults; which types of sockets send and receive, and which shake hands; what a send
-// does at the high-water mark; context options; texts of errors.
+// TestLibrary measures the installed library and compares the spec with it. It measures the
+// accepted lengths and ranges of options, up to the first that is refused, and their defaults. It
+// measures which types send, receive and shake hands, and what a send does at the high-water mark.
+// It measures context options and error texts.
 func TestLibrary(t *testing.T) {
 	s := loadSpec(t)
 	l := measure(t, s)
@@ -37,8 +37,8 @@ func TestLibrary(t *testing.T) {
 	}
 }
 
-// TestRecordedLibraries compares the spec with what was measured of libraries that few
-// have: with drafts and every transport, and without what most have.
+// TestRecordedLibraries compares the spec with records of rare libraries: with drafts and every
+// transport, and without the usual parts.
 func TestRecordedLibraries(t *testing.T) {
 	s := loadSpec(t)
 	for _, l := range recorded(t) {
@@ -48,14 +48,14 @@ func TestRecordedLibraries(t *testing.T) {
 	}
 }
 
-// TestTopics checks that each option is where the reference has a place for it.
+// TestTopics checks that each option has a topic.
 func TestTopics(t *testing.T) {
 	for _, line := range contradictTopics(loadSpec(t)) {
 		t.Error(line)
 	}
 }
 
-// contradictTopics tells which options have no topic.
+// contradictTopics returns the options without a topic.
 func contradictTopics(s *spec.Spec) []string {
 	var lines []string
 	for _, o := range s.Options {

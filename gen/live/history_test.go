@@ -18,8 +18,8 @@ func loadSpec(t *testing.T) *spec.Spec {
 	return s
 }
 
-// TestHistory compares the spec with the header of every release, so that no since,
-// draft_since or number is wrong.
+// TestHistory compares the spec with the header of every release. So each since, draft_since and
+// number is checked.
 func TestHistory(t *testing.T) {
 	s := loadSpec(t)
 	headers := history(t)
@@ -35,8 +35,8 @@ func TestHistory(t *testing.T) {
 
 type headers []*header.Header
 
-// history reads the headers of all releases. Some numbers were others before 4.2.0, the
-// oldest release that this module works with: of those before it only the names count.
+// history reads the headers of all releases. Some numbers differed before 4.2.0, the oldest release
+// that this module supports. So only the names of earlier headers count.
 func history(t *testing.T) headers {
 	t.Helper()
 	f, err := os.Open("../headers.txt")
@@ -70,7 +70,7 @@ func history(t *testing.T) headers {
 	return list
 }
 
-// contradictions tells where a spec is wrong about a release.
+// contradictions returns how a spec is wrong about a release.
 func (list headers) contradictions(s *spec.Spec) []string {
 	return header.VerifyAll(list, s)
 }

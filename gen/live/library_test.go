@@ -19,33 +19,32 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// A library is what testdata/probe.c has measured of a libzmq: of the one that is
-// installed, or of one that was built with what few are.
+// A library has the measurements of testdata/probe.c: of the installed libzmq, or of a rare build.
 type library struct {
 	name     string
 	version  spec.Version
 	has      map[string]bool
 	types    map[int64]bool
-	options  map[use]facts // what a socket type does with an option
+	options  map[use]facts // an option on a socket type
 	with     map[with]facts
 	contexts map[int64]facts
 	traffic  map[int64]facts
 	shakes   map[[2]int64]string
 	mutes    map[int64]string
 	errors   map[int64]string
-	behaves  map[int64]facts // what an option does, where it was tried
+	behaves  map[int64]facts // the observed behaviour of an option, if it was tested
 }
 
-// A use is a number of an option on a type of socket.
+// A use is an option's number on a type of socket.
 type use struct{ typ, option int64 }
 
-// A with is a use where another option is set first.
+// A with is a use after a set of another option.
 type with struct {
 	use
 	first int64
 }
 
-// facts are what was measured, by what it is.
+// facts are measurements by name.
 type facts map[string][]string
 
 func (f facts) one(key string) string { return strings.Join(f[key], ",") }
@@ -54,7 +53,7 @@ func (f facts) any(keys ...string) bool {
 	return slices.ContainsFunc(keys, func(k string) bool { return f[k] != nil })
 }
 
-// readLibrary reads what probe.c prints, or what record has made of it.
+// readLibrary reads the output of probe.c, or a record of it.
 func readLibrary(name string, r io.Reader) (*library, error) {
 	l := &library{
 		name: name, has: map[string]bool{}, types: map[int64]bool{}, options: map[use]facts{}, with: map[with]facts{},
@@ -90,7 +89,7 @@ func (l *library) read(line string) error {
 		l.has[words[1]] = words[2] == "1"
 	case "type":
 		l.types[number(1)] = true
-	case "option", "with": // types, option, what was set first
+	case "option", "with": // types, option, the option set first
 		skip := 3
 		if words[0] == "with" {
 			skip = 4
@@ -140,7 +139,7 @@ type probe struct {
 	file string
 }
 
-// buildProbe compiles a program against the libzmq that this test is linked with.
+// buildProbe compiles a program with the libzmq that this test is linked with.
 func buildProbe(t *testing.T, name string) probe {
 	t.Helper()
 	flags, err := exec.Command("pkg-config", "--cflags", "--libs", "libzmq").Output()
@@ -156,7 +155,7 @@ func buildProbe(t *testing.T, name string) probe {
 	return probe{t, file}
 }
 
-// run returns what the probe prints, and whether it came to its end.
+// run returns the probe's output, and whether the probe came to its end.
 func (p probe) run(args ...any) (out string, whole bool) {
 	var words []string
 	for _, a := range args {
@@ -174,8 +173,8 @@ func (p probe) must(args ...any) string {
 	return out
 }
 
-// options measures every option on a type of socket, from one number on. Where the library
-// ends the process the next number is the first again.
+// options measures every option on a type of socket, from number first on. After an option at which
+// the library ends the process, it starts again with the next.
 func (p probe) options(w io.Writer, typ int64, first string) {
 	head, set := fmt.Sprintf("option %d ", typ), []any{}
 	tail := " "
@@ -204,13 +203,13 @@ func (p probe) options(w io.Writer, typ int64, first string) {
 	}
 }
 
-// talkers are types that send, each with one to send to.
+// talkers are types that send, each with a type to send to.
 var talkers = [][2]int64{
 	{0, 0}, {1, 2}, {3, 4}, {4, 5}, {5, 5}, {6, 5}, {8, 7}, {9, 2}, {10, 9}, {11, 0}, {12, 13}, {13, 12}, {14, 15}, {17, 16}, {20, 20},
 }
 
-// measure measures the installed library. The spec tells only what to ask: names of
-// capabilities, and what to set before something else.
+// measure measures the installed library. It takes only questions from the spec: names of
+// capabilities, and options that must be set first.
 func measure(t *testing.T, s *spec.Spec) *library {
 	t.Helper()
 	var out lockedBuffer
@@ -232,7 +231,7 @@ func measure(t *testing.T, s *spec.Spec) *library {
 	for _, typ := range types {
 		jobs = append(jobs, func() {
 			p.options(&out, typ, "")
-			if typ != 18 { // a DGRAM wants an address before anything else
+			if typ != 18 { // a DGRAM needs an address before anything else
 				fmt.Fprint(&out, p.must("traffic", typ))
 			}
 		}, func() {
@@ -267,8 +266,8 @@ func measure(t *testing.T, s *spec.Spec) *library {
 	return l
 }
 
-// firsts are the options that must be set before others, by number, and the types of
-// sockets that this is so on.
+// firsts returns, by number, the options that must be set before others, and the socket types for
+// which this holds.
 func firsts(s *spec.Spec) map[int64][]int64 {
 	numbers, types := map[string]int64{}, map[string]int64{}
 	for _, o := range s.Options {
@@ -291,7 +290,7 @@ func firsts(s *spec.Spec) map[int64][]int64 {
 func inParallel(jobs []func()) {
 	var wg sync.WaitGroup
 	work := make(chan func())
-	for range 3 { // most of them wait
+	for range 3 { // most of the time they wait
 		wg.Go(func() {
 			for job := range work {
 				job()
@@ -310,7 +309,7 @@ type lockedBuffer struct {
 	bytes.Buffer
 }
 
-// Write takes whole lines, which may come from several goroutines.
+// Write takes whole lines. Several goroutines may call it.
 func (b *lockedBuffer) Write(p []byte) (int, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -319,8 +318,8 @@ func (b *lockedBuffer) Write(p []byte) (int, error) {
 
 var record = flag.String("record", "", "write what is measured of the library to this file of testdata")
 
-// write keeps what was measured, with one line for all types of sockets that are alike.
-// Error texts are the system's and are left out, and so is what depends on time.
+// write writes a record of the library, with one line for all types of sockets that are alike. It
+// omits error texts, which are the system's, and facts that depend on time.
 func (l *library) write(t *testing.T, file, text string) {
 	t.Helper()
 	var lines []string
@@ -356,7 +355,7 @@ func (l *library) write(t *testing.T, file, text string) {
 	}
 }
 
-// byNumbers compares lines by their words, and numbers in them by their value.
+// byNumbers compares lines word by word, and numbers in them by value.
 func byNumbers(a, b string) int {
 	x, y := strings.Fields(a), strings.Fields(b)
 	return slices.CompareFunc(x, y, func(a, b string) int {

@@ -23,13 +23,12 @@ var (
 	seed  = flag.Uint64("seed", 1, "what the mutations are chosen by")
 )
 
-// raceDetector reports that the test runs under the race detector.
+// raceDetector says that the test runs under the race detector.
 var raceDetector bool
 
-// TestMutations changes one fact of the spec at a time, and wants the change to be noticed:
-// by the checks that every spec goes through, by the header of a release, or by a library.
-// What no test can notice is among the exempt, with the reason. make test-spec tries 40
-// mutations of each field.
+// TestMutations changes one fact of the spec at a time, and checks that the change is noticed: by
+// the validation, by a release's header, or by a library. exempt lists the changes that no test can
+// notice, with reasons. make test-spec tries 40 mutations of each field.
 func TestMutations(t *testing.T) {
 	if raceDetector {
 		t.Skip("it takes minutes under the race detector, and the other tests try all that it calls")
@@ -50,10 +49,10 @@ func TestMutations(t *testing.T) {
 	for i, field := range sources.fields() {
 		jobs = append(jobs, func() {
 			rng := rand.New(rand.NewPCG(*seed, uint64(i)))
-			mine := readSources(t) // mutations are made in place
+			mine := readSources(t) // mutations change it in place
 			n := *every
 			if alwaysExempt(field) {
-				n = min(n, 8) // only to see that some are not noticed
+				n = min(n, 8) // enough to see that a field is checked at all
 			}
 			for m := range mine.mutations(field, n, rng) {
 				why := c.notices(m.files)
@@ -91,7 +90,7 @@ func sum(counts map[string]int) int {
 	return total
 }
 
-// A court is all that can notice a wrong fact.
+// A court has everything that can notice a wrong fact.
 type court struct {
 	headers   headers
 	libraries []*library
@@ -99,7 +98,7 @@ type court struct {
 	pebbe     []string
 }
 
-// notices says why a spec is wrong, or nothing.
+// notices returns why a spec is wrong, or "".
 func (c court) notices(files []*spec.File) string {
 	s, err := spec.Join(files)
 	if err != nil {
@@ -165,17 +164,17 @@ func readSources(t *testing.T) *sources {
 
 func (s *sources) files() []*spec.File { return slices.Clone(s.parsed) }
 
-// A site is a value in a file that may be changed.
+// A site is a value in a file that a mutation may change.
 type site struct {
-	field string // as options.min; a list's elements are part of the list's site
-	entry string // the name of what it belongs to
+	field string // such as options.min; a list's elements belong to the list's site
+	entry string // the name of the entry
 	file  int
 	node  *yaml.Node
-	owner *yaml.Node // the mapping that has it, with the key before it
+	owner *yaml.Node // the mapping that has the value, with the key before it
 	index int        // of the value in the owner
 }
 
-// apart are the lists whose entries belong to another.
+// apart maps lists to the lists that their entries belong to.
 var apart = strings.NewReplacer("enum_values", "enums.values", "string_values", "strings.values")
 
 var dictionary = regexp.MustCompile(`\.(defaults|numbers|alias_since|set_with)$`)
@@ -228,7 +227,7 @@ type mutation struct {
 
 func (m mutation) String() string { return fmt.Sprintf("%s: %q for %q", m.entry, m.to, m.from) }
 
-// mutations makes n mutations of a field, or as many as there are.
+// mutations makes n mutations of a field, or all if there are fewer.
 func (s *sources) mutations(field string, n int, rng *rand.Rand) func(func(mutation) bool) {
 	return func(yield func(mutation) bool) {
 		sites := s.byPath[field]
@@ -263,7 +262,7 @@ func (s *sources) mutations(field string, n int, rng *rand.Rand) func(func(mutat
 	}
 }
 
-// text is a value in one line; none is a key that was taken out.
+// text returns a value in one line, or "nothing" for a key that was removed.
 func text(n *yaml.Node) string {
 	switch {
 	case n == nil:
@@ -280,7 +279,7 @@ func text(n *yaml.Node) string {
 
 var releaseText = regexp.MustCompile(`^\d+\.\d+\.\d+$`)
 
-// change makes another value, or nil to take the key out.
+// change returns another value, or nil to remove the key.
 func (s *sources) change(at site, sites []site, rng *rand.Rand) *yaml.Node {
 	if rng.IntN(8) == 0 {
 		return nil
@@ -319,7 +318,7 @@ func (s *sources) change(at site, sites []site, rng *rand.Rand) *yaml.Node {
 	return &n
 }
 
-// release is any of the releases.
+// release returns a random release.
 func (s *sources) release(rng *rand.Rand) string {
 	list := s.byPath["releases.version"]
 	return list[rng.IntN(len(list))].node.Value
@@ -333,14 +332,14 @@ func garble(text string, rng *rand.Rand) string {
 	return string(letters)
 }
 
-// An exemption is what no test can notice, and why.
+// An exemption is a kind of change that no test can notice, with the reason.
 type exemption struct {
 	fields []string
-	when   func(m mutation) bool // of the mutations; nil is any
+	when   func(m mutation) bool // whether a mutation is exempt; nil: all are
 	reason string
 }
 
-// excuse is the reason for which a mutation may survive.
+// excuse returns the reason why a mutation may go unnoticed.
 func excuse(m mutation) string {
 	for _, e := range exempt {
 		if slices.Contains(e.fields, m.field) && (e.when == nil || e.when(m)) {
@@ -354,7 +353,7 @@ func alwaysExempt(field string) bool {
 	return slices.ContainsFunc(exempt, func(e exemption) bool { return e.when == nil && slices.Contains(e.fields, field) })
 }
 
-// has is the text of another key of the entry.
+// has returns the text of another key of the entry.
 func (m mutation) has(key string) string {
 	for k, v := range yamlPairs(m.owner) {
 		if k.Value == key {

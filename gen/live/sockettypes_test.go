@@ -10,8 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// TestSocketTypeInfo tries what the spec says that the stable types do with the running
-// library.
+// TestSocketTypeInfo checks the spec's facts about the stable types with the running library.
 func TestSocketTypeInfo(t *testing.T) {
 	for _, typ := range zmq.SocketTypes() {
 		if info := typ.Info(); !info.Draft {
@@ -29,8 +28,8 @@ func tryType(t *testing.T, b bench, info zmq.SocketTypeInfo) {
 	for _, l := range []*net.TCPListener{twice, twice, other} {
 		must(t, s.Connect("tcp://"+l.Addr().String()))
 	}
-	// libzmq's I/O thread connects in turn, so that the first ones are there by now, and
-	// before one of our own.
+	// libzmq's I/O thread connects in order. The first connections have come by now, and before the
+	// test's own.
 	accept(t, other)
 	own, err := net.Dial("tcp", twice.Addr().String())
 	must(t, err)
@@ -44,7 +43,7 @@ func tryType(t *testing.T, b bench, info zmq.SocketTypeInfo) {
 	}
 
 	eager := false
-	for range 2 { // a REQ has its turn once
+	for range 2 { // a REQ gets its turn once
 		_, err := s.Send("\x01", zmq4.DONTWAIT)
 		errno := zmq4.AsErrno(err)
 		eager = eager || errno == zmq4.EFSM || errno == zmq4.Errno(zmq.ENOTSUP)
@@ -67,7 +66,7 @@ func listen(t *testing.T) *net.TCPListener {
 	return l.(*net.TCPListener)
 }
 
-// accept waits for a connection, and returns where it is from.
+// accept waits for a connection, and returns its address.
 func accept(t *testing.T, l *net.TCPListener) string {
 	t.Helper()
 	must(t, l.SetDeadline(time.Now().Add(time.Minute)))

@@ -1,4 +1,4 @@
-// Package live tries everything that the spec says on the libzmq that is installed.
+// Package live tries everything in the spec on the installed libzmq.
 package live
 
 import (
@@ -16,8 +16,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// TestOptions tries every option on every socket type: whether it can be read and set just
-// where the spec says, its default, legal values read back and illegal ones refused.
+// TestOptions tries every option on every socket type: get and set succeed exactly where the spec
+// says. It checks defaults, legal values, which are read back, and illegal values, which are
+// refused.
 func TestOptions(t *testing.T) {
 	if running().Compare(zmq.Version{Major: 4, Minor: 3}) < 0 {
 		t.Skipf("the defaults and ranges of the spec are those of libzmq 4.3.0 and later, this is %v", running())
@@ -38,8 +39,7 @@ type bench struct {
 	ctx *zmq4.Context
 }
 
-// newBench skips the types that the library says it does not have, once it is sure that
-// the error says so too.
+// newBench skips types that the library lacks, after a check that the error says so.
 func newBench(t *testing.T, typ zmq.SocketType) bench {
 	ctx, err := zmq4.NewContext()
 	if err != nil {
@@ -66,7 +66,7 @@ func newBench(t *testing.T, typ zmq.SocketType) bench {
 	return b
 }
 
-// open makes a socket that lives as long as the test.
+// open makes a socket. The end of the test closes it.
 func (b bench) open(t *testing.T) zmq.Sockopts {
 	t.Helper()
 	z, err := b.ctx.NewSocket(zmq4.Type(b.typ))
@@ -120,7 +120,7 @@ func running() zmq.Version {
 	return zmq.Version{Major: major, Minor: minor, Patch: patch}
 }
 
-// available reports whether the spec has the running library know the option.
+// available reports whether the running library must know the option according to the spec.
 func available(info zmq.OptionInfo) bool {
 	if running().Compare(info.Served) < 0 {
 		return false
@@ -147,7 +147,7 @@ func checkDefault(t *testing.T, typ zmq.SocketType, info zmq.OptionInfo, v any, 
 	}
 }
 
-// checkRefused looks at the error of an access that the spec does not have.
+// checkRefused checks the error of an access that the spec does not have.
 func checkRefused(t *testing.T, info zmq.OptionInfo, ever bool, verb string, err error) {
 	t.Helper()
 	if !errors.Is(err, zmq.EINVAL) {
@@ -168,8 +168,8 @@ func checkRefused(t *testing.T, info zmq.OptionInfo, ever bool, verb string, err
 	}
 }
 
-// setAny sets an option to whatever has the right type, by Set, so that the error is
-// explained. It is what was read, or else the raw bytes.
+// setAny sets an option with Set, so that an error is explained. The value is read, or the raw
+// bytes if read is nil.
 func setAny(s zmq.Sockopts, info zmq.OptionInfo, raw []byte, read any) error {
 	if read != nil {
 		return s.Set(info.Option, read)
@@ -215,7 +215,7 @@ func checkSet(t *testing.T, s zmq.Sockopts, info zmq.OptionInfo, raw []byte, get
 	}
 }
 
-// checkClear sets an option, then NULL, and looks for what the spec says comes of it.
+// checkClear sets an option and then NULL, and checks the effect in the spec.
 func checkClear(t *testing.T, b bench, info zmq.OptionInfo, get bool) {
 	t.Helper()
 	s := b.open(t)
@@ -239,7 +239,7 @@ func checkClear(t *testing.T, b bench, info zmq.OptionInfo, get bool) {
 	}
 }
 
-// fixedSize is the length of a value in libzmq's layout, 0 where it varies.
+// fixedSize returns the length of a value in libzmq's layout, or 0 if it varies.
 func fixedSize(info zmq.OptionInfo) int {
 	switch info.Kind {
 	case zmq.KindString, zmq.KindBytes:
@@ -259,7 +259,8 @@ func number(info zmq.OptionInfo, n int64) []byte {
 	return binary.NativeEndian.AppendUint32(nil, uint32(n))
 }
 
-// legal are values that the spec has the library take. The first suits every option.
+// legal returns values that the library must accept according to the spec. The first suits every
+// option.
 func legal(info zmq.OptionInfo) [][]byte {
 	switch info.Kind {
 	case zmq.KindString, zmq.KindBytes:
@@ -282,13 +283,13 @@ func legal(info zmq.OptionInfo) [][]byte {
 	return list
 }
 
-// multiple is a number that libzmq does not round.
+// multiple returns a number that libzmq does not round.
 func multiple(info zmq.OptionInfo, n int64) int64 {
 	step := int64(max(info.Step, 1))
 	return n / step * step
 }
 
-// illegal are values that the spec has the library refuse.
+// illegal returns values that the library must refuse according to the spec.
 func illegal(info zmq.OptionInfo) [][]byte {
 	var list [][]byte
 	switch {

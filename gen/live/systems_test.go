@@ -21,8 +21,8 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// systemTables are the numbers of errors that systems have, by system and name, as package
-// syscall of the Go that runs the test has them.
+// systemTables are the error numbers of the systems, by system and name, from package syscall of
+// the running Go.
 type systemTables map[string]map[string]int64
 
 func systems(t *testing.T) systemTables {
@@ -56,14 +56,14 @@ func systems(t *testing.T) systemTables {
 	return tables
 }
 
-// TestErrnoNumbersOfSystems compares the numbers of errors with the systems' own.
+// TestErrnoNumbersOfSystems compares the spec's numbers with the systems' own.
 func TestErrnoNumbersOfSystems(t *testing.T) {
 	for _, line := range systems(t).contradictions(loadSpec(t)) {
 		t.Error(line)
 	}
 }
 
-// TestPebbe compares what pebbe/zmq4 can ask for with the spec.
+// TestPebbe compares the capabilities that pebbe/zmq4 can ask for with the spec.
 func TestPebbe(t *testing.T) {
 	for _, line := range contradictPebbe(loadSpec(t), pebbeHas(t)) {
 		t.Error(line)
@@ -82,7 +82,7 @@ func (tables systemTables) contradictions(s *spec.Spec) []string {
 	return lines
 }
 
-// pebbeHas lists the functions of pebbe/zmq4 that ask for a capability, in small letters.
+// pebbeHas returns pebbe/zmq4's functions that ask for a capability, in lower case.
 func pebbeHas(t *testing.T) []string {
 	t.Helper()
 	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/pebbe/zmq4").Output()
@@ -108,8 +108,8 @@ func pebbeHas(t *testing.T) []string {
 
 var hasFunction = regexp.MustCompile(`(?m)^func (Has\w+)\(\) bool`)
 
-// contradictPebbe tells where a spec leaves a function of pebbe/zmq4 out, or has one that
-// is not there.
+// contradictPebbe returns the functions of pebbe/zmq4 that a spec lacks, and those of the spec that
+// pebbe/zmq4 lacks.
 func contradictPebbe(s *spec.Spec, functions []string) []string {
 	var lines []string
 	for _, c := range s.Capabilities {
@@ -120,7 +120,7 @@ func contradictPebbe(s *spec.Spec, functions []string) []string {
 	return lines
 }
 
-// classNames are the classes of errors that TestClasses knows.
+// classNames are the error classes of TestClasses.
 var classNames = map[error]string{
 	zmq.ErrBlockingIO: "BlockingIO", zmq.ErrConnection: "Connection", zmq.ErrBrokenPipe: "BrokenPipe",
 	zmq.ErrConnectionAborted: "ConnectionAborted", zmq.ErrConnectionRefused: "ConnectionRefused",
@@ -130,15 +130,14 @@ var classNames = map[error]string{
 	errors.ErrUnsupported: "Unsupported",
 }
 
-// sentinels are the standard library's errors that stand for classes.
+// sentinels are the standard library's errors for classes.
 var sentinels = map[string]error{
 	"io/fs.ErrExist": fs.ErrExist, "io/fs.ErrNotExist": fs.ErrNotExist, "io/fs.ErrPermission": fs.ErrPermission,
 	"os.ErrDeadlineExceeded": os.ErrDeadlineExceeded, "net.ErrClosed": net.ErrClosed,
 	"errors.ErrUnsupported": errors.ErrUnsupported,
 }
 
-// contradictClasses tells where a spec puts an error into other classes than TestClasses
-// wants.
+// contradictClasses returns where a spec's classes differ from those of TestClasses.
 func contradictClasses(s *spec.Spec) []string {
 	parents := make(map[string]string)
 	for _, c := range s.Classes {

@@ -6,7 +6,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// kept is zmq.RawSockopts that keeps what it is given.
+// A kept is a zmq.RawSockopts that keeps the value of a set.
 type kept struct{ value []byte }
 
 func (k *kept) GetRaw(zmq.Option, []byte) (int, error) {
@@ -18,7 +18,7 @@ func (k *kept) SetRaw(_ zmq.Option, value []byte) error {
 	return nil
 }
 
-// libzmq before 4.3.3 reads a METADATA on up to a NUL, and sends what it finds to peers.
+// libzmq before 4.3.3 reads a METADATA up to a NUL, and sends the bytes to peers.
 func TestTextEndsWithNUL(t *testing.T) {
 	tried := 0
 	for _, opt := range zmq.Options() {

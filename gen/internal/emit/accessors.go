@@ -10,7 +10,7 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// accessors makes the methods of Sockopts, topic by topic.
+// accessors makes the methods of Sockopts, by topic.
 func (g *generator) accessors(f *jen.File) {
 	for _, c := range g.Chapters() {
 		f.Line()
@@ -43,7 +43,7 @@ func accessor(f *jen.File, o spec.Option) {
 	}
 }
 
-// formerAccessor keeps the names that the methods of an option had before.
+// formerAccessor makes the deprecated aliases of an option's methods.
 func formerAccessor(f *jen.File, o spec.Option) {
 	if o.Was == "" {
 		return
@@ -66,15 +66,15 @@ func formerAccessor(f *jen.File, o spec.Option) {
 	}
 }
 
-// method begins a method whose receiver is called like the type's first letter.
+// method begins a method. Its receiver is named after the type's first letter.
 func method(typ, name string) *jen.Statement {
 	return jen.Func().Params(jen.Id(strings.ToLower(typ[:1])).Id(typ)).Id(name)
 }
 
-// returning is the body of a function that is one return, on one line.
+// returning makes the body of a function that is one return statement, on one line.
 func returning(results ...jen.Code) jen.Code { return jen.Op("{").Return(results...).Op("}") }
 
-// getterDoc is the comment of a getter. What the setter says is not said again.
+// getterDoc returns the comment of a getter, without the facts in the setter's comment.
 func getterDoc(o spec.Option) []string {
 	if !o.Can("set") {
 		return append([]string{o.Go + " reads " + o.Name + ", which " + o.Doc}, facts(o, "get")...)
@@ -86,13 +86,13 @@ func getterDoc(o spec.Option) []string {
 	return append(doc, deprecation(o)...)
 }
 
-// cleared says what comes of setting NULL.
+// cleared says what a set to NULL does.
 var cleared = map[string]string{
 	"value":     "It is then as if it had never been set.",
 	"mechanism": "The security mechanism is then NULL, but the value stays and can be read.",
 }
 
-// goType is the Go type of an option's value as jennifer has it.
+// goType returns the Go type of an option's value as jennifer code.
 func goType(o spec.Option) jen.Code {
 	if pkg, name, ok := strings.Cut(o.GoType(), "."); ok {
 		return jen.Qual(pkg, name)
@@ -100,8 +100,8 @@ func goType(o spec.Option) jen.Code {
 	return jen.Id(o.GoType())
 }
 
-// facts is what the comment of an accessor says beside what the option is: a paragraph of
-// facts, a list of traps, and whether it is deprecated.
+// facts returns the part of an accessor's comment after the option's description: a paragraph of
+// facts, a list of traps, and a deprecation.
 func facts(o spec.Option, access string) []string {
 	text := fmt.Sprintf("libzmq: ZMQ_%s (%d), %s.", o.Name, o.Number, strings.Replace(lowerSince(o), "since libzmq ", "since ", 1))
 	add := func(label, fact string) {
@@ -129,7 +129,7 @@ func facts(o spec.Option, access string) []string {
 	return append(paragraphs, deprecation(o)...)
 }
 
-// socketsText lists socket types. No list is all of them, an empty one none.
+// socketsText lists socket types. A nil list is all of them, and an empty one none.
 func socketsText(on []string, all string) string {
 	switch {
 	case on == nil:
@@ -191,7 +191,7 @@ func minusOne(o spec.Option) string {
 	return "-1"
 }
 
-// rangeText is the numbers that a program may set, if not all of the type.
+// rangeText returns the numbers that a program may set, or "" if all numbers of the type.
 func rangeText(o spec.Option) string {
 	lo, hi, ok := o.Range()
 	if !ok || o.Kind == "bool" || o.Type != "" {

@@ -8,10 +8,10 @@ import (
 
 const commentWidth = 100
 
-// comment makes a doc comment of paragraphs. A blank line comes before it.
+// comment makes a doc comment of paragraphs, with a blank line before it.
 func comment(paragraphs ...string) jen.Code { return jen.Line().Add(note(paragraphs...)) }
 
-// note is comment without the blank line, for what stands in a group.
+// note is comment without the blank line, for use in a group.
 func note(paragraphs ...string) jen.Code {
 	code := jen.Null()
 	for i, line := range commentLines(paragraphs) {
@@ -23,8 +23,8 @@ func note(paragraphs ...string) jen.Code {
 	return code
 }
 
-// commentLines are the lines of a doc comment of paragraphs, with an empty line between
-// two. Paragraphs that begin with a dash are items of a list: none stands before them.
+// commentLines returns the lines of a doc comment, with an empty line between two paragraphs.
+// Paragraphs that begin with a dash are items of a list, without an empty line before them.
 func commentLines(paragraphs []string) []string {
 	var lines []string
 	previous := ""
@@ -49,7 +49,7 @@ func commentLines(paragraphs []string) []string {
 	return lines
 }
 
-// wrap breaks text into lines of at most width characters, if its words let it.
+// wrap breaks text into lines of at most width characters, unless a word is longer.
 func wrap(text string, width int) []string {
 	var lines []string
 	line := ""
@@ -67,7 +67,7 @@ func wrap(text string, width int) []string {
 	return append(lines, line)
 }
 
-// list joins words as English does: "A, B and C".
+// list joins words in English: "A, B and C".
 func list(words []string) string {
 	if len(words) < 2 {
 		return strings.Join(words, "")

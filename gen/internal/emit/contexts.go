@@ -17,7 +17,7 @@ func (g *generator) contexts(f *jen.File) {
 	f.Line()
 	f.Var().Id("contextTable").Op("=").Index().Id("contextEntry").ValuesFunc(func(v *jen.Group) {
 		for _, c := range g.Contexts {
-			least := jen.Qual("math", "MinInt32") // every number will do
+			least := jen.Qual("math", "MinInt32") // libzmq accepts every number
 			if c.Min != nil {
 				least = jen.Lit(int(*c.Min))
 			}
@@ -51,7 +51,8 @@ func (g *generator) contextAccessors(f *jen.File) {
 	}
 }
 
-// contextDoc is what an option is, after the words that say what the method does.
+// contextDoc returns the description of an option, after the words does, which say what the method
+// does.
 func contextDoc(c spec.Context, does string) string {
 	text := []string{does + ", which " + c.Doc}
 	if d := contextDefault(c); d != "" {
@@ -66,7 +67,7 @@ func contextDoc(c spec.Context, does string) string {
 	return strings.Join(append(text, since(c.Origin)), " ")
 }
 
-// contextDefault is the default as the option's methods have it.
+// contextDefault returns the default in the form of the option's methods.
 func contextDefault(c spec.Context) string {
 	if c.Kind == "bool" {
 		return map[string]string{"0": "false", "1": "true"}[c.Default]

@@ -12,7 +12,7 @@ import (
 	"github.com/dave/jennifer/jen"
 )
 
-// copy adds the declarations of files of gen/runtime, comments and all.
+// copy adds the declarations of files of gen/runtime, with their comments.
 func (g *generator) copy(to *jen.File, names ...string) {
 	for _, name := range names {
 		if err := copyFile(to, g.runtime, name); err != nil && g.err == nil {
@@ -47,8 +47,8 @@ func copyFile(to *jen.File, dir fs.FS, name string) error {
 	return nil
 }
 
-// copied are the files of gen/runtime that go to the end of zmqio_gen.go, copiedErrno those
-// of errno_gen.go.
+// copied are the files of gen/runtime that end zmqio_gen.go. copiedErrno are those that end
+// errno_gen.go.
 var (
 	copied = []string{
 		"sockettype.go", "option.go", "sockopts.go", "codec.go", "curvekey.go", "contextopts.go",
@@ -57,8 +57,7 @@ var (
 	copiedErrno = []string{"errno.go", "translate.go"}
 )
 
-// Declared returns the top-level names of the hand-written part, which the spec may not
-// use for anything else.
+// Declared returns the top-level names of the hand-written part, which the spec must not use.
 func Declared(runtime fs.FS) ([]string, error) {
 	var names []string
 	for _, name := range slices.Concat(copied, copiedErrno) {
@@ -99,7 +98,7 @@ func declaredBy(decl ast.Decl) []string {
 	return names
 }
 
-// importPaths maps the names that the file calls its imports to their paths.
+// importPaths maps the names of the file's imports to their paths.
 func importPaths(file *ast.File) (map[string]string, error) {
 	paths := make(map[string]string)
 	for _, spec := range file.Imports {
@@ -124,8 +123,8 @@ func lastSlash(path string) int {
 	return -1
 }
 
-// quote is the text of a declaration with its doc comment. The names of packages in it
-// become jennifer's, which is how the generated file comes to import them.
+// quote returns the text of a declaration with its doc comment. It turns names of packages into
+// jennifer's, so that the generated file imports them.
 func quote(text []byte, file *token.File, decl ast.Decl, imports map[string]string) jen.Code {
 	from := decl.Pos()
 	switch d := decl.(type) {

@@ -29,8 +29,8 @@ var pages = template.Must(template.Must(template.New("spec/README.md").Funcs(tem
 	"replaced": func(o spec.Option) string { return strings.TrimPrefix(deprecation(o)[0], "Deprecated: ") },
 }).Parse(readme)).New("spec/OPTIONS.md").Parse(options))
 
-// Docs makes the pages for people: how to extend the spec, with tables of what it has, and
-// the reference of options.
+// Docs makes the pages for readers: how to extend the spec, with tables of its content, and the
+// reference of options.
 func Docs(s *spec.Spec) ([]File, error) {
 	var files []File
 	for _, name := range []string{"spec/README.md", "spec/OPTIONS.md"} {
@@ -60,7 +60,7 @@ func docRelease(v spec.Version) string {
 	return v.String()
 }
 
-// docRules says what holds, and from which release on.
+// docRules returns the rules as text, each with its first release.
 func docRules(rules []spec.Rule) string {
 	var parts []string
 	for _, r := range rules {
@@ -82,7 +82,7 @@ func docNumber(e spec.Errno, system string) string {
 	return ""
 }
 
-// anchor is what GitHub calls a heading in links.
+// anchor returns GitHub's link name of a heading.
 func anchor(heading string) string {
 	return strings.ReplaceAll(strings.ToLower(strings.ReplaceAll(heading, ",", "")), " ", "-")
 }
@@ -90,7 +90,7 @@ func anchor(heading string) string {
 // A row is a line of an option's table in the reference.
 type row struct{ Label, Text string }
 
-// optionRows is what the reference says of an option beside its prose.
+// optionRows returns the facts of the reference about an option, without its prose.
 func optionRows(s *spec.Spec, o spec.Option) []row {
 	var rows []row
 	add := func(label, text string) {
@@ -123,7 +123,7 @@ func optionRows(s *spec.Spec, o spec.Option) []row {
 	return rows
 }
 
-// docType is the Go type of a value, and libzmq's unit.
+// docType returns the Go type of a value, and libzmq's unit.
 func docType(s *spec.Spec, o spec.Option) string {
 	typ := o.GoType()
 	if o.Type != "" || typ == "CurveKey" {
@@ -142,7 +142,7 @@ func docType(s *spec.Spec, o spec.Option) string {
 	return text
 }
 
-// valueNames are the values of an option's enumeration as Go has them.
+// valueNames returns the Go names of the values of an option's enumeration.
 func valueNames(s *spec.Spec, o spec.Option) []string {
 	var names []string
 	for _, e := range s.Enums {
@@ -168,7 +168,7 @@ func docRange(o spec.Option) string {
 	return strings.TrimSpace(fmt.Sprintf("%d to %d %s", lo, hi, o.Unit))
 }
 
-// docSockets says which sockets have an option, for get and for set where they differ.
+// docSockets returns the sockets that have an option, separately for get and set if they differ.
 func docSockets(o spec.Option) string {
 	get, set := socketsText(o.GetOn, "all"), socketsText(o.SetOn, "all")
 	switch {
@@ -180,7 +180,7 @@ func docSockets(o spec.Option) string {
 	return "get: " + get + "; set: " + set
 }
 
-// sample is a legal value of an option as Go source.
+// sample returns a legal value of an option as Go source.
 func sample(s *spec.Spec, o spec.Option) string {
 	switch o.Kind {
 	case "bool":

@@ -14,7 +14,7 @@ func (g *generator) enums(f *jen.File) {
 	g.formerTypes(f)
 }
 
-// formerTypes keeps the names that types had before.
+// formerTypes makes aliases for the former names of types.
 func (g *generator) formerTypes(f *jen.File) {
 	var former []spec.Enum
 	for _, e := range g.Enums {
@@ -39,7 +39,7 @@ func (g *generator) formerTypes(f *jen.File) {
 	}
 }
 
-// monitorEvents makes the table of what a monitor reports.
+// monitorEvents makes the table of monitor events.
 func (g *generator) monitorEvents(f *jen.File) {
 	f.Line()
 	f.Var().Id("monitorTable").Op("=").Index().Id("monitorEntry").ValuesFunc(func(v *jen.Group) {
@@ -63,7 +63,7 @@ func enumType(f *jen.File, e spec.Enum) {
 	f.Type().Id(e.Type).Id(base)
 }
 
-// enumValues makes the constants, and functions for those that changed their value.
+// enumValues makes the constants. A constant whose value has changed becomes a function.
 func enumValues(f *jen.File, e spec.Enum) {
 	var constants []jen.Code
 	for _, v := range e.Values {
@@ -98,7 +98,7 @@ func changing(f *jen.File, e spec.Enum, v spec.Value) {
 	})
 }
 
-// enumMethods makes the table of an enumeration's names, and what reads it.
+// enumMethods makes the table of an enumeration's names, and the methods that read it.
 func enumMethods(f *jen.File, e spec.Enum) {
 	var names, changing []pair
 	for _, v := range e.Values {
@@ -171,7 +171,7 @@ func (g *generator) capabilities(f *jen.File) {
 	})
 }
 
-// capabilitySlice makes a []Capability of names that the spec has.
+// capabilitySlice makes a []Capability of names in the spec.
 func (g *generator) capabilitySlice(names []string) jen.Code {
 	return jen.Index().Id("Capability").ValuesFunc(func(v *jen.Group) {
 		for _, name := range names {

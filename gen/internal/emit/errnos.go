@@ -27,8 +27,8 @@ func (g *generator) errnos(f *jen.File) {
 	})
 }
 
-// sentinels is the errors that errors.Is holds for: those of the classes and of the
-// classes that these are parts of.
+// sentinels makes the errors for which errors.Is holds: those of the errno's classes, and of the
+// classes that include these.
 func (g *generator) sentinels(e spec.Errno) jen.Code {
 	if len(e.Is) == 0 {
 		return jen.Nil()

@@ -8,8 +8,8 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// fields makes the "name: value" pairs of a composite literal in the order given. Those
-// that are nil, because the value is the zero one, are left out.
+// fields makes the "name: value" pairs of a composite literal, in the given order. It omits nil
+// pairs, which stand for zero values.
 func fields(pairs ...jen.Code) []jen.Code {
 	var list []jen.Code
 	for _, p := range pairs {
@@ -47,15 +47,15 @@ func version(v spec.Version) jen.Code {
 	return jen.Id("Version").Values(jen.Lit(v.Major), jen.Lit(v.Minor), jen.Lit(v.Patch))
 }
 
-// release makes a field of a release, or none for the zero release.
+// release makes a field for a release, or nil for the zero release.
 func release(name string, v spec.Version) jen.Code { return unless(v.IsZero(), name, version(v)) }
 
-// A pair is a name in libzmq's header and the Go expression of its value.
+// A pair is a name of libzmq's header and the Go expression of its value.
 type pair struct{ name, value string }
 
-// pairs makes the elements of a table of names, as many on a line as fit.
+// pairs makes the elements of a table of names, as many a line as fit.
 func pairs(list []pair) jen.Code {
-	const space = "\x00" // one that does not break a line
+	const space = "\x00" // does not break a line
 	var words []string
 	for _, p := range list {
 		words = append(words, fmt.Sprintf("{%q,%s%s},", p.name, space, p.value))

@@ -60,7 +60,7 @@ func (g *generator) socketTypes(f *jen.File) {
 	})
 }
 
-// rules makes a field of what holds from one release on, and then from another.
+// rules makes a field of facts that each hold from one release to the next.
 func rules(name, typ string, list []spec.Rule) jen.Code {
 	return unless(len(list) == 0, name, jen.Index().Id("rule").Types(jen.Id(typ)).ValuesFunc(func(v *jen.Group) {
 		for _, r := range list {
@@ -87,7 +87,7 @@ func about(t spec.SocketType) string {
 	return strings.Join(append(text, since(t.Origin)), " ")
 }
 
-// since tells from which release on a name can be used.
+// since says from which release on a name can be used.
 func since(o spec.Origin) string {
 	switch {
 	case o.Draft():

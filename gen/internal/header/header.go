@@ -1,4 +1,4 @@
-// Package header reads what a zmq.h defines and compares it with the spec.
+// Package header reads the definitions of a zmq.h and compares them with the spec.
 package header
 
 import (
@@ -16,27 +16,27 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// A Header is what a zmq.h defines.
+// A Header has the definitions of a zmq.h.
 type Header struct {
 	File    string
 	Version spec.Version
 	Names   map[string]Name
-	// Capabilities are what zmq_has knows, where the header lies in libzmq's source tree.
+	// Capabilities are the names that zmq_has knows, if the header is in libzmq's source tree.
 	Capabilities []string
 }
 
-// A Name is a macro that has a value.
+// A Name is a macro with a value, or a function.
 type Name struct {
 	Number   int64
-	Text     string // in place of Number, where it is a string
-	Mark     bool   // it has no value that could be told
-	Draft    bool   // only a program that asks for drafts sees it
+	Text     string // the value, if it is a string
+	Mark     bool   // the value cannot be known
+	Draft    bool   // visible only to programs that ask for drafts
 	Own      bool   // counted from ZMQ_HAUSNUMERO
 	Call     bool   // it is a function
-	Alias    string // the name whose value it takes
+	Alias    string // the name whose value it has
 	Section  string // the comment above it
 	Offset   int64  // from ZMQ_HAUSNUMERO, for an error number
-	Fallback bool   // a system may have a number of its own
+	Fallback bool   // a system may have its own number
 }
 
 func (n Name) String() string {
@@ -92,7 +92,7 @@ func isErrno(name string) bool { return errnoName.MatchString(name) }
 
 var function = regexp.MustCompile(`\b(zmq_\w+)\s*\(`)
 
-// functions adds the functions that the header declares.
+// functions adds the header's functions.
 func (h *Header) functions() error {
 	stable, err := preprocessor(h.File)
 	if err != nil {
@@ -111,7 +111,7 @@ func (h *Header) functions() error {
 	return nil
 }
 
-// preprocessor returns what the C preprocessor makes of a file.
+// preprocessor returns the output of the C preprocessor for a file.
 func preprocessor(file string, flags ...string) ([]byte, error) {
 	var stdout, stderr bytes.Buffer
 	cmd := exec.Command("cc", append(flags, "-E", "-x", "c", file)...)
@@ -122,7 +122,7 @@ func preprocessor(file string, flags ...string) ([]byte, error) {
 	return stdout.Bytes(), nil
 }
 
-// preprocess returns the macros without parameters that are defined at the end of a file.
+// preprocess returns the macros without parameters that a file defines.
 func preprocess(file string, flags ...string) (map[string]string, error) {
 	text, err := preprocessor(file, append(flags, "-dM")...)
 	if err != nil {
@@ -142,11 +142,11 @@ func preprocess(file string, flags ...string) (map[string]string, error) {
 
 var identifier = regexp.MustCompile(`\b[A-Za-z_]\w*`)
 
-// evaluate finds the value of a macro. C's constant expressions in zmq.h are Go's too,
-// once the macros in them are expanded.
+// evaluate returns the value of a macro. C's constant expressions in zmq.h are valid in Go after
+// the expansion of macros.
 func evaluate(macros map[string]string, name string) Name {
 	expr := macros[name]
-	for range 10 { // deeper than any header nests, and an end to those that never do
+	for range 10 { // deeper than any header nests, and an end for cycles
 		next := identifier.ReplaceAllStringFunc(expr, func(id string) string {
 			if body, ok := macros[id]; ok {
 				return "(" + body + ")"

@@ -12,8 +12,7 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// Record writes what a header has and the one before it had not, or otherwise, in the form
-// that History reads.
+// Record writes the differences between before and h, in the form that History reads.
 func (h *Header) Record(before *Header, w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "\nrelease %v\n", h.Version)
@@ -37,13 +36,13 @@ func (h *Header) Record(before *Header, w io.Writer) error {
 	return err
 }
 
-// record is the line for a name, or nothing for one that is not libzmq's own or changes
-// with each release.
+// record returns the line for a name, or "" for a name that is not libzmq's own or changes with
+// each release.
 func (n Name) record(name string) string {
 	var is string
 	switch {
 	case strings.HasPrefix(name, "ZMQ_VERSION"):
-		is = "mark" // its number is another in each release
+		is = "mark" // its number differs in each release
 	case n.Offset != 0 && n.Fallback:
 		is = fmt.Sprintf("fallback %d", n.Offset)
 	case n.Offset != 0:
@@ -97,7 +96,7 @@ func History(r io.Reader) ([]*Header, error) {
 	return list, lines.Err()
 }
 
-// read takes in what a line says of a name.
+// read adds a line about a name.
 func (h *Header) read(name, is string) error {
 	rest, draft := strings.CutPrefix(is, "draft ")
 	kind, value, _ := strings.Cut(rest, " ")

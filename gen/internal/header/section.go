@@ -19,9 +19,8 @@ var (
 	guardLine   = regexp.MustCompile(`^#\s*ifndef\s+(\w+)`)
 )
 
-// sections reads from the header's text what the preprocessor does not tell: the comment
-// that a name stands under, which name it is an alias of, and error numbers for systems
-// that lack one.
+// sections reads from the header's text what the preprocessor drops: the comment above a name, the
+// name of which it is an alias, and error numbers for systems that lack one.
 func (h *Header) sections() error {
 	text, err := os.ReadFile(h.File)
 	if err != nil {
@@ -57,7 +56,7 @@ func (h *Header) sections() error {
 	return nil
 }
 
-// errno adds an error number of libzmq's own, or one for systems that lack it.
+// errno adds one of libzmq's own error numbers, or one for systems that lack it.
 func (h *Header) errno(name, offset string, fallback bool) {
 	n := h.Names[name]
 	n.Offset, n.Fallback = atoi(offset), fallback
@@ -74,8 +73,8 @@ func atoi(digits string) int64 {
 
 var capability = regexp.MustCompile(`strcmp\s*\(\s*capability_?\s*,\s*(?:"(\w+)"|(?:zmq::)?protocol_name::(\w+))`)
 
-// capabilities reads what zmq_has can be asked for. No header says so, but in libzmq's
-// source tree src/zmq.cpp does, which lies beside include/zmq.h.
+// capabilities reads the names that zmq_has knows. No header has them. In libzmq's source tree
+// src/zmq.cpp has them, beside include/zmq.h.
 func (h *Header) capabilities() error {
 	text, err := os.ReadFile(filepath.Join(filepath.Dir(h.File), "..", "src", "zmq.cpp"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -87,8 +86,8 @@ func (h *Header) capabilities() error {
 	return err
 }
 
-// kindOf says which list of the spec a name is in: the name of an enumeration, or one of
-// the words below. It is empty for a name that the spec does not have.
+// kindOf returns which list of the spec a name is in: the name of an enumeration, or one of the
+// constants below. It returns "" for a name that the spec lacks.
 func kindOf(s *spec.Spec) func(name string) string {
 	kinds := make(map[string]string)
 	for _, t := range s.SocketTypes {
@@ -113,15 +112,15 @@ func kindOf(s *spec.Spec) func(name string) string {
 	return func(name string) string { return kinds[name] }
 }
 
-// The lists that a name of a header can belong to, but for enumerations.
+// The lists that a header's name can belong to, except enumerations.
 const (
 	aSocketType = "socket type"
 	anOption    = "socket option"
 	aContext    = "context option"
 )
 
-// vote is what most names are that stand in a section and that the spec has: of the
-// numbers there, or of the texts.
+// vote returns the list of the spec that most names in a section belong to. It counts either the
+// numbers or the texts.
 func (h *Header) vote(s *spec.Spec, section string, text bool) string {
 	kind := kindOf(s)
 	votes := make(map[string]int)

@@ -15,20 +15,20 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// A stub is an entry for a name that the spec does not have.
+// A stub is an entry for a name that the spec lacks.
 type stub struct {
 	Name   string // without ZMQ_
-	Header string // with it
+	Header string // with ZMQ_
 	Go     string
 	Value  Name
-	Since  string // the key
+	Since  string // the YAML key
 	At     spec.Version
-	Of     string // the type that it is a value of
+	Of     string // its type, for a value of an enumeration
 	Event  bool   // a monitor event
-	Ask    string // why it is not known what it is
+	Ask    string // why the maintainer must decide what it is
 }
 
-// A promotion is a name that was a draft and is stable.
+// A promotion is a name that was a draft and has become stable.
 type promotion struct {
 	Name string
 	At   spec.Pos
@@ -38,14 +38,14 @@ type promotion struct {
 type stubs struct {
 	Header                                                       *Header
 	NewRelease                                                   bool
-	Unreleased                                                   *spec.Release // what the spec expects to be the next release
+	Unreleased                                                   *spec.Release // the release that the spec expects next
 	Promoted                                                     []promotion
 	SocketTypes, Options, Contexts, Values, Texts, Errnos, Calls []stub
 	Aliases, Capabilities, Asked                                 []stub
 }
 
-// Import writes YAML for the names that the spec does not have. It is a file of the spec
-// as soon as every TODO in it has been replaced; till then no spec with it loads.
+// Import writes YAML for the names that the spec lacks. The output is a valid file of the spec
+// after each TODO in it is replaced. Until then no spec with it loads.
 func (h *Header) Import(s *spec.Spec, w io.Writer) error {
 	list := stubs{Header: h, Promoted: h.promoted(s)}
 	for i, r := range s.Releases {
@@ -81,7 +81,7 @@ func (l stubs) empty() bool {
 	return n == 0
 }
 
-// promoted lists what the spec has as a draft and the header as stable.
+// promoted lists the names that are drafts in the spec and stable in the header.
 func (h *Header) promoted(s *spec.Spec) []promotion {
 	var list []promotion
 	names := s.Names()
@@ -94,7 +94,7 @@ func (h *Header) promoted(s *spec.Spec) []promotion {
 	return list
 }
 
-// missingCapabilities are those that the spec does not have.
+// missingCapabilities returns the capabilities that the spec lacks.
 func (h *Header) missingCapabilities(s *spec.Spec) []string {
 	var missing []string
 	for _, name := range h.Capabilities {
@@ -115,8 +115,8 @@ func (h *Header) stub(name string) stub {
 	return st
 }
 
-// add puts a name into the list that it belongs to. What follows neither from its form nor
-// from its section is asked about.
+// add puts a name into its list. If neither its form nor its section shows the list, the stub asks
+// the maintainer.
 func (l *stubs) add(s *spec.Spec, h *Header, st stub) {
 	kind := h.vote(s, st.Value.Section, st.Value.Text != "")
 	if e := enumOf(s, st.Name); e != "" {
@@ -144,7 +144,7 @@ func (l *stubs) add(s *spec.Spec, h *Header, st stub) {
 			st.Ask = fmt.Sprintf("It looks like a %s, but its number falls among those up to %d", kind, last)
 			break
 		}
-		// Some options are called as limits are. Those count on from the last one.
+		// Some options are named like limits. Their numbers follow the last option.
 		if limitName.MatchString(st.Name) && st.Value.Number > last+more {
 			st.Ask = looksLikeLimit
 			break
@@ -167,7 +167,7 @@ const looksLikeLimit = "It looks like a limit, a default or a bound"
 
 var limitName = regexp.MustCompile(`(^|_)(MAX|MIN|LIMIT|LENGTH|DFLT|DEFAULT|SIZE)(_|$)`)
 
-// lastOf is the highest number of a list. What is new has a higher one.
+// lastOf returns the highest number of a list. A new name has a higher one.
 func lastOf(s *spec.Spec, kind string) int64 {
 	last := int64(-1)
 	switch kind {
@@ -180,7 +180,7 @@ func lastOf(s *spec.Spec, kind string) int64 {
 			last = max(last, o.Number)
 		}
 	case aContext:
-		// Some context options have numbers of the socket options' row.
+		// Some context options have numbers that follow the socket options'.
 		for _, c := range s.Contexts {
 			if next := last + 1; c.Number <= next+3 {
 				last = max(last, c.Number)
@@ -195,7 +195,8 @@ func enum(s *spec.Spec, name string) *spec.Enum {
 	return &s.Enums[i]
 }
 
-// enumOf is the enumeration whose values all begin as a name does, unless options do too.
+// enumOf returns the enumeration whose values all have the prefix of name, unless options have it
+// too.
 func enumOf(s *spec.Spec, name string) string {
 	for _, e := range s.Enums {
 		if len(e.Values) < 2 {
@@ -210,7 +211,7 @@ func enumOf(s *spec.Spec, name string) string {
 	return ""
 }
 
-// commonPrefix is what all names begin with, up to an underscore.
+// commonPrefix returns the common prefix of all names, up to an underscore.
 func commonPrefix(values []spec.Value) string {
 	prefix := values[0].Name
 	for _, v := range values {

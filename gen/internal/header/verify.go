@@ -9,8 +9,8 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// Verify compares a header with the spec, both ways, and returns a line for each thing
-// that differs.
+// Verify compares a header with the spec in both directions, and returns a line for each
+// difference.
 func (h *Header) Verify(s *spec.Spec) []string { return VerifyAll([]*Header{h}, s) }
 
 // VerifyAll is Verify for several headers.
@@ -38,7 +38,7 @@ func (h *Header) verify(s *spec.Spec, names map[string]spec.HeaderName, sorted [
 	return lines
 }
 
-// verifyCapabilities compares what zmq_has knows, where the header tells.
+// verifyCapabilities compares the capabilities, if the header has them.
 func (h *Header) verifyCapabilities(s *spec.Spec) []string {
 	if h.Capabilities == nil {
 		return nil
@@ -57,15 +57,15 @@ func (h *Header) verifyCapabilities(s *spec.Spec) []string {
 	return lines
 }
 
-// Missing returns the names of the header that the spec neither has nor leaves out.
+// Missing returns the header's names that the spec neither has nor ignores.
 func (h *Header) Missing(s *spec.Spec) []string { return h.missing(s, s.Names()) }
 
 func (h *Header) missing(s *spec.Spec, names map[string]spec.HeaderName) []string {
 	var missing []string
 	for name := range h.Names {
 		_, known := names[name]
-		// The system defines many error numbers. Only those that libzmq gives a number
-		// to are the header's.
+		// The system defines many error numbers. Only those with a number of libzmq's belong to the
+		// header.
 		foreign := isErrno(name) && h.Names[name].Offset == 0
 		if !known && !foreign && !ignored(s, name) {
 			missing = append(missing, name)
@@ -82,11 +82,11 @@ func ignored(s *spec.Spec, name string) bool {
 	})
 }
 
-// compare says how the header differs from the spec about a name.
+// compare returns how the header and the spec differ about a name.
 func (h *Header) compare(name string, want spec.HeaderName) string {
 	have, ok := h.Names[name]
 	if isErrno(name) && have.Offset == 0 {
-		ok = false // the system's, not the header's
+		ok = false // the system defines it, not the header
 	}
 	due := want.Origin.First().Compare(h.Version) <= 0
 	switch {
@@ -118,8 +118,8 @@ func (h *Header) compare(name string, want spec.HeaderName) string {
 	return h.compareDraft(want, have)
 }
 
-// compareErrno says whether the header has another offset, or makes an error number up
-// where the spec says that it is libzmq's own.
+// compareErrno returns whether the header has another offset, or makes up a number that the spec
+// calls libzmq's own.
 func compareErrno(want spec.HeaderName, offset int64, have Name) string {
 	if have.Offset != offset || have.Fallback != want.Errno {
 		return fmt.Sprintf("is %s %d, but the header has %s %d",
@@ -130,7 +130,7 @@ func compareErrno(want spec.HeaderName, offset int64, have Name) string {
 
 var offsetKind = map[bool]string{true: "fallback", false: "native"}
 
-// compareDraft says whether the header and the spec differ about who may use a name.
+// compareDraft returns whether the header and the spec differ about the name being a draft.
 func (h *Header) compareDraft(want spec.HeaderName, have Name) string {
 	stable := !want.Origin.Since.IsZero() && want.Origin.Since.Compare(h.Version) <= 0
 	if stable == have.Draft {

@@ -9,23 +9,22 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// decoder turns YAML nodes into the types of schema.go. yaml.v3's own decoding gives no
-// columns and stops at what it cannot read, so only its parser is used.
+// A decoder converts YAML nodes into the types of schema.go. It uses yaml.v3's parser only, because
+// yaml.v3's decoding gives no columns and stops at the first error.
 //
-// A field is named by its yaml tag, with ",required" where the key must be there and
-// ",empty" where its text may be empty. The fields of an embedded struct are the mapping's
-// own, as in Go.
+// The yaml tag of a field is its key. ",required" means that the key must exist, and ",empty" that
+// its text may be empty. Fields of an embedded struct count as the mapping's own, as in Go.
 type decoder struct {
 	file string
 	*problems
 }
 
-// ToDo stands where a maintainer has something to fill in. No spec with it loads.
+// ToDo marks a value that a maintainer must fill in. No spec with it loads.
 const ToDo = "TODO"
 
 func (d decoder) pos(n *yaml.Node) Pos { return Pos{d.file, n.Line, n.Column} }
 
-// decode reads n into v. What it cannot read it reports, and returns false.
+// decode reads n into v. It reports what it cannot read, and then returns false.
 func (d decoder) decode(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind == yaml.AliasNode {
 		return d.refuse(n, "YAML aliases are not used in a spec")
@@ -55,7 +54,7 @@ func (d decoder) refuse(n *yaml.Node, format string, args ...any) bool {
 	return false
 }
 
-// mapping reads a struct. It is good for what follows unless it is no mapping at all.
+// mapping reads a struct. It returns false only if n is no mapping.
 func (d decoder) mapping(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.MappingNode {
 		return d.refuse(n, "want a mapping, got %s", describe(n))
@@ -87,7 +86,7 @@ func (d decoder) mapping(n *yaml.Node, v reflect.Value) bool {
 	return true
 }
 
-// text checks that a text is not empty.
+// text reports an error if a text is empty.
 func (d decoder) text(n *yaml.Node) bool {
 	if n.Kind == yaml.ScalarNode && n.ShortTag() == "!!str" && strings.TrimSpace(n.Value) == "" {
 		return d.refuse(n, "the text is empty")
@@ -95,7 +94,7 @@ func (d decoder) text(n *yaml.Node) bool {
 	return true
 }
 
-// collect finds the fields that YAML keys stand for.
+// collect finds the fields by their YAML keys.
 func collect(v reflect.Value, fields map[string]reflect.Value, required, empty map[string]bool) {
 	for i := range v.NumField() {
 		f := v.Type().Field(i)
@@ -111,12 +110,12 @@ func collect(v reflect.Value, fields map[string]reflect.Value, required, empty m
 	}
 }
 
-// list reads a slice, without the elements that are no good. It is good if all are.
+// list reads a slice, and omits elements with errors. It returns true if all are right.
 func (d decoder) list(n *yaml.Node, v reflect.Value) bool {
 	if n.Kind != yaml.SequenceNode {
 		return d.refuse(n, "want a list, got %s", describe(n))
 	}
-	v.Set(reflect.MakeSlice(v.Type(), 0, len(n.Content))) // an empty list is not no list
+	v.Set(reflect.MakeSlice(v.Type(), 0, len(n.Content))) // an empty list differs from none
 	whole := true
 	for _, item := range n.Content {
 		element := reflect.New(v.Type().Elem()).Elem()

@@ -9,8 +9,8 @@ import (
 	"github.com/zmqio/zmq/gen/internal/spec"
 )
 
-// FuzzLoad checks that no file makes the loader panic and that every complaint says
-// where. It begins with the spec itself and with the cases of gen/testdata.
+// FuzzLoad checks that no file makes the loader panic, and that every error has a place. The corpus
+// is the spec itself and the cases of gen/testdata.
 func FuzzLoad(f *testing.F) {
 	for _, pattern := range []string{"../../../spec/*.yaml", "../../testdata/*/*/*.yaml"} {
 		files, err := filepath.Glob(pattern)

@@ -5,10 +5,10 @@ import (
 	"slices"
 )
 
-// A Kind is what the generator must know of a kind of option value.
+// A Kind describes a kind of option value for the generator.
 type Kind struct {
 	Const   string // the constant of the generated package
-	Go      string // the Go type; empty where the option's type key has it
+	Go      string // the Go type; "" if the option's type key has it
 	Min     int64  // of the C type, for numbers
 	Max     int64
 	Unit    bool // may have a unit
@@ -40,7 +40,7 @@ func (o Option) GoType() string {
 	return o.Type
 }
 
-// Range is what libzmq takes for a number; ok is false where that is all the C type holds.
+// Range returns the numbers that libzmq accepts. ok is false if it accepts all of the C type.
 func (o Option) Range() (lo, hi int64, ok bool) {
 	if o.Min == nil {
 		return 0, 0, false
@@ -58,7 +58,7 @@ func (o Option) Can(access string) bool { return slices.Contains(o.Access, acces
 // Can reports whether libzmq serves the access, "get" or "set".
 func (c Context) Can(access string) bool { return slices.Contains(c.Access, access) }
 
-// AliasFirst is the first release that has an alias. Most were the name before.
+// AliasFirst returns the first release with an alias. Most aliases were the name before.
 func (o Option) AliasFirst(alias string) Version {
 	if v, ok := o.AliasSince[alias]; ok {
 		return v
@@ -66,14 +66,14 @@ func (o Option) AliasFirst(alias string) Version {
 	return o.FirstServed()
 }
 
-// NeedsIn are the capabilities that a release must be built with to know the option. One
-// that has become stable needs no drafts any more.
+// NeedsIn returns the capabilities that a build of a release needs to know the option. An option
+// that has become stable needs no drafts.
 func (o Option) NeedsIn(release Version) []string {
 	stable := !o.Since.IsZero() && o.Since.Compare(release) <= 0
 	return slices.DeleteFunc(slices.Clone(o.Needs), func(c string) bool { return c == "draft" && stable })
 }
 
-// FirstServed is the first release that knows the option's number.
+// FirstServed returns the first release that knows the option's number.
 func (o Option) FirstServed() Version {
 	if o.Served.IsZero() {
 		return o.First()

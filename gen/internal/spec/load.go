@@ -19,9 +19,8 @@ import (
 	"gopkg.in/yaml.v3"
 )
 
-// Load reads every .yaml file of a directory and checks the whole. The error joins an
-// Error for each thing wrong; label stands before the files' names in their places. Names
-// in taken are not free for what the spec makes in Go.
+// Load reads and checks every .yaml file of a directory. The error joins an Error for each fault.
+// label comes before the files' names in places. The spec must not make Go names that are in taken.
 func Load(dir fs.FS, label string, taken ...string) (*Spec, error) {
 	names, err := fs.Glob(dir, "*.yaml")
 	if err != nil {
@@ -41,14 +40,14 @@ func Load(dir fs.FS, label string, taken ...string) (*Spec, error) {
 	return Join(files, taken...)
 }
 
-// A File is what a YAML file says, before it was checked.
+// A File is the content of a YAML file before the checks.
 type File struct {
 	part     Spec
 	problems problems
-	whole    bool // it is YAML
+	whole    bool // the text is valid YAML
 }
 
-// ReadFile reads the text of a file. What is wrong with it Join tells.
+// ReadFile reads the text of a file. Join reports its faults.
 func ReadFile(name string, text []byte) *File {
 	f := &File{whole: true}
 	documents, err := parse(bytes.NewReader(text))
@@ -65,7 +64,7 @@ func ReadFile(name string, text []byte) *File {
 	return f
 }
 
-// Join makes a spec of files and checks it, as Load does. The files stay as they are.
+// Join makes a spec of files and checks it, as Load does. It does not change the files.
 func Join(files []*File, taken ...string) (*Spec, error) {
 	var p problems
 	s, whole := new(Spec), true
@@ -75,7 +74,7 @@ func Join(files []*File, taken ...string) (*Spec, error) {
 		whole = whole && f.whole
 	}
 	s.gather(&p)
-	if whole { // else much would be missing that stands in a file that is no YAML
+	if whole { // else missing parts of an invalid file would be reported
 		s.validate(&p, taken)
 	}
 	if err := p.err(); err != nil {
@@ -85,8 +84,8 @@ func Join(files []*File, taken ...string) (*Spec, error) {
 	return s, nil
 }
 
-// gather puts values that stand alone into the lists of their types, and releases into their
-// order. A new release may therefore stand in any file.
+// gather moves values of enum_values and string_values into their types, and sorts releases. So a
+// new release may be in any file.
 func (s *Spec) gather(p *problems) {
 	slices.SortStableFunc(s.Releases, func(a, b Release) int { return a.Version.Compare(b.Version) })
 	for _, v := range s.EnumValues {
@@ -107,7 +106,7 @@ func (s *Spec) gather(p *problems) {
 	}
 }
 
-// sort brings socket types, and lists of them, into the order of their numbers.
+// sort sorts socket types, and lists of them, by number.
 func (s *Spec) sort() {
 	slices.SortFunc(s.SocketTypes, func(a, b SocketType) int { return cmp.Compare(a.Number, b.Number) })
 	place := make(map[string]int)
@@ -140,7 +139,7 @@ func parse(text io.Reader) ([]*yaml.Node, error) {
 	}
 }
 
-// sortCopy sorts a list without a change to the file that it came from.
+// sortCopy sorts a copy of a list, so that the file keeps its own.
 func sortCopy(list *[]string, by func(a, b string) int) {
 	*list = slices.Clone(*list)
 	slices.SortFunc(*list, by)
@@ -156,11 +155,10 @@ func (s *Spec) join(part *Spec) {
 
 var yamlLine = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
-// syntaxError gives a place to what yaml.v3 says of a file that is no YAML. yaml.v3 names
-// the line where the broken part begins, or the next one, and no column. The place here is
-// where the longest part ends, from the start of the file, that is YAML.
+// syntaxError adds a place to yaml.v3's error about invalid YAML. yaml.v3 names a line near the
+// fault, and no column. The place here is the end of the longest valid part from the start.
 func syntaxError(file string, text []byte, err error) Error {
-	// What the parser had not read when it gave up is not at fault.
+	// The fault is not in the part that the parser had not read.
 	unread := bytes.NewReader(text)
 	_, _ = parse(iotest.OneByteReader(unread))
 	lines := bytes.SplitAfter(text[:len(text)-unread.Len()], []byte("\n"))
@@ -184,7 +182,7 @@ func syntaxError(file string, text []byte, err error) Error {
 	return Error{Pos{file, line + 1, before + 1}, "not YAML: " + yamlLine.ReplaceAllString(err.Error(), "")}
 }
 
-// pairs goes over the keys and values of a mapping.
+// pairs iterates over the keys and values of a mapping.
 func pairs(n *yaml.Node) iter.Seq2[*yaml.Node, *yaml.Node] {
 	return func(yield func(key, value *yaml.Node) bool) {
 		for i := 0; i+1 < len(n.Content); i += 2 {

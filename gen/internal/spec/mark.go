@@ -15,15 +15,15 @@ type Pos struct {
 
 func (p Pos) String() string { return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col) }
 
-// A Mark is embedded in whatever is read from a YAML mapping and remembers where it and
-// each of its keys stood.
+// A Mark is embedded in everything that is read from a YAML mapping. It remembers the place of the
+// mapping and of each key.
 type Mark struct {
 	pos    Pos
 	keys   map[string]Pos
 	broken map[string]bool
 }
 
-// At returns the place of a key's value, or of the whole mapping without that key.
+// At returns the place of a key's value, or of the mapping if the key is missing.
 func (m Mark) At(key string) Pos {
 	if p, ok := m.keys[key]; ok {
 		return p
@@ -40,7 +40,7 @@ func (m Mark) Has(key string) bool {
 // Good reports whether the mapping has the key and its value could be read.
 func (m Mark) Good(key string) bool { return m.Has(key) && !m.broken[key] }
 
-// An Error is one thing wrong with a spec.
+// An Error is one fault of a spec.
 type Error struct {
 	Pos
 	Text string
@@ -48,7 +48,7 @@ type Error struct {
 
 func (e Error) Error() string { return e.Pos.String() + ": " + e.Text }
 
-// problems gathers errors, so that one run reports them all.
+// problems gathers errors, so that one run reports all.
 type problems struct{ list []Error }
 
 func (p *problems) add(at Pos, format string, args ...any) {

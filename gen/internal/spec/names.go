@@ -8,7 +8,7 @@ func (v Value) GoName() string {
 	return v.Name
 }
 
-// Last is the number that the value has in the last release.
+// Last returns the number of the value in the last release.
 func (v Value) Last() int64 {
 	switch {
 	case v.Value != nil:
@@ -19,7 +19,7 @@ func (v Value) Last() int64 {
 	return 0
 }
 
-// valueKey is the key that has the value's number.
+// valueKey returns the key that has the number.
 func (v Value) valueKey() string {
 	if v.Value == nil {
 		return "history"
@@ -27,7 +27,7 @@ func (v Value) valueKey() string {
 	return "value"
 }
 
-// MonitorEvents are the values of all enumerations that a monitor reports one by one.
+// MonitorEvents returns the values of all enumerations that a monitor reports singly.
 func (s *Spec) MonitorEvents() []Value {
 	var events []Value
 	for _, e := range s.Enums {
@@ -51,13 +51,13 @@ func (c Context) GoName() string {
 // Const is the name of the capability's constant.
 func (c Capability) Const() string { return "Capability" + c.Go }
 
-// A HeaderName is a name that zmq.h defines, as the spec has it.
+// A HeaderName is a name of zmq.h according to the spec.
 type HeaderName struct {
 	At     Pos
 	Origin Origin
-	Values []HeaderValue // more than one where releases differ
-	Text   string        // in place of Values, where it is a string
-	Errno  bool          // the system may have a number of its own
+	Values []HeaderValue // more than one if releases differ
+	Text   string        // the value, if it is a string
+	Errno  bool          // the system may have its own number
 	Call   bool          // a function, which has no value
 }
 
@@ -67,10 +67,10 @@ type HeaderValue struct {
 	Value int64
 }
 
-// Hausnumero is what libzmq's own error numbers count from.
+// Hausnumero is the base of libzmq's own error numbers.
 const Hausnumero = 156384712
 
-// Names returns what zmq.h defines, as far as the spec has it.
+// Names returns the names of zmq.h that the spec has.
 func (s *Spec) Names() map[string]HeaderName {
 	names := make(map[string]HeaderName)
 	number := func(m Mark, o Origin, name string, value int64) {

@@ -5,7 +5,7 @@ import (
 	"slices"
 )
 
-// checkTopics checks that a topic has options, and an option at most one topic.
+// checkTopics checks that each topic has options, and each option at most one topic.
 func (v validator) checkTopics() {
 	names := newUnique[string](v, "name")
 	seen := make(map[string]string)
@@ -30,8 +30,8 @@ type Chapter struct {
 	Options   []Option
 }
 
-// Chapters are the options by topic, in the order that the topics give them. Those without
-// a topic come last, in the order of their numbers.
+// Chapters returns the options by topic, in the topics' order. Options without a topic come last,
+// by number.
 func (s *Spec) Chapters() []Chapter {
 	rest := make(map[string]Option)
 	for _, o := range s.Options {
@@ -58,7 +58,7 @@ func (s *Spec) Chapters() []Chapter {
 	return append(chapters, other)
 }
 
-// ByNumber are the options in the order of their numbers.
+// ByNumber returns the options sorted by number.
 func (s *Spec) ByNumber() []Option {
 	return slices.SortedFunc(slices.Values(s.Options), func(a, b Option) int { return cmp.Compare(a.Number, b.Number) })
 }

@@ -9,18 +9,18 @@ import (
 	"unicode/utf8"
 )
 
-// validator looks at a whole spec. Every check adds what it finds wrong and goes on.
+// A validator checks a whole spec. Each check reports its findings and goes on.
 type validator struct {
 	*Spec
 	*problems
-	taken    map[string]holder // top-level Go names and what has them
+	taken    map[string]holder // top-level Go names and their holders
 	releases map[Version]bool
 }
 
-// A holder has something that no two may have.
+// A holder is the owner of a unique name or number.
 type holder struct {
 	what string
-	at   Pos // none for what is written by hand
+	at   Pos // zero for hand-written code
 }
 
 func (h holder) String() string {
@@ -30,7 +30,7 @@ func (h holder) String() string {
 	return h.what + " at " + h.at.String()
 }
 
-// validate checks a spec; taken are the Go names that are not free for it.
+// validate checks a spec. taken has the Go names that the spec must not make.
 func (s *Spec) validate(p *problems, taken []string) {
 	v := validator{s, p, make(map[string]holder), make(map[Version]bool)}
 	for _, name := range taken {
@@ -68,7 +68,7 @@ func (v validator) checkReleases() {
 	}
 }
 
-// origin checks since when a name is there.
+// origin checks the first releases of a name.
 func (v validator) origin(m Mark, o Origin) {
 	if !m.Has("since") && !m.Has("draft_since") {
 		v.add(m.pos, "key \"since\" or \"draft_since\" is missing")
@@ -86,7 +86,7 @@ func (v validator) release(m Mark, key string, version Version) {
 	}
 }
 
-// declare takes a top-level Go name for what has it.
+// declare reserves a top-level Go name.
 func (v validator) declare(at Pos, name, what string) {
 	if !v.identifier(at, name) {
 		return
@@ -98,8 +98,8 @@ func (v validator) declare(at Pos, name, what string) {
 	v.taken[name] = holder{what, at}
 }
 
-// identifier checks that a name can be one in Go that other packages see. An empty name
-// has been complained about where it was read.
+// identifier reports whether name can be an exported Go name. An empty name was reported when it
+// was read.
 func (v validator) identifier(at Pos, name string) bool {
 	first, _ := utf8.DecodeRuneInString(name)
 	switch {
@@ -117,14 +117,14 @@ func (v validator) identifier(at Pos, name string) bool {
 	return false
 }
 
-// named checks libzmq's name for something, which the spec has without ZMQ_.
+// named checks a name of libzmq, which the spec has without ZMQ_.
 func (v validator) named(m Mark, key, name string) {
 	if rest, ok := strings.CutPrefix(name, "ZMQ_"); ok {
 		v.add(m.At(key), "%s is %q: write %q, without ZMQ_", key, name, rest)
 	}
 }
 
-// natural checks that a number is not negative, and that C has room for it.
+// natural checks that a number is not negative and fits into C's type.
 func (v validator) natural(m Mark, key string, n int64) {
 	switch {
 	case n < 0:
@@ -134,21 +134,22 @@ func (v validator) natural(m Mark, key string, n int64) {
 	}
 }
 
-// doc checks the prose: it follows a name, so it begins small, and ends a sentence.
+// doc checks a prose text: it follows a name, so it begins in lower case, and it ends with a full
+// stop.
 func (v validator) doc(m Mark, key, text string) {
 	if text != "" && !strings.HasSuffix(text, ".") {
 		v.add(m.At(key), "%s does not end with a full stop", key)
 	}
 }
 
-// oneOf checks a word against those that are known. An empty one is fine.
+// oneOf checks that a word is known. An empty word is allowed.
 func (v validator) oneOf(m Mark, key, word string, known ...string) {
 	if word != "" && !slices.Contains(known, word) {
 		v.add(m.At(key), "%s is %q, not one of: %s", key, word, strings.Join(known, ", "))
 	}
 }
 
-// unique checks that no two entries of a list share something.
+// unique checks that no two entries of a list have the same key.
 type unique[K comparable] struct {
 	v    validator
 	what string
@@ -159,7 +160,7 @@ func newUnique[K comparable](v validator, what string) unique[K] {
 	return unique[K]{v, what, make(map[K]holder)}
 }
 
-// add takes the key that m has under field, for what is called name.
+// add reserves the key in field of m. name names its owner.
 func (u unique[K]) add(m Mark, field string, key K, name string) {
 	if !m.Good(field) {
 		return

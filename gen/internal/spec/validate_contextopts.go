@@ -2,7 +2,7 @@ package spec
 
 import "slices"
 
-// methods of the generated Contextopts that no context option may be called like.
+// contextoptsMethods are methods of Contextopts whose names no context option may have.
 var contextoptsMethods = []string{"GetContext", "SetContext", "RawContextopts"}
 
 // checkContextopts checks the methods of the context options.
@@ -22,7 +22,7 @@ func (v validator) checkContextopts() {
 	}
 }
 
-// methods are the names of what is generated for the option.
+// methods returns the names of the methods that are generated for the option.
 func (c Context) methods() []string {
 	var names []string
 	if c.Can("get") {

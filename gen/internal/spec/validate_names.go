@@ -26,11 +26,11 @@ func (v validator) checkEnums() {
 				key = "go"
 			}
 			v.declare(x.At(key), x.GoName(), e.Type+" "+x.Name)
-			if x.Go != "" { // else declare has told
+			if x.Go != "" { // else declare has reported it
 				names.add(x.Mark, "name", x.Name, x.Name)
 			}
 			v.checkHistory(x)
-			// A set of several flags may have two names, and so does EVENT_ALL.
+			// A set of several flags may have two names, as EVENT_ALL has.
 			if n := x.Last(); !e.Flags || bits.OnesCount64(uint64(n)) == 1 {
 				numbers.add(x.Mark, x.valueKey(), n, x.Name)
 			}
@@ -39,8 +39,8 @@ func (v validator) checkEnums() {
 	}
 }
 
-// checkCarried checks what the values of monitor events are. Where one event tells, all
-// must, so that none is forgotten.
+// checkCarried checks what monitor events carry. If one event says it, all must, so that none is
+// forgotten.
 func (v validator) checkCarried(e Enum) {
 	monitored := slices.ContainsFunc(e.Values, func(x Value) bool { return x.Has("carries") })
 	for _, x := range e.Values {

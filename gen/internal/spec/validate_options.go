@@ -7,18 +7,18 @@ import (
 	"strings"
 )
 
-// Effects are when a set may take effect.
+// Effects are the words for when a set takes effect.
 var Effects = []string{"at once", "next bind or connect", "next connect, once"}
 
-// ContextEffects are when a set of a context option may count.
+// ContextEffects are the words for when a set of a context option counts.
 var ContextEffects = []string{"only before the first socket", "for new sockets"}
 
-// Units are what libzmq counts in.
+// Units are the units of libzmq's numbers.
 var Units = []string{
 	"us", "ms", "s", "bytes", "kB", "kbit/s", "messages", "connections", "probes", "hops", "packets",
 }
 
-// methods of the generated Sockopts that no option may be called like.
+// sockoptsMethods are methods of Sockopts whose names no option may have.
 var sockoptsMethods = []string{"Get", "Set", "SetText", "GetRaw", "SetRaw", "RawSockopts"}
 
 func (v validator) checkOptions() {
@@ -55,7 +55,7 @@ func (v validator) checkOptions() {
 	}
 }
 
-// methods are the names of what is generated for the option, after its name in Go.
+// methods returns the names of the methods that are generated for the option. name is its Go name.
 func (o Option) methods(name string) []string {
 	var names []string
 	if o.Can("get") {
@@ -70,7 +70,7 @@ func (o Option) methods(name string) []string {
 	return names
 }
 
-// checkDocumented checks that what is taken from the documentation is there.
+// checkDocumented checks that the keys in documented exist.
 func (v validator) checkDocumented(o Option) {
 	for i, key := range o.Documented {
 		v.oneOf(o.Mark, "documented", key, "unit", "effect", "minus_one", "applies")
@@ -119,7 +119,7 @@ func (v validator) checkStatus(o Option) {
 	}
 }
 
-// secretName matches the names of options that hold what nothing may show.
+// secretName matches the names of options whose values no output may show.
 var secretName = regexp.MustCompile(`SECRET|PASSWORD|PRIVATE|TOKEN|KEY_PEM`)
 
 func (v validator) checkAccess(o Option) {
@@ -264,7 +264,7 @@ func (v validator) checkBounds(o Option, kind Kind) {
 	v.checkMinusOne(o)
 }
 
-// checkMinusOne checks that -1 has a meaning where it can be set or read, and only there.
+// checkMinusOne checks that minus_one exists if and only if -1 can be set or read.
 func (v validator) checkMinusOne(o Option) {
 	lo, _, ok := o.Range()
 	can := o.Default != nil && *o.Default == "-1" || ok && lo <= -1
@@ -299,7 +299,7 @@ func (v validator) value(o Option, key, text string) {
 	}
 }
 
-// length checks a text. The empty one stands for what was never set.
+// length checks a text. "" stands for an option that was never set.
 func (v validator) length(o Option, key, text string) {
 	n := int64(len(text))
 	if n > 0 && (n < o.MinLen || o.Has("max_len") && n > o.MaxLen) {
@@ -317,7 +317,7 @@ func (v validator) integer(o Option, key, text string) {
 		v.add(o.At(key), "%s is %q, not a number of kind %s", key, text, o.Kind)
 		return
 	}
-	// -1 may be the default alone, for what has not been set.
+	// -1 may be the default alone, for an option that was never set.
 	lo, hi, ok := o.Range()
 	if ok && (n < lo || n > hi) && (n != -1 || o.MinusOne == "" || key == "example") {
 		v.add(o.At(key), "%s is %d, not in the range %d to %d at %v", key, n, lo, hi, o.At("min"))
@@ -346,7 +346,7 @@ func (v validator) enumValue(o Option, key, text string) {
 	}
 }
 
-// enumNumber is the number of a value, as the last release has it.
+// enumNumber returns the number of a value in the last release.
 func (v validator) enumNumber(e *Enum, name string) int64 {
 	if e == nil {
 		return 0
@@ -407,7 +407,7 @@ func (v validator) checkContext(c Context) {
 		}
 		return
 	}
-	// -1 may be the default alone, for what has not been set.
+	// -1 may be the default alone, for an option that was never set.
 	n, err := strconv.ParseInt(c.Default, 10, 32)
 	if err != nil {
 		v.add(c.At("default"), "default is %q, not a number of kind int", c.Default)

@@ -1,6 +1,6 @@
 package spec
 
-// checkBehaviour checks what sockets of a type do, and since when.
+// checkBehaviour checks the facts about sockets of a type, and their releases.
 func (v validator) checkBehaviour(t SocketType) {
 	v.oneOf(t.Mark, "mute", t.Mute, "block", "drop", "fail with EAGAIN")
 	v.rules(t, "refusal", t.Refusal, "forgets", "discards", "requests", "headless")
@@ -22,7 +22,7 @@ func (v validator) checkBehaviour(t SocketType) {
 	}
 }
 
-// rules checks what holds of a type from one release on, and then from another.
+// rules checks facts that each hold from one release to the next.
 func (v validator) rules(t SocketType, key string, rules []Rule, known ...string) {
 	if t.Good(key) && len(rules) == 0 {
 		v.add(t.At(key), "%s has no rule", key)
@@ -41,7 +41,7 @@ func (v validator) rules(t SocketType, key string, rules []Rule, known ...string
 	}
 }
 
-// holdsSince checks the release from which on something holds of a type.
+// holdsSince checks the first release of a fact about a type.
 func (v validator) holdsSince(t SocketType, m Mark, key string, since Version) {
 	v.release(m, key, since)
 	if m.Good(key) && since.Compare(t.First()) < 0 {

@@ -5,10 +5,10 @@ import (
 	"fmt"
 )
 
-// A Version is a release of libzmq. The zero Version stands for none.
+// A Version is a release of libzmq. The zero Version is none.
 type Version struct{ Major, Minor, Patch int }
 
-// IsZero reports whether the version stands for none.
+// IsZero reports whether v is none.
 func (v Version) IsZero() bool { return v == Version{} }
 
 func (v Version) String() string { return fmt.Sprintf("%d.%d.%d", v.Major, v.Minor, v.Patch) }

@@ -22,7 +22,7 @@ const (
 	getResponse = "HTTP/1.0 200 OK\r\nContent-Length: 12\r\n\r\nTest message"
 )
 
-// answerOnce answers one request as an HTTP server does: it closes after the response.
+// answerOnce answers one request as an HTTP server does, and closes the connection.
 func answerOnce(ln net.Listener) <-chan error {
 	done := make(chan error, 1)
 	go func() {
@@ -44,12 +44,12 @@ func answerOnce(ln net.Listener) <-chan error {
 	return done
 }
 
-// ask is what a client writes in ConnectionMade.
+// ask returns a ConnectionMade that writes a request.
 func ask(t testing.TB) func(*netio.Transport) {
 	return func(tr *netio.Transport) { must(t, tr.Write([]byte(getRequest))) }
 }
 
-// checkAnswered waits for the end of a connection that has asked in ConnectionMade.
+// checkAnswered waits for the end of a connection whose ConnectionMade was ask.
 func checkAnswered(t testing.TB, tr *netio.Transport, p *party, server <-chan error) {
 	t.Helper()
 	if !p.is(func() bool { return p.tr == tr }) {
@@ -81,7 +81,7 @@ func TestNetCreateConnection(t *testing.T) {
 	}
 }
 
-// It also stands for test_create_unix_connection_pathlib, together with the tests of errors.
+// This covers test_create_unix_connection_pathlib too, together with the tests of errors.
 func TestNetCreateUnixConnection(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "unix")
 	server := answerOnce(ln)
@@ -90,8 +90,8 @@ func TestNetCreateUnixConnection(t *testing.T) {
 	checkAnswered(t, connect(t, l, p, ln.Addr(), netio.Config{}), p, server)
 }
 
-// ConnectionMade comes before the creator returns and before data that is there already, and
-// the addresses are known in it.
+// ConnectionMade comes before the creator returns and before waiting data. The addresses are known
+// in it.
 func TestNetConnectionMadeComesFirst(t *testing.T) {
 	for _, network := range networks {
 		t.Run(network, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestNetConnectionMadeComesFirst(t *testing.T) {
 				if tr.RemoteAddr().String() != ln.Addr().String() || tr.LocalAddr() == nil {
 					t.Errorf("addresses %v and %v", tr.LocalAddr(), tr.RemoteAddr())
 				}
-				must(t, tr.Write([]byte("hello"))) // and the peer has it before the loop goes on
+				must(t, tr.Write([]byte("hello"))) // the peer has it before the loop goes on
 				if got := readString(t, c, 5); got != "hello" {
 					t.Errorf("the peer got %q", got)
 				}
@@ -119,7 +119,7 @@ func TestNetConnectionMadeComesFirst(t *testing.T) {
 	}
 }
 
-// A protocol is returned in its own type.
+// A creator returns the protocol with its own type.
 func TestNetCreateTyped(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	tr, p, err := netio.CreateConnection(bounded(t), l, func() *party { return newParty(t, l) }, "tcp", ln.Addr().String(), netio.Config{})
@@ -154,7 +154,7 @@ func TestNetLocalAddrOfAnotherFamily(t *testing.T) {
 	if !errors.As(err, &op) {
 		t.Errorf("error: %v", err)
 	}
-	// The name has addresses of both families, and the one that fits is tried.
+	// The name has addresses of both families, and the matching one is tried.
 	cfg.Dialer = &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1)}, Resolver: bothFamilies.resolver()}
 	p := newParty(t, l)
 	tr, _, err := netio.CreateConnection(bounded(t), l, func() *party { return p }, "tcp", net.JoinHostPort("peer.test", portOf(ln.Addr())), cfg)
@@ -207,7 +207,7 @@ func TestNetConnectErrors(t *testing.T) {
 	}
 }
 
-// Each address of a name is tried, and the error tells of all.
+// Each address of a name is tried, and the error names all failures.
 func TestNetMultipleErrors(t *testing.T) {
 	l := startLoop(t)
 	two := records{typeA: {{127, 0, 0, 1}, {127, 0, 0, 2}}}
@@ -221,7 +221,7 @@ func TestNetMultipleErrors(t *testing.T) {
 	}
 }
 
-// An error of binding to a local address and one of connecting are told as well.
+// The error names failures to bind a local address and failures to connect.
 func TestNetMultipleErrorsLocalAddr(t *testing.T) {
 	l, in := startLoop(t), listen(t, "tcp4")
 	two := records{typeA: {{127, 0, 0, 1}, {127, 0, 0, 2}}}
@@ -230,7 +230,7 @@ func TestNetMultipleErrorsLocalAddr(t *testing.T) {
 	wants(t, err, syscall.EADDRINUSE)
 }
 
-// Where the first address of a name refuses, the next one is tried.
+// If the first address of a name refuses, the next is tried.
 func TestNetMultipleAddresses(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	p := newParty(t, l)
@@ -252,7 +252,7 @@ func TestNetNoAddresses(t *testing.T) {
 	}
 }
 
-// The loop's resolver looks names up where the dialer has none.
+// The loop's resolver looks up names if the dialer has no resolver.
 func TestNetResolverOfTheLoop(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{Resolver: bothFamilies.resolver()})
 	must(t, l.Start())
@@ -262,7 +262,7 @@ func TestNetResolverOfTheLoop(t *testing.T) {
 	abortInTheEnd(t, tr)
 }
 
-// The context bounds connecting, whose socket is closed.
+// The end of the context ends connecting, and closes the socket.
 func TestNetCreateConnectionTimeout(t *testing.T) {
 	l := startLoop(t)
 	cause := errors.New("cause")
@@ -278,7 +278,7 @@ func TestNetCreateConnectionTimeout(t *testing.T) {
 	}
 }
 
-// What is dialled: addresses as they are, with a zone, and services by name.
+// A creator accepts IP addresses, with a zone, and names of services.
 func TestNetAddresses(t *testing.T) {
 	l := startLoop(t)
 	refused := errors.New("refused")
@@ -335,7 +335,7 @@ func TestNetCreateConnectionArguments(t *testing.T) {
 	wantError(t, "a closed loop", err, zmqio.ErrLoopClosed)
 }
 
-// A factory that makes no protocol, or panics, leaves no socket.
+// A factory that returns nil or panics leaves no socket.
 func TestNetFactoryFails(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	_, _, err := netio.CreateConnection(bounded(t), l, func() netio.Protocol { return nil }, "tcp", ln.Addr().String(), netio.Config{})
@@ -377,8 +377,8 @@ func adoptConn(t testing.TB, l *zmqio.EventLoop, p *party, c net.Conn, cfg netio
 	return tr
 }
 
-// test_create_connection_wrong_sock and its sisters: what is no stream has no transport, and
-// stays its owner's.
+// test_create_connection_wrong_sock and similar tests: a connection that is no stream gets no
+// transport, and stays its owner's.
 func TestNetWrongConn(t *testing.T) {
 	l := startLoop(t)
 	udp, err := net.Dial("udp", "127.0.0.1:9")
@@ -398,7 +398,7 @@ func TestNetWrongConn(t *testing.T) {
 	}
 }
 
-// Small writes are not held back: test_set_nodelay.
+// test_set_nodelay: small writes are sent at once.
 func TestNetNoDelay(t *testing.T) {
 	l := startLoop(t)
 	ln := listen(t, "tcp4")

@@ -45,12 +45,12 @@ func TestNetSetWriteBufferLimits(t *testing.T) {
 		}
 	}
 	must(t, tr.SetWriteBufferLimits(1<<30, 1<<20))
-	onLoop(t, l, func() { // where nothing else is sent meanwhile
+	onLoop(t, l, func() { // on the loop, so that nothing else is sent meanwhile
 		stuff(t, tr)
 		must(t, tr.SetWriteBufferLimits(tr.WriteBufferSize(), 1))
-		paused(false) // at the mark, and not over it
+		paused(false) // at the mark, not over it
 		must(t, tr.SetWriteBufferLimits(64<<10, 1))
-		paused(true) // at once
+		paused(true) // before SetWriteBufferLimits returns
 	})
 	must(t, tr.SetWriteBufferLimits(1<<30, 1))
 	for range 3 {
@@ -64,8 +64,8 @@ func TestNetSetWriteBufferLimits(t *testing.T) {
 	}
 }
 
-// PauseWriting comes inside the Write that goes over the mark, on its goroutine, once, and
-// ResumeWriting when the buffer is down at the low mark.
+// The Write that goes over the mark calls PauseWriting on its goroutine, once. ResumeWriting comes
+// when the buffer is down to the low mark.
 func TestNetPauseAndResumeWriting(t *testing.T) {
 	for _, onTheLoop := range []bool{false, true} {
 		const high, low = 100_000, 1000
@@ -98,7 +98,7 @@ func TestNetPauseAndResumeWriting(t *testing.T) {
 	}
 }
 
-// A pause that the end of the transport ends has no ResumeWriting.
+// If the transport ends during a pause, ResumeWriting is not called.
 func TestNetPausedAtTheEnd(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -113,7 +113,7 @@ func TestNetPausedAtTheEnd(t *testing.T) {
 	}
 }
 
-// drain: WriteContext waits for room.
+// asyncio: drain. WriteContext waits for room.
 func TestNetWriteContext(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -140,7 +140,7 @@ func TestNetWriteContext(t *testing.T) {
 	must(t, p.awaitLost())
 }
 
-// A writer that waits is told when its context ends, and when the transport does.
+// The end of its context, or of the transport, ends the wait of a writer.
 func TestNetWriteContextEnds(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -172,7 +172,7 @@ func TestNetMaxWriteBuffer(t *testing.T) {
 	tr := connect(t, l, p, ln.Addr(), netio.Config{MaxWriteBuffer: limit})
 	peer := accept(t, ln)
 	sent, chunk := 0, make([]byte, 1000)
-	onLoop(t, l, func() { // where nothing else is sent meanwhile
+	onLoop(t, l, func() { // on the loop, so that nothing else is sent meanwhile
 		var err error
 		for err == nil {
 			if err = tr.Write(chunk); err == nil {

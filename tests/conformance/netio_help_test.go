@@ -17,8 +17,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A party is a netio.Protocol that notes what it is told. It fails the test where that comes
-// out of order or on another goroutine than the loop's.
+// A party is a netio.Protocol that records its callbacks. It fails the test if one comes out of
+// order, or on another goroutine than the loop's.
 type party struct {
 	zmqiotest.Condition
 	t testing.TB
@@ -43,7 +43,8 @@ type party struct {
 
 func newParty(t testing.TB, l *zmqio.EventLoop) *party { return &party{t: t, l: l} }
 
-// note changes the party, where may says that it may be told of event.
+// note changes the party for a callback called event. may reports whether the callback may come
+// now.
 func (p *party) note(event string, may func() bool, change func()) {
 	if !p.l.InLoop() {
 		p.t.Errorf("%s: not on the loop", event)
@@ -83,7 +84,7 @@ func (p *party) EOFReceived() bool {
 	return p.keepOpen
 }
 
-// PauseWriting may run on the goroutine that writes.
+// PauseWriting runs on the writer's goroutine.
 func (p *party) PauseWriting() {
 	p.Change(func() {
 		if !p.made() || p.paused || p.lost {
@@ -108,7 +109,7 @@ func (p *party) ConnectionLost(err error) {
 	}
 }
 
-// await waits until fn, which is called with the party's lock, returns true.
+// await waits until fn returns true. It calls fn with the party's lock held.
 func (p *party) await(fn func() bool) {
 	p.t.Helper()
 	if err := p.Until(bounded(p.t), fn); err != nil {
@@ -118,7 +119,7 @@ func (p *party) await(fn func() bool) {
 	}
 }
 
-// awaitData waits until so many bytes have come, and returns all.
+// awaitData waits for n bytes, and returns all bytes.
 func (p *party) awaitData(n int) string {
 	p.t.Helper()
 	p.await(func() bool { return len(p.data) >= n })
@@ -134,15 +135,15 @@ func (p *party) awaitLost() error {
 	return p.lostErr
 }
 
-// is returns what fn, which is called with the party's lock, returns.
+// is returns the result of fn, which it calls with the party's lock held.
 func (p *party) is(fn func() bool) bool {
 	p.Lock()
 	defer p.Unlock()
 	return fn()
 }
 
-// startLoop returns a loop that runs in the background until the test ends. What reaches its
-// exception handler fails the test.
+// startLoop returns a loop that runs in the background until the test ends. Anything that reaches
+// its exception handler fails the test.
 func startLoop(t testing.TB) *zmqio.EventLoop {
 	t.Helper()
 	l := newLoop(t, nil)
@@ -153,7 +154,7 @@ func startLoop(t testing.TB) *zmqio.EventLoop {
 	return l
 }
 
-// A complaints is an exception handler that keeps what it is told.
+// A complaints is an exception handler that records its calls.
 type complaints struct {
 	zmqiotest.Condition
 	all []zmqio.ExceptionContext
@@ -180,7 +181,7 @@ func (c *complaints) only(t testing.TB) zmqio.ExceptionContext {
 	return c.all[0]
 }
 
-// networks are those that most tests of connections are made with.
+// networks are the networks of most tests of connections.
 var networks = []string{"tcp4", "tcp6", "unix"}
 
 // anyAddress returns an address to listen on.
@@ -195,8 +196,8 @@ func anyAddress(t testing.TB, network string) string {
 	return "127.0.0.1:0"
 }
 
-// listen returns a listener of package net that is closed in the end. Without IPv6 it skips
-// a test of that.
+// listen returns a listener of package net. The end of the test closes it. Without IPv6 it skips a
+// test of IPv6.
 func listen(t testing.TB, network string) net.Listener {
 	t.Helper()
 	ln, err := tightListener.Listen(bounded(t), network, anyAddress(t, network))
@@ -208,8 +209,8 @@ func listen(t testing.TB, network string) net.Listener {
 	return ln
 }
 
-// tight gives a socket small buffers of a fixed size: a peer that does not read fills them soon,
-// and they do not grow.
+// tight gives a socket small buffers of a fixed size, so that a peer that does not read soon fills
+// them.
 func tight(_, _ string, c syscall.RawConn) error {
 	var err error
 	failed := c.Control(func(fd uintptr) {
@@ -224,7 +225,7 @@ var (
 	tightDialer   = &net.Dialer{Control: tight}
 )
 
-// patient gives c a deadline that ends a test that would hang, and closes it in the end.
+// patient sets a deadline on c, for a test that could hang. The end of the test closes c.
 func patient[C net.Conn](t testing.TB, c C) C {
 	t.Helper()
 	must(t, c.SetDeadline(time.Now().Add(zmqiotest.Patience)))
@@ -261,7 +262,7 @@ func connect(t testing.TB, l *zmqio.EventLoop, p netio.Protocol, addr net.Addr, 
 	return tr
 }
 
-// abortInTheEnd aborts tr when the test ends, and waits for its party.
+// abortInTheEnd aborts tr at the end of the test, and waits for its party.
 func abortInTheEnd(t testing.TB, tr *netio.Transport) {
 	t.Cleanup(func() {
 		must(t, tr.Abort())
@@ -271,8 +272,7 @@ func abortInTheEnd(t testing.TB, tr *netio.Transport) {
 	})
 }
 
-// connected returns a transport of protocol p, and the other end of its connection, which is
-// one of package net.
+// connected returns a transport of protocol p, and the connection of package net at its other end.
 func connected(t testing.TB, l *zmqio.EventLoop, p netio.Protocol) (*netio.Transport, *net.TCPConn) {
 	t.Helper()
 	ln := listen(t, "tcp4")
@@ -280,7 +280,7 @@ func connected(t testing.TB, l *zmqio.EventLoop, p netio.Protocol) (*netio.Trans
 	return tr, accept(t, ln).(*net.TCPConn)
 }
 
-// serve returns a server of parties, and a channel with each party that has been made.
+// serve returns a server of parties, and a channel that gets each party.
 func serve(t testing.TB, l *zmqio.EventLoop, network string, cfg netio.ServerConfig, addresses ...string) (*netio.Server, <-chan *party) {
 	t.Helper()
 	if addresses == nil && cfg.Listener == nil {
@@ -325,8 +325,8 @@ func onLoop(t testing.TB, l *zmqio.EventLoop, fn func()) {
 	must(t, l.Do(bounded(t), func() error { fn(); return nil }))
 }
 
-// stuff writes to tr, whose peer does not read, until half a megabyte is buffered that the
-// system has no room for. It returns what was written.
+// stuff writes to tr, whose peer does not read, until half a megabyte is buffered. It returns the
+// data.
 func stuff(t testing.TB, tr *netio.Transport) []byte {
 	t.Helper()
 	var all []byte
@@ -370,7 +370,7 @@ func noFactory(t testing.TB) func() netio.Protocol {
 	}
 }
 
-// failed fails the test unless err is not nil, and not of the test's own bound.
+// failed fails the test if err is nil, or is the error of the test's own bound.
 func failed(t testing.TB, err error) {
 	t.Helper()
 	if err == nil || errors.Is(err, os.ErrDeadlineExceeded) {

@@ -71,7 +71,7 @@ func TestReadPipe(t *testing.T) {
 	})
 }
 
-// EOFReceived cannot keep a pipe open: there is nothing to write.
+// EOFReceived cannot keep a pipe open, because a reading pipe cannot write.
 func TestReadPipeEOFCannotKeepOpen(t *testing.T) {
 	l := pipeLoop(t)
 	r, w := osPipe(t)
@@ -84,7 +84,7 @@ func TestReadPipeEOFCannotKeepOpen(t *testing.T) {
 	p.saw("made eof lost")
 }
 
-// The pipe is read until its end, however much was written before its writer went.
+// A pipe is read to its end, even after its writer has gone.
 func TestReadPipeAfterWriterWent(t *testing.T) {
 	withPipes(t, func(t *testing.T, l *zmqio.EventLoop, r, w *os.File) {
 		text := strings.Repeat("x", 60_000)
@@ -130,7 +130,7 @@ func TestReadPipePauseReading(t *testing.T) {
 		if tr.IsReading() {
 			t.Error("reading while paused")
 		}
-		onPipeLoop(t, l, func() {}) // what was under way before PauseReading is over
+		onPipeLoop(t, l, func() {}) // a read in progress at PauseReading is over
 		puts(t, w, "abc")
 		must(t, w.Close())
 		for range 10 {
@@ -166,10 +166,10 @@ func TestReadPipeClose(t *testing.T) {
 	})
 }
 
-// A reading pipe can do nothing that writes, and a writing one nothing that reads.
+// A reading pipe has no methods that write, and a writing pipe none that reads.
 func TestPipesAreOneWay(t *testing.T) {
 	l := pipeLoop(t)
-	r, w := socketPair(t) // which could do both
+	r, w := socketPair(t) // the sockets themselves could do both
 	in, p := readPipe(t, l, r)
 	out, q := writePipe(t, l, w)
 	for name, err := range map[string]error{
@@ -215,13 +215,13 @@ func TestWritePipe(t *testing.T) {
 	})
 }
 
-// What the system does not take is buffered, and sent as it is read.
+// A write that the kernel does not take is buffered, and sent as the reader reads.
 func TestWritePipeBuffers(t *testing.T) {
 	withPipes(t, func(t *testing.T, l *zmqio.EventLoop, r, w *os.File) {
 		tr, p := writePipe(t, l, w)
 		must(t, tr.SetWriteBufferLimits(1<<20, zmqio.DefaultLimit))
 		all := fillPipe(t, tr)
-		must(t, tr.Write([]byte("more"))) // behind what is buffered
+		must(t, tr.Write([]byte("more"))) // comes after the buffered data
 		p.saw("made")
 		must(t, tr.SetWriteBufferLimits(0, 0))
 		p.saw("made pause")
@@ -233,7 +233,7 @@ func TestWritePipeBuffers(t *testing.T) {
 	})
 }
 
-// Close and WriteEOF send what is buffered first, for as long as that takes.
+// Close and WriteEOF first send the buffer, for as long as needed.
 func TestWritePipeCloseWhenFull(t *testing.T) {
 	withPipes(t, func(t *testing.T, l *zmqio.EventLoop, r, w *os.File) {
 		for i, end := range []func(*netio.Transport) error{(*netio.Transport).Close, (*netio.Transport).WriteEOF} {
@@ -278,7 +278,7 @@ func TestWritePipeAbort(t *testing.T) {
 	})
 }
 
-// A reader that goes ends the transport: without an error if nothing is buffered.
+// If the reader goes, the transport ends. It ends without an error if nothing is buffered.
 func TestWritePipeDisconnectOnClose(t *testing.T) {
 	withPipes(t, func(t *testing.T, l *zmqio.EventLoop, r, w *os.File) {
 		tr, p := writePipe(t, l, w)
@@ -325,8 +325,8 @@ func TestWritePipeError(t *testing.T) {
 	})
 }
 
-// What the peer of a socket sends is not read, and keeps the loop as idle as it was. That
-// the peer goes shows in the next Write.
+// Data from the peer of a written socket is not read, and does not wake the loop. The next Write
+// finds out that the peer has gone.
 func TestWritePipePeerSends(t *testing.T) {
 	l := pipeLoop(t)
 	r, w := socketPair(t)
@@ -414,7 +414,7 @@ func TestConnectPipeInvalidArguments(t *testing.T) {
 	takes(t, r, "still open")
 }
 
-// What fails later than at its arguments closes the file.
+// A failure after the check of the arguments closes the file.
 func TestConnectPipeFails(t *testing.T) {
 	l := pipeLoop(t)
 	r, w := osPipe(t)
@@ -437,7 +437,7 @@ func TestConnectPipeFails(t *testing.T) {
 	must(t, p.ends())
 }
 
-// A reader that goes while a file is sent has not had all of it.
+// A reader that goes during SendFile makes it return an error.
 func TestWritePipeReaderGoesAmidSendFile(t *testing.T) {
 	withPipes(t, func(t *testing.T, l *zmqio.EventLoop, r, w *os.File) {
 		tr, p := writePipe(t, l, w)

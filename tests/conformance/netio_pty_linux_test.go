@@ -66,7 +66,7 @@ func TestReadPtyOutput(t *testing.T) {
 	p.receives("12345")
 	p.saw("made data")
 	must(t, slave.Close())
-	must(t, p.ends()) // the system says EIO
+	must(t, p.ends()) // the kernel returns EIO
 	p.saw("made data eof lost")
 	if tr.ExtraInfo("pipe", nil) != "/dev/ptmx" {
 		t.Error(tr)
@@ -104,7 +104,7 @@ func TestBidirectionalPty(t *testing.T) {
 	reader.receives("abcde")
 	writer.saw("made")
 	must(t, master.Close())
-	must(t, reader.ends()) // of itself: the terminal has hung up
+	must(t, reader.ends()) // ends by itself, because the terminal has hung up
 	reader.saw("made data eof lost")
 	must(t, in.Close())
 	must(t, out.Close())
@@ -135,8 +135,8 @@ func TestPtyOnTheLoop(t *testing.T) {
 	masterReader.saw("made data eof lost")
 }
 
-// A terminal is the shell's too: while it is read, the open file that others have blocks as
-// before.
+// A terminal is the shell's too. While a transport reads it, the open file that others use still
+// blocks.
 func TestInheritedTerminalBlocks(t *testing.T) {
 	l := pipeLoop(t)
 	master, slave := openPty(t)
@@ -156,8 +156,8 @@ func TestInheritedTerminalBlocks(t *testing.T) {
 	}
 }
 
-// So it is with a pipe that is written and that another standard stream shares. One that is
-// read is borrowed: the system would not tell its end otherwise.
+// A written pipe that another standard stream shares still blocks for others. A read pipe is
+// borrowed, because a reopened one would not show its end.
 func TestInheritedPipeBlocks(t *testing.T) {
 	l := pipeLoop(t)
 	var fds [2]int
@@ -181,7 +181,7 @@ func TestInheritedPipeBlocks(t *testing.T) {
 	}
 }
 
-// Character devices that poll(2) finds ready always.
+// poll(2) reports the null device as always ready.
 func TestNullDevice(t *testing.T) {
 	l := pipeLoop(t)
 	f, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)

@@ -55,7 +55,7 @@ func (p *bufferedParty) DataReceived([]byte) {
 	p.t.Error("DataReceived of a BufferedProtocol was called")
 }
 
-// Nothing is delivered while reading is paused: what has come waits.
+// While reading is paused nothing is delivered, and the data waits.
 func TestNetPauseResumeReading(t *testing.T) {
 	for name, p := range protocols(t) {
 		t.Run(name, func(t *testing.T) {
@@ -101,7 +101,7 @@ func TestNetPauseResumeReading(t *testing.T) {
 	}
 }
 
-// Reading that is paused in DataReceived stops there, and a slow protocol slows its peer.
+// PauseReading in DataReceived stops the delivery at once. A slow protocol thereby slows its peer.
 func TestNetPauseInDataReceived(t *testing.T) {
 	l := startLoop(t)
 	p := newBufferedParty(t, l, 4)
@@ -138,8 +138,8 @@ func TestNetReadReady(t *testing.T) {
 	}
 }
 
-// At the peer's end EOFReceived is called, and without more the transport closes, after what
-// it has still to send.
+// The end of the peer's side calls EOFReceived. By default the transport then sends its buffer and
+// closes.
 func TestNetReadReadyEOF(t *testing.T) {
 	for name, p := range protocols(t) {
 		t.Run(name, func(t *testing.T) {
@@ -158,7 +158,7 @@ func TestNetReadReadyEOF(t *testing.T) {
 	}
 }
 
-// With keepOpen it goes on writing, and EOFReceived comes once.
+// With keepOpen the transport writes on, and EOFReceived comes once.
 func TestNetReadReadyEOFKeepOpen(t *testing.T) {
 	for name, p := range protocols(t) {
 		t.Run(name, func(t *testing.T) {
@@ -177,7 +177,7 @@ func TestNetReadReadyEOFKeepOpen(t *testing.T) {
 			if noted.is(func() bool { return noted.lost }) || tr.IsClosing() {
 				t.Error("it was closed")
 			}
-			must(t, tr.PauseReading()) // and nothing comes twice
+			must(t, tr.PauseReading()) // no callback comes twice
 			must(t, tr.ResumeReading())
 			must(t, tr.Close())
 			readEnd(t, peer)
@@ -186,8 +186,8 @@ func TestNetReadReadyEOFKeepOpen(t *testing.T) {
 	}
 }
 
-// Signals that interrupt system calls do not show: the tests of BlockingIOError and
-// InterruptedError. What is read in pieces and written to a peer that is slow is whole.
+// This covers the tests of BlockingIOError and InterruptedError: signals that interrupt system
+// calls do no harm. Data that is read in pieces and written to a slow peer stays whole.
 func TestNetInterrupted(t *testing.T) {
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGUSR1)
@@ -223,7 +223,7 @@ func TestNetInterrupted(t *testing.T) {
 	}
 }
 
-// A protocol that is set gets what comes next, also one that reads in another way.
+// SetProtocol gives the next data to the new protocol, even if that reads in another way.
 func TestNetSetProtocol(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -301,11 +301,11 @@ func TestNetBufferedProtocol(t *testing.T) {
 	}
 }
 
-// The loop goes on while one transport has always something to read.
+// The loop serves others while one transport always has data to read.
 func TestNetBusyTransportStarvesNoOther(t *testing.T) {
 	l := startLoop(t)
 	busy, other := newParty(t, l), newParty(t, l)
-	busy.onData = func(data []byte) { _ = busy.tr.Write(data) } // its peer goes without notice
+	busy.onData = func(data []byte) { _ = busy.tr.Write(data) } // its peer may end at any time
 	_, peer := connected(t, l, busy)
 	chunk := strings.Repeat("x", 64<<10)
 	ctx, stop := context.WithCancel(bounded(t))

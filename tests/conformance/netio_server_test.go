@@ -47,7 +47,7 @@ func TestNetCreateServer(t *testing.T) {
 	}
 }
 
-// An empty host is every address of this one, of both families, one listener each.
+// An empty host has a listener for each address family.
 func TestNetCreateServerDualStack(t *testing.T) {
 	listen(t, "tcp6") // or the test is skipped
 	l := startLoop(t)
@@ -62,7 +62,7 @@ func TestNetCreateServerDualStack(t *testing.T) {
 			return p
 		}, "tcp", []string{":" + port}, netio.ServerConfig{})
 		if errors.Is(err, syscall.EADDRINUSE) {
-			continue // another process was faster
+			continue // another process has taken the port
 		}
 		must(t, err)
 		if len(s.Addrs()) != 2 {
@@ -85,7 +85,7 @@ func TestNetCreateServerDualStack(t *testing.T) {
 	t.Error("no port is free in both families")
 }
 
-// Addresses that are given twice are listened on once.
+// A repeated address has one listener.
 func TestNetCreateServerMultipleHosts(t *testing.T) {
 	for network, hosts := range map[string][]string{
 		"tcp4": {"127.0.0.1", "127.0.0.2", "127.0.0.1"},
@@ -140,7 +140,7 @@ func TestNetCreateServerReusePort(t *testing.T) {
 	}
 }
 
-// An error of ListenConfig.Control is the server's, and leaves nothing.
+// An error of ListenConfig.Control is the server's error, and leaves nothing open.
 func TestNetCreateServerReusePortFails(t *testing.T) {
 	l := startLoop(t)
 	_, err := netio.CreateServer(bounded(t), l, noFactory(t), "tcp", []string{"127.0.0.1:0"}, netio.ServerConfig{
@@ -170,7 +170,7 @@ func TestNetCreateServerAddrInUse(t *testing.T) {
 	l, in := startLoop(t), listen(t, "tcp4")
 	free := listen(t, "tcp4")
 	must(t, free.Close())
-	// What has been bound by then is closed.
+	// Listeners that are already bound are closed.
 	for _, addresses := range [][]string{{in.Addr().String()}, {free.Addr().String(), in.Addr().String()}} {
 		_, err := netio.CreateServer(bounded(t), l, noFactory(t), "tcp", addresses, netio.ServerConfig{})
 		wants(t, err, syscall.EADDRINUSE)
@@ -253,7 +253,7 @@ func TestNetUnixServerStaleSocket(t *testing.T) {
 	next(t, made)
 }
 
-// Any other file is, and stays.
+// Any other file keeps the server from its path, and stays.
 func TestNetUnixServerOtherFile(t *testing.T) {
 	l := startLoop(t)
 	path := anyAddress(t, "unix")
@@ -268,7 +268,7 @@ func TestNetUnixServerOtherFile(t *testing.T) {
 	}
 }
 
-// Differs: a socket on which a server listens is in use, where asyncio takes it over.
+// Differs: a socket with a listening server is in use, where asyncio takes over its path.
 func TestNetUnixServerInUse(t *testing.T) {
 	l, in := startLoop(t), listen(t, "unix")
 	_, err := netio.CreateServer(bounded(t), l, noFactory(t), "unix", []string{in.Addr().String()}, netio.ServerConfig{})

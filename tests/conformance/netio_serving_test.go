@@ -14,7 +14,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// After Close new clients are refused, and the connections that are there go on.
+// After Close the server refuses new clients, and present connections go on.
 func TestNetServerClose(t *testing.T) {
 	for _, network := range networks {
 		t.Run(network, func(t *testing.T) {
@@ -69,7 +69,7 @@ func TestNetServerWait(t *testing.T) {
 	must(t, s.Wait(bounded(t)))
 }
 
-// close_clients flushes, abort_clients does not; asyncio has both since 3.13.
+// CloseClients flushes, and AbortClients does not; asyncio has both since 3.13.
 func TestNetServerCloseClients(t *testing.T) {
 	l := startLoop(t)
 	s, made := serve(t, l, "tcp4", netio.ServerConfig{})
@@ -107,8 +107,8 @@ func TestNetServerAbortClients(t *testing.T) {
 	must(t, s.Wait(bounded(t)))
 }
 
-// test_start_server_1 and test_start_unix_server_1: a server that does not serve before it is
-// told to, serves until its context ends, and is closed then.
+// test_start_server_1 and test_start_unix_server_1: a deferred server serves from ServeForever
+// until its context ends, and is closed then.
 func TestNetServeForever(t *testing.T) {
 	for _, network := range networks {
 		for _, startServing := range []bool{false, true} {
@@ -160,7 +160,7 @@ func TestNetServeForever(t *testing.T) {
 	}
 }
 
-// Clients of a server that does not serve yet wait, and are served then.
+// Clients of a deferred server wait until it serves.
 func TestNetServerDeferred(t *testing.T) {
 	l := startLoop(t)
 	s, made := serve(t, l, "tcp4", netio.ServerConfig{Deferred: true})
@@ -178,7 +178,7 @@ func TestNetServerDeferred(t *testing.T) {
 	}
 }
 
-// ServeForever serves once at a time, ends with Close, and needs a context.
+// Only one ServeForever runs at a time. Close ends it, and it needs a context.
 func TestNetServeForeverErrors(t *testing.T) {
 	l := startLoop(t)
 	s, made := serve(t, l, "tcp4", netio.ServerConfig{Deferred: true})
@@ -197,7 +197,7 @@ func TestNetServeForeverErrors(t *testing.T) {
 	failed(t, on)
 }
 
-// All clients that wait are accepted: test_accept_connection_multiple.
+// test_accept_connection_multiple: all waiting clients are accepted.
 func TestNetAcceptMultiple(t *testing.T) {
 	l := startLoop(t)
 	s, made := serve(t, l, "tcp4", netio.ServerConfig{Deferred: true})
@@ -231,7 +231,7 @@ func TestNetAcceptAfterReset(t *testing.T) {
 	}
 }
 
-// Out of descriptors the exception handler is told, and accepting goes on after a second.
+// Without descriptors the exception handler is told, and accepting goes on after a second.
 func TestNetAcceptOutOfDescriptors(t *testing.T) {
 	l := startLoop(t)
 	told := collect(l)
@@ -252,7 +252,7 @@ func TestNetAcceptOutOfDescriptors(t *testing.T) {
 	told.only(t)
 }
 
-// exhaust takes all descriptors that the process may have. What it returns gives them back.
+// exhaust takes all descriptors that the process can open. giveBack closes them.
 func exhaust(t testing.TB) (giveBack func()) {
 	t.Helper()
 	var before unix.Rlimit
@@ -283,7 +283,7 @@ func exhaust(t testing.TB) (giveBack func()) {
 	}
 }
 
-// A factory that panics, or returns nil, loses that client and no other.
+// A factory that panics or returns nil loses its client, and no other.
 func TestNetServerFactoryFails(t *testing.T) {
 	l := startLoop(t)
 	told := collect(l)

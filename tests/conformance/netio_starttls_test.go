@@ -13,11 +13,11 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// hello is what goes over a connection in the clear, and once more over TLS.
+// hello is sent once in plain text, and once over TLS.
 var hello = strings.Repeat("1", 100<<10)
 
-// test_start_tls_client_reg_proto_1 and test_start_tls_client_buf_proto_1: what was written
-// before goes out in the clear, ConnectionMade is called once, and data comes over TLS.
+// test_start_tls_client_reg_proto_1 and test_start_tls_client_buf_proto_1: earlier writes go out in
+// plain text, ConnectionMade is called once, and later data goes over TLS.
 func TestNetStartTLSClient(t *testing.T) {
 	for name, p := range protocols(t) {
 		t.Run(name, func(t *testing.T) {
@@ -98,7 +98,7 @@ func TestNetStartTLSServer(t *testing.T) {
 	})
 }
 
-// What is written during the handshake goes out after it, over TLS.
+// Writes during the handshake are sent after it, over TLS.
 func TestNetStartTLSWriteMeanwhile(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -123,7 +123,7 @@ func TestNetStartTLSWriteMeanwhile(t *testing.T) {
 	must(t, p.awaitLost())
 }
 
-// test_start_tls_slow_client_cancel: the context bounds it, and the connection ends.
+// test_start_tls_slow_client_cancel: the end of the context ends the handshake and the connection.
 func TestNetStartTLSCancelled(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -190,7 +190,7 @@ func TestNetStartTLSArguments(t *testing.T) {
 	var on error
 	onLoop(t, l, func() { on = tr.StartTLS(bounded(t), clientTLS(), false) })
 	wantError(t, "on the loop", on, zmqio.ErrWouldDeadlock)
-	// None of these has touched it.
+	// None of these calls has changed the transport.
 	writeString(t, peer, "x")
 	p.awaitData(1)
 	must(t, tr.Abort())

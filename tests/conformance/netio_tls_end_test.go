@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// test_shutdown_cleanly: an end that both sides tell, in either order, is no error.
+// test_shutdown_cleanly: if both sides send close_notify, in either order, there is no error.
 func TestNetTLSShutdownCleanly(t *testing.T) {
 	for _, peerFirst := range []bool{true, false} {
 		versions(t, func(t *testing.T, server, client *tls.Config) {
@@ -24,7 +24,7 @@ func TestNetTLSShutdownCleanly(t *testing.T) {
 			} else {
 				must(t, tr.Close())
 			}
-			readEnd(t, peer) // io.EOF is for close_notify alone
+			readEnd(t, peer) // Read returns io.EOF only after close_notify
 			must(t, peer.Close())
 			if err := p.awaitLost(); err != nil || p.eof != peerFirst {
 				t.Errorf("lost with %v, eof %t", err, p.eof)
@@ -33,8 +33,8 @@ func TestNetTLSShutdownCleanly(t *testing.T) {
 	}
 }
 
-// test_remote_shutdown_receives_trailing_data: what is buffered when the peer tells its end
-// still comes, and then ours.
+// test_remote_shutdown_receives_trailing_data: after the peer's close_notify the buffered data
+// still comes, and then this side's close_notify.
 func TestNetTLSTrailingData(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		l := startLoop(t)
@@ -51,7 +51,7 @@ func TestNetTLSTrailingData(t *testing.T) {
 	})
 }
 
-// A peer that never tells its end is waited for, for a time: ssl_shutdown_timeout.
+// ssl_shutdown_timeout: Close waits only so long for a peer that never sends close_notify.
 func TestNetTLSShutdownTimeout(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		l, ln := startLoop(t), listen(t, "tcp4")
@@ -65,7 +65,7 @@ func TestNetTLSShutdownTimeout(t *testing.T) {
 	})
 }
 
-// Abort waits for no end of TLS, and the peer sees that there was none.
+// Abort does not wait for the end of TLS. The peer notices that there was none.
 func TestNetTLSAbort(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		for _, closeFirst := range []bool{false, true} {
@@ -86,8 +86,8 @@ func TestNetTLSAbort(t *testing.T) {
 	})
 }
 
-// Differs: TLS in TLS, of test_create_server_ssl_over_ssl, is an error that leaves the
-// transport as it is.
+// Differs: TLS in TLS, of test_create_server_ssl_over_ssl, is an error, and the transport stays as
+// it is.
 func TestNetTLSInTLS(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)

@@ -80,7 +80,7 @@ func versions(t *testing.T, test func(t *testing.T, server, client *tls.Config))
 	}
 }
 
-// A secured is the end of a connection that package tls has, or why it has none.
+// A secured is the connection of package tls after a handshake, or the handshake's error.
 type secured struct {
 	conn *tls.Conn
 	err  error
@@ -114,8 +114,8 @@ func (s secured) made(t testing.TB) *tls.Conn {
 	return patient(t, s.conn)
 }
 
-// connectedTLS returns a transport with TLS of protocol p, and the peer's end, which is one of
-// package tls.
+// connectedTLS returns a TLS transport of protocol p, and the connection of package tls at its
+// other end.
 func connectedTLS(t testing.TB, l *zmqio.EventLoop, p netio.Protocol, server, client *tls.Config) (*netio.Transport, *tls.Conn) {
 	t.Helper()
 	ln := listen(t, "tcp4")

@@ -29,8 +29,8 @@ func checkTLSInfo(t testing.TB, tr *netio.Transport, wantCert bool) {
 	}
 }
 
-// test_create_ssl_connection and test_create_ssl_unix_connection: made after the handshake,
-// which checks the certificate unless it is told not to.
+// test_create_ssl_connection and test_create_ssl_unix_connection: the transport is made after the
+// handshake, which verifies the certificate by default.
 func TestNetCreateTLSConnection(t *testing.T) {
 	for _, network := range networks {
 		t.Run(network, func(t *testing.T) {
@@ -128,8 +128,8 @@ func TestNetCreateServerTLSRefused(t *testing.T) {
 	}
 }
 
-// The name that is checked is that of the configuration, or else the host of the address:
-// test_create_connection_ssl_server_hostname_default.
+// test_create_connection_ssl_server_hostname_default: the verified name is that of the
+// configuration, or else the host of the address.
 func TestNetServerNameDefault(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	names := make(chan string, 1)
@@ -142,7 +142,7 @@ func TestNetServerNameDefault(t *testing.T) {
 	for _, c := range []struct{ host, name, want string }{
 		{"python.test", "", "python.test"},
 		{"python.test", "perl.test", "perl.test"},
-		{"127.0.0.1", "", ""}, // the extension is for names alone
+		{"127.0.0.1", "", ""}, // the extension is for host names alone
 	} {
 		done := acceptTLS(t, ln, server)
 		given := &tls.Config{InsecureSkipVerify: true, ServerName: c.name}
@@ -156,7 +156,7 @@ func TestNetServerNameDefault(t *testing.T) {
 		}
 		(<-done).made(t)
 	}
-	// An address is checked as well: the certificate is for the name alone.
+	// An IP address is verified too: the certificate has only the name.
 	done := acceptTLS(t, ln, serverTLS())
 	_, _, err := netio.CreateConnection(bounded(t), l, noFactory(t), "tcp", ln.Addr().String(), netio.Config{TLS: &tls.Config{RootCAs: localhost().authority}})
 	var mismatch x509.HostnameError
@@ -166,8 +166,8 @@ func TestNetServerNameDefault(t *testing.T) {
 	failed(t, (<-done).err)
 }
 
-// Without a name or an address there is nothing to check: the tests of server_hostname, and
-// test_check_hostname_requires_server_hostname.
+// This covers the tests of server_hostname, and test_check_hostname_requires_server_hostname.
+// Without a name or an address there is nothing to verify.
 func TestNetServerNameMissing(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	unix := listen(t, "unix")
@@ -217,7 +217,7 @@ func TestNetConnectAcceptedSocketTLS(t *testing.T) {
 	})
 }
 
-// Timeouts are for TLS, and not negative. Differs: 0 is the default one.
+// Timeouts need TLS and must not be negative. Differs: 0 is the default.
 func TestNetTLSTimeoutArguments(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	for name, cfg := range map[string]netio.Config{
@@ -245,8 +245,8 @@ func TestNetServerWithoutCertificate(t *testing.T) {
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
 
-// test_handshake_timeout: a context bounds the handshake, whose peer is let go. Nothing is left
-// that waits for the timeout, and the exception handler is not told.
+// test_handshake_timeout: the end of the context ends the handshake and closes the connection. No
+// timer is left, and the exception handler is not told.
 func TestNetTLSHandshakeCancelled(t *testing.T) {
 	l, ln := startLoop(t), listen(t, "tcp4")
 	cause := errors.New("cause")
@@ -257,7 +257,7 @@ func TestNetTLSHandshakeCancelled(t *testing.T) {
 		done <- err
 	}()
 	c := accept(t, ln)
-	readString(t, c, 1) // it has begun
+	readString(t, c, 1) // the handshake has begun
 	cancel(cause)
 	if err := <-done; !errors.Is(err, cause) && !errors.Is(err, context.Canceled) {
 		t.Errorf("error: %v", err)
@@ -279,7 +279,7 @@ func TestNetTLSSlowHandshake(t *testing.T) {
 	}
 }
 
-// A server lets a client go whose handshake takes too long, and serves others meanwhile.
+// A server closes a client whose handshake takes too long, and serves others meanwhile.
 func TestNetTLSServerSlowHandshake(t *testing.T) {
 	l := startLoop(t)
 	collect(l)
@@ -312,7 +312,7 @@ func TestNetTLSPeerGoesInHandshake(t *testing.T) {
 	}
 }
 
-// test_create_connection_ssl_failed_certificate: the server sees it too.
+// test_create_connection_ssl_failed_certificate: the server gets an error too.
 func TestNetTLSFailedCertificate(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		l, ln := startLoop(t), listen(t, "tcp4")
@@ -337,7 +337,7 @@ func TestNetTLSClientCertificate(t *testing.T) {
 		bare := dialNet(t, s.Addrs()[0])
 		c := tls.Client(bare, client)
 		if err := c.Handshake(); err == nil {
-			_, err = c.Read(make([]byte, 1)) // in TLS 1.3 it is told here
+			_, err = c.Read(make([]byte, 1)) // in TLS 1.3 the client learns of the refusal here
 			failed(t, err)
 		}
 		client.Certificates = []tls.Certificate{localhost().certificate}
@@ -365,8 +365,8 @@ func TestNetTLSCorrupted(t *testing.T) {
 	})
 }
 
-// A stream that is cut off without the end of TLS has ended: the peers of test_start_tls_* end
-// so.
+// A connection that ends without close_notify counts as ended. The peers in test_start_tls_* end in
+// this way.
 func TestNetTLSCutOff(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		l := startLoop(t)
@@ -413,7 +413,7 @@ func TestNetTLSAfterClosing(t *testing.T) {
 	})
 }
 
-// Close sends what is buffered, and then the end of TLS, as the peer sees.
+// Close sends the buffer, and then close_notify.
 func TestNetTLSCloseFlushes(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		l := startLoop(t)
@@ -430,8 +430,8 @@ func TestNetTLSCloseFlushes(t *testing.T) {
 	})
 }
 
-// Keeping open is for a half-closed stream, which TLS has not: it is closed, with a warning in
-// asyncio. WriteEOF is an error.
+// TLS cannot be half-closed. keepOpen therefore does nothing, where asyncio logs a warning.
+// WriteEOF is an error.
 func TestNetTLSNoHalfClose(t *testing.T) {
 	versions(t, func(t *testing.T, server, client *tls.Config) {
 		l := startLoop(t)
@@ -448,8 +448,8 @@ func TestNetTLSNoHalfClose(t *testing.T) {
 	})
 }
 
-// What was written in many pieces, both ways at the same time, comes whole. It also does while
-// reading is paused now and then, and with a BufferedProtocol.
+// Data that is written in many pieces, both ways at once, stays whole. This holds with pauses of
+// reading, and with a BufferedProtocol.
 func TestNetTLSEcho(t *testing.T) {
 	for buffer, size := range map[int]int{0: 256 << 10, 7: 8 << 10, 100_000: 256 << 10} {
 		versions(t, func(t *testing.T, server, client *tls.Config) {
@@ -486,8 +486,8 @@ func TestNetTLSEcho(t *testing.T) {
 	}
 }
 
-// test_create_connection_memory_leak, and the checks for garbage of the others: what TLS took
-// goes with the transport, also where the stream was cut off.
+// test_create_connection_memory_leak, and the checks for garbage in other tests: the memory of TLS
+// is freed with the transport, even if the connection was cut off.
 func TestNetTLSGarbage(t *testing.T) {
 	for _, clean := range []bool{true, false} {
 		l := startLoop(t)

@@ -31,7 +31,7 @@ func TestNetClose(t *testing.T) {
 	<-tr.Closed()
 }
 
-// So it does after Abort, and what is buffered is dropped.
+// After Abort too, ConnectionLost comes once and later, and the buffer is dropped.
 func TestNetAbort(t *testing.T) {
 	for _, closeFirst := range []bool{false, true} {
 		l := startLoop(t)
@@ -57,8 +57,8 @@ func TestNetAbort(t *testing.T) {
 	}
 }
 
-// ConnectionLost waits until all that was written before Close has been sent:
-// test_close_write_buffer and test_write_ready_closing.
+// test_close_write_buffer and test_write_ready_closing: ConnectionLost comes when everything
+// written before Close has been sent.
 func TestNetCloseWriteBuffer(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -78,7 +78,7 @@ func TestNetCloseWriteBuffer(t *testing.T) {
 	must(t, p.awaitLost())
 }
 
-// Nothing is read after Close, also while something is buffered: test__add_reader.
+// test__add_reader: nothing is read after Close, even while the buffer has data.
 func TestNetNoReadAfterClose(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -99,8 +99,8 @@ func TestNetNoReadAfterClose(t *testing.T) {
 	}
 }
 
-// An error of the system ends a transport, and is no business of the exception handler:
-// test_fatal_error, test_read_ready_conn_reset and test_read_ready_err.
+// test_fatal_error, test_read_ready_conn_reset and test_read_ready_err: an error of the kernel ends
+// a transport, and the exception handler is not told.
 func TestNetReset(t *testing.T) {
 	for name, p := range protocols(t) {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestNetCallbackPanics(t *testing.T) {
 	}
 }
 
-// A panic in another callback does not end it, as in asyncio.
+// A panic in another callback does not end the transport, as in asyncio.
 func TestNetOtherCallbackPanics(t *testing.T) {
 	cause := errors.New("cause")
 	for _, callback := range []string{"made", "pause", "lost"} {
@@ -184,7 +184,7 @@ func TestNetOtherCallbackPanics(t *testing.T) {
 	}
 }
 
-// After the end a transport still says what it was, and the rest are errors.
+// After its end a transport still describes itself, and its other methods return errors.
 func TestNetAfterConnectionLost(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)

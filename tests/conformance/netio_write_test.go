@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// Write sends at once: the peer has it before the loop goes on. It copies what it keeps.
+// Write sends at once, before the loop goes on. It copies what it buffers.
 func TestNetWrite(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -28,7 +28,7 @@ func TestNetWrite(t *testing.T) {
 	})
 }
 
-// Nothing to write is no error, while the transport lives.
+// A Write of no bytes is no error while the transport is open.
 func TestNetWriteNoData(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -52,14 +52,14 @@ func TestNetWriteNoData(t *testing.T) {
 	})
 }
 
-// What the system does not take is buffered, whole or in part, in its order, and goes out when
-// there is room: the tests of partial writes, of BlockingIOError and of write_ready.
+// This covers the tests of partial writes, of BlockingIOError and of write_ready. What the kernel
+// does not take is buffered in order, and sent when there is room.
 func TestNetWritePartial(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
 	tr, peer := connected(t, l, p)
 	sent := stuff(t, tr)
-	onLoop(t, l, func() { // where nothing else is sent meanwhile
+	onLoop(t, l, func() { // on the loop, so that nothing else is sent meanwhile
 		for _, s := range []string{"data1", "data2"} {
 			data := []byte(s)
 			before := tr.WriteBufferSize()
@@ -67,7 +67,7 @@ func TestNetWritePartial(t *testing.T) {
 			if n := tr.WriteBufferSize(); n != before+len(s) {
 				t.Errorf("%d bytes are buffered, and %d before", n, before)
 			}
-			clear(data) // it has been copied
+			clear(data) // Write has copied it
 			sent = append(sent, s...)
 		}
 	})
@@ -85,7 +85,7 @@ func TestNetWritePartial(t *testing.T) {
 	}
 }
 
-// writelines is one write of all.
+// asyncio: writelines. WriteBuffers is one write of all buffers.
 func TestNetWriteBuffers(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -109,14 +109,14 @@ func TestNetWriteBuffers(t *testing.T) {
 	}
 }
 
-// An error of the system that Write meets is returned, and ends the transport. Differs: each
-// later Write is an error too, where asyncio logs the fifth.
+// An error of the kernel is returned by the Write that meets it, and ends the transport. Differs:
+// each later Write is an error too, where asyncio logs the fifth.
 func TestNetWriteException(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
 	tr, peer := connected(t, l, p)
 	var err error
-	onLoop(t, l, func() { // so that the loop reads nothing of it
+	onLoop(t, l, func() { // on the loop, so that the loop does not read the error
 		must(t, peer.SetLinger(0))
 		must(t, peer.Close())
 		for err == nil {
@@ -137,7 +137,7 @@ func TestNetWriteException(t *testing.T) {
 	}
 }
 
-// So it is with an error that is met later.
+// An error that the loop meets later ends the transport too.
 func TestNetWriteReadyException(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)
@@ -151,7 +151,7 @@ func TestNetWriteReadyException(t *testing.T) {
 	}
 }
 
-// Differs: a Write while the transport closes is an error, also while something is buffered.
+// Differs: a Write on a closing transport is an error, even while the buffer has data.
 func TestNetWriteClosing(t *testing.T) {
 	for _, buffered := range []bool{false, true} {
 		l := startLoop(t)
@@ -170,8 +170,7 @@ func TestNetWriteClosing(t *testing.T) {
 	}
 }
 
-// WriteEOF ends the stream to the peer and no more, and may be repeated. A Write is an error
-// then.
+// WriteEOF ends the stream towards the peer only, and may be repeated. A later Write is an error.
 func TestNetWriteEOF(t *testing.T) {
 	for _, network := range networks {
 		t.Run(network, func(t *testing.T) {
@@ -204,7 +203,7 @@ func TestNetWriteEOF(t *testing.T) {
 	}
 }
 
-// The end comes after what is buffered.
+// The end of the stream comes after the buffer.
 func TestNetWriteEOFBuffer(t *testing.T) {
 	l := startLoop(t)
 	p := newParty(t, l)

@@ -9,12 +9,12 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A fakeWatcher notes what is done to it.
+// A fakeWatcher records its calls.
 type fakeWatcher struct {
 	loop   *zmqio.EventLoop
-	calls  int // of AttachLoop
+	calls  int // calls of AttachLoop
 	closed int
-	err    error // what AttachLoop and Close return
+	err    error // error of AttachLoop and Close
 }
 
 func (w *fakeWatcher) AddChildHandler(int, func(pid, code int)) error { return w.err }
@@ -32,7 +32,7 @@ func (w *fakeWatcher) Close() error {
 	return w.err
 }
 
-// A brokenPolicy fails whatever it is asked.
+// A brokenPolicy returns errors from every method.
 type brokenPolicy struct{}
 
 var errBroken = errors.New("broken policy")
@@ -43,7 +43,7 @@ func (brokenPolicy) SetEventLoop(*zmqio.EventLoop) error       { return errBroke
 func (brokenPolicy) ChildWatcher() (zmqio.ChildWatcher, error) { return nil, errBroken }
 func (brokenPolicy) SetChildWatcher(zmqio.ChildWatcher) error  { return errBroken }
 
-// mainLoop gives the main goroutine a loop made by p. It must be closed.
+// mainLoop makes a loop with p for the main goroutine. The caller must close it.
 func mainLoop(p zmqio.EventLoopPolicy) (*zmqio.EventLoop, error) {
 	l, err := p.NewEventLoop()
 	if err != nil {
@@ -52,7 +52,7 @@ func mainLoop(p zmqio.EventLoopPolicy) (*zmqio.EventLoop, error) {
 	return l, p.SetEventLoop(l)
 }
 
-// watches reports whether w has a loop that is l, which is run to see.
+// watches reports whether w watches on l. It runs l to find out.
 func watches(w zmqio.ChildWatcher, l *zmqio.EventLoop) (active bool, err error) {
 	_, err = l.CallSoon(func() {
 		active = w.IsActive()
@@ -64,7 +64,7 @@ func watches(w zmqio.ChildWatcher, l *zmqio.EventLoop) (active bool, err error) 
 	return active, l.RunForever(context.Background())
 }
 
-// The interface is all that a policy needs to be.
+// The global policy may be any EventLoopPolicy.
 func TestPolicyEventLoopPolicy(t *testing.T) {
 	defer zmqio.SetEventLoopPolicy(nil)
 	zmqio.SetEventLoopPolicy(brokenPolicy{})
@@ -96,7 +96,7 @@ func TestPolicyGetEventLoop(t *testing.T) {
 		if err := l.Close(); err != nil {
 			return err
 		}
-		l2, err := p.EventLoop() // a closed one goes away
+		l2, err := p.EventLoop() // a closed loop is forgotten
 		if err != nil || l2 == l {
 			return fmt.Errorf("after Close: %v, %w", l2, err)
 		}
@@ -170,7 +170,7 @@ func TestPolicyNewEventLoop(t *testing.T) {
 	if _, err := p.EventLoop(); !errors.Is(err, zmqio.ErrNoEventLoop) {
 		t.Errorf("a new loop was registered: %v", err)
 	}
-	bad := zmqio.NewPolicy(&zmqio.LoopConfig{IOThreads: -1}) // the config reaches the loops
+	bad := zmqio.NewPolicy(&zmqio.LoopConfig{IOThreads: -1}) // the configuration reaches the loops
 	if _, err := bad.NewEventLoop(); !errors.Is(err, zmqio.ErrInvalidArgument) {
 		t.Errorf("a wrong config: %v", err)
 	}
@@ -190,7 +190,7 @@ func TestPolicySetEventLoop(t *testing.T) {
 		if err := p.SetEventLoop(closed); !errors.Is(err, zmqio.ErrLoopClosed) {
 			t.Errorf("a closed loop: %v", err)
 		}
-		old, err := p.EventLoop() // still made on demand after a failed call
+		old, err := p.EventLoop() // a loop is still made on demand after a failed call
 		if err != nil {
 			return err
 		}
@@ -229,7 +229,7 @@ func TestPolicySetEventLoopPolicy(t *testing.T) {
 	}
 }
 
-// In a callback the running loop wins, even over a policy that has another one or
+// In a callback GetEventLoop returns the running loop, even if the policy has another loop or
 // fails.
 func TestPolicyGetEventLoopReturnsRunningLoop(t *testing.T) {
 	checkLeaks(t)
@@ -298,7 +298,7 @@ func TestPolicyGetChildWatcherAfterSet(t *testing.T) {
 	}
 }
 
-// A watcher that is set replaces the default, which is closed, and so on.
+// A new watcher replaces the default watcher, which is closed, and so does the next.
 func TestPolicyGetChildWatcherToOverrideExistingOne(t *testing.T) {
 	p := zmqio.NewPolicy(nil)
 	first, err := p.ChildWatcher()
@@ -399,8 +399,7 @@ func TestPolicyChildWatcherReplaceMainloopExisting(t *testing.T) {
 	})
 }
 
-// What AttachLoop of a watcher of another type returns is the answer, and a watcher that was
-// closed is as good as none.
+// SetChildWatcher returns the error of a watcher's AttachLoop. A closed watcher counts as none.
 func TestPolicyWatcherCannotAttach(t *testing.T) {
 	checkLeaks(t)
 	onMain(t, func() error {

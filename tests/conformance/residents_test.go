@@ -15,11 +15,11 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A lodger is a Resident with a protocol's ConnectionLost, as transports of other kinds are.
+// A lodger is a Resident whose end calls a function, as a transport's ConnectionLost.
 type lodger struct {
 	name   string
 	place  *zmqio.Residence
-	slow   bool // it does not end by Close alone
+	slow   bool // Close alone does not end it
 	left   int  // items that Abort drops
 	onLost func()
 
@@ -81,8 +81,7 @@ func wantLog(t testing.TB, x *lodger, want ...string) {
 	}
 }
 
-// Transports are residents like others, and all are listed from the oldest to the youngest
-// until they have left.
+// Transports are residents. Residents lists all of them, oldest first, until they leave.
 func TestResidents(t *testing.T) {
 	l := newLoop(t, nil)
 	a := adopt(t, l, &lodger{name: "a"})
@@ -140,7 +139,7 @@ func TestCloseAbortsResidents(t *testing.T) {
 	wantLog(t, b, "abort", "lost")
 }
 
-// What was posted before Close runs all the same; what CallSoon was given does not.
+// A function that was posted before Close runs, and one of CallSoon does not.
 func TestPostSurvivesClose(t *testing.T) {
 	l := newLoop(t, nil)
 	x := adopt(t, l, &lodger{name: "x"})
@@ -240,8 +239,7 @@ func TestResidentWatch(t *testing.T) {
 	c.want(t, "reader")
 }
 
-// A watch that is told to want nothing, or stopped, by a callback of the same iteration is not
-// called in it.
+// A watch that a callback of the same iteration sets to want nothing, or stops, is not called.
 func TestResidentWatchEndsAtOnce(t *testing.T) {
 	for name, end := range map[string]func(*zmqio.Watch){
 		"Want": func(w *zmqio.Watch) { _ = w.Want(true, false) },
@@ -286,7 +284,7 @@ func TestResidentWatchArguments(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// Do runs a function where callbacks run, and returns what it returned.
+// Do runs a function where callbacks run, and returns its error.
 func TestDo(t *testing.T) {
 	l := newLoop(t, nil)
 	mine := errors.New("mine")

@@ -22,7 +22,7 @@ const (
 	typeAAAA = 28
 )
 
-// records is a DNS server: what it answers to a question of a type, whatever the name.
+// records is a DNS server: the answers by type of question, for every name.
 type records map[uint16][][]byte
 
 // resolver returns a resolver that asks the server.
@@ -45,7 +45,7 @@ func (r records) serve(c net.Conn) {
 	if _, err := io.ReadFull(c, query); err != nil {
 		return
 	}
-	end := 12 // of the question
+	end := 12 // end of the question
 	for query[end] != 0 {
 		end += 1 + int(query[end])
 	}
@@ -118,7 +118,7 @@ func TestGetAddrInfoErrors(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// refusedAtOnce returns the error of a future that never has another result.
+// refusedAtOnce returns the error of a future that is done at once.
 func refusedAtOnce[T any](t *testing.T, f *zmqio.Future[T]) error {
 	t.Helper()
 	if !f.Done() {
@@ -180,7 +180,7 @@ func TestGetAddrInfoHints(t *testing.T) {
 	}
 }
 
-// A service that UDP alone has is found without a hint, and not with one of TCP.
+// A service that only UDP has is found without a hint, and not with a hint for TCP.
 func TestGetAddrInfoServiceOfUDP(t *testing.T) {
 	l := newLoop(t, nil)
 	const service, port = "tftp", 69
@@ -197,7 +197,7 @@ func TestGetAddrInfoServiceOfUDP(t *testing.T) {
 	}
 }
 
-// An empty host is this one, without a resolver, in the order of getaddrinfo(3).
+// An empty host is the local host, without a resolver, in the order of getaddrinfo(3).
 func TestGetAddrInfoEmptyHost(t *testing.T) {
 	l := newLoop(t, &zmqio.LoopConfig{Resolver: records{}.resolver()})
 	for _, c := range []struct {
@@ -217,8 +217,8 @@ func TestGetAddrInfoEmptyHost(t *testing.T) {
 	}
 }
 
-// texts returns addresses as text. Which of a name's IPv4 addresses is first is the
-// resolver's to say, so these are sorted.
+// texts returns addresses as sorted text, because the resolver decides which of a name's IPv4
+// addresses comes first.
 func texts(addrs []netip.AddrPort) []string {
 	var all []string
 	for _, a := range addrs {
@@ -267,7 +267,7 @@ func TestResolveEndpoint(t *testing.T) {
 		"tcp://peer.test:http":             {"tcp://192.0.2.1:80", "tcp://192.0.2.2:80", "tcp://[2001:db8::1]:80"},
 	} {
 		got, err := complete(t, l.ResolveEndpoint(bounded(t), endpoint))
-		// Which of the IPv4 addresses is first is the resolver's to say.
+		// The resolver decides which IPv4 address comes first.
 		if slices.Sort(got); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%q: %v, %v", endpoint, got, err)
 		}
@@ -306,7 +306,7 @@ func TestResolveEndpointErrors(t *testing.T) {
 	wants(t, err, cause)
 }
 
-// What ResolveEndpoint makes of a name that Connect refuses, Connect takes.
+// Connect accepts the result of ResolveEndpoint for a name that it refuses itself.
 func TestResolveEndpointConnects(t *testing.T) {
 	l := newLoop(t, nil)
 	tr, _, err := l.CreateZmqConnection(bounded(t), func() zmqio.Protocol { return zmqio.BaseProtocol{} },

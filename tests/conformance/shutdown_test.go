@@ -11,15 +11,14 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// drivers run the loop during Shutdown: either Shutdown itself, because no goroutine does, or
-// another goroutine.
+// drivers run the loop during Shutdown: Shutdown itself, or another goroutine.
 var drivers = map[string]func(testing.TB, *zmqio.EventLoop, func(context.Context) error){
 	"itself":  func(t testing.TB, _ *zmqio.EventLoop, fn func(context.Context) error) { must(t, fn(bounded(t))) },
 	"another": func(t testing.TB, l *zmqio.EventLoop, fn func(context.Context) error) { must(t, l.Run(bounded(t), fn)) },
 }
 
-// Shutdown sends all that was written, also to peers that come when it has begun. The
-// loop can be used and shut down again.
+// Shutdown sends everything written, also to peers that come after it has begun. The loop can be
+// used and shut down again.
 func TestShutdown(t *testing.T) {
 	for name, drive := range drivers {
 		t.Run(name, func(t *testing.T) {
@@ -47,7 +46,7 @@ func TestShutdown(t *testing.T) {
 					t.Errorf("called %q, lost with %v", got, p.lostWith())
 				}
 			}
-			drive(t, l, l.Shutdown) // there is nothing to do
+			drive(t, l, l.Shutdown) // nothing is left to do
 			push := blocked(t, l, zmqio.BaseProtocol{})
 			pull := pullFrom(t, l, push)
 			writeAll(t, push, "again")
@@ -55,7 +54,7 @@ func TestShutdown(t *testing.T) {
 			pull.live = true
 			drive(t, l, l.Shutdown)
 			pull.wants(t, "made lost", "again")
-			must(t, peers.Close()) // both, before each looks for what is left
+			must(t, peers.Close()) // closes both before the leak check of each
 			must(t, l.Close())
 		})
 	}
@@ -92,8 +91,8 @@ func receiveAll(t *testing.T, l *zmqio.EventLoop, endpoints []string, n int) err
 	})
 }
 
-// When its context ends, Shutdown names each transport that has something left, and says
-// how much. The others are not in its error.
+// If its context ends, Shutdown names each transport that has messages left, with their number. It
+// does not name the others.
 func TestShutdownEnds(t *testing.T) {
 	for name, drive := range drivers {
 		t.Run(name, func(t *testing.T) {
@@ -118,7 +117,7 @@ func TestShutdownEnds(t *testing.T) {
 			drive(t, l, func(ctx context.Context) error {
 				ended, cancel := context.WithCancelCause(ctx)
 				empty := all[1]
-				empty.onLost = func(error) { cancel(mine) } // so it has begun
+				empty.onLost = func(error) { cancel(mine) } // Shutdown has begun
 				err := l.Shutdown(ended)
 				for _, want := range []error{mine, zmqio.ErrUndelivered} {
 					wants(t, err, want)
@@ -144,7 +143,7 @@ func TestShutdownEnds(t *testing.T) {
 	}
 }
 
-// It would wait for itself in a callback of the loop, in each.
+// In a callback of the loop Shutdown would wait for itself.
 func TestShutdownWouldDeadlock(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}

@@ -16,9 +16,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// asyncio's nine sock_* methods are zmqio.Go with a method of package net: see the table in
-// the documentation of package netio. on calls that method, which ends with its context as
-// the table says. The result is the future's, on the loop.
+// on calls fn with zmqio.Go, in place of asyncio's nine sock_* methods: see the table in the
+// documentation of package netio. fn is a method of package net, which ends with its context as the
+// table says. The future gets the result on the loop.
 func on[T any](t *testing.T, l *zmqio.EventLoop, deadline func(time.Time) error, fn func(context.Context) (T, error)) *zmqio.Future[T] {
 	return zmqio.Go(bounded(t), l, func(ctx context.Context) (T, error) {
 		if deadline != nil {
@@ -86,10 +86,10 @@ func TestSockRecvInto(t *testing.T) {
 	}
 	must(t, far.Close())
 	_, err = on(t, l, near.SetReadDeadline, func(context.Context) (int, error) { return near.Read(b) }).Wait(bounded(t))
-	wants(t, err, io.EOF) // where asyncio returns nothing
+	wants(t, err, io.EOF) // asyncio returns no bytes instead
 }
 
-// A call that is cancelled takes nothing, and the next one does.
+// A cancelled call takes no data, and the next call gets it.
 func TestSockClientRacing(t *testing.T) {
 	l := endpointLoop(t)
 	near, far := sockPair(t, "tcp4")
@@ -113,7 +113,7 @@ func TestSockClientRacing(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 
-	// The same for what is written: a blocked call is cancelled, and the next one goes on.
+	// The same for writes: a blocked call is cancelled, and the next goes on.
 	must(t, near.(*net.TCPConn).SetWriteBuffer(smallBuffer))
 	begun = make(chan struct{})
 	blocked := on(t, l, near.SetWriteDeadline, func(context.Context) (int, error) {
@@ -201,7 +201,7 @@ func TestSockRecvfromInto(t *testing.T) {
 	}
 }
 
-// A datagram for which there is no room waits, and not on the loop.
+// A datagram without room waits, but not on the loop.
 func TestSockSendto(t *testing.T) {
 	l := endpointLoop(t)
 	near, far := packetConn(t, "unixgram", anyEndpoint(t, "unixgram")), unread(t)

@@ -14,7 +14,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// shutDown calls Close and Abort in the order given, such as "close abort".
+// shutDown calls Close and Abort in the order of a text such as "close abort".
 func shutDown(t testing.TB, tr *zmqio.Transport, order string) {
 	t.Helper()
 	for call := range strings.FieldsSeq(order) {
@@ -46,8 +46,8 @@ var places = map[string]func(testing.TB, *zmqio.EventLoop, func()){
 	},
 }
 
-// Whatever the order, the place and the state, ConnectionLost(nil) comes once, not
-// inside the call, and not before what Close has to send is sent.
+// ConnectionLost(nil) comes once, in any order, place and state. It does not come inside the call,
+// and not before Close has sent everything.
 func TestCloseAndAbort(t *testing.T) {
 	for place, at := range places {
 		for _, order := range orders {
@@ -156,7 +156,7 @@ func TestCloseInCallbacks(t *testing.T) {
 	}
 }
 
-// The socket is closed at once, but ConnectionLost is for the next iteration.
+// Close closes the socket at once, and ConnectionLost comes in the next iteration.
 func TestCloseWithEmptyBuffer(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -190,7 +190,7 @@ func TestCloseAlreadyClosedSocket(t *testing.T) {
 	}
 }
 
-// The last message that is sent ends a transport that is closing, and none is missing.
+// After Close the transport ends with the last sent message, and none is missing.
 func TestCloseOnLastWriteReady(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -209,7 +209,7 @@ func TestCloseOnLastWriteReady(t *testing.T) {
 	pull.wants(t, "made", all...)
 }
 
-// Reading may be paused when it ends; no message comes then either.
+// Close may come while reading is paused. No message comes after it.
 func TestClosePaused(t *testing.T) {
 	for _, order := range orders {
 		l := newLoop(t, nil)
@@ -265,7 +265,7 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// Abort takes back what libzmq has not sent yet, so that nothing keeps the context.
+// Abort drops what libzmq has not sent, so that nothing keeps the context open.
 func TestAbortDropsWhatLibzmqHas(t *testing.T) {
 	ctx, l := newContext(t)
 	late := "ipc://" + t.TempDir() + "/late"
@@ -294,7 +294,7 @@ func TestAbortDropsWhatLibzmqHas(t *testing.T) {
 	pull.wants(t, "made", "marker")
 }
 
-// Afterwards there is an error to everything that needs the socket.
+// After ConnectionLost every call that needs the socket returns an error.
 func TestAfterConnectionLost(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}

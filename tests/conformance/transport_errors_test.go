@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// wantNumber fails the test unless err is what a call of libzmq failed with, as errno and
-// as each of the classes.
+// wantNumber fails the test unless err is an error of a libzmq call that matches errno and the
+// classes.
 func wantNumber(t testing.TB, err error, errno zmq.Errno, classes ...error) {
 	t.Helper()
 	var call *os.SyscallError
@@ -88,7 +88,7 @@ func TestWriteToATerminatedContext(t *testing.T) {
 	for err == nil { // until libzmq has told the socket
 		err = tr.Write(msg("x"))
 	}
-	if !errors.Is(err, zmqio.ErrTransportClosed) { // as when the loop was the first to see it
+	if !errors.Is(err, zmqio.ErrTransportClosed) { // as if the loop had seen it first
 		wantNumber(t, err, zmq.ETERM)
 	}
 	await(t, l, p.did("lost"))
@@ -102,8 +102,8 @@ func TestWriteToATerminatedContext(t *testing.T) {
 	p.wants(t, "made lost")
 }
 
-// A socket that somebody closes behind the transport's back is ENOTSOCK to the call that
-// meets it. A Write also ends the transport, and the exception handler is told.
+// A call that meets a socket closed behind the transport's back returns ENOTSOCK. A Write also ends
+// the transport, and the exception handler is told.
 func TestCloseOnError(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -246,8 +246,8 @@ func TestHostUnreachableLater(t *testing.T) {
 	}
 }
 
-// What waits in the buffer is dropped when libzmq cannot take it any more, and the
-// transport ends with the reason. It may be closing already.
+// Buffered messages are dropped when libzmq can no longer take them. The transport ends with the
+// reason, even if it is closing already.
 func TestBadPendingWrite(t *testing.T) {
 	for name, look := range map[string]func(*zmqio.Transport) error{
 		"Write": func(tr *zmqio.Transport) error { return tr.Write(msg("more")) },
@@ -277,7 +277,7 @@ func TestBadPendingWrite(t *testing.T) {
 	}
 }
 
-// So it is with reading, once the loop looks at the socket.
+// The same holds for a receive, when the loop looks at the socket.
 func TestBadRead(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)

@@ -95,8 +95,7 @@ func TestIsReading(t *testing.T) {
 	is(false)
 }
 
-// When the descriptor says that there may be something and there is nothing, the protocol is
-// not told.
+// If ZMQ_FD is readable and no message has come, the protocol is not called.
 func TestReadReadyGotEAGAIN(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -104,7 +103,7 @@ func TestReadReadyGotEAGAIN(t *testing.T) {
 	p := &recorder{}
 	pull := create(t, l, p, zmq.PULL, connectTo(push.Listeners()...))
 	for range 100 {
-		events, err := pull.Sockopts().Events() // and has the loop look for messages
+		events, err := pull.Sockopts().Events() // makes the loop look for messages
 		if must(t, err); events&zmq.POLLIN != 0 {
 			t.Fatalf("events %v", events)
 		}
@@ -118,8 +117,8 @@ func TestReadReadyGotEAGAIN(t *testing.T) {
 	}
 }
 
-// The error of a receive that cannot succeed any more ends the transport: the handler
-// is told, with message, error, transport and protocol, and then ConnectionLost.
+// A fatal error of a receive ends the transport. The exception handler gets message, error,
+// transport and protocol, and then ConnectionLost comes.
 func TestReadReadyFatalError(t *testing.T) {
 	ctx, l := newContext(t)
 	p := &recorder{}
@@ -145,7 +144,7 @@ func TestReadReadyFatalError(t *testing.T) {
 	wantSocketClosed(t, pull)
 }
 
-// Frames are the receiver's: changing and growing them touches no other.
+// The receiver owns its frames: changing or growing one touches no other.
 func TestReceivedFramesAreOwned(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})

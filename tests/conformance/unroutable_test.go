@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// unrouted notes what Unroutable is called with, and that its transport is alive.
+// unrouted records the calls of Unroutable, and that its transport is alive.
 type unrouted struct {
 	recorder
 	t       *testing.T
@@ -38,7 +38,7 @@ func (u *unrouted) unroutable(m [][]byte, err error) {
 	}
 	u.dropped = append(u.dropped, text(m))
 	for _, f := range m {
-		clear(f) // they are ours
+		clear(f) // the callee owns the frames
 	}
 	defer u.tell()
 	if u.then != nil {
@@ -59,8 +59,8 @@ func (u *unrouted) dealer(l *zmqio.EventLoop, id string) (*zmqio.Transport, *rec
 	}), r
 }
 
-// What cannot go when Write has returned goes to Unroutable, whole and in order, be it
-// short or held for libzmq. What is behind it goes out. A panic is reported.
+// A buffered message that cannot be routed goes to Unroutable, whole and in order, whether short or
+// in libzmq's memory. The messages behind it are sent. A panic is reported.
 func TestUnroutable(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -115,7 +115,7 @@ func TestUnroutablePeerGone(t *testing.T) {
 			must(t, dealer.PauseReading())
 			must(t, dealer.Write(msg("go on")))
 			await(t, l, u.recorder.has(1))
-			pass(t, l) // what libzmq takes it has
+			pass(t, l) // libzmq has taken what it takes
 			must(t, end(u.router))
 			must(t, dealer.Abort())
 			await(t, l, func() bool { return len(u.dropped) > 0 && u.dropped[len(u.dropped)-1] == "me|19" })
@@ -136,7 +136,7 @@ func TestUnroutablePeerGone(t *testing.T) {
 	}
 }
 
-// EventLoop.Close drops callbacks, but not these.
+// EventLoop.Close drops callbacks, but not these calls.
 func TestUnroutableLoopCloses(t *testing.T) {
 	for name, told := range map[string]bool{"Unroutable": true, "exception handler": false} {
 		t.Run(name, func(t *testing.T) {

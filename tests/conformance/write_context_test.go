@@ -30,8 +30,8 @@ func narrow(t testing.TB, l *zmqio.EventLoop, pushing, pulling zmqio.Protocol) (
 	return push, pull
 }
 
-// countWaiting returns how many goroutines wait in WriteContext, one that is being woken
-// not among them. Nothing tells of that but their stacks.
+// countWaiting returns how many goroutines wait in WriteContext, except one that is being woken.
+// Only their stacks show this.
 func countWaiting() (n int) {
 	buf := make([]byte, 1<<22)
 	for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
@@ -57,8 +57,7 @@ func untilWaiting(ctx context.Context, n int) error {
 	}
 }
 
-// waiting starts a WriteContext, and returns where its error comes when it is the nth that
-// waits.
+// waiting starts a WriteContext. It returns when n writers wait.
 func waiting(t testing.TB, ctx context.Context, tr *zmqio.Transport, n int, text string) <-chan error {
 	t.Helper()
 	result := make(chan error, 1)
@@ -67,7 +66,7 @@ func waiting(t testing.TB, ctx context.Context, tr *zmqio.Transport, n int, text
 	return result
 }
 
-// With room WriteContext is Write, with its errors.
+// With room WriteContext behaves as Write does, with the same errors.
 func TestWriteContext(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, &recorder{})
@@ -265,7 +264,7 @@ func TestWriteContextIsPassedOverOnce(t *testing.T) {
 	r.wants(t, "made", "1", "1234567890", "2")
 }
 
-// Writers that wait do so for a reason, whatever else happens, and get in at last.
+// A writer waits only while there is no room, and all writers get in at last.
 func TestWriteContextLosesNoWakeUp(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -293,7 +292,7 @@ func TestWriteContextLosesNoWakeUp(t *testing.T) {
 			}
 		})
 	}
-	marks.Go(func() { // for a while: they make up for a wake-up that is missing
+	marks.Go(func() { // run for a while only, because they would make up for a missing wake-up
 		for sent.Load() < 16*300/4 && ctx.Err() == nil {
 			high := rand.IntN(40)
 			if err := push.SetWriteBufferLimits(high, high/4); err != nil {
@@ -304,7 +303,7 @@ func TestWriteContextLosesNoWakeUp(t *testing.T) {
 	})
 	writers.Wait()
 	marks.Wait()
-	// Two more find out whether a writer that waited has left something behind.
+	// Two more writes show whether a waiter has left anything behind.
 	must(t, push.WriteContext(ctx, msg("last")))
 	must(t, push.WriteContext(ctx, msg("last")))
 	for got := range int(sent.Load()) + 2 {
@@ -435,7 +434,7 @@ func TestWriteContextWouldDeadlock(t *testing.T) {
 	pass(t, l)
 }
 
-// So it is where the protocol is not paused, and the message has no room.
+// It does not wait there either if the protocol is not paused and the message has no room.
 func TestWriteContextDoesNotWaitOnTheLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -466,7 +465,7 @@ func TestWriteContextInPauseWriting(t *testing.T) {
 	must(t, push.Abort())
 }
 
-// A nosy context looks at the transport.
+// A nosy context calls methods of the transport.
 type nosy struct {
 	context.Context
 	tr *zmqio.Transport
@@ -477,7 +476,7 @@ func (c nosy) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// A context's methods are the user's: they are called without a lock.
+// The methods of a context are the user's, so they are called without a lock.
 func TestWriteContextAsksTheContextUnlocked(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)

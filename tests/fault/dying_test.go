@@ -15,8 +15,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// cutFrames is how many frames a message has that is to be cut: so many that it takes
-// longer than the millisecond after which libzmq looks whether a pipe has died.
+// cutFrames is the number of frames of a message that must be cut. They take libzmq longer than the
+// millisecond after which it checks whether a pipe has died.
 const cutFrames = 5000
 
 // numbered returns a message whose frames hold its number and theirs.
@@ -46,7 +46,7 @@ func parseNumbered(msg [][]byte) (number uint64, err error) {
 	return number, nil
 }
 
-// A census knows which numbered messages have come, to whomever.
+// A census has the numbered messages that have come, at any receiver.
 type census struct {
 	condition
 	seen  map[uint64]bool
@@ -55,7 +55,7 @@ type census struct {
 	wrong error
 }
 
-// add takes note of a message, which must be whole and new.
+// add records a message, which must be whole and new.
 func (c *census) add(msg [][]byte) {
 	number, err := parseNumbered(msg)
 	c.Change(func() {
@@ -90,8 +90,8 @@ func (c *census) wrongSoFar() error {
 	return c.wrong
 }
 
-// Receivers die amid long multipart messages. None sees a part of one, or one that
-// another has seen.
+// Receivers die amid long multipart messages. No receiver gets a part of a message, or a message
+// that another has got.
 func TestDyingPipes(t *testing.T) {
 	for from, to := range map[zmq.SocketType]zmq.SocketType{zmq.PUSH: zmq.PULL, zmq.DEALER: zmq.DEALER} {
 		for _, transport := range []string{"inproc", "tcp"} {
@@ -174,8 +174,8 @@ func unwritable(ctx context.Context, t *zmqio.Transport) error {
 	}
 }
 
-// The peers that a REQ makes requests of die. A request that was on its way may be lost
-// with its peer, as ZeroMQ has it; no other peer may get a part of it.
+// The peers of a REQ die. A request on its way may be lost with its peer, as ZeroMQ allows. No
+// other peer gets a part of it.
 func TestDyingPipeOfRequest(t *testing.T) {
 	needs(t, "4.3.1", "earlier ones can send a request of several frames without its delimiter")
 	checkLeaks(t)
@@ -221,7 +221,7 @@ func (r *requests) round(ctx context.Context, t *testing.T, loop *zmqio.EventLoo
 	must(t, r.more(ctx, 1+rand.IntN(3)))
 	must(t, in.Abort())
 	must(t, first.ended(ctx))
-	soon(t, loop, func() { client.received = nil }) // what is being written is written now, or refused
+	soon(t, loop, func() { client.received = nil }) // a write in progress is sent now, or refused
 	if req.WriteBufferSize() > 0 {
 		r.refused++
 		before := r.taken()

@@ -17,11 +17,11 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// greeting is what a ZMTP 3.0 peer says first, up to the mechanism's name.
+// greeting is the beginning of a ZMTP 3.0 peer's greeting, up to the mechanism's name.
 var greeting = append([]byte{0xff, 0, 0, 0, 0, 0, 0, 0, 1, 0x7f, 3, 0}, "NULL"...)
 
-// rubbish are the things that are said to a bound socket. Each returns what to send on
-// one connection.
+// rubbish has functions that make garbage for a bound socket. Each returns the bytes of one
+// connection.
 var rubbish = map[string]func(r *rand.Rand) []byte{
 	"random bytes": func(r *rand.Rand) []byte { return random(r, 1+r.IntN(4*kib)) },
 	"random bytes of a versioned peer": func(r *rand.Rand) []byte {
@@ -67,8 +67,8 @@ func handshake() []byte {
 	return append(append(fullGreeting(), 4, byte(len(ready))), ready...)
 }
 
-// What strangers say to a bound socket, and how they go, does not touch the stream of
-// another peer, nor the transport.
+// Garbage of strangers, and their going, affects neither the stream of another peer nor the
+// transport.
 func TestGarbage(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(time.Minute, 3*time.Minute))
@@ -118,7 +118,7 @@ func TestGarbage(t *testing.T) {
 	must(t, <-pumped)
 	must(t, pull.Close())
 	must(t, receiver.ended(ctx))
-	// The strangers are still connected, and the transport's ends of that must be gone.
+	// The strangers are still connected. The transport's ends of the connections must be gone.
 	must(t, backTo(ctx, t, 1<<30, fds+len(half)))
 	for _, c := range half {
 		c.Close()
@@ -151,7 +151,7 @@ func throwAll(t *testing.T, endpoint string, count int) (connections, kinds int)
 	return kinds * count, kinds
 }
 
-// A way is how a stranger goes.
+// A way is how a stranger ends its connection.
 type way int
 
 const (
@@ -170,7 +170,7 @@ func throw(endpoint string, b []byte, then way) error {
 	}
 	defer c.Close()
 	if _, err := c.Write(b); err != nil && !errors.Is(err, syscall.EPIPE) && !errors.Is(err, syscall.ECONNRESET) {
-		return err // in the two cases it had enough before the end
+		return err // the other end closed before the last byte
 	}
 	tcp := c.(*net.TCPConn)
 	switch then {
@@ -198,7 +198,7 @@ func dialHalf(t *testing.T, endpoint string, count int) (half []net.Conn) {
 	return half
 }
 
-// libzmq itself ends a connection on which no handshake comes about.
+// libzmq itself ends a connection without a handshake.
 func TestHalfOpenConnectionsEnd(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)

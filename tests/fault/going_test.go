@@ -10,9 +10,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Senders that have bound are aborted while their receivers go, with messages on their way.
-// libzmq must let go of their sockets, or their context never ends. Without what Bind does
-// with LINGER it keeps one in every 15 rounds.
+// Bound senders are aborted while their receivers go, with messages on their way. libzmq must let
+// go of the sockets, or the context never ends. Without lettingGoLocked of Bind, one round in 15
+// leaves a socket.
 func TestAbortWhileReceiversGo(t *testing.T) {
 	for i := range form(60, 3000) {
 		t.Run(strconv.Itoa(i), abortWhileReceiversGo)

@@ -9,9 +9,8 @@ import (
 	"slices"
 )
 
-// A tag is what a frame says of itself: the message that it is of, and its place there.
-// The number counts the messages of a source; the writer is the goroutine or callback
-// that wrote it.
+// A tag identifies a frame: its message and its place in the message. number counts the messages of
+// a source. writer is the goroutine or callback that wrote the message.
 type tag struct {
 	source, writer uint16
 	number         uint32
@@ -82,7 +81,7 @@ func tagOf(f []byte) (t tag, rest uint32, ok bool) {
 	}, binary.BigEndian.Uint32(f[14:]), true
 }
 
-// sumOf depends on the payload of frames and on where one ends and the next begins.
+// sumOf depends on the payload and the boundaries of the frames.
 func sumOf(frames [][]byte) (sum uint32) {
 	for _, f := range frames {
 		sum = crc32.Update(sum, crc32.IEEETable, binary.BigEndian.AppendUint32(nil, uint32(len(f))))
@@ -91,7 +90,7 @@ func sumOf(frames [][]byte) (sum uint32) {
 	return sum
 }
 
-// A violation is something that must not happen.
+// A violation is an event that must not happen.
 type violation struct {
 	kind kind
 	text string
@@ -167,8 +166,8 @@ func outline(msg [][]byte) string {
 	return b.String()
 }
 
-// A written message is an operation of a history: it began and ended at a time of the
-// history's clock, and the transport accepted it or not.
+// A written message is an operation of a history. It began and ended at times of the history's
+// clock, and the transport accepted or refused it.
 type written struct {
 	tag
 	to         int // a party, anyone or nowhere
@@ -189,7 +188,7 @@ const (
 	refused
 )
 
-// A receipt is a message that a party received, or what was wrong with it.
+// A receipt is a message that a party received, or its fault.
 type receipt struct {
 	by    int
 	at    uint64
@@ -200,7 +199,7 @@ type receipt struct {
 // A link leads from a party that sends to one that receives.
 type link struct{ from, to int }
 
-// A history is what was done, and what is allowed to happen for it.
+// A history has the operations, and what they allow.
 type history struct {
 	written [][]written // by source and number
 	// cut links may lose messages: an end of theirs died, or was disconnected.
@@ -214,14 +213,14 @@ type history struct {
 	steady map[link]uint64
 }
 
-// A delivery is of a message to a party; to anyone, where it does not matter to which.
+// A delivery is a message to a party, or to anyone if the receiver does not matter.
 type delivery struct {
 	source int
 	number uint32
 	to     int
 }
 
-// due returns what must have been received when all is over.
+// due returns the deliveries that must have happened at the end.
 func (h *history) due() map[delivery]bool {
 	due := make(map[delivery]bool)
 	for source, all := range h.written {
@@ -255,8 +254,8 @@ func (h *history) delivery(r receipt) delivery {
 	return d
 }
 
-// check compares what was received with what was written. It is a function of the two
-// alone. The receipts of each party are in their order.
+// check compares receipts with written messages. It depends on nothing else. The receipts of each
+// party are in order.
 func (h *history) check(received []receipt) (found []violation) {
 	wrong := func(k kind, format string, args ...any) {
 		found = append(found, violation{k, fmt.Sprintf(format, args...)})
@@ -300,9 +299,8 @@ func (h *history) check(received []receipt) (found []violation) {
 	return found
 }
 
-// An order is what one link delivered. A message that had been written before another
-// was begun comes before it, also from another writer. A link that began anew has an order for
-// what came in each of its lives.
+// An order is the messages of one link. A message that was written before another was begun comes
+// before it, also from another writer. A link that began anew has an order for each of its lives.
 type order struct {
 	joined []uint64
 	lives  []life

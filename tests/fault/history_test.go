@@ -21,18 +21,18 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// What libzmq 4.3.4 gets wrong, as long as zmqio does not prevent it.
+// Faults of libzmq 4.3.4 that zmqio may prevent.
 const (
-	// threePipes says that a socket may have three peers or more while one of them goes.
-	// fq_t and lb_t then mix messages.
+	// threePipes means that a socket may have three peers or more while one goes. libzmq's fq_t and
+	// lb_t then mix messages.
 	threePipes = false
-	// ipcKeeps says that over ipc what Close hands to libzmq arrives.
+	// ipcKeeps means that messages over ipc arrive although their sender closes.
 	ipcKeeps = true
 )
 
-// Transports of all kinds do everything at random, and every message is compared with
-// what was written: none is torn, mixed, doubled, invented or reordered; none comes that
-// was refused; and none is lost but where an end of its way died.
+// Transports of all kinds act at random, and every message is compared with the written ones. None
+// is torn, mixed, doubled, invented or reordered. No refused message comes. A message is lost only
+// if an end of its link died.
 func TestHistory(t *testing.T) {
 	checkLeaks(t)
 	start := *seed
@@ -93,7 +93,7 @@ type sea struct {
 	accepted, refused, received atomic.Int64
 }
 
-// complain is the exception handler. A message for a peer that died is dropped so.
+// complain is the exception handler. A message for a dead peer may be dropped.
 func (s *sea) complain(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
 	if p, is := c.Protocol.(*party); is && errors.Is(c.Err, zmq.EHOSTUNREACH) && p.typ == zmq.ROUTER {
 		return
@@ -101,8 +101,8 @@ func (s *sea) complain(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
 	s.t.Errorf("exception handler: %s: %v on %v\n%s", c.Message, c.Err, c.Transport, c.Stack)
 }
 
-// An island is some transports that are connected to one another, and what they do.
-// Hubs are bound; each spoke is connected to each hub.
+// An island has connected transports, and their actions. Hubs are bound, and each spoke connects to
+// each hub.
 type island struct {
 	*sea
 	number int

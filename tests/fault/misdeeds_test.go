@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Each callback does each misdeed, on the loop. The loop goes on, a transport that is
-// open works, each ConnectionMade has its ConnectionLost, and nothing is left behind.
+// Each callback does each misdeed on the loop. The loop goes on, open transports work, each
+// ConnectionMade gets a ConnectionLost, and nothing is left behind.
 func TestMisdeeds(t *testing.T) {
 	for _, callback := range []string{"ConnectionMade", "EventReceived", "PauseWriting", "ResumeWriting", "MsgReceived", "ConnectionLost"} {
 		for _, m := range misdeeds {
@@ -25,8 +25,8 @@ func TestMisdeeds(t *testing.T) {
 	}
 }
 
-// A misdeed is what a callback should not do, and the errors that it may come to: one of
-// them where must is set.
+// A misdeed is something that a callback should not do, with the errors that it may return. With
+// must it has to return one of them.
 type misdeed struct {
 	name string
 	do   func(v *villain) error

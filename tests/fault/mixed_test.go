@@ -15,10 +15,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A receiver disconnects from one of several senders, amid their messages of several
-// frames, and connects again. Every message is whole, and its frames are one sender's.
-// Without what internal/sock does around a disconnect libzmq mixes them, on average after
-// 200 disconnects, or ends the process in fq.cpp.
+// A receiver disconnects from one of several senders amid their multipart messages, and connects
+// again. Every message is whole, with frames of one sender. Without sock.Detach libzmq mixes
+// messages after 200 disconnects on average, or ends the process in fq.cpp.
 func TestDisconnectMixesNothing(t *testing.T) {
 	if !alone(t) {
 		return

@@ -18,8 +18,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A job is what a process that a test starts is to do. It goes on until its standard
-// input ends, then comes to an end in good order.
+// A job is the task of a process that a test starts. The process works until its standard input
+// ends, and then ends in good order.
 type job struct {
 	Role     string
 	Endpoint string
@@ -45,7 +45,7 @@ var roles = map[string]func(j job, in io.Reader, out io.Writer) error{
 	"alive":   receiveAlive,
 }
 
-// jobVariable tells a process its job, or the name of the only test that it is to run.
+// jobVariable has the job of a process, or the name of the only test to run.
 const jobVariable = "ZMQIO_FAULT_JOB"
 
 // jobOfProcess returns what this process was started for, if by a test.
@@ -71,8 +71,8 @@ func (j job) configure(s zmq.Sockopts) error {
 		s.SetSndBuf(j.Buffer), s.SetRcvBuf(j.Buffer),
 	}
 	if j.Heartbeat > 0 {
-		// A sender that cannot send cannot send heartbeats either: to it the lack of
-		// those of its peer must tell, and where it has had none of them yet, TCP.
+		// A sender that cannot send cannot send heartbeats either. It must notice that its peer's
+		// are missing, or before the first of these, rely on TCP.
 		errs = append(errs, s.SetHeartbeatInterval(j.Heartbeat), s.SetHeartbeatTimeout(3*j.Heartbeat),
 			s.SetHeartbeatTTL(3*j.Heartbeat), s.SetConnectTimeout(3*j.Heartbeat),
 			s.SetTCPMaxRetransmit(10*j.Heartbeat))
@@ -80,8 +80,8 @@ func (j job) configure(s zmq.Sockopts) error {
 	return errors.Join(errs...)
 }
 
-// receiveStream writes a line for each message, in a write(2) of its own, so that
-// what was received is known when the process is killed.
+// receiveStream writes a line for each message with its own write(2), so that a killed process has
+// told what it received.
 func receiveStream(j job, in io.Reader, out io.Writer) error {
 	return perform(j, zmq.PULL, in, out, func(msg [][]byte) {
 		name, number, err := stream{size: j.Size}.parseMessage(msg)

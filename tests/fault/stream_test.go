@@ -6,9 +6,8 @@ import (
 	"fmt"
 )
 
-// A stream is a run of frames that tell where they belong: its name and their number,
-// counted from 1, and behind these bytes that follow from the number. What is lost,
-// doubled, cut, damaged or out of order shows.
+// A stream is a run of frames with the stream's name, a number from 1, and bytes that follow from
+// the number. So lost, doubled, cut, damaged and reordered frames are noticed.
 type stream struct {
 	name uint64
 	size int // of a frame

@@ -11,9 +11,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// An endpoint is bound and unbound at once, again and again. Each time libzmq lets it go,
-// so that it can be bound again. Without what internal/sock does behind a bind, libzmq
-// forgets an Unbind now and then, and listens until the socket is closed.
+// An endpoint is bound and unbound at once, repeatedly. Each time libzmq frees it, so that it can
+// be bound again. Without sock.Launched after a bind, libzmq sometimes forgets an Unbind, and
+// listens until the socket is closed.
 func TestUnbindAfterBind(t *testing.T) {
 	for _, transport := range []string{"tcp", "ipc"} {
 		t.Run(transport, func(t *testing.T) {

@@ -62,9 +62,9 @@ func (u *user) run(t *testing.T, name string, args ...string) string {
 	return output(t, cmd)
 }
 
-// From the first tag on go install installs zmqcat, and go get adds zmqio to a module
-// whose program is README's, or zmqprom. Until then the tags are made here. zmqprom's
-// go.mod must require a version of zmqio that is tagged: users do not have its replace.
+// From the first tag on, go install installs zmqcat. go get adds zmqio or zmqprom to a module.
+// Until then the test makes the tags. zmqprom's go.mod must require a tagged version of zmqio,
+// because users do not have its replace.
 func TestModule(t *testing.T) {
 	t.Parallel()
 	u := newUser(t)
@@ -104,8 +104,7 @@ func TestModule(t *testing.T) {
 	})
 }
 
-// What a user downloads has the packages and the generator, no module of its own kind
-// below it, and stays small.
+// The download has the packages and the generator, no other module, and is small.
 func testZip(t *testing.T, file string) {
 	const most = 2 << 20
 	if info, err := os.Stat(file); err != nil || info.Size() > most {

@@ -9,9 +9,8 @@ import (
 	"testing"
 )
 
-// make static makes a program that runs without shared libraries. Where there is no
-// libzmq.a, or it needs libraries that are shared alone, as Debian's does, the test is
-// skipped.
+// make static makes a program that runs without shared libraries. The test is skipped without
+// libzmq.a, or if libzmq.a needs libraries that exist only as shared ones, as on Debian.
 func TestStatic(t *testing.T) {
 	const link = `echo 'int zmq_errno(void); int main(void) { return zmq_errno(); }' |
 		cc -static -x c - -x none -o "$1" $(pkg-config --static --libs libzmq)`

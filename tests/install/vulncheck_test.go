@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// make vuln fails where zmqio calls what the database lists, and passes where it does not.
-// Where the database is not reached, make vuln says that nothing was checked.
+// make vuln fails if zmqio calls code that the database lists, and else passes. If the database
+// cannot be reached, it says that nothing was checked.
 func TestVulncheck(t *testing.T) {
 	t.Parallel()
 	tool := filepath.Join(t.TempDir(), "govulncheck")

@@ -24,8 +24,8 @@ func napping(s series) args {
 	return a
 }
 
-// What `seq 100000 | zmqcat push` is given all arrives over ipc too, at a receiver that
-// pauses now and then. The long form tries it twenty times.
+// Every line of `seq 100000 | zmqcat push` arrives over ipc at a receiver that pauses sometimes.
+// The long form tries this twenty times.
 func TestZmqcatPushToSlowReceiver(t *testing.T) {
 	python := pythonWith(t, "pyzmq")
 	checkLeaks(t)
@@ -60,7 +60,7 @@ func pushToSlowReceiver(t *testing.T, python string) {
 	p.close()
 }
 
-// What a PUSH over ipc was given arrives when it is closed at once, and its loop shut down.
+// Messages of a PUSH over ipc arrive although the PUSH is closed at once and its loop shut down.
 func TestCloseBeforeSlowReceiver(t *testing.T) {
 	python := pythonWith(t, "pyzmq")
 	for _, l := range links {

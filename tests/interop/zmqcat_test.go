@@ -15,7 +15,7 @@ import (
 	"testing"
 )
 
-// lines is what zmqcat is fed, and what it has to print.
+// lines is the input of zmqcat, and its expected output.
 var lines = series{"numbered", 100_000}
 
 func (s series) text() []byte {
@@ -26,7 +26,7 @@ func (s series) text() []byte {
 	return text
 }
 
-// programs is the directory of what the tests build, once there is any.
+// programs is the directory of the built programs, or "".
 var programs string
 
 func TestMain(m *testing.M) {
@@ -85,7 +85,7 @@ func startZmqcat(t *testing.T, configure func(*exec.Cmd), arguments ...string) *
 	return cmd
 }
 
-// What `seq 100000 | zmqcat push` is given all arrives, in order.
+// Every line of `seq 100000 | zmqcat push` arrives, in order.
 func TestZmqcatPush(t *testing.T) {
 	python := pythonWith(t, "pyzmq")
 	checkLeaks(t)
@@ -107,7 +107,7 @@ func TestZmqcatPush(t *testing.T) {
 
 var boundEndpoint = regexp.MustCompile(`tcp://127\.0\.0\.1:[0-9]+`)
 
-// What a PUSH sends `zmqcat pull` prints, in order, and no more than it is told to.
+// `zmqcat pull` prints the messages of a PUSH in order, and not more than --count.
 func TestZmqcatPull(t *testing.T) {
 	python := pythonWith(t, "pyzmq")
 	checkLeaks(t)

@@ -81,7 +81,7 @@ func (z *zmqcat) start(input string, bound int, arguments ...string) (endpoints 
 	return endpoints, stop
 }
 
-// pyzmq loads what keygen writes.
+// pyzmq loads the certificates of keygen.
 func TestZmqcatKeygen(t *testing.T) {
 	needsCurve(t)
 	z := newZmqcat(t)
@@ -97,8 +97,8 @@ print(public.decode(), none, again == public, zmq.curve_public(secret) == public
 	s.want(key + " None True True")
 }
 
-// A CURVE server of pyzmq has its own authenticator and a certificate of its own. It lets the
-// client in whose certificate is of keygen, and no other.
+// A CURVE server of pyzmq has its own authenticator and certificate. It admits the client with a
+// certificate of keygen, and no other.
 func TestZmqcatCurveClient(t *testing.T) {
 	needsCurve(t)
 	z := newZmqcat(t)
@@ -135,7 +135,7 @@ auth.stop()
 	s.want("hello")
 }
 
-// zmqcat is the CURVE server of clients of pyzmq, whose certificates are their own.
+// zmqcat is the CURVE server of pyzmq clients that have their own certificates.
 func TestZmqcatCurveServer(t *testing.T) {
 	needsCurve(t)
 	z := newZmqcat(t)
@@ -173,7 +173,7 @@ ctx.destroy(linger=0)
 	}
 }
 
-// What pull --json prints of random messages, text and binary, push --json sends again.
+// push --json sends again what pull --json prints of random messages, text and binary.
 func TestZmqcatJSON(t *testing.T) {
 	z := newZmqcat(t)
 	const messages = 3000
@@ -202,7 +202,7 @@ ctx.destroy(linger=0)
 	s.want("True")
 }
 
-// bench ping has any REP as its other end.
+// bench ping works with any REP at the other end.
 func TestZmqcatPing(t *testing.T) {
 	z := newZmqcat(t)
 	s := startScript(zmqiotest.Bounded(t, deadline), t, "", `

@@ -55,8 +55,7 @@ func TestIdentities(t *testing.T) {
 	send(ann, map[string]string{"User-Id": "anna", "X-Role": ""})
 }
 
-// pushRaw connects a PUSH that says more of itself than libzmq would, up to the end of the
-// handshake.
+// pushRaw connects a raw PUSH that sends the properties says, up to the end of the handshake.
 func pushRaw(t *testing.T, to *zmqio.Stream, says map[string]string) net.Conn {
 	t.Helper()
 	body := []byte("\x05READY")
@@ -82,8 +81,8 @@ func pushRaw(t *testing.T, to *zmqio.Stream, says map[string]string) net.Conn {
 	return conn
 }
 
-// What the handler has set a peer cannot set, nor its address. What the handler has not set it
-// can, which is why stores set the names of all keys; and without a handler the user id.
+// A peer cannot set what the handler has set, nor its address. It can set other metadata, which is
+// why stores reserve the names of all keys. Without a handler it can set the user id.
 func TestForgedIdentity(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t)
@@ -114,7 +113,7 @@ func TestForgedIdentity(t *testing.T) {
 	}
 }
 
-// A property that is too long is not there. The others are.
+// A property that is too long is missing, and the others are not.
 func TestLongProperties(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t)

@@ -34,10 +34,10 @@ func listen(t testing.TB, path string) *net.UnixListener {
 	return ln
 }
 
-// stale leaves the file of a socket that nothing listens to.
+// stale leaves the file of a socket without a listener.
 func stale(t testing.TB, path string) { must(t, listen(t, path).Close()) }
 
-// A bind leaves alone what it finds at the path, except a stale socket.
+// A bind does not touch the file at its path, except a stale socket.
 func TestIPCPathInUse(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)
@@ -128,7 +128,7 @@ func bindsTo(t *testing.T, loop *zmqio.EventLoop, how, endpoint string, want err
 	p.abort()
 }
 
-// fillBacklog makes a socket that takes no more connections.
+// fillBacklog makes a socket that accepts no more connections.
 func fillBacklog(t *testing.T, path string) {
 	t.Helper()
 	fd, err := syscall.Socket(syscall.AF_UNIX, syscall.SOCK_STREAM, 0)
@@ -147,8 +147,8 @@ func fillBacklog(t *testing.T, path string) {
 	t.Skip("the backlog does not fill")
 }
 
-// A server keeps its path, its peers and their messages when another one, or itself, binds
-// there. Its exception handler hears nothing; its monitor of a connection that ends.
+// A server keeps its path, its peers and their messages if another server, or itself, binds there.
+// Its exception handler is not told. Its monitor reports a connection that ends.
 func TestIPCServerIsNotRobbed(t *testing.T) {
 	checkLeaks(t)
 	loop, other := newLoop(t, nil), newLoop(t, nil)
@@ -169,7 +169,7 @@ func TestIPCServerIsNotRobbed(t *testing.T) {
 	client.write("3")
 	server.waitGot("1", "2", "3")
 	if handshakes.Require() == nil {
-		server.waitVerdict(noDetail) // of the looks
+		server.waitVerdict(noDetail) // caused by the checks
 		server.wantVerdicts(succeeded, noDetail)
 		client.wantVerdicts(succeeded)
 	}
@@ -217,7 +217,7 @@ func TestIPCBindsAtOnce(t *testing.T) {
 	}
 }
 
-// A path that no address has room for is refused, and the file is left.
+// A path too long for a socket address is refused, and the file stays.
 func TestIPCLongPath(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)

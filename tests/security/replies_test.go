@@ -34,8 +34,7 @@ func askers(t testing.TB) []asker {
 	return list
 }
 
-// A ZAP handler's reply lets the client in where it is right in every frame. Whatever else
-// the handler says, nothing passes.
+// A reply of the ZAP handler admits the client only if every frame is right.
 func TestReplies(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -87,8 +86,8 @@ func TestReplies(t *testing.T) {
 	}
 }
 
-// impatient is the HANDSHAKE_IVL of a client whose handshake gets stuck. After 300 libzmq
-// says nothing to the client, and does not even hang up.
+// impatient is the HANDSHAKE_IVL of a client whose handshake gets stuck. After a status of 300
+// libzmq sends the client nothing, and does not hang up.
 const impatient = 200 * time.Millisecond
 
 // A reply that is late, and not too late, lets the client in.
@@ -124,8 +123,8 @@ func TestLateReply(t *testing.T) {
 	}
 }
 
-// A reply that comes after the client has given up is dropped, and the client's next
-// request is answered by its own.
+// A reply that comes after the client has given up is dropped. The client's next request gets its
+// own reply.
 func TestReplyTooLate(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)

@@ -21,7 +21,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// A gate is a handler of package zap that does as it is told.
+// A gate is a handler of package zap that a test controls.
 type gate struct {
 	condition
 	asked []zap.Request
@@ -46,8 +46,8 @@ func errs(err error) zap.Handler {
 	}
 }
 
-// What zap.Serve makes of a handler: which peers come in, and what the monitors say of others.
-// Whatever a handler does, the next client is asked about.
+// zap.Serve turns the answers of a handler into admissions and refusals, which the monitors report.
+// Whatever a handler does, it is asked about the next client.
 func TestServed(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -97,7 +97,7 @@ func TestServed(t *testing.T) {
 	}
 }
 
-// What the handler is asked.
+// The handler gets the request of libzmq.
 func TestServedRequests(t *testing.T) {
 	needs(t, handshakes)
 	checkLeaks(t)
@@ -132,7 +132,7 @@ func TestServedRequests(t *testing.T) {
 	}
 }
 
-// Over ipc a peer has no address, and libzmq tells on Linux which process it is.
+// Over ipc a peer has no address. On Linux libzmq tells its process.
 func TestServedOverIPC(t *testing.T) {
 	needs(t, handshakes)
 	checkLeaks(t)
@@ -189,7 +189,7 @@ func TestServedContext(t *testing.T) {
 	})
 }
 
-// What is no request gets no answer that lets a client in, and clients come in as before.
+// Garbage gets no answer that admits a client, and clients are admitted as before.
 func TestServedGarbage(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -216,7 +216,7 @@ func TestServedGarbage(t *testing.T) {
 	})
 }
 
-// A CURVE server warns of no handler only while none serves.
+// A CURVE server warns only while no handler serves.
 func TestServedWarnsOfNothing(t *testing.T) {
 	needs(t, 0, zmq.CapabilityCurve)
 	checkLeaks(t)

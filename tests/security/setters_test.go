@@ -8,13 +8,13 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// inTheClear is what has asked for a mechanism and has none: libzmq's setters of a server
-// flag turn it off with false.
+// inTheClear is a socket whose user has asked for a mechanism, and that has none. libzmq's server
+// flags turn the mechanism off when they are set to false.
 const inTheClear = "NULL, in the clear"
 
-// The option that is set last decides the mechanism. Keys choose CURVE and leave the role as
-// it is; a server key makes a client, a flag a server. The options tell what the socket has
-// become, and so does an exchange with the peer that fits.
+// The last option that is set decides the mechanism. Keys choose CURVE and keep the role. A server
+// key makes a client, and a flag makes a server. The options tell the socket's role, and a message
+// exchange with a matching peer confirms it.
 func TestOrderOfSetters(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	checkLeaks(t)

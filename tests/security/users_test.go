@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// A ledger checks that each message says which peer has sent it. It pauses reading after each tenth
-// message, until the next iteration of the loop.
+// A ledger checks that each message has its own peer's user id. It pauses reading after every tenth
+// message, until the next iteration.
 type ledger struct {
 	zmqio.BaseProtocol
 	t  testing.TB

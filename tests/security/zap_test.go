@@ -10,15 +10,15 @@ import (
 
 const zapEndpoint = "inproc://zeromq.zap.01"
 
-// A request is what libzmq asks a ZAP handler.
+// A request is a request of libzmq to a ZAP handler.
 type request struct {
 	envelope                                           [][]byte // of a ROUTER
 	version, id, domain, address, routingID, mechanism string
 	credentials                                        []string
 }
 
-// A handler is a ZAP handler that does as it is told. It is a ROUTER, because a REP could
-// not leave a request unanswered and go on.
+// A handler is a ZAP handler that a test controls. It is a ROUTER, because a REP could not skip a
+// request.
 type handler struct {
 	zmqio.BaseProtocol
 	t  testing.TB

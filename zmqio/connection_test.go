@@ -16,7 +16,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-func TestCreateWhileNobodyRuns(t *testing.T) {
+func TestCreateWhileTheLoopDoesNotRun(t *testing.T) {
 	leakCheck(t)
 	l, err := NewEventLoop(nil)
 	must(t, err)

@@ -103,7 +103,7 @@ func TestMisfit(t *testing.T) {
 
 // An endpoint that makes no sense is ErrInvalidArgument and libzmq's errno at once, in every call.
 // The error names the endpoint and a hint in one line. The transport goes on.
-func TestEndpointsNoOneCanMean(t *testing.T) {
+func TestMalformedEndpointsAreRefused(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.DEALER, ConnectionConfig{Bind: []string{}})
@@ -157,7 +157,7 @@ func TestEndpointsNoOneCanMean(t *testing.T) {
 }
 
 // An endpoint that some build of libzmq accepts is not refused.
-func TestEndpointsThatAreMeant(t *testing.T) {
+func TestValidEndpointsAreNotRefused(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, ConnectionConfig{Bind: []string{}})

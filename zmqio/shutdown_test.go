@@ -84,7 +84,7 @@ func TestShutdownOnTheLoop(t *testing.T) {
 }
 
 // A protocol that connects again in ConnectionLost does not outlive the loop's transports.
-func TestShutdownClosesWhatComesMeanwhile(t *testing.T) {
+func TestShutdownClosesLateTransports(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	runAside(t, l)

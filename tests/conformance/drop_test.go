@@ -15,7 +15,7 @@ import (
 // A ROUTER drops messages for an unknown peer or over a peer's mark. An XPUB drops those over a
 // subscriber's mark. Write returns nil for them, and no handler is told. With ROUTER_MANDATORY or
 // XPUB_NODROP the socket keeps messages over the mark. An unknown peer is then an error.
-func TestWhatWriteDrops(t *testing.T) {
+func TestWriteDropsSilently(t *testing.T) {
 	for name, c := range map[string]struct {
 		from, to zmq.SocketType
 		option   func(zmq.Sockopts) error

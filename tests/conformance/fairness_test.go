@@ -13,7 +13,7 @@ import (
 
 // A socket that always has another message delays neither other sockets nor timers nor callbacks:
 // each has its turn after a few batches.
-func TestHotSocketStarvesNobody(t *testing.T) {
+func TestHotSocketGivesOthersTheirTurn(t *testing.T) {
 	t.Run("small", func(t *testing.T) { wantTurns(t, false, 1) })
 	t.Run("small, lent", func(t *testing.T) { wantTurns(t, true, 1) })
 	t.Run("large, lent", func(t *testing.T) { wantTurns(t, true, 10<<10) })
@@ -81,7 +81,7 @@ func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, sizes []int, le
 
 // A transport with much to send, to a peer that takes everything, gives others their turn before
 // its end.
-func TestFlushStarvesNobody(t *testing.T) {
+func TestFlushGivesOthersTheirTurn(t *testing.T) {
 	l := newLoop(t, nil)
 	unlimited := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) }
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{"inproc://much"}, Configure: unlimited})

@@ -335,7 +335,7 @@ func TestRunningLoopWithinALoop(t *testing.T) {
 }
 
 // A chain of CallSoon does not delay messages or timers.
-func TestCallSoonChainStarvesNobody(t *testing.T) {
+func TestCallSoonChainDelaysNothingElse(t *testing.T) {
 	l := newLoop(t, nil)
 	c := ready(t, l)
 	due := false

@@ -95,7 +95,7 @@ func TestProxyDrains(t *testing.T) {
 
 // What a proxy that is paused has taken still goes, and what a filter drops keeps nothing
 // waiting.
-func TestProxyDrainsWhatItTook(t *testing.T) {
+func TestProxyDrainsReceivedMessages(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, &zmqio.ProxyConfig{DrainTimeout: zmqiotest.Patience})
 	push := p.peer(zmq.PUSH, p.front)
 	end := p.run()

@@ -266,7 +266,7 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 }
 
 // Abort drops what libzmq has not sent, so that nothing keeps the context open.
-func TestAbortDropsWhatLibzmqHas(t *testing.T) {
+func TestAbortDropsMessagesInLibzmq(t *testing.T) {
 	ctx, l := newContext(t)
 	late := "ipc://" + t.TempDir() + "/late"
 	p := &recorder{}

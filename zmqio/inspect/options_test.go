@@ -28,7 +28,7 @@ func (r *read) GetRaw(opt zmq.Option, buf []byte) (int, error) {
 func (r *read) SetRaw(zmq.Option, []byte) error { return errors.New("nothing may be set") }
 
 // differing reads settings only: nothing that changes the state of the socket, and no secret.
-func TestOptionsThatAreRead(t *testing.T) {
+func TestOnlySettingsAreRead(t *testing.T) {
 	for _, typ := range []zmq.SocketType{zmq.PUSH, zmq.ROUTER, zmq.SUB, zmq.DEALER, zmq.XPUB, zmq.REQ} {
 		r := new(read)
 		found := differing(zmq.Sockopts{RawSockopts: r}, typ)

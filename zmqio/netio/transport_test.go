@@ -402,7 +402,7 @@ func TestPanics(t *testing.T) {
 }
 
 // A panic in another method does not end the transport.
-func TestPanicsThatDoNotMatter(t *testing.T) {
+func TestPanicsThatEndNoTransport(t *testing.T) {
 	l, exceptions := newLoop(t)
 	r := newRecorder()
 	r.onMade = func(*Transport) { r.made <- nil; panic("made") }

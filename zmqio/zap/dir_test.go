@@ -166,7 +166,7 @@ func TestDirTriesAgain(t *testing.T) {
 
 // An irregular or large file admits no client, and delays none. A link to a certificate counts as a
 // certificate.
-func TestDirOddFiles(t *testing.T) {
+func TestDirIrregularFiles(t *testing.T) {
 	s := newStore(t)
 	ann, bob := s.add("ann.key", nil), s.add("bob", nil)
 	zmqiotest.Must(t, syscall.Mkfifo(s.file("fifo.key"), 0o600))

@@ -218,8 +218,8 @@ func TestSecondSignal(t *testing.T) {
 	}
 }
 
-// TestNobodyReads closes the reading end of standard output, as head does.
-func TestNobodyReads(t *testing.T) {
+// TestReaderOfOutputGoes closes the reading end of standard output, as head does.
+func TestReaderOfOutputGoes(t *testing.T) {
 	leakCheck(t)
 	cmd, stdout, stderr := program(t, nil, "pull", "--bind", anyPort)
 	text := stderr.await(t, func(s string) bool { return strings.Contains(s, "\n") })

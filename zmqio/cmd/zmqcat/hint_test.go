@@ -129,7 +129,7 @@ func (h *hinted) says(t *testing.T, events zmq.Event, want string) {
 	}
 }
 
-func TestHintNobodyThere(t *testing.T) {
+func TestHintWithoutPeer(t *testing.T) {
 	leakCheck(t)
 	endpoint := socketFile(t)
 	startHinted(t, "dealer", "-c", endpoint).says(t, 0, endpoint+" does not answer; is a REP or DEALER or ROUTER bound there, and are host and port right?")

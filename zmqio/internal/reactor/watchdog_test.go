@@ -107,7 +107,7 @@ func TestWatchdogTellsOfUnrunLoop(t *testing.T) {
 }
 
 // Callbacks that a run leaves behind are work for the watchdog to report.
-func TestWatchdogTellsOfWhatARunLeft(t *testing.T) {
+func TestWatchdogTellsOfCallbacksAfterARun(t *testing.T) {
 	l, records := guarded(t)
 	soon(t, l, func() {
 		l.Stop()

@@ -64,7 +64,7 @@ func TestReturnSpoils(t *testing.T) {
 }
 
 // A Lender too returns messages that were received before a disconnect.
-func TestLenderGivesWhatIsSettled(t *testing.T) {
+func TestLenderReturnsSettledMessages(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	buf, table := encode([][]byte{[]byte("first")}, [][]byte{[]byte("second")})
 	s.Send(Batch{Buf: buf, Table: table}, Forgets, false)

@@ -134,7 +134,7 @@ func TestDetachIsBounded(t *testing.T) {
 
 // Detach receives a message that ZMQ_EVENTS has begun whole, whatever the inbox has: a SUB could
 // not read the rest after the end of its peer.
-func TestDetachTakesWhatIsBegun(t *testing.T) {
+func TestDetachReceivesBegunMessage(t *testing.T) {
 	ctx := newContext(t)
 	zp, p := open(t, ctx, zmq4.XPUB)
 	zs, s := open(t, ctx, zmq4.SUB)

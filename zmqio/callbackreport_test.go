@@ -35,7 +35,7 @@ func TestRunningCallback(t *testing.T) {
 			must(t, ctx.Err())
 			again, _ := l.RunningCallback()
 			if d := again.Start.Sub(first.Start); d != 0 {
-				t.Fatalf("it was seen %v later", d)
+				t.Fatalf("the callback was seen %v later", d)
 			}
 			if again.Duration > first.Duration {
 				break

@@ -97,7 +97,7 @@ func TestLoggerThatPanics(t *testing.T) {
 	soon(t, l, func() { ran = true })
 	pass(t, l)
 	if !ran {
-		t.Error("it stopped the loop")
+		t.Error("the logger's panic stopped the loop")
 	}
 	l.SetDebug(false)
 	must(t, l.Close())

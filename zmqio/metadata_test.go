@@ -21,7 +21,7 @@ func TestMetadataIsBounded(t *testing.T) {
 			size += len(frame)
 		}
 		if i%100 == 0 && (size != m.size || size > maxKnown) {
-			t.Fatalf("it remembers %d bytes, and counts %d", size, m.size)
+			t.Fatalf("the metadata remembers %d bytes, and counts %d", size, m.size)
 		}
 	}
 	known := []byte("\x01ann\x00")

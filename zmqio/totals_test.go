@@ -153,7 +153,7 @@ func TestTransportTotalsForget(t *testing.T) {
 		tr := &Transport{typ: zmq.PULL, label: name, loop: new(EventLoop)}
 		tr.enlist()
 		if total(zmq.PULL, name).Open != 1 {
-			t.Error("it is not open")
+			t.Error("the transport is not open")
 		}
 		return weak.Make(tr)
 	}()

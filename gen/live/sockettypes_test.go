@@ -54,7 +54,7 @@ func tryType(t *testing.T, b bench, info zmq.SocketTypeInfo) {
 
 	byOption := s.SetSubscribe("topic") == nil
 	if want := info.Subscribes == zmq.SubscribesByOption; byOption != want {
-		t.Errorf("it takes SUBSCRIBE: %t, want %t", byOption, want)
+		t.Errorf("the type takes SUBSCRIBE: %t, want %t", byOption, want)
 	}
 }
 

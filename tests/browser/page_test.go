@@ -95,7 +95,7 @@ func TestPause(t *testing.T) {
 	n := b.questions()
 	ask[int](b, `new Promise(done => setTimeout(() => done(1), 2500))`, chromedp.EvalAwaitPromise)
 	if more := b.questions() - n; more > 1 { // one may have been on its way
-		t.Errorf("it asked %d times", more)
+		t.Errorf("the page asked %d times", more)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#pause")))
 	b.wait(`document.querySelector("#status").textContent === "live"`)
@@ -233,7 +233,7 @@ func TestHostile(t *testing.T) {
 		}
 	}
 	if strings.ContainsAny(page, "\u202e\u2066\x1b\x00") || !strings.Contains(page, `\u202etfel\u2066 <b>\u200f`) || !strings.Contains(page, `a\x00\x1b[31m\n<!--`) {
-		t.Error("something that does not print is on the page")
+		t.Error("the page shows a character that does not print")
 	}
 	if !strings.Contains(page, "… (10240 bytes)") || len(page) > 2<<20 {
 		t.Errorf("the page has %d characters", len(page))

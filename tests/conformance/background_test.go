@@ -19,7 +19,7 @@ func TestStart(t *testing.T) {
 	l := newLoop(t, nil)
 	must(t, l.Start())
 	if !l.IsRunning() {
-		t.Error("it does not run")
+		t.Error("the loop does not run")
 	}
 	wants(t, l.Start(), zmqio.ErrLoopRunning)
 	wants(t, l.RunForever(bounded(t)), zmqio.ErrLoopRunning)
@@ -36,7 +36,7 @@ func TestStart(t *testing.T) {
 	<-called
 	must(t, l.Close())
 	if l.IsRunning() {
-		t.Error("it runs")
+		t.Error("the loop runs")
 	}
 	wants(t, l.Start(), zmqio.ErrLoopClosed)
 }
@@ -132,7 +132,7 @@ func TestDefaultLoop(t *testing.T) {
 	must(t, zmqio.ShutdownDefault(bounded(t)))
 	wantLog(t, x, "close", "lost")
 	if !l.IsClosed() {
-		t.Error("it is open")
+		t.Error("the loop is open")
 	}
 	must(t, zmqio.ShutdownDefault(bounded(t)))
 	next, err := zmqio.DefaultLoop()

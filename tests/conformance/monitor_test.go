@@ -222,7 +222,7 @@ func TestMonitorEndsWhenClosing(t *testing.T) {
 		must(t, push.Write([][]byte{[]byte("x")}))
 	}
 	if push.WriteBufferSize() == 0 {
-		t.Fatal("nothing is left to be sent")
+		t.Fatal("the buffer is empty")
 	}
 	_, err := push.Bind(anyPort)
 	must(t, err)

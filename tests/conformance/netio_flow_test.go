@@ -185,7 +185,7 @@ func TestNetMaxWriteBuffer(t *testing.T) {
 		}
 	})
 	if tr.IsClosing() {
-		t.Error("it was closed")
+		t.Error("the transport was closed")
 	}
 	must(t, tr.Close())
 	n, err := io.Copy(io.Discard, peer)

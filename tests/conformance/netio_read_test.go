@@ -150,7 +150,7 @@ func TestNetReadReadyEOF(t *testing.T) {
 			must(t, peer.CloseWrite())
 			noted.await(func() bool { return noted.eof })
 			if got := readString(t, peer, len(sent)); got != string(sent) {
-				t.Error("what was buffered did not come")
+				t.Error("the buffered data did not come")
 			}
 			readEnd(t, peer)
 			must(t, noted.awaitLost())
@@ -175,7 +175,7 @@ func TestNetReadReadyEOFKeepOpen(t *testing.T) {
 				}
 			}
 			if noted.is(func() bool { return noted.lost }) || tr.IsClosing() {
-				t.Error("it was closed")
+				t.Error("the transport was closed")
 			}
 			must(t, tr.PauseReading()) // no callback comes twice
 			must(t, tr.ResumeReading())

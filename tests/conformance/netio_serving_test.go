@@ -88,7 +88,7 @@ func TestNetServerCloseClients(t *testing.T) {
 		first, second = other, client
 	}
 	if got := readString(t, first, len(sent)); got != string(sent) {
-		t.Error("what was buffered did not come")
+		t.Error("the buffered data did not come")
 	}
 	readEnd(t, first)
 	readEnd(t, second)
@@ -334,7 +334,7 @@ func TestNetServerShutdown(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- l.Shutdown(bounded(t)) }()
 	if got := readString(t, client, len(sent)); got != string(sent) {
-		t.Error("what was buffered did not come")
+		t.Error("the buffered data did not come")
 	}
 	readEnd(t, client)
 	must(t, <-done)

@@ -516,7 +516,7 @@ func TestNetTLSGarbage(t *testing.T) {
 			case <-collected:
 				gone = true
 			case <-ctx.Done():
-				t.Fatal("it is still held")
+				t.Fatal("the memory of TLS is still held")
 			case <-time.After(time.Millisecond):
 			}
 		}

@@ -72,7 +72,7 @@ func TestNetCloseWriteBuffer(t *testing.T) {
 		t.Errorf("lost %t, closing %t", p.lost, tr.IsClosing())
 	}
 	if got := readString(t, peer, len(sent)); got != string(sent) {
-		t.Error("what was buffered did not come")
+		t.Error("the buffered data did not come")
 	}
 	readEnd(t, peer)
 	must(t, p.awaitLost())
@@ -91,7 +91,7 @@ func TestNetNoReadAfterClose(t *testing.T) {
 		onLoop(t, l, func() {})
 	}
 	if tr.IsReading() {
-		t.Error("it reads")
+		t.Error("the transport reads")
 	}
 	must(t, tr.Abort())
 	if err := p.awaitLost(); err != nil || p.data != nil {

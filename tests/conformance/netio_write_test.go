@@ -218,7 +218,7 @@ func TestNetWriteEOFBuffer(t *testing.T) {
 		t.Errorf("the peer got %d of %d bytes: %v", len(got), len(sent), err)
 	}
 	if p.is(func() bool { return p.lost }) || tr.IsClosing() {
-		t.Error("it was closed")
+		t.Error("the transport was closed")
 	}
 	must(t, tr.Close())
 	must(t, p.awaitLost())

@@ -149,7 +149,7 @@ func TestPostSurvivesClose(t *testing.T) {
 	x.place.Post(func() { ran = true })
 	must(t, l.Close())
 	if !ran {
-		t.Error("what was posted did not run")
+		t.Error("the posted function did not run")
 	}
 }
 

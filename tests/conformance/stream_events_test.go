@@ -48,14 +48,14 @@ func TestStreamWaitConnected(t *testing.T) {
 	short, cancel := context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
 	if err := b.WaitConnected(short, 2); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("one is connected: %v", err)
+		t.Errorf("two connections are counted: %v", err)
 	}
 	zmqiotest.Must(t, b.WaitConnected(ctx, 1))
 	zmqiotest.Must(t, one.Transport().Disconnect(b.Addr()))
 	short, cancel = context.WithTimeout(ctx, 20*time.Millisecond)
 	defer cancel()
 	if err := one.WaitConnected(short, 1); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("it has disconnected: %v", err)
+		t.Errorf("the connection is still counted: %v", err)
 	}
 	go func() { waiting <- one.WaitConnected(ctx, 1) }()
 	zmqiotest.Must(t, one.Abort())

@@ -339,7 +339,7 @@ func (a *actor) look(*rand.Rand) error {
 		return fmt.Errorf("%d bytes in the buffer", size)
 	}
 	if a.t.Subscriptions(); !strings.HasPrefix(a.t.String(), "<Transport "+a.typ.String()) {
-		return fmt.Errorf("it says of itself %v", a.t)
+		return fmt.Errorf("its String is %v", a.t)
 	}
 	return nil
 }

@@ -78,7 +78,7 @@ func TestHistory(t *testing.T) {
 	t.Logf("%d islands, %d transports, %d deaths; %d messages accepted, %d refused, %d received; %d transports could not send all in the end",
 		next.Load(), s.made.Load(), s.died.Load(), s.accepted.Load(), s.refused.Load(), s.received.Load(), s.stuck.Load())
 	if s.accepted.Load() == 0 || s.refused.Load() == 0 || s.received.Load() == 0 || s.died.Load() == 0 {
-		t.Error("something never happened")
+		t.Error("an expected event never came")
 	}
 }
 

@@ -247,7 +247,7 @@ func (v *villain) callback(name string) {
 	defer close(v.committed)
 	switch err := v.misdeed.do(v); {
 	case err == nil && v.misdeed.must, err != nil && !isOneOf(err, v.misdeed.may):
-		v.test.Errorf("it came to %v, want one of %v", err, v.misdeed.may)
+		v.test.Errorf("the misdeed returned %v, want one of %v", err, v.misdeed.may)
 	}
 }
 

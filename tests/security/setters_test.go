@@ -80,7 +80,7 @@ func TestOrderOfSetters(t *testing.T) {
 			}
 			must(t, err)
 			if got := roleOf(t, p); got != c.want {
-				t.Errorf("it became a %s, want a %s", got, c.want)
+				t.Errorf("the socket became a %s, want a %s", got, c.want)
 			}
 			other := connect(t, loop, p, peers[c.want])
 			talk(t, p, other)

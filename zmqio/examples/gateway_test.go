@@ -95,7 +95,7 @@ func TestGatewayCutsLongLines(t *testing.T) {
 	_, _ = c.Write(append(make([]byte, 100_000), '\n')) // fails if the gateway ends the client first
 	var late net.Error
 	if _, err := c.Read(make([]byte, 1)); err == nil || errors.As(err, &late) && late.Timeout() {
-		t.Errorf("it is not cut off: %v", err)
+		t.Errorf("the client is not cut off: %v", err)
 	}
 	p.terminate()
 	p.exits()

@@ -151,7 +151,7 @@ func TestImports(t *testing.T) {
 	deps := strings.Fields(string(out))
 	for _, p := range []string{"expvar", "net/http/pprof", "golang.org/x/net/trace"} {
 		if slices.Contains(deps, p) {
-			t.Errorf("it imports %s", p)
+			t.Errorf("package inspect imports %s", p)
 		}
 	}
 	if !slices.Contains(deps, "net/http") {

@@ -294,7 +294,7 @@ func TestGuests(t *testing.T) {
 		}
 	}
 	if n := stuck.calls.Load(); n != 1 {
-		t.Errorf("it was called %d times", n)
+		t.Errorf("the resident was called %d times", n)
 	}
 	close(free)
 	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); loopOf(t, inspect.Take(), "guests").Residents[1].Text != "at last"; {

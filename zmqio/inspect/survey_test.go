@@ -77,7 +77,7 @@ func TestSurveyEnds(t *testing.T) {
 		t.Errorf("%d were asked", n)
 	}
 	if slices.ContainsFunc(got, func(a *int) bool { return a != nil }) {
-		t.Error("one has answered")
+		t.Error("a resident has answered")
 	}
 	close(free)
 }

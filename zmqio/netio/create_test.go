@@ -197,7 +197,7 @@ func TestCreateTransportOfBlocking(t *testing.T) {
 		go func() { written <- tr.Write(make([]byte, 16<<20)) }()
 		must(t, wait(t, written))
 		if tr.WriteBufferSize() == 0 {
-			t.Error("nothing waits")
+			t.Error("the buffer is empty")
 		}
 		must(t, tr.Abort())
 	})

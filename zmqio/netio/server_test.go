@@ -124,7 +124,7 @@ func TestServeForever(t *testing.T) {
 	conn := networks[0].dialTo(t, address)
 	do(t, l, func() {})
 	if s.IsServing() || len(clients) > 0 {
-		t.Error("it is serving")
+		t.Error("the server serves")
 	}
 	do(t, l, func() {
 		if err := s.ServeForever(context.Background()); err != zmqio.ErrWouldDeadlock {
@@ -283,7 +283,7 @@ func TestListenWithoutDescriptors(t *testing.T) {
 	_, err := CreateServer(bounded(t), l, newRecorder, "unix", []string{path}, ServerConfig{ListenConfig: lc})
 	must(t, unix.Setrlimit(unix.RLIMIT_NOFILE, &limit))
 	if err == nil {
-		t.Error("it listens")
+		t.Error("the server listens")
 	}
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("the file stays: %v", err)
@@ -392,7 +392,7 @@ func TestServerEndsWithTheLoop(t *testing.T) {
 	conn := networks[0].dialTo(t, address)
 	must(t, l.Shutdown(bounded(t)))
 	if s.IsServing() {
-		t.Error("it is serving")
+		t.Error("the server serves")
 	}
 	conn.Close()
 	must(t, l.Close())

@@ -116,7 +116,7 @@ func TestCloseTLS(t *testing.T) {
 	send(t, peer, "too late")
 	do(t, l, func() {})
 	if len(r.lost) > 0 {
-		t.Error("it does not wait for the peer")
+		t.Error("Close does not wait for the peer")
 	}
 	must(t, peer.CloseWrite())
 	must(t, wait(t, r.lost))

@@ -65,7 +65,7 @@ func TestCloseAndAbort(t *testing.T) {
 					t.Error("ConnectionLost in Close")
 				}
 				if !tr.IsClosing() || tr.IsReading() {
-					t.Error("it is not closing")
+					t.Error("the transport is not closing")
 				}
 			})
 			must(t, wait(t, r.lost))
@@ -144,7 +144,7 @@ func TestPauseReading(t *testing.T) {
 		send(t, peer, part)
 		wait(t, r.data)
 		if tr.IsReading() {
-			t.Error("it reads")
+			t.Error("the transport reads")
 		}
 		for range 3 { // iterations without data
 			do(t, l, func() {})
@@ -173,7 +173,7 @@ func TestHalfClose(t *testing.T) {
 			do(t, l, func() {})
 		}
 		if tr.IsClosing() || l.Time() < before {
-			t.Error("it is closing")
+			t.Error("the transport is closing")
 		}
 		want := pattern(16 << 20)
 		must(t, tr.Write(want))
@@ -190,7 +190,7 @@ func TestHalfClose(t *testing.T) {
 			t.Errorf("the peer read %d bytes, %v", len(got), err)
 		}
 		if tr.IsClosing() {
-			t.Error("it is closing")
+			t.Error("the transport is closing")
 		}
 		must(t, tr.Close())
 		must(t, wait(t, r.lost))

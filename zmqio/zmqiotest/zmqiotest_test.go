@@ -74,7 +74,7 @@ func TestPaused(t *testing.T) {
 	zmqiotest.Must(t, p.Transport().SetWriteBufferLimits(0, 0))
 	p.Send("nobody is there")
 	if !p.Paused() {
-		t.Error("it may go on writing")
+		t.Error("the writer may go on")
 	}
 }
 

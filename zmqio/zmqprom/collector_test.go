@@ -270,7 +270,7 @@ func TestHostile(t *testing.T) {
 		Loop: loop, Name: name, Bind: []string{"ipc://" + dir + "/secret\"}\n\xff 1"},
 	})
 	if stream.Addr() == "" {
-		t.Error("it is not bound")
+		t.Error("the endpoint is not bound")
 	}
 	client, err := rpc.NewClient(t.Context(), rpc.Config{Endpoints: []string{"tcp://127.0.0.1:1"}, Loop: loop})
 	must(t, err)

@@ -214,7 +214,7 @@ func TestSecondSignal(t *testing.T) {
 		t.Errorf("exit status %d", got)
 	}
 	if stderr.String() != "" {
-		t.Errorf("it had the time to say %q", stderr)
+		t.Errorf("zmqcat had the time to print %q", stderr)
 	}
 }
 

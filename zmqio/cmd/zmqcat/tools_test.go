@@ -162,7 +162,7 @@ func TestManual(t *testing.T) {
 		visit(cmd)
 	}
 	if hidden := strings.Contains(text, "zmqcat manual"); hidden {
-		t.Error("it has a command that is hidden")
+		t.Error("the manual has a hidden command")
 	}
 }
 

@@ -16,7 +16,7 @@ func TestStart(t *testing.T) {
 	l := newLoop(t)
 	must(t, l.Start(nothingFails(t)))
 	if !l.IsRunning() {
-		t.Error("it does not run")
+		t.Error("the loop does not run")
 	}
 	if err := l.Start(nothingFails(t)); err != ErrRunning {
 		t.Errorf("again: %v", err)
@@ -33,7 +33,7 @@ func TestStart(t *testing.T) {
 	}
 	must(t, closeLoop(l))
 	if l.IsRunning() {
-		t.Error("it runs")
+		t.Error("the loop runs")
 	}
 	if err := l.Start(nothingFails(t)); err != ErrClosed {
 		t.Errorf("closed: %v", err)

@@ -20,11 +20,11 @@ func TestTaskIsQueuedOnce(t *testing.T) {
 	}
 	pass(t, l)
 	if pass(t, l); ran != 1 || task.Queued() {
-		t.Errorf("it ran %d times", ran)
+		t.Errorf("the task ran %d times", ran)
 	}
 	task.Schedule()
 	if pass(t, l); ran != 2 {
-		t.Errorf("it ran %d times", ran)
+		t.Errorf("the task ran %d times", ran)
 	}
 }
 
@@ -48,11 +48,11 @@ func TestTaskRunsAgain(t *testing.T) {
 	})
 	task.Schedule()
 	if pass(t, l); ran != 1 {
-		t.Errorf("it ran %d times in one pass", ran)
+		t.Errorf("the task ran %d times in one pass", ran)
 	}
 	pass(t, l)
 	if pass(t, l); ran != 2 {
-		t.Errorf("it ran %d times", ran)
+		t.Errorf("the task ran %d times", ran)
 	}
 }
 
@@ -78,7 +78,7 @@ func TestTaskRunsAgainAfterPanicAndGoexit(t *testing.T) {
 			}()
 			<-done
 			if pass(t, l); ran != 2 {
-				t.Errorf("it ran %d times", ran)
+				t.Errorf("the task ran %d times", ran)
 			}
 		})
 	}
@@ -114,20 +114,20 @@ func TestUnschedule(t *testing.T) {
 	task.Schedule()
 	task.Unschedule()
 	if pass(t, l); ran != 0 {
-		t.Error("it ran")
+		t.Error("the task ran")
 	}
 	task.Schedule()
 	task.Unschedule()
 	task.Schedule()
 	pass(t, l)
 	if pass(t, l); ran != 1 {
-		t.Errorf("it ran %d times", ran)
+		t.Errorf("the task ran %d times", ran)
 	}
 }
 
 func TestCancelledTaskDoesNotRun(t *testing.T) {
 	l := newLoop(t)
-	task := l.NewTask(func() { t.Error("it ran") })
+	task := l.NewTask(func() { t.Error("the task ran") })
 	task.Schedule()
 	task.Cancel()
 	pass(t, l)

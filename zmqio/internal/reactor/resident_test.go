@@ -207,7 +207,7 @@ func TestCloseWaitsForResidents(t *testing.T) {
 	}()
 	_, err := l.Close(time.Hour, func() {})
 	if must(t, err); !ran {
-		t.Error("what was posted did not run")
+		t.Error("the posted function did not run")
 	}
 }
 
@@ -313,7 +313,7 @@ func TestWatch(t *testing.T) {
 	w, err := x.place.Watch(fd, task, nil)
 	must(t, err)
 	if pass(t, l); reads != 0 {
-		t.Error("it looked before it was to")
+		t.Error("the task ran before Want")
 	}
 	must(t, w.Want(true, false))
 	must(t, w.Want(true, false))
@@ -331,7 +331,7 @@ func TestWatch(t *testing.T) {
 	}
 	must(t, w.Want(false, false))
 	if pass(t, l); reads != 1 {
-		t.Error("it looks although nothing is wanted")
+		t.Error("the task ran although nothing is wanted")
 	}
 	w.Stop()
 	w.Stop()

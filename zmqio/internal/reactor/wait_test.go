@@ -15,21 +15,21 @@ func TestYield(t *testing.T) {
 	}
 	l.Share()
 	if !l.shouldYield(l.Time()) {
-		t.Error("it does not yield although others use it")
+		t.Error("the loop does not yield although others use it")
 	}
 	if l.shouldYield(l.Time()) {
-		t.Error("it yields twice for the same")
+		t.Error("the loop yields twice for one Share")
 	}
 	l.processors = 0
 	if !l.shouldYield(l.Time()) {
-		t.Error("it does not yield the only processor")
+		t.Error("the loop does not yield the only processor")
 	}
 	l.keepFor(time.Microsecond)
 	if !l.shouldYield(l.Time()) {
-		t.Error("it does not yield again after a short yield")
+		t.Error("the loop does not yield again after a short yield")
 	}
 	l.keepFor(time.Hour)
 	if l.shouldYield(l.Time()) {
-		t.Error("it yields again after a long yield")
+		t.Error("the loop yields again after a long yield")
 	}
 }

@@ -93,7 +93,7 @@ func TestWatchdogTellsOfUnrunLoop(t *testing.T) {
 			unguarded(t, l)
 			soon(t, l, func() {})
 			if isGuarded(l) {
-				t.Error("it is watched after the logger was told")
+				t.Error("the loop is watched after the logger was told")
 			}
 			pass(t, l)
 			give(l)

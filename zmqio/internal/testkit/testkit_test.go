@@ -31,7 +31,7 @@ func TestCheckLeaks(t *testing.T) {
 	CheckLeaks(w)
 	w.end()
 	if len(w.errors) > 0 {
-		t.Errorf("nothing was left behind, and yet: %q", w.errors)
+		t.Errorf("errors although the test left nothing behind: %q", w.errors)
 	}
 	w = &witness{TB: t}
 	checkLeaks(w, 0)

@@ -61,7 +61,7 @@ func (t *Transport) WriteBatchContext(ctx context.Context, b *Batch) (n int, err
 	return t.writeBatch(b, inTurn, ctx)
 }
 
-// writeBatch writes b in the manner given. For inTurn ctx bounds the wait.
+// writeBatch writes b in the given manner. For inTurn ctx bounds the wait.
 func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int, err error) {
 	if b == nil {
 		return 0, invalid("WriteBatch: nil batch")
@@ -73,11 +73,11 @@ func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int
 	return before - b.Len(), err
 }
 
-// writeFront writes the first part of out. It takes the messages one by one where each can
-// fail by itself, and where the buffer has no room for the whole part.
+// writeFront writes the first chunk of out. It writes message by message if each can fail by
+// itself, or if the buffer has no room for the whole chunk.
 func (t *Transport) writeFront(out *outbox.Outbox, how manner, ctx context.Context) error {
 	if !t.traits.eager && !t.conflates() {
-		front := out.Front() // all its payload is in Buf, as Gather has it
+		front := out.Front() // Gather has put all its payload into Buf
 		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: len(front.Buf), Items: len(front.Table)}}, how, ctx)
 		if !errors.Is(err, ErrBufferFull) {
 			return err

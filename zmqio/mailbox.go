@@ -9,36 +9,36 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A mailbox holds what a Stream has received and its receivers have not read. The loop puts
-// whole batches in. A message goes to the receiver that has waited longest, so that the
-// queue is empty while a receiver waits. A message that a receiver was handed beats the end
-// of its context: cancelling a receive loses nothing.
+// A mailbox has the messages that a Stream has received and its receivers have not read. The loop
+// puts in whole batches. A message goes to the receiver that has waited longest, so the queue is
+// empty while a receiver waits. A receiver that was handed a message returns it even if its context
+// has ended: cancelling a receive loses nothing.
 //
-// All fields but t are under mu.
+// mu guards all fields but t.
 type mailbox struct {
-	t *Transport // to hold and to release reading
+	t *Transport // to hold and release reading
 
-	mu      sync.Mutex // its place among the locks: Transport.sockMu
-	queue   [][][]byte // from head on
+	mu      sync.Mutex // in the order of locks at Transport.sockMu
+	queue   [][][]byte // valid from head on
 	head    int
 	size    flow.Size // of the queue
 	max     int       // bytes, and frames, at which reading is held
 	held    bool
 	waiting []*parked     // oldest first
-	end     error         // why nothing more comes; nil while something may
+	end     error         // why no message comes any more, or nil
 	over    chan struct{} // closed when end is set
-	dropped bool          // what was received cannot be read any more
-	lost    Traffic       // what was dropped
+	dropped bool          // received messages can no longer be read
+	lost    Traffic       // the messages that were dropped
 }
 
-// A parked receiver waits for one message. Its channel has room for it, and is closed without
-// one at the end of the mailbox.
+// A parked receiver waits for one message. Its channel has room for the message. The end of the
+// mailbox closes the channel.
 type parked struct{ handed chan [][]byte }
 
-// parkedPool is for reuse: each has an empty channel.
+// parkedPool has reusable receivers, each with an empty channel.
 var parkedPool = sync.Pool{New: func() any { return &parked{make(chan [][]byte, 1)} }}
 
-// put takes over messages from the loop, and holds reading where there are enough.
+// put takes messages from the loop, and holds reading if the mailbox is full.
 func (m *mailbox) put(msgs [][][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -61,8 +61,8 @@ func (m *mailbox) put(msgs [][][]byte) {
 	}
 }
 
-// appendLocked appends to the queue. It moves the queue to the front of its memory where that
-// is half empty and else would have to grow. Caller holds m.mu.
+// appendLocked appends to the queue. If the first half of the queue's memory is free and the queue
+// would have to grow, it moves the queue to the front. Caller holds m.mu.
 func (m *mailbox) appendLocked(msgs [][][]byte) {
 	if left := len(m.queue) - m.head; m.head >= left && len(m.queue)+len(msgs) > cap(m.queue) || left == 0 {
 		copy(m.queue, m.queue[m.head:])
@@ -72,7 +72,7 @@ func (m *mailbox) appendLocked(msgs [][][]byte) {
 	m.queue = append(m.queue, msgs...)
 }
 
-// dropWaitingLocked takes the n oldest receivers off. Caller holds m.mu.
+// dropWaitingLocked removes the n oldest receivers. Caller holds m.mu.
 func (m *mailbox) dropWaitingLocked(n int) {
 	clear(m.waiting[:n])
 	if m.waiting = m.waiting[n:]; len(m.waiting) == 0 {
@@ -80,8 +80,8 @@ func (m *mailbox) dropWaitingLocked(n int) {
 	}
 }
 
-// unget gives back a message that a receiver has got, to be the next one. A mailbox whose
-// messages were dropped drops this one too.
+// unget gives back a message that a receiver has taken, as the next one. If the mailbox has dropped
+// its messages, it drops this one too.
 func (m *mailbox) unget(msg [][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -102,7 +102,7 @@ func (m *mailbox) unget(msg [][]byte) {
 	m.countLocked(msg, 1)
 }
 
-// countLocked adds n times the size of msg to that of the queue. Caller holds m.mu.
+// countLocked adds n times the size of msg to the size of the queue. Caller holds m.mu.
 func (m *mailbox) countLocked(msg [][]byte, n int) {
 	size := sizeOf(msg)
 	m.size.Bytes += n * size.Bytes
@@ -145,7 +145,7 @@ func (m *mailbox) await(ctx context.Context) (msg [][]byte, err error) {
 	return m.receive(ctx, w)
 }
 
-// releaseLocked has the loop read again where a quarter of max is left. Caller holds m.mu.
+// releaseLocked releases reading if at most a quarter of max is left. Caller holds m.mu.
 func (m *mailbox) releaseLocked() {
 	if m.held && m.size.Bytes <= m.max/4 && m.size.Items <= m.max/4 {
 		m.held = false
@@ -153,7 +153,7 @@ func (m *mailbox) releaseLocked() {
 	}
 }
 
-// receive waits for the message of w, or the end of ctx, or that of the mailbox.
+// receive waits for the message of w, the end of ctx, or the end of the mailbox.
 func (m *mailbox) receive(ctx context.Context, w *parked) ([][]byte, error) {
 	select {
 	case msg, ok := <-w.handed:
@@ -168,7 +168,7 @@ func (m *mailbox) receive(ctx context.Context, w *parked) ([][]byte, error) {
 	return m.received(w, msg, ok)
 }
 
-// received returns what w has got: msg, or the end of the mailbox where its channel is closed.
+// received returns the message of w, or the end of the mailbox if ok is false.
 func (m *mailbox) received(w *parked, msg [][]byte, ok bool) ([][]byte, error) {
 	if !ok {
 		return nil, m.ended()
@@ -177,7 +177,7 @@ func (m *mailbox) received(w *parked, msg [][]byte, ok bool) ([][]byte, error) {
 	return msg, nil
 }
 
-// withdraw takes w off, and reports whether it had not been handed anything.
+// withdraw removes w, and reports whether w had no message.
 func (m *mailbox) withdraw(w *parked) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -190,7 +190,7 @@ func (m *mailbox) withdraw(w *parked) bool {
 	return false
 }
 
-// drain takes all messages out.
+// drain removes and returns all messages.
 func (m *mailbox) drain() (msgs [][][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -199,7 +199,7 @@ func (m *mailbox) drain() (msgs [][][]byte) {
 	return msgs
 }
 
-// clear drops what was received.
+// clear drops the received messages.
 func (m *mailbox) clear() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -207,20 +207,20 @@ func (m *mailbox) clear() {
 	m.releaseLocked()
 }
 
-// clearLocked drops what was received. Caller holds m.mu.
+// clearLocked drops the received messages. Caller holds m.mu.
 func (m *mailbox) clearLocked() {
 	m.lost.add(len(m.queue)-m.head, m.size.Bytes)
 	m.emptyLocked()
 }
 
-// emptyLocked takes all messages out. Caller holds m.mu.
+// emptyLocked removes and returns all messages. Caller holds m.mu.
 func (m *mailbox) emptyLocked() (msgs [][][]byte) {
 	msgs = m.queue[m.head:]
 	m.queue, m.head, m.size = nil, 0, flow.Size{}
 	return msgs
 }
 
-// addStats adds what is to be read, and what was dropped.
+// addStats adds the unread and the dropped messages.
 func (m *mailbox) addStats(s *Stats) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -228,9 +228,9 @@ func (m *mailbox) addStats(s *Stats) {
 	s.Dropped.Unread.sum(m.lost)
 }
 
-// finish ends the mailbox with err, which is not nil. The first call counts, but a later one
-// replaces io.EOF. With io.EOF, and an error of the socket, what was received can still be
-// read; with drop it cannot.
+// finish ends the mailbox with err, which is not nil. Only the first call counts, but a later one
+// replaces io.EOF. After io.EOF or an error of the socket the received messages can still be read,
+// unless drop is set.
 func (m *mailbox) finish(err error, drop bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -250,7 +250,7 @@ func (m *mailbox) finish(err error, drop bool) {
 	m.waiting = nil
 }
 
-// ended returns why nothing more comes, or nil.
+// ended returns why no message comes any more, or nil.
 func (m *mailbox) ended() error {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -10,24 +10,24 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A passage is one direction of a Proxy. While the proxy runs it is the receiver and the
-// protocol of the transport it receives from. As the receiver it forwards a batch in one C
-// call, and returns no messages. Where messages have to be looked at it receives them as any
-// transport does, and forwards them as the protocol.
+// A passage is one direction of a Proxy. While the proxy runs, the passage is the receiver and the
+// protocol of the transport that it receives from. As the receiver it forwards a batch in one C
+// call, and returns no messages. Messages that zmqio must look at are received as on other
+// transports. The passage then forwards them as the protocol.
 //
-// A message that libzmq does not take goes into the outbox of the transport that was to send
-// it. While an outbox has messages, none is received. So a passage never holds any itself.
+// A message that libzmq refuses goes into the outbox of the sending transport. While an outbox has
+// messages, the passage receives none. So a passage itself never holds messages.
 //
 // A nil passage is a direction in which no message can go.
 type passage struct {
-	streamProtocol // of from, for all but messages
+	streamProtocol // of from, for everything but messages
 	proxy          *Proxy
 	direction      ProxyDirection
 	from, to       *Stream
 	outlets        []*Stream // to, and the proxy's Capture if there is one
 	forwarder      *sock.Forwarder
 	answers        bool    // from can send
-	before         *callee // the protocol of from when the proxy does not run
+	before         *callee // from's protocol while the proxy does not run
 
 	messages, bytes, dropped, answered atomic.Uint64
 }
@@ -44,8 +44,8 @@ func newPassage(p *Proxy, d ProxyDirection, from, to *Stream) *passage {
 	}
 }
 
-// begin takes from over. What it has received is to be received again, as the first. Loop
-// goroutine only.
+// begin takes over from. Messages that from has received are received again, first. Loop goroutine
+// only.
 func (w *passage) begin() {
 	if w == nil {
 		return
@@ -95,8 +95,8 @@ func (w *passage) Return(left [][][]byte, spoil bool) (kept [][][]byte, large in
 	return w.from.t.loop.copier.Return(left, spoil)
 }
 
-// mustWait reports whether an outlet has messages in its outbox, or closes. mustWait then holds
-// reading; offeredLocked releases it.
+// mustWait reports whether an outlet has messages in its outbox, or is closing. In that case it
+// holds reading, which offeredLocked releases.
 func (w *passage) mustWait() bool {
 	for _, s := range w.outlets {
 		if w.holdBehind(s.t) {
@@ -116,7 +116,7 @@ func (w *passage) holdBehind(t *Transport) bool {
 	return true
 }
 
-// offeredLocked implements owner. Once the outbox of s is empty, the passages that send to s
+// offeredLocked implements owner. When the outbox of s is empty, the passages that send to s
 // receive again. Caller holds s.t.sockMu and s.t.mu.
 func (s *Stream) offeredLocked(errno syscall.Errno, empty bool) {
 	if s.proxy == nil {
@@ -175,13 +175,13 @@ func (w *passage) forward(s *sock.Socket) syscall.Errno {
 	return f.Errno
 }
 
-// settleLocked counts what libzmq has taken for an outlet. A message that libzmq did not take goes
-// into the outlet's outbox. Caller holds t.sockMu.
+// settleLocked counts what libzmq has taken for an outlet. A refused message goes into the outlet's
+// outbox. Caller holds t.sockMu.
 func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
 	var f flushed
 	sent := passed.Sent
 	switch {
-	case sent.Errno == ehostunreach: // again, when it is at the head of the outbox
+	case sent.Errno == ehostunreach: // libzmq refuses it again, at the head of the outbox
 		sent.Errno = 0
 		t.schedule()
 	case sent.Errno != 0 && !waits(sent.Errno):
@@ -194,12 +194,12 @@ func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
 	}
 	f.fx |= t.settleLocked(sent)
 	t.mu.Unlock()
-	if f != (flushed{}) { // later, because conclude needs the locks that the caller holds
+	if f != (flushed{}) { // later, because conclude must be called without locks
 		t.residence.Post(reactor.NewHandle(func() { t.conclude(f) }, nil))
 	}
 }
 
-// count counts messages that from has received, and gives the turn to its callers.
+// count counts messages received from from, and gives the turn to from's callers.
 func (w *passage) count(messages, bytes int) {
 	w.messages.Add(uint64(messages))
 	w.bytes.Add(uint64(bytes))
@@ -207,7 +207,7 @@ func (w *passage) count(messages, bytes int) {
 	w.from.setTurn(true)
 }
 
-// MessageReceived implements MessageProtocol: it forwards what C did not.
+// MessageReceived implements MessageProtocol: it forwards messages that C did not forward.
 func (w *passage) MessageReceived(msg Message) {
 	if w.from.t.typ == zmq.XPUB {
 		w.from.roster.subscribed(nil, [][][]byte{msg.Frames})
@@ -229,8 +229,7 @@ func (w *passage) MessageReceived(msg Message) {
 	w.holdBehindEnd()
 }
 
-// holdBehindEnd holds reading where an outlet has ended, so that the rest of the batch stays with
-// from.
+// holdBehindEnd holds reading if an outlet has ended, so that the rest of the batch stays in from.
 func (w *passage) holdBehindEnd() {
 	for _, s := range w.outlets {
 		if s.t.IsClosing() {
@@ -239,7 +238,7 @@ func (w *passage) holdBehindEnd() {
 	}
 }
 
-// filter returns what becomes of a message.
+// filter returns what the Filter makes of a message.
 func (w *passage) filter(msg Message) (forward, answer [][]byte) {
 	filter := w.proxy.cfg.Filter
 	if filter == nil {
@@ -247,7 +246,7 @@ func (w *passage) filter(msg Message) (forward, answer [][]byte) {
 	}
 	returned := false
 	defer func() {
-		if !returned { // it panics, or calls runtime.Goexit
+		if !returned { // the Filter panicked, or called runtime.Goexit
 			w.dropped.Add(1)
 		}
 	}()
@@ -256,7 +255,7 @@ func (w *passage) filter(msg Message) (forward, answer [][]byte) {
 	return forward, answer
 }
 
-// isEmpty reports whether nothing can be received that is to be forwarded. Loop goroutine only.
+// isEmpty reports whether nothing to forward can be received. Loop goroutine only.
 func (w *passage) isEmpty() bool {
 	t := w.from.t
 	t.sockMu.Lock()
@@ -282,8 +281,8 @@ func (w *passage) stats() ProxyFlow {
 	return ProxyFlow{Traffic{w.messages.Load(), w.bytes.Load()}, w.dropped.Load(), w.answered.Load()}
 }
 
-// pass puts a message into the outbox, whatever its bound, and reports whether it is one that
-// the transport can send. A transport that closes can, because it sends what it has.
+// pass puts msg into the outbox, without a bound. It reports whether the transport can send msg. A
+// closing transport can, because it sends its outbox.
 func (t *Transport) pass(msg [][]byte) bool {
 	if len(msg) == 0 || t.tears(msg) {
 		return false
@@ -299,7 +298,7 @@ func (t *Transport) pass(msg [][]byte) bool {
 	return true
 }
 
-// isFlushed reports whether nothing waits to be sent.
+// isFlushed reports whether the outbox is empty.
 func (t *Transport) isFlushed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -8,17 +8,17 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A finding is what a receive found in the socket.
+// A finding is the state in which a receive has left the socket.
 type finding int
 
 const (
-	foundNothing finding = iota // it is to be looked at again, to know
-	foundEmpty                  // and so it was left
-	foundMore                   // it was left with messages, probably
+	foundNothing finding = iota // unknown: the socket must be looked at again
+	foundEmpty                  // the socket was empty
+	foundMore                   // the socket probably has more messages
 )
 
-// receive takes a batch of messages from libzmq and delivers it. The error number is
-// one that ends the transport.
+// receive takes a batch of messages from libzmq and delivers it. A non-zero errno ends the
+// transport.
 func (t *Transport) receive() (found finding, errno syscall.Errno) {
 	for bytes := 0; ; {
 		var large int
@@ -30,11 +30,11 @@ func (t *Transport) receive() (found finding, errno syscall.Errno) {
 	}
 }
 
-// lendBytes is how many bytes of large messages are lent before others have their turn.
+// lendBytes is how many bytes of large messages are lent before others get their turn.
 const lendBytes = 512 << 10
 
-// receiveBatch is one receive from libzmq. It returns the size of a large message that is
-// a batch alone, which happens where frames are lent.
+// receiveBatch makes one receive. large is the size of a large message that was a batch alone,
+// which happens if frames are lent.
 func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errno) {
 	if !t.wantsMessages() {
 		return foundNothing, 0, 0
@@ -56,13 +56,13 @@ func (t *Transport) receiveBatch() (found finding, large int, errno syscall.Errn
 		return foundMore, large, 0
 	case syscall.EAGAIN:
 		return foundEmpty, large, 0
-	case efsm: // a REQ before its request, a REP before its reply
+	case efsm: // a REQ before its request, or a REP before its reply
 		return foundNothing, large, 0
 	}
 	return foundNothing, large, errno
 }
 
-// receiveError returns the error of a receive that ends the transport.
+// receiveError returns the error that ends the transport after a receive.
 func receiveError(errno syscall.Errno) error {
 	err := translate("zmq_msg_recv", errno)
 	if errno == sock.ErrnoTorn {
@@ -71,10 +71,10 @@ func receiveError(errno syscall.Errno) error {
 	return err
 }
 
-// deliver calls MsgReceived or MessageReceived for each message of a batch, or MsgsReceived for
-// all. Then it gives the batch back to the receiver. The socket keeps the messages that are left
-// when reading is paused, or when a callback calls runtime.Goexit. Of a large message that came
-// alone deliver returns the size: it ended the batch before its time.
+// deliver calls MsgReceived or MessageReceived for each message, or MsgsReceived for the batch.
+// Then it returns the batch to the receiver. The socket keeps the messages that are left when
+// reading is paused or a callback calls runtime.Goexit. large is the size of a large message that
+// ended the batch, or 0.
 func (t *Transport) deliver(msgs [][][]byte) (large int) {
 	if len(msgs) == 0 {
 		return 0
@@ -83,7 +83,7 @@ func (t *Transport) deliver(msgs [][][]byte) (large int) {
 	left := msgs
 	defer func() {
 		t.loop.delivering = nil
-		if t.IsClosing() { // then no more data is received
+		if t.IsClosing() { // a closing transport receives no more
 			t.dropUnread(sock.Tally(left))
 			left = nil
 		}
@@ -98,7 +98,7 @@ func (t *Transport) deliver(msgs [][][]byte) (large int) {
 	return large
 }
 
-// putBack has the socket keep messages that are not delivered, before what comes next.
+// putBack makes the socket keep undelivered messages, before those that come next.
 func (t *Transport) putBack(msgs [][][]byte) {
 	if len(msgs) == 0 {
 		return
@@ -147,9 +147,8 @@ func (t *Transport) deliverUntilPanic(msgs *[][][]byte) (done bool) {
 // reads reports whether messages may be delivered.
 func (t *Transport) reads() bool { return t.status.Load() == 0 }
 
-// wantsMessages reports whether messages are to be received now. A REQ that is
-// closing goes on, and drops them: libzmq takes its next request only after the
-// reply to the last.
+// wantsMessages reports whether the transport receives now. A closing REQ still receives, and drops
+// the replies: libzmq takes the next request only after the reply to the last.
 func (t *Transport) wantsMessages() bool {
 	return t.traits.receives && (t.reads() || t.traits.eager && t.IsClosing() && !t.in(phaseClosed))
 }
@@ -194,17 +193,15 @@ func (t *Transport) ResumeReading() error {
 // asyncio: is_reading
 func (t *Transport) IsReading() bool { return t.reads() }
 
-// holdReading stops reading as PauseReading does, for a Stream that is full, until
-// releaseReading. The two pairs do not touch one another. It may be repeated, and be called
-// from every goroutine.
+// holdReading stops reading for a full Stream, until releaseReading. The two do not affect
+// PauseReading and ResumeReading. holdReading may be repeated, and called on every goroutine.
 func (t *Transport) holdReading() { t.status.Or(streamFull) }
 
-// releaseReading ends what holdReading began. It may be repeated, and be called from every
-// goroutine.
+// releaseReading ends holdReading. It may be repeated, and called on every goroutine.
 func (t *Transport) releaseReading() { t.readAgain(streamFull) }
 
-// readAgain removes a reason for not reading, and has the loop read if none is left. It
-// returns what the reasons were.
+// readAgain removes a reason for not reading, and makes the loop read if none is left. It returns
+// the reasons before.
 func (t *Transport) readAgain(reason uint32) (before uint32) {
 	before = t.status.And(^reason)
 	if before == reason {

@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// Writes that follow one another faster than quickly go out in batches: libzmq is much faster
-// when fed that way, and a single message should not wait.
+// quickly is the time within which a second write makes a batch. Batches are much faster in libzmq,
+// and a single message should not wait.
 const quickly = 20 * time.Microsecond
 
 // DefaultLimit, as an argument of SetWriteBufferLimits, means a default that depends on the
@@ -24,31 +24,31 @@ const quickly = 20 * time.Microsecond
 // asyncio: None, in set_write_buffer_limits
 const DefaultLimit = flow.DefaultMark
 
-// A sender is the sending half of a Transport. Transport.mu guards it; libzmq reads the
-// front of out under Transport.sockMu alone.
+// A sender is the sending half of a Transport. Transport.mu guards it. libzmq reads the front of
+// out under Transport.sockMu alone.
 type sender struct {
 	out       outbox.Outbox
 	flow      flow.Control
 	refused   bool // libzmq had no room at the last offer
 	handed    bool // libzmq has taken a message
-	onWire    int  // bytes of all that libzmq has taken, as it sends them
-	offers    uint // counts the offers of what is in out
+	onWire    int  // bytes of everything that libzmq has taken, with frame headers
+	offers    uint // counts the offers of the outbox
 	retrying  bool // a timer is set for the next offer
 	lastWrite time.Duration
 }
 
-// Effects of what the sender does, beside those of package flow.
+// Effects of the sender, in addition to those of package flow.
 const (
 	gathered = flow.Own << iota // offer the outbox, unless another goroutine uses the socket
 	dead                        // the error of a write ends the transport
 )
 
-// pendingLocked returns the size of what is in the outbox. Caller holds Transport.mu.
+// pendingLocked returns the size of the outbox. Caller holds Transport.mu.
 func (s *sender) pendingLocked() flow.Size {
 	return flow.Size{Bytes: s.out.Bytes(), Items: s.out.Frames()}
 }
 
-// A load is what a writer hands over at once: a message, or the front of a Batch.
+// A load is what a writer hands over in one step: a message, or the front of a Batch.
 type load struct {
 	msg   [][]byte
 	batch *outbox.Outbox // nil for a message
@@ -116,10 +116,10 @@ func (t *Transport) WriteContext(ctx context.Context, msg [][]byte) error {
 	return t.write(msg, inTurn, ctx)
 }
 
-// tryWrite is WriteContext that returns ErrBufferFull instead of waiting.
+// tryWrite is WriteContext, but returns ErrBufferFull instead of waiting.
 func (t *Transport) tryWrite(msg [][]byte) error { return t.write(msg, ifRoom, nil) }
 
-// A manner says what a writer does where there is no room for its message.
+// A manner says what a writer does if there is no room for its message.
 type manner uint8
 
 const (
@@ -128,7 +128,7 @@ const (
 	ifRoom               // Stream.TrySend: fail where WriteContext would wait
 )
 
-// write writes msg in the manner given. For inTurn ctx bounds the wait.
+// write writes msg in the given manner. For inTurn ctx bounds the wait.
 func (t *Transport) write(msg [][]byte, how manner, ctx context.Context) error {
 	if len(msg) == 0 {
 		return nil
@@ -145,7 +145,7 @@ func (t *Transport) writeLoad(l load, how manner, ctx context.Context) error {
 		verdict, waiter, err := t.attempt(l, how, offered)
 		switch verdict {
 		case offerFirst:
-			t.offer(how != inTurn) // a writable socket never keeps a writer waiting
+			t.offer(how != inTurn) // a writable socket keeps no writer waiting
 		case waitInTurn:
 			return t.writeInTurn(ctx, waiter, l)
 		default:
@@ -154,22 +154,22 @@ func (t *Transport) writeLoad(l load, how manner, ctx context.Context) error {
 	}
 }
 
-// An admission says what becomes of a message that is written.
+// An admission is the decision about a load.
 type admission uint8
 
 const (
-	isClosed   admission = iota // the transport takes no more
+	isClosed   admission = iota // the transport accepts no more
 	sendIfFree                  // send, unless another goroutine uses the socket
-	sendSurely                  // send, once the socket is free
+	sendSurely                  // send as soon as the socket is free
 	toBuffer                    // put into the outbox
-	offerFirst                  // offer the outbox to libzmq, then ask again
+	offerFirst                  // offer the outbox to libzmq, then decide again
 	waitInTurn                  // wait for room
 	isFull                      // refuse
 )
 
-// admitLocked decides about a load. The caller may be able to wait, and offered says
-// that libzmq has just been offered what is in the outbox. Batches go through the outbox
-// always: C reads them there, without t.mu. Caller holds t.mu.
+// admitLocked decides about a load. canWait says whether the caller can wait, and offered whether
+// libzmq was just offered the outbox. A Batch always goes through the outbox, because C reads it
+// there without t.mu. Caller holds t.mu.
 func (t *Transport) admitLocked(l load, canWait, offered bool) admission {
 	alone := l.batch == nil && t.out.Empty() && (t.traits.eager || !canWait || !t.flow.MustQueue())
 	switch {
@@ -183,8 +183,7 @@ func (t *Transport) admitLocked(l load, canWait, offered bool) admission {
 	return t.admitToBufferLocked(l.size, canWait, offered)
 }
 
-// admitToBufferLocked is admitLocked for a load that does not go out at once. Caller
-// holds t.mu.
+// admitToBufferLocked is admitLocked for a load that is not sent at once. Caller holds t.mu.
 func (t *Transport) admitToBufferLocked(size flow.Size, canWait, offered bool) admission {
 	verdict := t.flow.Admit(t.pendingLocked(), size, canWait)
 	switch {
@@ -200,11 +199,11 @@ func (t *Transport) admitToBufferLocked(size flow.Size, canWait, offered bool) a
 	return isFull
 }
 
-// idleLocked reports whether a message may as well go out on its own, the outbox being
-// empty. Caller holds t.mu.
+// idleLocked reports whether a message should be sent at once. The outbox is empty. Caller holds
+// t.mu.
 func (t *Transport) idleLocked(size flow.Size) bool {
 	switch {
-	case size.Bytes >= outbox.BatchBytes: // it is a batch in itself
+	case size.Bytes >= outbox.BatchBytes: // the message is a batch by itself
 		return true
 	case t.inDelivery():
 		return false
@@ -217,12 +216,12 @@ func (t *Transport) idleLocked(size flow.Size) bool {
 	return !quick
 }
 
-// inDelivery reports whether the caller is a callback that gets a batch of
-// messages, at the end of which all it wrote is sent.
+// inDelivery reports whether the caller is a callback that gets a batch of messages. At the end of
+// the batch all its writes are sent.
 func (t *Transport) inDelivery() bool { return t.loop.InLoop() && t.loop.delivering != nil }
 
-// attempt sends or buffers a load, in one critical section. Where something else comes first
-// the verdict says what, with a waiter for waitInTurn.
+// attempt sends or buffers a load, in one critical section. Otherwise the admission says what the
+// caller must do first. For waitInTurn it also returns a waiter.
 func (t *Transport) attempt(l load, how manner, offered bool) (admission, *flow.Waiter, error) {
 	canWait := how != atOnce
 	t.mu.Lock()
@@ -234,7 +233,7 @@ func (t *Transport) attempt(l load, how manner, offered bool) (admission, *flow.
 		}
 	case sendSurely:
 		t.mu.Unlock()
-		t.sockMu.Lock() // before mu, as it must be where it may block
+		t.sockMu.Lock() // before mu, because it may block
 		t.mu.Lock()
 		if verdict = t.admitLocked(l, canWait, offered); verdict != sendSurely {
 			t.sockMu.Unlock()
@@ -262,7 +261,7 @@ func (t *Transport) attempt(l load, how manner, offered bool) (admission, *flow.
 			waiter = t.flow.Enqueue(l.size)
 		}
 	case isFull:
-		if l.batch == nil { // the messages of a batch are then written one by one
+		if l.batch == nil { // the messages of a batch are written one by one then
 			t.counts.refused++
 		}
 		err = errBufferFull(l.size)
@@ -308,8 +307,8 @@ func (t *Transport) writeInTurn(ctx context.Context, w *flow.Waiter, l load) err
 	}
 }
 
-// giveUp ends the wait of w, whose context has ended. If the transport was closed first,
-// the error is that of the closing.
+// giveUp ends the wait of w after the end of its context. If the transport stopped admission first,
+// giveUp returns that error.
 func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 	t.mu.Lock()
 	err := t.flow.GiveUp(w, t.pendingLocked())
@@ -317,10 +316,10 @@ func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 	if err != nil {
 		return err
 	}
-	return context.Cause(ctx) // without a lock: it calls a method of the caller's
+	return context.Cause(ctx) // without a lock, because it calls the caller's method
 }
 
-// sendLocked sends msg; the outbox is empty. Caller holds t.sockMu and t.mu.
+// sendLocked sends msg. The outbox must be empty. Caller holds t.sockMu and t.mu.
 func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, error) {
 	if !t.loop.InLoop() {
 		t.loop.reactor.Share()
@@ -331,7 +330,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	if direct {
 		table := [1]uint64{sock.Frame(size.Bytes, false)}
 		sent = t.sendBatchLocked(sock.Batch{Buf: msg[0], Table: table[:]})
-	} else { // in the form that C wants
+	} else { // in C's form
 		t.out.Add(msg, size.Bytes)
 		sent = t.sendBatchLocked(t.out.Front())
 	}
@@ -359,7 +358,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	return fx, err
 }
 
-// writeError returns the error of a send that libzmq has refused.
+// writeError returns the error of a send that libzmq refused.
 func (t *Transport) writeError(errno syscall.Errno, msg [][]byte) error {
 	err := translate("zmq_send", errno)
 	switch {
@@ -375,8 +374,8 @@ func (t *Transport) writeError(errno syscall.Errno, msg [][]byte) error {
 	return &OpError{Op: "write", Err: err}
 }
 
-// bufferLocked puts a load into the outbox and sees to it that it goes on from there. Caller
-// holds t.mu.
+// bufferLocked puts a load into the outbox, and makes sure that it is sent from there. Caller holds
+// t.mu.
 func (t *Transport) bufferLocked(l load) flow.Effects {
 	if l.batch != nil {
 		t.out.Take(l.batch)
@@ -399,8 +398,8 @@ func (t *Transport) bufferLocked(l load) flow.Effects {
 	return fx
 }
 
-// carry carries effects out. Caller holds no lock. Only a PauseWriting among them is a
-// callback; what it causes is carried out before it returns.
+// carry carries out effects. Caller holds no lock. Among the effects only PauseWriting is a
+// callback. carry returns after the effects of PauseWriting too.
 func (t *Transport) carry(fx flow.Effects) {
 	switch {
 	case fx.Has(flow.Offer):
@@ -427,7 +426,7 @@ func (t *Transport) pause() {
 	t.mu.Lock()
 	t.counts.pauseBegan(t.loop.Time())
 	t.mu.Unlock()
-	defer func() { // also after runtime.Goexit
+	defer func() { // runs even after runtime.Goexit
 		t.mu.Lock()
 		fx := t.flow.PauseReturned(t.pendingLocked())
 		t.mu.Unlock()
@@ -450,7 +449,7 @@ func (t *Transport) resume() {
 	if !due {
 		return
 	}
-	defer func() { // also after runtime.Goexit
+	defer func() { // runs even after runtime.Goexit
 		t.mu.Lock()
 		fx := t.flow.ResumeReturned(t.pendingLocked(), self)
 		t.mu.Unlock()

@@ -92,29 +92,29 @@ type Stream struct {
 	t        *Transport
 	mailbox  mailbox
 	roster   *roster
-	ended    map[string]bool // endpoints that Unbind and Disconnect ended; under t.sockMu
+	ended    map[string]bool // endpoints that Unbind and Disconnect have ended; under t.sockMu
 	census   census
 	lifeline *lifeline       // nil without Liveness
-	refused  error           // what ended the stream before it was open
-	alive    context.Context // until the stream ends
+	refused  error           // why the stream could not be opened
+	alive    context.Context // ends when the stream ends
 	end      context.CancelFunc
-	proxy    *Proxy // that runs, or nil; under t.sockMu
+	proxy    *Proxy // the running proxy, or nil; under t.sockMu
 	closing  atomic.Bool
 	shut     chan struct{} // closed when the first Close or Shutdown returns
 
-	// A REQ and a REP have one conversation at a time. The loop takes the reply, or the
-	// request, out of libzmq before Recv does, so the stream keeps the turns of its callers.
+	// A REQ and a REP have one conversation at a time. The loop takes the reply or the request out
+	// of libzmq before Recv does, so the stream itself keeps its callers' turns.
 	turns turns
 	turn  atomic.Bool // with takeTurns: a caller may send
 }
 
-// turns says how a stream keeps the turns of its callers.
+// turns says how a stream keeps its callers' turns.
 type turns uint8
 
 const (
 	noTurns   turns = iota
 	takeTurns       // Send and Recv alternate
-	anewTurns       // a REQ with REQ_RELAXED: Send drops the reply before
+	anewTurns       // a REQ with REQ_RELAXED: Send drops the previous reply
 )
 
 // Open returns a stream of a new socket, or of StreamConfig.Socket. It lives on
@@ -181,7 +181,7 @@ func Listen(ctx context.Context, typ zmq.SocketType, endpoints ...string) (*Stre
 	return Open(ctx, typ, StreamConfig{Bind: given(endpoints)})
 }
 
-// given returns endpoints as a slice that counts as given.
+// given returns endpoints as a non-nil slice, which counts as given.
 func given(endpoints []string) []string {
 	if endpoints == nil {
 		return []string{}
@@ -196,7 +196,7 @@ type streamProtocol struct {
 	topics []string
 }
 
-// ConnectionMade prepares the stream, before the first bind or connect.
+// ConnectionMade prepares the stream before the first bind or connect.
 func (p streamProtocol) ConnectionMade(t *Transport) {
 	t.setOwner(p.s)
 	p.s.t, p.s.mailbox.t, p.s.census.t = t, t, t
@@ -224,12 +224,12 @@ func (s *Stream) prepare(topics []string) error {
 	if err := s.lifeline.start(t); err != nil {
 		return err
 	}
-	// The monitor tells its transport's owner. It lives as long as it has a subscriber.
+	// The monitor reports to its transport's owner. It lives while it has a subscriber.
 	_, err := t.subscribeMonitor(zmq.EVENT_MONITOR_STOPPED, func(zmq.MonitorEvent) {})
 	return err
 }
 
-// MsgsReceived puts what the loop has received into the mailbox.
+// MsgsReceived puts received messages into the mailbox.
 func (p streamProtocol) MsgsReceived(msgs [][][]byte) {
 	if p.s.t.typ == zmq.XPUB {
 		p.s.roster.subscribed(p.s.t.metadata, msgs)
@@ -290,7 +290,7 @@ func (s *Stream) TrySend(frames ...[]byte) error {
 	return s.sent(s.t.tryWrite(frames))
 }
 
-// takeTurn takes the turn from the callers for a message of so many frames.
+// takeTurn takes the turn from the callers, for a message of so many frames.
 func (s *Stream) takeTurn(frames int) error {
 	switch {
 	case frames == 0:
@@ -301,14 +301,14 @@ func (s *Stream) takeTurn(frames int) error {
 	return nil
 }
 
-// setTurn says whether a caller may send, on a stream that has turns.
+// setTurn sets whether a caller may send, on a stream that keeps turns.
 func (s *Stream) setTurn(callers bool) {
 	if s.turns == takeTurns {
 		s.turn.Store(callers)
 	}
 }
 
-// sent gives the turn back to the callers where a send has failed.
+// sent gives the turn back to the callers if a send has failed.
 func (s *Stream) sent(err error) error {
 	if err != nil {
 		s.setTurn(true)
@@ -316,10 +316,10 @@ func (s *Stream) sent(err error) error {
 	return err
 }
 
-// sendAnew sends a request where the reply to the one before may have come or be on its way.
-// On the loop none is between libzmq and the mailbox, which is emptied.
+// sendAnew sends a request although the previous reply may have come or be on its way. It runs on
+// the loop, where no reply is between libzmq and the mailbox. It empties the mailbox.
 func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
-	msg := make([][]byte, len(frames)) // for the callers of Send, whose frames stay off the heap
+	msg := make([][]byte, len(frames)) // a copy, so that the frames of Send's callers stay off the heap
 	for i, f := range frames {
 		msg[i] = bytes.Clone(f)
 	}
@@ -327,7 +327,7 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 		s.mailbox.clear()
 		return s.t.Write(msg)
 	})
-	if errors.Is(err, ErrLoopClosed) { // and so is the stream
+	if errors.Is(err, ErrLoopClosed) { // the stream is closed too
 		err = ErrTransportClosed
 	}
 	return err
@@ -358,7 +358,7 @@ func (s *Stream) RecvMessage(ctx context.Context) (Message, error) {
 	return s.t.metadata.message(msg), err
 }
 
-// recv returns the next message as it is in the mailbox, with its properties.
+// recv returns the next message of the mailbox, with its properties.
 func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 	switch {
 	case ctx == nil:
@@ -377,7 +377,7 @@ func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
 	return s.received(msg), err
 }
 
-// received gives the turn to the callers where a message has come.
+// received gives the turn to the callers after a message.
 func (s *Stream) received(msg [][]byte) [][]byte {
 	if msg != nil {
 		s.setTurn(true)
@@ -385,7 +385,7 @@ func (s *Stream) received(msg [][]byte) [][]byte {
 	return msg
 }
 
-// unreceived gives back a message that no caller has got, and with it the turn.
+// unreceived gives back a message that no caller got, and takes back the turn.
 func (s *Stream) unreceived(msg [][]byte) {
 	s.setTurn(false)
 	s.mailbox.unget(msg)
@@ -530,7 +530,7 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	case s.t.loop.InLoop():
 		return ErrWouldDeadlock
 	case !s.beginClose():
-		select { // for the first, or a program could return from main before it has
+		select { // waits for the first call, or a program could return from main too early
 		case <-s.shut:
 			return nil
 		case <-ctx.Done():
@@ -546,10 +546,10 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	_ = s.t.Close() // returns nil
 	select {
 	case <-gone:
-		if bound == 0 || time.Since(begin) < bound-time.Millisecond { // libzmq's timers are so exact
+		if bound == 0 || time.Since(begin) < bound-time.Millisecond { // libzmq's timers are exact to 1 ms
 			return nil
 		}
-		<-ctx.Done() // it ended before libzmq gave up
+		<-ctx.Done() // ctx ended before libzmq gave up
 	case <-ctx.Done():
 	}
 	messages, bytes := s.t.Undelivered()
@@ -561,12 +561,12 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	return fmt.Errorf("%w: %v: %s: %w", ErrUndelivered, s, left, context.Cause(ctx))
 }
 
-// lingerSlack is how much longer than its context Shutdown has libzmq linger. libzmq does
-// not tell a socket that has sent everything from one whose time is over.
+// lingerSlack is how much longer than Shutdown's context libzmq lingers. libzmq does not tell a
+// socket that has sent everything from one whose linger is over.
 const lingerSlack = 100 * time.Millisecond
 
-// boundLinger has libzmq drop what it has not sent soon after ctx ends, where ctx has a
-// deadline and ZMQ_LINGER is later. It returns the ZMQ_LINGER that it sets, or 0.
+// boundLinger shortens ZMQ_LINGER to soon after the deadline of ctx, if it is longer. It returns
+// the ZMQ_LINGER that it sets, or 0.
 func (s *Stream) boundLinger(ctx context.Context) time.Duration {
 	deadline, ok := ctx.Deadline()
 	if !ok {

@@ -22,30 +22,30 @@ import (
 type DatagramTransport struct {
 	socket
 	family    int         // AF_INET, AF_INET6 or AF_UNIX
-	peer      destination // the only one; zero without one
-	connected bool        // the system knows peer
-	file      os.FileInfo // of a Unix socket that was made; nil without one
+	peer      destination // the only one; zero if there is none
+	connected bool        // the kernel knows peer
+	file      os.FileInfo // the file of a Unix socket that this transport has made, or nil
 
 	protocol atomic.Pointer[DatagramProtocol]
 
-	// Guarded by mu of socket.
+	// mu of socket guards the fields below.
 	out     letters
-	scratch sockaddr // for sending, and raw for receiving
+	scratch sockaddr // for sends; raw is for receives
 	raw     unix.RawSockaddrAny
-	sender  destination        // of the last datagram received
-	from    net.Addr           // which is the same
-	resting *zmqio.TimerHandle // ends a rest of writing; nil without one
-	rest    time.Duration      // how long the last one was
+	sender  destination        // of the last received datagram
+	from    net.Addr           // the same address, as a net.Addr
+	resting *zmqio.TimerHandle // ends a rest of writing, or nil
+	rest    time.Duration      // length of the last rest
 }
 
-// A rest of writing is for a socket that is writable and takes nothing: one of Unix that is
-// not connected, whose peer has no room. The system does not tell when that changes.
+// Writing rests if the socket is writable and takes nothing. This happens on an unconnected Unix
+// socket whose peer has no room. The kernel does not tell when the peer has room again.
 const (
 	shortestRest = time.Millisecond
 	longestRest  = 64 * time.Millisecond
 )
 
-// mostReceived is how many datagrams are received before others on the loop have their turn.
+// mostReceived is how many datagrams are received before others on the loop get their turn.
 const mostReceived = 64
 
 // Protocol returns the transport's protocol.
@@ -125,14 +125,14 @@ func (t *DatagramTransport) admitLocked(data []byte, to destination) (fx flow.Ef
 	return fx | t.settleLocked(), nil
 }
 
-// sendLocked sends data, and reports whether the system has taken it, or refused it for good.
+// sendLocked sends data, and reports whether the kernel has taken it, or refused it for good.
 // Caller holds t.mu.
 func (t *DatagramTransport) sendLocked(data []byte, to destination) (taken bool, err error) {
 	for err = unix.EINTR; err == unix.EINTR; {
 		if t.connected {
 			err = unix.Send(int(t.fd), data, 0)
 		}
-		if !t.connected || err == unix.ENOTCONN { // Linux forgets the peer of a Unix socket that has gone
+		if !t.connected || err == unix.ENOTCONN { // Linux forgets the peer of a Unix socket when the peer has gone
 			err = unix.Sendto(int(t.fd), data, 0, t.scratch.set(to, t.family))
 		}
 	}
@@ -147,12 +147,12 @@ func (t *DatagramTransport) sendLocked(data []byte, to destination) (taken bool,
 	return true, err
 }
 
-// tellLater has the loop call tell.
+// tellLater makes the loop call tell.
 func (t *DatagramTransport) tellLater(err error) {
-	_, _ = t.loop.CallSoon(func() { t.tell(err) }) // fails only on a loop that is closed
+	_, _ = t.loop.CallSoon(func() { t.tell(err) }) // fails only on a closed loop
 }
 
-// sendError is opError for a datagram to a destination.
+// sendError is opError for a send to a destination.
 func (t *DatagramTransport) sendError(to destination, err error) error {
 	return &net.OpError{Op: "write", Net: t.local.Network(), Source: t.local, Addr: to.addr(), Err: err}
 }
@@ -191,8 +191,7 @@ func (t *DatagramTransport) flushLocked() flow.Effects {
 	return t.flow.Shrank(t.out.size()) | t.settleLocked()
 }
 
-// writeReady sends what waits. If the system takes nothing, writing rests. Loop goroutine
-// only.
+// writeReady sends the buffer. If the kernel takes nothing, writing rests. Loop goroutine only.
 func (t *DatagramTransport) writeReady() {
 	t.mu.Lock()
 	t.resting = nil
@@ -200,17 +199,17 @@ func (t *DatagramTransport) writeReady() {
 	fx := t.flushLocked()
 	if t.out.len() == before && before > 0 && !t.state.is(closed) {
 		t.rest = min(max(2*t.rest, shortestRest), longestRest)
-		t.resting, _ = t.loop.CallLater(t.rest, t.writeReady) // fails only on a loop that is closed
+		t.resting, _ = t.loop.CallLater(t.rest, t.writeReady) // fails only on a closed loop
 		fx |= t.settleLocked()
 	}
 	t.mu.Unlock()
 	t.carry(fx)
 }
 
-// readReady receives, and delivers what comes. Loop goroutine only.
+// readReady receives and delivers datagrams. Loop goroutine only.
 func (t *DatagramTransport) readReady() {
 	b := takeBlock()
-	defer blocks.Put(b) // also after runtime.Goexit
+	defer blocks.Put(b) // runs even after runtime.Goexit
 	for range mostReceived {
 		n, from, err := t.receive(b[:])
 		switch {
@@ -225,7 +224,7 @@ func (t *DatagramTransport) readReady() {
 	}
 }
 
-// receive receives a datagram. Without a sender and an error there is none.
+// receive receives a datagram. from and err are nil if there is none.
 func (t *DatagramTransport) receive(buf []byte) (n int, from net.Addr, err error) {
 	t.mu.Lock()
 	n, from, fx, err := t.receiveLocked(buf)
@@ -246,7 +245,7 @@ func (t *DatagramTransport) receiveLocked(buf []byte) (n int, from net.Addr, fx 
 	switch {
 	case err == unix.EAGAIN:
 		return 0, nil, 0, nil
-	case err == unix.EBADF, err == unix.ENOTSOCK: // the descriptor is another file's
+	case err == unix.EBADF, err == unix.ENOTSOCK: // the number is another file's by now
 		return 0, nil, t.endLocked(t.opError("read", syscallError("recvfrom", err))), nil
 	case err != nil:
 		return 0, nil, 0, t.opError("read", syscallError("recvfrom", err))
@@ -262,8 +261,8 @@ func (t *DatagramTransport) receiveLocked(buf []byte) (n int, from net.Addr, fx 
 // readAgainLocked implements kind.
 func (t *DatagramTransport) readAgainLocked() flow.Effects { return t.settleLocked() }
 
-// settleLocked does what waits for an empty buffer, and tells the loop what to look for.
-// Caller holds t.mu.
+// settleLocked does what waits for an empty buffer, and sets what the loop watches for. Caller
+// holds t.mu.
 func (t *DatagramTransport) settleLocked() flow.Effects {
 	if t.state.is(closed) {
 		return 0
@@ -321,18 +320,17 @@ func (t *DatagramTransport) dropLocked() {
 // came implements kind.
 func (t *DatagramTransport) came() error { return nil }
 
-// left implements kind. The file of a Unix socket goes with it.
+// left implements kind. It removes the file of a Unix socket.
 func (t *DatagramTransport) left() { removeMade(t.file, t.local) }
 
-// letters are datagrams that were accepted and wait to be sent. They hold no memory while
-// there are none.
+// letters are datagrams that were accepted and not sent. Without datagrams they have no memory.
 type letters struct {
 	heads []letterhead
 	gone  int // of heads
 	body  backlog
 }
 
-// A letterhead says whose the next bytes of the backlog are.
+// A letterhead is the size and the destination of a datagram in body.
 type letterhead struct {
 	to   destination
 	size int
@@ -352,13 +350,13 @@ func (q *letters) add(data []byte, to destination) {
 	q.body.add(data)
 }
 
-// first returns the first one. It is valid until the next add.
+// first returns the first datagram. It is valid until the next add.
 func (q *letters) first() (data []byte, to destination) {
 	h := q.heads[q.gone]
 	return q.body.bytes()[:h.size], h.to
 }
 
-// drop removes the first one.
+// drop removes the first datagram.
 func (q *letters) drop() {
 	q.body.drop(q.heads[q.gone].size)
 	if q.gone++; q.len() == 0 {

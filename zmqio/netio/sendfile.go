@@ -70,8 +70,8 @@ func (t *Transport) SendFile(ctx context.Context, f *os.File, offset, count int6
 // A sending is a SendFile in progress.
 type sending struct {
 	file         *os.File
-	offset, rest int64         // of what has not been sent
-	changed      chan struct{} // has an element after the buffer has become empty
+	offset, rest int64         // of the unsent part
+	changed      chan struct{} // gets an element when the buffer becomes empty
 	cancel       context.CancelCauseFunc
 }
 
@@ -83,16 +83,16 @@ func (s *sending) tell() {
 	}
 }
 
-// advance notes that n bytes have been sent.
+// advance records that n bytes were sent.
 func (s *sending) advance(n int) {
 	s.offset += int64(n)
 	s.rest -= int64(n)
 }
 
-// next returns how much of the file to send next, at most limit.
+// next returns how many bytes of the file to send next, at most limit.
 func (s *sending) next(limit int) int { return int(min(s.rest, int64(limit))) }
 
-// startSending stops reading, and keeps writers away.
+// startSending stops reading and admission of writes.
 func (t *Transport) startSending(s *sending) error {
 	t.mu.Lock()
 	fx, err := t.startSendingLocked(s)
@@ -123,8 +123,8 @@ func (t *Transport) startSendingLocked(s *sending) (flow.Effects, error) {
 	return t.settleLocked(), nil
 }
 
-// endSending returns err, why the file has been sent no further, and goes on with reading.
-// An error of the descriptor ends the transport.
+// endSending returns err, the reason for the end of the sending, and resumes reading. An error of
+// the descriptor ends the transport.
 func (t *Transport) endSending(ctx context.Context, err error) error {
 	var bad *descriptorError
 	switch {
@@ -152,7 +152,7 @@ func (t *Transport) endSending(ctx context.Context, err error) error {
 	return err
 }
 
-// A descriptorError is an error of a transport's descriptor, and not of the file.
+// A descriptorError is an error of a transport's descriptor, not of the file.
 type descriptorError struct{ err error }
 
 func (e *descriptorError) Error() string { return e.err.Error() }
@@ -186,7 +186,7 @@ func (t *Transport) sendAll(ctx context.Context, s *sending) error {
 	return t.copyAll(ctx, s)
 }
 
-// awaitEmpty waits until nothing is buffered.
+// awaitEmpty waits until the buffer is empty.
 func (t *Transport) awaitEmpty(ctx context.Context, s *sending) error {
 	for {
 		t.mu.Lock()
@@ -202,7 +202,7 @@ func (t *Transport) awaitEmpty(ctx context.Context, s *sending) error {
 	}
 }
 
-// copyAll reads the file and writes what it has read, up to a chunk at a time.
+// copyAll reads the file chunk by chunk, and writes each chunk.
 func (t *Transport) copyAll(ctx context.Context, s *sending) error {
 	b := takeBlock()
 	defer blocks.Put(b)
@@ -223,7 +223,7 @@ func (t *Transport) copyAll(ctx context.Context, s *sending) error {
 	return nil
 }
 
-// copy writes b, and waits until all before it has gone out.
+// copy writes b when everything before has been sent.
 func (t *Transport) copy(ctx context.Context, s *sending, b []byte) error {
 	if err := t.awaitEmpty(ctx, s); err != nil {
 		return err
@@ -245,8 +245,8 @@ func (t *Transport) copy(ctx context.Context, s *sending, b []byte) error {
 	return nil
 }
 
-// blockingFile returns a file for which the runtime waits, for what d stands for. It must be
-// closed.
+// blockingFile returns a file of d's socket whose calls wait in the runtime's poller. The caller
+// must close it.
 func (d descriptor) blockingFile() (*os.File, error) {
 	fd, err := unix.FcntlInt(uintptr(d), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -255,11 +255,10 @@ func (d descriptor) blockingFile() (*os.File, error) {
 	return os.NewFile(uintptr(fd), ""), nil
 }
 
-// errNoSendfile says that sendfile(2) does not serve.
+// errNoSendfile means that sendfile(2) cannot send this file.
 var errNoSendfile = errors.New("netio: no sendfile")
 
-// mostAtOnce is how much one sendfile(2) takes at most: a context that ends is noticed
-// between two.
+// mostAtOnce bounds one sendfile(2). Between two calls SendFile notices the end of its context.
 const mostAtOnce = 4 << 20
 
 // sendTo sends the file with sendfile(2).
@@ -281,8 +280,8 @@ func (s *sending) sendTo(ctx context.Context, to *os.File) error {
 	return nil
 }
 
-// sendfile sends up to n bytes of from at offset, and waits until to takes some. Without any
-// of them, and without an error, from is at its end.
+// sendfile sends up to n bytes of from at offset, and waits until to takes some. 0 bytes without an
+// error mean the end of from.
 func sendfile(to, from *os.File, offset int64, n int) (sent int, err error) {
 	into, err := to.SyscallConn()
 	if err != nil {
@@ -304,7 +303,7 @@ func sendfile(to, from *os.File, offset int64, n int) (sent int, err error) {
 		return max(sent, 0), errors.Join(err, waited)
 	case unix.EINVAL, unix.ENOSYS, unix.EOPNOTSUPP:
 		return 0, errNoSendfile
-	case unix.EIO, unix.EOVERFLOW, unix.EBADF: // to has been checked: from is not open for reading
+	case unix.EIO, unix.EOVERFLOW, unix.EBADF: // to was checked before, so from is not open for reading
 		return 0, &fs.PathError{Op: "sendfile", Path: from.Name(), Err: failed}
 	}
 	return 0, &descriptorError{syscallError("sendfile", failed)}

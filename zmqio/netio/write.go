@@ -96,7 +96,7 @@ func (t *Transport) WriteContext(ctx context.Context, b []byte) error {
 	}
 }
 
-// write writes b, or returns a waiter for the turn to do so.
+// write writes b, or returns a waiter.
 func (t *Transport) write(b []byte, canWait bool) (*flow.Waiter, error) {
 	inLoop := t.loop.InLoop()
 	if !inLoop {
@@ -113,7 +113,7 @@ func (t *Transport) write(b []byte, canWait bool) (*flow.Waiter, error) {
 func (t *Transport) admitLocked(b []byte, canWait, inLoop bool) (w *flow.Waiter, fx flow.Effects, err error) {
 	size := sizeOf(len(b))
 	verdict := t.flow.Admit(t.pendingLocked(), size, canWait)
-	if verdict == flow.Wait || verdict == flow.Full { // a peer that has room keeps no writer waiting
+	if verdict == flow.Wait || verdict == flow.Full { // a peer with room keeps no writer waiting
 		fx = t.flushLocked()
 		verdict = t.flow.Admit(t.pendingLocked(), size, canWait)
 	}
@@ -133,7 +133,7 @@ func (t *Transport) admitLocked(b []byte, canWait, inLoop bool) (w *flow.Waiter,
 	return t.flow.Enqueue(size), fx, nil
 }
 
-// claim writes b if there is room now that the turn of w has come.
+// claim writes b if there is room. The turn of w has come.
 func (t *Transport) claim(w *flow.Waiter, b []byte) (admitted bool, err error) {
 	t.mu.Lock()
 	var fx flow.Effects
@@ -149,8 +149,8 @@ func (t *Transport) claim(w *flow.Waiter, b []byte) (admitted bool, err error) {
 	return admitted, err
 }
 
-// giveUp ends the wait of w, whose context has ended. If the transport was closed first, the
-// error is that of the closing.
+// giveUp ends the wait of w after the end of its context. If the transport stopped admission first,
+// giveUp returns that error.
 func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 	t.mu.Lock()
 	err := t.flow.GiveUp(w, t.pendingLocked())
@@ -158,7 +158,7 @@ func (t *Transport) giveUp(ctx context.Context, w *flow.Waiter) error {
 	if err != nil {
 		return err
 	}
-	return context.Cause(ctx) // without a lock: it calls a method of the caller's
+	return context.Cause(ctx) // without a lock, because it calls the caller's method
 }
 
 // refusalLocked returns why nothing more is accepted. Caller holds t.mu.
@@ -174,13 +174,13 @@ func (t *Transport) refusalLocked() error {
 	return t.opError("write", ErrSendFile)
 }
 
-// sizeOf returns the size of n bytes: each is an item.
+// sizeOf returns the size of n bytes: each byte is an item.
 func sizeOf(n int) flow.Size { return flow.Size{Bytes: n, Items: n} }
 
-// pendingLocked returns the size of what waits to be sent. Caller holds t.mu.
+// pendingLocked returns the size of the buffer. Caller holds t.mu.
 func (t *Transport) pendingLocked() flow.Size { return sizeOf(t.out.len() + t.stream.buffered()) }
 
-// sendableLocked returns how many bytes may go out now. Caller holds t.mu.
+// sendableLocked returns how many buffered bytes may be sent now. Caller holds t.mu.
 func (t *Transport) sendableLocked() int {
 	if t.state.is(starting) {
 		return t.secure.clear
@@ -188,7 +188,7 @@ func (t *Transport) sendableLocked() int {
 	return t.out.len() + t.stream.buffered()
 }
 
-// acceptLocked sends b as far as it goes, and buffers the rest. Caller holds t.mu.
+// acceptLocked sends b as far as possible, and buffers the rest. Caller holds t.mu.
 func (t *Transport) acceptLocked(b []byte) (flow.Effects, error) {
 	if t.pendingLocked().Bytes == 0 && !t.state.is(starting) {
 		n, err := t.stream.write(b)
@@ -204,7 +204,7 @@ func (t *Transport) acceptLocked(b []byte) (flow.Effects, error) {
 	return t.offerLocked(t.flow.Grew(t.pendingLocked(), flow.Self())) | t.settleLocked(), nil
 }
 
-// flushLocked sends what waits, as far as it goes. Caller holds t.mu.
+// flushLocked sends the buffer as far as possible. Caller holds t.mu.
 func (t *Transport) flushLocked() flow.Effects {
 	before := t.sendableLocked()
 	if before == 0 || t.state.is(closed) {
@@ -228,7 +228,7 @@ func (t *Transport) flushLocked() flow.Effects {
 	return t.shrankLocked()
 }
 
-// shrankLocked follows whatever makes less pending. Caller holds t.mu.
+// shrankLocked must follow everything that makes the buffer smaller. Caller holds t.mu.
 func (t *Transport) shrankLocked() flow.Effects {
 	if t.flow.Waiting() > 0 {
 		t.loop.Share()
@@ -236,7 +236,7 @@ func (t *Transport) shrankLocked() flow.Effects {
 	return t.flow.Shrank(t.pendingLocked()) | t.settleLocked()
 }
 
-// writeReady sends what waits. Loop goroutine only.
+// writeReady sends the buffer. Loop goroutine only.
 func (t *Transport) writeReady() {
 	t.mu.Lock()
 	fx := t.flushLocked()
@@ -244,8 +244,8 @@ func (t *Transport) writeReady() {
 	t.carry(fx)
 }
 
-// offerLocked offers what waits to the system if fx asks for that, and returns the effects that
-// follow. Caller holds t.mu.
+// offerLocked sends the buffer if fx has Offer, and returns the effects that follow. Caller holds
+// t.mu.
 func (t *socket) offerLocked(fx flow.Effects) flow.Effects {
 	if !fx.Has(flow.Offer) {
 		return fx
@@ -253,11 +253,11 @@ func (t *socket) offerLocked(fx flow.Effects) flow.Effects {
 	return t.kind.flushLocked() | t.flow.Offered(t.kind.pendingLocked(), flow.Self())
 }
 
-// carry carries effects out. Caller holds no lock. Only a PauseWriting among them is a
-// callback; what it causes is carried out before it returns.
+// carry carries out effects. Caller holds no lock. Among the effects only PauseWriting is a
+// callback. carry returns after the effects of PauseWriting too.
 func (t *socket) carry(fx flow.Effects) {
 	if fx.Has(flow.Resume) {
-		_, _ = t.loop.CallSoon(t.resume) // fails only on a loop that is closed
+		_, _ = t.loop.CallSoon(t.resume) // fails only on a closed loop
 	}
 	if fx.Has(flow.Lost) {
 		t.residence.Post(t.lose)
@@ -269,7 +269,7 @@ func (t *socket) carry(fx flow.Effects) {
 
 // pause calls PauseWriting, on the goroutine that filled the buffer.
 func (t *socket) pause() {
-	defer func() { // also after runtime.Goexit
+	defer func() { // runs even after runtime.Goexit
 		t.mu.Lock()
 		fx := t.flow.PauseReturned(t.kind.pendingLocked())
 		t.mu.Unlock()

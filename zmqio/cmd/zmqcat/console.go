@@ -12,7 +12,7 @@ import (
 )
 
 // A console is standard error: lines and, on a terminal, a line of progress below
-// them that is rewritten. Its methods are safe for concurrent use.
+// them that is rewritten. Its methods may be called from every goroutine.
 type console struct {
 	mu       sync.Mutex
 	w        io.Writer

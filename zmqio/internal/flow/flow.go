@@ -1,16 +1,14 @@
-// Package flow is write flow control for any transport that buffers what it cannot send
-// at once: high- and low-water marks, a protocol that is paused and resumed, a bound on
-// the buffer, and writers that wait for room in their order.
+// Package flow is write flow control for any transport with a buffer. It has high- and low-water
+// marks, pauses and resumes a protocol, bounds the buffer, and queues writers that wait for room.
 //
-// A [Control] decides and never acts. Each method is told what happened and how much is
-// pending, and returns [Effects]: what the transport has to do. Apart from [Pausing.Await],
-// nothing in the package blocks. Nothing in it calls a callback or takes a lock. The
-// transport's lock guards its Control; the transport carries effects out when it has
-// released that lock.
+// A [Control] decides and never acts. Its methods take what happened and how much is pending, and
+// return [Effects]: what the transport must do. Nothing in the package calls a callback or takes a
+// lock, and only [Pausing.Await] blocks. The transport's lock guards its Control. The transport
+// carries out effects after it has released the lock.
 //
-// PauseWriting and ResumeWriting alternate strictly. They never run at the same time,
-// unless a ResumeWriting that fills the buffer is paused from inside itself.
-// ConnectionLost follows a PauseWriting that is running, and ends a pause without
+// PauseWriting and ResumeWriting alternate strictly. They never run at the same time, except that a
+// ResumeWriting that fills the buffer is paused from inside. ConnectionLost waits for a
+// PauseWriting in progress, and ends a pause without ResumeWriting.
 // ResumeWriting.
 package flow
 
@@ -21,70 +19,70 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 )
 
-// DefaultMark stands for a mark that follows from the other one.
+// DefaultMark means that the mark follows from the other mark.
 //
 // asyncio: None as a limit of set_write_buffer_limits
 const DefaultMark = -1
 
 const (
 	defaultHigh = 64 << 10
-	ratio       = 4 // of high to low where one of them is given
+	ratio       = 4 // high to low, if one of them is given
 )
 
-// Size is how much is buffered, or how large a message is. Items are frames: an empty
-// frame needs memory too.
+// Size is the size of the buffer or of a message. Items are frames: an empty frame needs memory
+// too.
 type Size struct{ Bytes, Items int }
 
-// Effects are what a transport has to do once it has released its lock.
+// Effects are what a transport must do after it has released its lock.
 type Effects uint8
 
 const (
-	// Offer asks to hand what is pending to the peer as far as it goes, and then to call
-	// [Control.Offered]: a peer that has room never pauses a protocol.
+	// Offer means: hand the buffer to the peer as far as possible, then call [Control.Offered]. So
+	// a peer with room never pauses a protocol.
 	Offer Effects = 1 << iota
-	// Pause asks to call PauseWriting and then [Control.PauseReturned].
+	// Pause means: call PauseWriting, then [Control.PauseReturned].
 	Pause
-	// Resume asks to have the loop call [Control.ResumeDue].
+	// Resume means: make the loop call [Control.ResumeDue].
 	Resume
-	// Lost asks to have the loop call ConnectionLost.
+	// Lost means: make the loop call ConnectionLost.
 	Lost
-	// Own is the first of the bits that are left to transports.
+	// Own is the first of the bits for the transport's own use.
 	Own
 )
 
-// Has reports whether all effects of f are among e.
+// Has reports whether e has all effects of f.
 func (e Effects) Has(f Effects) bool { return e&f == f }
 
-// A Control is the flow control of one transport. Make it with [New].
+// A Control is the flow control of one transport. [New] makes it.
 //
-// Goroutines are told apart by a number that is never 0: that of Self, except in tests.
+// Goroutines are identified by numbers other than 0: those of Self, except in tests.
 type Control struct {
 	high, low int
-	max       int // of the bytes pending, and of the items; 0 is no limit
+	max       int // limit of pending bytes, and of items; 0: no limit
 
 	paused  bool    // PauseWriting was called, and ResumeWriting was not
 	pausing Pausing // the PauseWriting in progress
 	resumer int64   // the goroutine in ResumeWriting, or 0
-	posted  bool    // the loop has been asked to call ResumeDue
+	posted  bool    // Resume was returned, and ResumeDue was not called
 	stopped bool    // nothing more is accepted
 	held    bool    // Hold was called, and Release was not
 	lost    bool    // Lose was called
 
 	queue []*Waiter // oldest first
-	turn  *Waiter   // has been woken and has not claimed its room yet
+	turn  *Waiter   // was woken, and has not called Claim yet
 }
 
 // Self returns the number of the calling goroutine.
 func Self() int64 { return goroutine.ID() }
 
-// New returns a Control with the default marks. A positive limit bounds the bytes pending,
-// and the items.
+// New returns a Control with the default marks. A positive limit bounds the pending bytes, and the
+// items.
 func New(limit int) Control {
 	return Control{high: defaultHigh, low: defaultHigh / ratio, max: limit}
 }
 
-// ResolveMarks replaces DefaultMark by a default that goes with the other mark: low is a
-// quarter of high, which by default is 64 KiB. It reports whether 0 <= low <= high.
+// ResolveMarks replaces DefaultMark. low is a quarter of high, and high is 64 KiB if neither is
+// given. It reports whether 0 <= low <= high.
 func ResolveMarks(high, low int) (h, l int, ok bool) {
 	h, l = high, low
 	if h == DefaultMark {
@@ -113,7 +111,7 @@ func (c *Control) SetMarks(high, low int, pending Size, self int64) Effects {
 	return c.Grew(pending, self)
 }
 
-// over reports whether pending is over the high-water mark. Where that is 0 any item is.
+// over reports whether pending is over the high-water mark. With a mark of 0 every item is.
 func (c *Control) over(pending Size) bool {
 	return pending.Bytes > c.high || c.high == 0 && pending.Items > 0
 }
@@ -153,11 +151,11 @@ func (c *Control) Offered(pending Size, self int64) Effects {
 	return Pause
 }
 
-// PauseReturned is told that PauseWriting has returned.
+// PauseReturned follows the return of PauseWriting.
 func (c *Control) PauseReturned(pending Size) Effects {
 	close(c.pausing.returned)
 	c.pausing = Pausing{}
-	if c.lost { // while PauseWriting ran: no pause begins after Stop
+	if c.lost { // lost while PauseWriting ran: no pause begins after Stop
 		return Lost
 	}
 	return c.resumeIfUnder(pending)
@@ -166,17 +164,17 @@ func (c *Control) PauseReturned(pending Size) Effects {
 // Pausing returns the PauseWriting in progress.
 func (c *Control) Pausing() Pausing { return c.pausing }
 
-// A Pausing is a PauseWriting in progress, or none if it is zero.
+// A Pausing is a PauseWriting in progress. The zero Pausing is none.
 type Pausing struct {
 	by       int64         // the goroutine that runs it
 	returned chan struct{} // closed when it returns
 }
 
-// By reports whether goroutine self is in it.
+// By reports whether goroutine self runs the PauseWriting.
 func (p Pausing) By(self int64) bool { return p.by == self }
 
-// Await waits until it has returned, or deadline. On the goroutine that is in it there is
-// nothing to wait for. The caller, goroutine self, holds no lock.
+// Await waits until the PauseWriting has returned, or until deadline. On the goroutine that runs it
+// Await returns at once. The caller, goroutine self, holds no lock.
 func (p Pausing) Await(self int64, deadline time.Time) {
 	if p.returned == nil || p.By(self) {
 		return
@@ -189,7 +187,7 @@ func (p Pausing) Await(self int64, deadline time.Time) {
 	}
 }
 
-// Shrank is told that less is pending.
+// Shrank follows a send or a drop.
 func (c *Control) Shrank(pending Size) Effects {
 	c.wakeNext(pending)
 	return c.resumeIfUnder(pending)
@@ -203,8 +201,8 @@ func (c *Control) resumeIfUnder(pending Size) Effects {
 	return Resume
 }
 
-// ResumeDue is told that the loop can call ResumeWriting, and reports whether it is to.
-// Then ResumeReturned follows. Otherwise Resume is asked for again when it is time.
+// ResumeDue reports whether the loop, goroutine self, must call ResumeWriting now, and then
+// ResumeReturned. If not, a later method returns Resume again.
 func (c *Control) ResumeDue(pending Size, self int64) bool {
 	c.posted = false
 	if c.lost || c.held || !c.under(pending) {
@@ -212,7 +210,7 @@ func (c *Control) ResumeDue(pending Size, self int64) bool {
 	}
 	c.paused = false
 	c.resumer = self
-	c.wakeNext(pending) // before the protocol, which may fill the buffer each time
+	c.wakeNext(pending) // before the protocol, which may fill the buffer in each ResumeWriting
 	return true
 }
 
@@ -223,8 +221,8 @@ func (c *Control) ResumeReturned(pending Size, self int64) Effects {
 	return c.offerIfOver(pending, self)
 }
 
-// Hold admits nothing from here on, and neither pauses nor resumes the protocol, until
-// Release. What the transport itself sends meanwhile concerns neither writers nor protocol.
+// Hold stops admission, pauses and resumes until Release. The transport may send messages of its
+// own meanwhile.
 func (c *Control) Hold() { c.held = true }
 
 // Release ends what Hold began. The caller is goroutine self.
@@ -233,7 +231,7 @@ func (c *Control) Release(pending Size, self int64) Effects {
 	return c.Grew(pending, self) | c.resumeIfUnder(pending)
 }
 
-// Stop is told that nothing more is accepted. Writers that wait get err.
+// Stop ends admission. Waiting writers get err.
 func (c *Control) Stop(err error) {
 	c.stopped = true
 	for _, w := range c.queue {
@@ -242,10 +240,10 @@ func (c *Control) Stop(err error) {
 	c.queue = nil
 }
 
-// Lose is told that the connection is lost, once, after Stop.
+// Lose follows the loss of the connection, once, after Stop.
 func (c *Control) Lose() Effects {
 	c.lost = true
-	if c.pausing.returned != nil { // then PauseReturned asks for it
+	if c.pausing.returned != nil { // PauseReturned returns Lost then
 		return 0
 	}
 	return Lost

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Await returns with the PauseWriting in progress, or at its deadline. It returns at once
-// where there is none, and on the goroutine that is in it.
+// Await returns when the PauseWriting in progress returns, or at its deadline. It returns at once
+// without a PauseWriting, and on the goroutine that runs it.
 func TestAwaitPausing(t *testing.T) {
 	const writer, loop = 1, 2
 	forever := time.Now().Add(time.Hour)

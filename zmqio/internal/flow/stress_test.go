@@ -17,7 +17,7 @@ type pipe struct {
 	pending Size
 }
 
-// write buffers a message of n bytes once there is room, unless ctx ends first.
+// write buffers a message of n bytes when there is room, unless ctx ends first.
 func (p *pipe) write(ctx context.Context, n int) error {
 	p.mu.Lock()
 	size := Size{n, 1}
@@ -61,7 +61,7 @@ func (p *pipe) add(size Size) {
 	p.c.Grew(p.pending, Self())
 }
 
-// take takes a message of the average size, and reports whether there was one.
+// take takes a message of average size, and reports whether there was one.
 func (p *pipe) take() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -76,7 +76,7 @@ func (p *pipe) take() bool {
 	return true
 }
 
-// Writers that wait do so for a reason, whatever else happens, and get in at last.
+// A writer waits only while there is no room, and all writers get in at last.
 func TestNoWakeUpIsLost(t *testing.T) {
 	p := &pipe{c: New(0)}
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)

@@ -8,33 +8,33 @@ import (
 	"testing"
 )
 
-// The walks drive a Control as a transport would, and keep beside it what a protocol, the
-// loop and the writers see. Every operation that is possible is tried in every order.
+// The walks drive a Control as a transport would. Beside it they keep what the protocol, the loop
+// and the writers see. They try every possible operation in every order.
 
 const (
-	writer = 1 // goroutines: one that writes
-	loop   = 2 // and the loop's
+	writer = 1 // the number of a writing goroutine,
+	loop   = 2 // and of the loop goroutine
 )
 
 var errStop = errors.New("stopped")
 
-// A world is a transport in miniature. Of what Control keeps it has its own account.
+// A world is a small transport. It keeps its own account of what Control keeps.
 type world struct {
 	c       Control
 	limit   int
-	buffer  []int // sizes of the messages that are pending
+	buffer  []int // sizes of the pending messages
 	offers  []int64
-	posted  bool // ResumeDue is in the loop's queue
+	posted  bool // ResumeDue is queued on the loop
 	pausing int64
 	resumes bool
-	waiting []*Waiter // in the order in which they are to be admitted
+	waiting []*Waiter // in the order of admission
 	woken   map[*Waiter]bool
-	passed  map[*Waiter]bool // woken, and the room was gone
+	passed  map[*Waiter]bool // woken when the room was gone
 	stopped bool
 	held    bool
 	ended   bool
-	lost    int // how often ConnectionLost was asked for
-	pauses  int // PauseWriting minus ResumeWriting
+	lost    int // how often Lost was returned
+	pauses  int // calls of PauseWriting minus those of ResumeWriting
 	trace   []string
 }
 
@@ -72,7 +72,7 @@ func (w *world) withinLimit(n int) bool {
 	return w.limit == 0 || p.Bytes+n <= w.limit && p.Items+1 <= w.limit
 }
 
-// carry notes the effects of an operation by goroutine self.
+// carry carries out the effects of an operation of goroutine self.
 func (w *world) carry(fx Effects, self int64) error {
 	if fx.Has(Offer) {
 		w.offers = append(w.offers, self)
@@ -103,7 +103,7 @@ func (w *world) carry(fx Effects, self int64) error {
 	return nil
 }
 
-// write is a message of n bytes by goroutine self.
+// write writes a message of n bytes on goroutine self.
 func (w *world) write(n int, canWait bool, self int64) error {
 	head := w.head()
 	room := w.hasRoom(n)
@@ -143,7 +143,7 @@ func (w *world) head() *Waiter {
 	return w.waiting[0]
 }
 
-// claim is what the writer does whose turn has come.
+// claim lets the writer claim whose turn has come.
 func (w *world) claim() error {
 	h := w.head()
 	if err := <-h.Turn(); err != nil {
@@ -172,7 +172,7 @@ func (w *world) claim() error {
 	return w.buffered(n, writer)
 }
 
-// release gives h, which no longer waits, back for another writer.
+// release gives h, which no longer waits, back to the pool.
 func (w *world) release(h *Waiter) {
 	delete(w.woken, h)
 	delete(w.passed, h)
@@ -217,7 +217,7 @@ func (w *world) lose() error {
 	return w.carry(w.c.Lose(), loop)
 }
 
-// resumesSoon is what must hold once something was sent, or a PauseWriting returned.
+// resumesSoon checks what must hold after a send, or after a PauseWriting.
 func (w *world) resumesSoon() error {
 	if w.pauses != 0 && w.pausing == 0 && !w.ended && !w.held && w.under() && !w.posted {
 		return errors.New("paused for ever")
@@ -225,7 +225,7 @@ func (w *world) resumesSoon() error {
 	return nil
 }
 
-// An operation is possible while can is true.
+// An operation is possible if can returns true.
 type operation struct {
 	name string
 	can  func(*world) bool
@@ -300,7 +300,7 @@ var operations = []operation{
 	{"lose", func(w *world) bool { return !w.ended }, (*world).lose},
 }
 
-// step does one operation and checks what must hold after each.
+// step does one operation, and checks the invariants.
 func (w *world) step(op operation) error {
 	w.trace = append(w.trace, op.name)
 	if err := op.do(w); err != nil {
@@ -339,8 +339,7 @@ func fail(t *testing.T, w *world, err error) {
 	t.Fatalf("%v, after: %s", err, strings.Join(w.trace, ", "))
 }
 
-// play does the operations with the given numbers. It returns nil if one of them is
-// impossible.
+// play does the operations with these numbers. It returns nil if one is impossible.
 func play(t *testing.T, limit int, numbers []int) *world {
 	t.Helper()
 	w := newWorld(limit)
@@ -355,7 +354,7 @@ func play(t *testing.T, limit int, numbers []int) *world {
 	return w
 }
 
-// Every sequence of up to five operations.
+// TestEveryShortWalk tries every sequence of up to five operations.
 func TestEveryShortWalk(t *testing.T) {
 	for _, limit := range []int{0, 6} {
 		walks := 0
@@ -377,7 +376,7 @@ func TestEveryShortWalk(t *testing.T) {
 	}
 }
 
-// Long walks at random.
+// TestLongWalks walks at random.
 func TestLongWalks(t *testing.T) {
 	for seed := range uint64(2000) {
 		r := rand.New(rand.NewPCG(seed, 1))

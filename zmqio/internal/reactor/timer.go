@@ -6,15 +6,15 @@ import "time"
 type Timer struct {
 	handle *Handle
 	when   time.Duration
-	seq    uint64 // equal times first come, first served
-	index  int    // in the loop's heap; -1 outside
+	seq    uint64 // orders timers of equal times
+	index  int    // in the loop's heap; -1: in none
 }
 
 // When returns the time at which the callback is due, on the clock of Loop.Time.
 func (t *Timer) When() time.Duration { return t.when }
 
-// CallAt sets t, a zero Timer: h runs when Time has reached when, in the order of times,
-// equal ones in the order of the calls. The error is ErrClosed.
+// CallAt sets t, a zero Timer: the loop runs h when Time has reached when. Timers run in the order
+// of their times, and equal times in the order of the calls. The error is ErrClosed.
 func (l *Loop) CallAt(t *Timer, h *Handle, when time.Duration) error {
 	t.handle, t.when, t.index = h, when, -1
 	l.mu.Lock()
@@ -34,7 +34,7 @@ func (l *Loop) CallAt(t *Timer, h *Handle, when time.Duration) error {
 	return nil
 }
 
-// CancelTimer takes t off the loop and cancels its callback.
+// CancelTimer removes t from the loop, and cancels its callback.
 func (l *Loop) CancelTimer(t *Timer) {
 	t.handle.Cancel()
 	l.mu.Lock()
@@ -44,7 +44,7 @@ func (l *Loop) CancelTimer(t *Timer) {
 	}
 }
 
-// dueTimersLocked moves the timers that are due now to the ready queue. Caller holds l.mu.
+// dueTimersLocked moves the due timers to the ready queue. Caller holds l.mu.
 func (l *Loop) dueTimersLocked(now time.Duration) {
 	for len(l.timers) > 0 && l.timers[0].when <= now {
 		l.makeReadyLocked(l.timers.remove(0).handle)

@@ -9,21 +9,21 @@ import (
 	"unsafe"
 )
 
-// Go collects a heap with little on it each time that 4 MiB have been allocated, for a busy
-// receiver hundreds of times a second. The floor of the heap is memory that counts as live,
-// so that there are fewer collections. The program never touches it, so that none of it
-// becomes resident. What does is the garbage between two collections, about as much.
+// Go collects a nearly empty heap each time that 4 MiB have been allocated: for a busy receiver
+// hundreds of times a second. The floor of the heap is memory that counts as live, and so makes
+// collections rarer. The program never touches the floor, so none of it becomes resident. The
+// garbage between two collections does, which is about as much.
 const (
 	floorSize  = 24 << 20    // at GOGC=100
-	limitShare = 16          // of GOMEMLIMIT, of which the floor is at most one part in so many
-	floorIdle  = time.Second // after the last receiver was busy the floor goes
+	limitShare = 16          // the floor is at most this fraction of GOMEMLIMIT
+	floorIdle  = time.Second // how long the floor stays after the last receiver was busy
 )
 
-// A heapFloor is the floor of the process while a receiver is busy.
+// A heapFloor is the process's floor of the heap.
 type heapFloor struct {
 	mu     sync.Mutex
 	memory []byte
-	wanted time.Time // when a receiver wanted it last
+	wanted time.Time // when a receiver last wanted the floor
 }
 
 var floor heapFloor
@@ -39,8 +39,8 @@ func (f *heapFloor) want(now time.Time) {
 	}
 }
 
-// look lets the floor go when no receiver has wanted it for floorIdle. Otherwise it has the
-// size that goes with the collector's settings now.
+// look drops the floor if no receiver has wanted it for floorIdle. Else it adapts the floor's size
+// to the collector's present settings.
 func (f *heapFloor) look(now time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -51,7 +51,7 @@ func (f *heapFloor) look(now time.Time) {
 	f.watchLocked()
 }
 
-// watchLocked gives the floor its size, and looks at it again after floorIdle. Caller holds f.mu.
+// watchLocked sets the size of the floor, and calls look again after floorIdle. Caller holds f.mu.
 func (f *heapFloor) watchLocked() {
 	settings := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/gomemlimit:bytes"}}
 	metrics.Read(settings)
@@ -63,14 +63,14 @@ func (f *heapFloor) watchLocked() {
 
 // floorFor returns the size of the floor for a GOGC in percent and a GOMEMLIMIT in bytes.
 func floorFor(gogc, limit uint64) int {
-	if gogc > math.MaxInt32 { // off
+	if gogc > math.MaxInt32 { // GOGC is off
 		return 0
 	}
 	return int(min(floorSize*100/max(gogc, 100), limit/limitShare))
 }
 
-// untouched returns n bytes that are not cleared. Of the standard library, strings.Builder
-// alone gives such memory.
+// untouched returns n bytes of memory that is not cleared. Only strings.Builder of the standard
+// library gives such memory.
 func untouched(n int) []byte {
 	if n == 0 {
 		return nil

@@ -4,20 +4,20 @@ import "time"
 
 const (
 	blockSize  = 256 << 10             // of the blocks that a busy Copier gives away piece by piece
-	busyTime   = 10 * time.Millisecond // in which it brings at least as much
-	floorAfter = 32 << 20              // bytes that it brings, busy all the time, before it wants the floor
+	busyTime   = 10 * time.Millisecond // a Copier is busy if it brings blockSize bytes in this time
+	floorAfter = 32 << 20              // a Copier that brings so many bytes while busy wants the floor
 )
 
-// A pace is how fast a Copier brings payload.
+// A pace measures how fast a Copier brings payload.
 type pace struct {
 	now   func() time.Time
-	bytes int // brought since
+	bytes int // brought since the last measurement
 	since time.Time
-	run   int  // how often it was busy, on end
-	busy  bool // it brings blockSize bytes in busyTime
+	run   int  // how often in a row the Copier was busy
+	busy  bool // the Copier brings blockSize bytes in busyTime
 }
 
-// brought takes note of n bytes.
+// brought adds n bytes.
 func (p *pace) brought(n int) {
 	if p.bytes += n; p.bytes < blockSize {
 		return
@@ -31,5 +31,5 @@ func (p *pace) brought(n int) {
 	}
 }
 
-// lasts reports whether it has been busy for long enough to want the heap's floor.
+// lasts reports whether the Copier was busy for long enough to want the floor.
 func (p *pace) lasts() bool { return p.run >= floorAfter/blockSize }

@@ -12,7 +12,7 @@ import (
 	"github.com/pebbe/zmq4"
 )
 
-// A clock goes as a test moves it.
+// A clock shows the time that a test sets.
 type clock struct{ time.Time }
 
 func (c *clock) now() time.Time { return c.Time }
@@ -70,8 +70,8 @@ func TestFloorFor(t *testing.T) {
 	}
 }
 
-// The floor is there while a receiver wants it, and a while longer. It follows the
-// collector's settings.
+// The floor exists while a receiver wants it, and a little longer. It follows the collector's
+// settings.
 func TestFloorComesAndGoes(t *testing.T) {
 	defer debug.SetGCPercent(debug.SetGCPercent(100))
 	var f heapFloor
@@ -83,7 +83,7 @@ func TestFloorComesAndGoes(t *testing.T) {
 			t.Errorf("%s: %d bytes, want %d", what, len(f.memory), want)
 		}
 	}
-	begin := time.Now().Add(time.Hour) // before what the timers see
+	begin := time.Now().Add(time.Hour) // later than what timers see
 	f.want(begin)
 	size("wanted", floorSize)
 	f.mu.Lock()
@@ -106,7 +106,7 @@ func TestFloorComesAndGoes(t *testing.T) {
 	size("at the end", 0)
 }
 
-// A receiver wants the floor when it has been busy for long, unless it is told not to.
+// A receiver that was busy for long wants the floor, unless noFloor is set.
 func TestReceiverWantsFloor(t *testing.T) {
 	wanted := func() time.Time {
 		floor.mu.Lock()
@@ -129,8 +129,8 @@ func TestReceiverWantsFloor(t *testing.T) {
 	}
 }
 
-// A busy receiver gives its memory away piece by piece, and never writes there again. One
-// that is not busy gives copies of each batch.
+// A busy receiver gives its memory away piece by piece, and never writes there again. One that is
+// not busy gives copies of each batch.
 func TestBlocks(t *testing.T) {
 	const n, size = 3 * blockSize / 1000, 1000
 	payload := func(i int) []byte { return bytes.Repeat([]byte{byte(i)}, size) }
@@ -141,7 +141,7 @@ func TestBlocks(t *testing.T) {
 	}
 	rec := NewCopier(true)
 	c := &clock{time.Now()}
-	rec.pace.now = c.now // which stands still
+	rec.pace.now = c.now // the clock stands still
 	receive := func() [][][]byte {
 		t.Helper()
 		got, errno := rec.Recv(r)

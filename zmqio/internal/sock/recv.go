@@ -17,40 +17,40 @@ import (
 )
 
 const (
-	scratchSize = 64 << 10 // bytes a C call can bring over
+	scratchSize = 64 << 10 // bytes that a C call can bring
 	maxCopy     = 8 << 10  // a larger frame goes straight to memory of its own
-	maxFrames   = 1024     // frames a C call can bring over
+	maxFrames   = 1024     // frames that a C call can bring
 	maxMessages = 256      // messages in a batch
 	maxBatch    = 512 << 10
 )
 
-// A Receiver takes batches of messages from sockets: a [Copier] or a [Lender]. Many sockets
-// can share one. It must not be used by two goroutines at once, and has nothing to be closed.
+// A Receiver takes batches of messages from sockets: a [Copier] or a [Lender]. Many sockets can
+// share a Receiver. Only one goroutine may use it at a time. It needs no close.
 type Receiver interface {
-	// Recv takes messages from s without waiting, up to the size of a batch: of the inbox,
-	// or else from libzmq. The outer slice is good until Return, which should
-	// come before the next Recv. The error number is EAGAIN when the socket is empty and 0
-	// when there may be more. Messages and an error number can come together.
+	// Recv takes messages from s without waiting, up to the size of a batch: from the inbox, or
+	// else from libzmq. The outer slice is valid until Return, which should come before the next
+	// Recv. The errno is EAGAIN if the socket is empty, and 0 if there may be more. Recv may return
+	// messages and an errno.
 	//
-	// A message that has been begun is taken to its end, whatever its size: libzmq ends the
-	// process if the socket is disconnected amid one.
+	// A message that has begun is received to its end, whatever its size: libzmq would end the
+	// process if the socket disconnected amid the message.
 	Recv(s *Socket) ([][][]byte, syscall.Errno)
-	// Return takes back the batch that Recv returned last. Of it, left is what was not
-	// delivered; kept is the same as the caller's own, for [Socket.PutBack]. Return gives
-	// the size of a large frame that ended the batch because it is lent, if one did. If
-	// spoil is set, Return overwrites small frames that were lent, to expose retained ones.
+	// Return takes back the batch of the last Recv. left is the part that was not delivered. kept
+	// is left in the caller's own memory, for [Socket.PutBack]. large is the size of a large lent
+	// frame that ended the batch, or 0. If spoil is set, Return overwrites small lent frames, to
+	// expose retained ones.
 	Return(left [][][]byte, spoil bool) (kept [][][]byte, large int)
 }
 
-// A Copier is the Receiver that gives frames away. The frames of one batch share memory,
-// except for large ones. While much comes, batches share blocks of 256 KiB.
+// A Copier is the Receiver that gives frames away. The frames of a batch share memory, except large
+// ones. Batches of a busy Copier share blocks of 256 KiB.
 type Copier struct {
 	intake
 	pace    pace
 	noFloor bool
 }
 
-// NewCopier returns a Copier. While it is busy, it wants the floor of the heap, unless
+// NewCopier returns a Copier. A Copier that is busy for long wants the floor of the heap, unless
 // noFloor is set.
 func NewCopier(noFloor bool) *Copier {
 	c := &Copier{pace: pace{now: time.Now}, noFloor: noFloor}
@@ -73,7 +73,7 @@ func (c *Copier) Return(left [][][]byte, _ bool) (kept [][][]byte, large int) {
 	return kept, 0
 }
 
-// recv receives about as many messages as most from libzmq.
+// recv receives about most messages from libzmq.
 func (c *Copier) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 	c.msgs = c.msgs[:0]
 	if s.torn {
@@ -105,7 +105,7 @@ func (c *Copier) recv(s *Socket, most int) ([][][]byte, syscall.Errno) {
 	}
 }
 
-// makeRoom sees to it that C has somewhere to write.
+// makeRoom makes sure that C has memory to write to.
 func (c *Copier) makeRoom(s *Socket) {
 	switch room := len(c.scratch); {
 	case !c.pace.busy && room < scratchSize:
@@ -115,9 +115,9 @@ func (c *Copier) makeRoom(s *Socket) {
 	}
 }
 
-// keep returns payload, which C has written to scratch, as the caller's own. On a busy
-// receiver it stays where it is, and C does not write there again. Otherwise it is copied,
-// so that a frame that is kept keeps its own batch alone.
+// keep returns payload, which C wrote to scratch, as the caller's own. On a busy Copier payload
+// stays in place, and C does not write there again. Else keep copies it, so that a frame that is
+// kept keeps only its own batch.
 func (c *Copier) keep(payload []byte) []byte {
 	if !c.pace.busy {
 		return clone(payload)
@@ -126,7 +126,7 @@ func (c *Copier) keep(payload []byte) []byte {
 	return payload
 }
 
-// brought takes note of how fast payload comes.
+// brought adds n bytes to the pace.
 func (c *Copier) brought(n int) {
 	c.pace.brought(n)
 	if c.pace.lasts() && c.pace.bytes == 0 && !c.noFloor {
@@ -134,12 +134,12 @@ func (c *Copier) brought(n int) {
 	}
 }
 
-// A Lender is the Receiver that lends frames: they are in its buffer, or in libzmq's own
-// memory. They must not be changed, and are good until Return. A large frame ends the batch.
+// A Lender is the Receiver that lends frames, from its buffer or libzmq's memory. The caller must
+// not change them, and may use them until Return. A large frame ends the batch.
 type Lender struct {
 	intake
 	frames [][]byte
-	lent   bool // the batch is lent, and not of the inbox
+	lent   bool // the batch is lent, and not from the inbox
 }
 
 // NewLender returns a Lender.
@@ -173,9 +173,9 @@ func (l *Lender) Recv(s *Socket) ([][][]byte, syscall.Errno) {
 		if len(l.msgs) > 0 && s.inbox.partial == nil {
 			return l.msgs, 0
 		}
-		own(l.msgs[owned:]) // what is lent does not survive the next call
+		own(l.msgs[owned:]) // lent frames do not survive the next call
 		owned = len(l.msgs)
-		if l.res.is_held != 0 { // as the end of what is in s.inbox.partial, cloned
+		if l.res.is_held != 0 { // the held frame ends the partial message, and is cloned
 			l.drop()
 		}
 	}
@@ -202,13 +202,13 @@ func (l *Lender) Return(left [][][]byte, spoil bool) (kept [][][]byte, large int
 	return kept, large
 }
 
-// drop closes the message that C left, and forgets where its memory was.
+// drop closes the message that C left, and forgets its memory.
 func (l *Lender) drop() {
 	l.frames[l.res.held_at] = nil
 	l.intake.drop()
 }
 
-// own makes messages that are lent the caller's own.
+// own replaces lent messages by copies.
 func own(msgs [][][]byte) {
 	for i, msg := range msgs {
 		msgs[i] = slices.Clone(msg)
@@ -216,12 +216,12 @@ func own(msgs [][][]byte) {
 	}
 }
 
-// An intake is what a receive needs beside the socket.
+// An intake is the memory of a receive.
 type intake struct {
-	scratch []byte // where C writes payload
+	scratch []byte // C writes payload here
 	table   []uint64
 	msgs    [][][]byte
-	msg     [C.sizeof_zmq_msg_t / 8]uint64 // a zmq_msg_t, aligned as C wants it
+	msg     [C.sizeof_zmq_msg_t / 8]uint64 // a zmq_msg_t, aligned for C
 	res     C.zmqio_received
 }
 
@@ -233,12 +233,12 @@ func (in *intake) init() {
 
 func (in *intake) cmsg() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(&in.msg)) }
 
-// call is one C call, which receives up to most messages. It returns the number of frames.
+// call makes one C call, which receives up to most messages. It returns the number of frames.
 func (in *intake) call(s *Socket, most int) (frames int) {
 	if s.wary > 0 {
 		most = 1
 		if s.inbox.partial == nil {
-			s.process() // an error comes again
+			s.process() // the next receive returns an error again
 		}
 	}
 	o, seen := s.origins.begin(s.inbox.partial == nil)
@@ -254,12 +254,12 @@ func (in *intake) call(s *Socket, most int) (frames int) {
 	return int(in.res.frames)
 }
 
-// Taken returns how many messages have been received from libzmq, and the payload of their
-// frames in bytes, without properties. Messages in the inbox count.
+// Taken returns how many messages were received from libzmq, and their payload in bytes without
+// properties. Messages in the inbox count.
 func (s *Socket) Taken() (messages, bytes uint64) { return s.taken.messages, s.taken.bytes }
 
-// payload returns the payload of the frames that call has brought: of small ones, one
-// behind the other, and of a large one, or nil.
+// payload returns the payload of the frames of the last call: small frames one behind the other,
+// and a large frame or nil.
 func (in *intake) payload() (small, large []byte) {
 	if in.res.is_held != 0 {
 		large = unsafe.Slice((*byte)(in.res.held_data), int(in.res.held_size))
@@ -318,7 +318,7 @@ func (in *intake) drop() {
 	in.res.is_held = 0
 }
 
-// received takes note of how a receive from libzmq ended, and returns its error number.
+// received records the end of a receive from libzmq, and returns its errno.
 func (s *Socket) received(errno syscall.Errno) syscall.Errno {
 	s.begun = false
 	s.outOfTurn = errno != 0 && errno != syscall.EAGAIN
@@ -329,21 +329,21 @@ func (s *Socket) received(errno syscall.Errno) syscall.Errno {
 		s.wary--
 	}
 	if errno != 0 {
-		s.inbox.partial = nil // there is no more of it
+		s.inbox.partial = nil // the rest of the message will not come
 		s.torn = s.conflates && errno == ErrnoTorn
 	}
 	return errno
 }
 
-// cloneAll makes each frame a copy of what it is.
+// cloneAll replaces each frame by a copy.
 func cloneAll(frames [][]byte) {
 	for i, f := range frames {
 		frames[i] = clone(f)
 	}
 }
 
-// clone copies b to memory of exactly its size, which the compiler need not clear
-// first when it is written like this. It never returns nil: an empty frame is one.
+// clone copies b to memory of exactly its size. In this form the compiler does not clear the memory
+// first. clone never returns nil, because an empty frame is a frame.
 func clone(b []byte) []byte {
 	c := make([]byte, len(b))
 	copy(c, b)

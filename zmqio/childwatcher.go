@@ -67,9 +67,8 @@ type ChildWatcher interface {
 // unknownChild is the exit code of a child for which wait4 returns ECHILD.
 const unknownChild = 255
 
-// children is what the watchers have in common. Only the loop's goroutine reaps,
-// and at once calls the handler: nothing is lost on the way when the loop stops, is
-// closed or is replaced between the two.
+// children is the part that all child watchers share. Only the loop goroutine reaps a child, and it
+// calls the handler right after. So no exit is lost when the loop stops, closes or is replaced.
 type children struct {
 	// open is nil in a watcher that no constructor of this package made.
 	open   func(pid int) (child, error)

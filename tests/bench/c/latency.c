@@ -16,8 +16,8 @@ static void sleep_until(int64_t due)
         ;
 }
 
-/* How many messages are due together at a rate: a sender that slept 10,000 times a second or more
- * would mostly do that, and one that does not sleep takes the processor from the receiver. */
+/* Returns how many messages are due together at a rate. A sender that sleeps more than 10,000 times
+ * a second does little else. A sender that does not sleep takes the processor from the receiver. */
 static long clump(double rate)
 {
     return rate > 10000 ? (long)(rate / 10000) : 1;

@@ -11,8 +11,8 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// A console is standard error: lines and, on a terminal, a line of progress below
-// them that is rewritten. Its methods may be called from every goroutine.
+// A console writes to standard error: lines and, on a terminal, a line of progress below them,
+// which it rewrites. Its methods are safe for concurrent use.
 type console struct {
 	mu       sync.Mutex
 	w        io.Writer

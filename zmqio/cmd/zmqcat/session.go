@@ -57,7 +57,7 @@ func (s *session) unexpected(loop *zmqio.EventLoop, e zmqio.ExceptionContext) {
 	s.finish(fmt.Errorf("%s: %w", e.Message, e.Err))
 }
 
-// soon and later have fn called on the loop, unless that is closed: then all is over. Both may be
-// called from every goroutine.
+// soon and later make the loop call fn. On a closed loop, where the work is over, they do nothing.
+// Both are safe for concurrent use.
 func (s *session) soon(fn func())                   { _, _ = s.loop.CallSoon(fn) }
 func (s *session) later(d time.Duration, fn func()) { _, _ = s.loop.CallLater(d, fn) }

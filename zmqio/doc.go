@@ -209,25 +209,27 @@
 // The process had one core of an AMD EPYC, its peer in C another one, over TCP, on 2026-11-26.
 // Rates are in thousands of messages a second, with the ratio to C.
 //
-//		payload   received       Batch of 256   Write from a goroutine
-//		16 B      5,800 (0.79)   7,200 (1.02)   2,200 (0.29)
-//		64 B      4,600 (1.00)   5,700 (1.01)   1,500 (0.26)
-//		1 KiB       800 (0.99)     630 (0.85)     500 (0.70)
-//		64 KiB       21 (0.82)      10 (0.33)      17 (0.59)
+//	payload   received       Batch of 256   Write from a goroutine
+//	16 B      5,800 (0.79)   7,200 (1.02)   2,200 (0.29)
+//	64 B      4,600 (1.00)   5,700 (1.01)   1,500 (0.26)
+//	1 KiB       800 (0.99)     630 (0.85)     500 (0.70)
+//	64 KiB       21 (0.82)      10 (0.33)      17 (0.59)
 //
-//	  - Callers. A thousand goroutines that call through one client of package rpc get 340,000
-//	    replies a second. Each takes 2.8 µs of CPU time.
-//	  - Timers. A loop carries 100,000 timers that each fire every 1 to 10 s, with a tenth of a
-//	    core. A timer is 0.6 ms late in the median, and one in a hundred 1.2 ms: the loop waits
-//	    for whole milliseconds. To set a timer and to cancel it takes 0.15 µs. A timer takes
-//	    about 100 bytes.
-//	  - Sockets. An idle socket takes no CPU time. 9,000 connected sockets that each receive a
-//	    message a second take 0.3 of a core, and zmq_poll in C a whole one.
-//	  - Memory. A transport that is connected over inproc takes 9.3 KiB, of which libzmq takes
-//	    8.5. A socket has a descriptor, and one more for each connection over TCP.
-//	  - Latency. At a tenth of the highest rate the median of 64 B is 0.12 ms, in C 0.11. At half
-//	    of it the median is 0.13 to 0.24 ms, in C 0.13 to 0.19. One message in a hundred takes
-//	    0.6 to 4 ms, in C 0.3 to 3. At 90 % queues fill: 0.3 to 1.5 ms, in C 0.2 to 0.5.
+// Of everything else:
+//
+//   - Callers. A thousand goroutines that call through one client of package rpc get 340,000
+//     replies a second. Each takes 2.8 µs of CPU time.
+//   - Timers. A loop carries 100,000 timers that each fire every 1 to 10 s, with a tenth of a
+//     core. A timer is 0.6 ms late in the median, and one in a hundred 1.2 ms: the loop waits
+//     for whole milliseconds. To set a timer and to cancel it takes 0.15 µs. A timer takes
+//     about 100 bytes.
+//   - Sockets. An idle socket takes no CPU time. 9,000 connected sockets that each receive a
+//     message a second take 0.3 of a core, and zmq_poll in C a whole one.
+//   - Memory. A transport that is connected over inproc takes 9.3 KiB, of which libzmq takes
+//     8.5. A socket has a descriptor, and one more for each connection over TCP.
+//   - Latency. At a tenth of the highest rate the median of 64 B is 0.12 ms, in C 0.11. At half
+//     of it the median is 0.13 to 0.24 ms, in C 0.13 to 0.19. One message in a hundred takes
+//     0.6 to 4 ms, in C 0.3 to 3. At 90 % queues fill: 0.3 to 1.5 ms, in C 0.2 to 0.5.
 //
 // How it grows:
 //

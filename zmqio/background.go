@@ -62,7 +62,8 @@ func DefaultLoop() (*EventLoop, error) {
 
 // ShutdownDefault ends the loop that DefaultLoop returns, by Shutdown, Stop and Close. Call it
 // at the end of programs, whose messages may still be on their way, and of tests that look for
-// goroutines. Without such a loop ShutdownDefault does nothing.
+// goroutines. Without such a loop ShutdownDefault does nothing. ctx bounds Shutdown alone. Close
+// then waits for up to LoopConfig.Linger.
 //
 // The errors are ErrInvalidArgument for a nil ctx, and those of EventLoop.Shutdown and
 // EventLoop.Close.

@@ -23,8 +23,8 @@ type ConnectionConfig struct {
 	// of the 101st.
 	Name string
 	// Bind and Connect are endpoints to bind or to connect to, in order. A TCP port may be *:
-	// Transport.Listeners returns the endpoints with real ports. A non-nil empty slice counts
-	// as given. It makes a transport without endpoints, for Transport.Bind and
+	// Transport.Listeners returns the endpoints with real ports. With a
+	// non-nil empty slice the transport starts without endpoints, for Transport.Bind and
 	// Transport.Connect.
 	//
 	// aiozmq: bind, connect

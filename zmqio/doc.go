@@ -93,18 +93,35 @@
 // the type. Three forms surprise newcomers:
 //
 //   - REQ and REP have one conversation at a time. A REQ sends and then receives; a REP receives
-//     and then sends. Out of turn a send returns zmq.EFSM. libzmq adds and removes the empty
-//     delimiter frame. A REP returns the frames in front of that delimiter to the peer with the
-//     reply; the program sees only those behind it.
+//     and then sends. Out of turn a send returns zmq.EFSM, and a receive waits. libzmq adds and
+//     removes the empty delimiter frame. A REP returns the frames in front of that delimiter to
+//     the peer with the reply; the program sees only those behind it. A REP drops a message
+//     without a delimiter.
 //   - A ROUTER puts the routing id of the peer in front of each message that it receives, as a
 //     frame. The first frame of a message that it sends names the peer, and does not travel.
+//     A routing id alone sends nothing. SetRoutingID in Configure names a socket for ROUTERs;
+//     otherwise a ROUTER makes up an id for each connection.
 //   - A DEALER adds no frame. To talk to a REP it sends an empty frame first, and receives it
 //     before the reply. A ROUTER receives that of a REQ behind the routing id, and must return
 //     it: id, empty frame, body.
 //
 // A SUB receives nothing before it subscribes: see StreamConfig.Subscribe. A PUB drops what it
-// sends before a subscription has come, and does not know its subscribers. An XPUB receives
-// subscriptions as messages, and [Stream.WaitSubscribed] waits for them.
+// sends before a subscription has come, and does not know its subscribers. An XPUB receives the
+// byte 1 and the topic for a subscription, and the byte 0 and the topic for its end.
+// [Stream.WaitSubscribed] waits for subscriptions.
+//
+// # When nothing connects
+//
+// libzmq connects in the background, and tries again in silence. [Stream.WaitConnected] waits
+// for connections, and its error says how far they have come. The field Connections of
+// [Transport.Stats] has the same figures, and [Transport.RecentEvents] the last events.
+//
+//   - Retries without Connects: no peer listens at the endpoint, or its name is unknown.
+//   - Failures.Denied: the ZAP handler of the server refused the client.
+//   - Failures.Mechanism: only one side has CURVE, or PLAIN.
+//   - Failures.Cryptographic, on the server: the client has the wrong key of the server.
+//   - Disconnects without Handshakes and Failures: often the two socket types do not fit, PULL
+//     and PUB for example.
 //
 // # Proxies
 //

@@ -75,7 +75,8 @@ func sizeOf(msg [][]byte) flow.Size { return flow.Size{Bytes: sock.Size(msg), It
 //   - [ErrBufferFull]: the write buffer has no room below MaxWriteBuffer.
 //   - [ErrTransportClosed]: the transport has ended, or Close was called.
 //   - zmq.EFSM: a REQ or REP is out of turn.
-//   - zmq.EHOSTUNREACH: a ROUTER with ROUTER_MANDATORY has no such peer.
+//   - zmq.EHOSTUNREACH: a ROUTER with ROUTER_MANDATORY has no such peer, and Write has handed
+//     msg to libzmq at once.
 //   - zmq.ENOTSUP: the type cannot send.
 //   - [ErrMultipart] and [ErrInvalidArgument]: the transport has CONFLATE, and msg has several
 //     frames.

@@ -119,7 +119,8 @@ func (t *Transport) with(fn func(rawSocket) error) error {
 
 // Subscribe subscribes a SUB to the messages that begin with topic; the empty topic means all
 // messages. A SUB receives nothing before. Subscribe may come before or after a connect, and
-// equals setting the option SUBSCRIBE. libzmq counts: a topic that was subscribed to twice must
+// equals setting the option SUBSCRIBE. A protocol can call it in ConnectionMade, which comes
+// before the first connect. libzmq counts: a topic that was subscribed to twice must
 // be unsubscribed twice.
 //
 // Errors:

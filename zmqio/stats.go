@@ -107,7 +107,9 @@ type HandshakeFailures struct {
 	Internal      uint64 // the ZAP handler failed: status 500, or a status that ZAP does not have
 	Reply         uint64 // the ZAP handler's reply broke the protocol
 	Mechanism     uint64 // the two sides have different mechanisms: CURVE and NULL, for example
-	Cryptographic uint64 // a box did not open: the peer has the wrong key
+	// Cryptographic counts boxes that did not open: a client has the wrong key of the server.
+	// The server alone counts that. The client counts Other.
+	Cryptographic uint64
 	Protocol      uint64 // the peer broke the protocol in another way; it may be no ZeroMQ peer
 	Other         uint64 // the connection ended amid the handshake, for example
 }

@@ -24,7 +24,7 @@ type StreamConfig struct {
 	// Name is the name of the stream's transport: see ConnectionConfig.Name.
 	Name string
 	// Bind and Connect are endpoints. The stream first binds and then connects, in order. Both
-	// may be given. A non-nil empty slice counts as given.
+	// may be given. With a non-nil empty slice the stream starts without endpoints.
 	Bind, Connect []string
 	// Socket is a socket that was made elsewhere: see ConnectionConfig.Socket.
 	Socket *zmq4.Socket
@@ -162,7 +162,8 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 // Dial returns a stream that connects to endpoints, on the DefaultLoop. A TCP endpoint may have
 // a name: see ConnectionConfig.AllowHostnames. libzmq connects in the background, so Dial
 // succeeds without a peer: see Stream.WaitConnected. A SUB receives nothing before
-// Stream.Subscribe.
+// Stream.Subscribe. Without endpoints the stream starts connected to nothing, for
+// Transport.Connect.
 //
 // The errors are those of Open.
 //
@@ -172,7 +173,9 @@ func Dial(ctx context.Context, typ zmq.SocketType, endpoints ...string) (*Stream
 }
 
 // Listen returns a stream that is bound to endpoints, on the DefaultLoop. A TCP port may be *:
-// Stream.Addr returns the endpoint with the real port.
+// Stream.Addr returns the endpoint with the real port. The host is an address or *; libzmq
+// 4.3.5 and later also take names. Without endpoints the stream starts bound to nothing, for
+// Transport.Bind.
 //
 // The errors are those of Open.
 //
@@ -258,7 +261,9 @@ func (p streamProtocol) ConnectionLost(err error) {
 // its next request after the reply has come, and a REP sends one reply to each request. On a
 // REQ with REQ_RELAXED, Send waits for the loop, and drops the reply to an earlier request.
 //
-// On a ROUTER the first frame is the routing id of the peer. It does not travel.
+// On a ROUTER the first frame is the routing id of the peer. It does not travel. With
+// ROUTER_MANDATORY an unknown peer is zmq.EHOSTUNREACH if the message goes to libzmq at once.
+// From the write buffer such a message goes to StreamConfig.Unroutable.
 //
 // Errors beside those of [Transport.WriteContext]:
 //   - [ErrInvalidArgument]: ctx is nil, or there are no frames.
@@ -335,6 +340,9 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 
 // Recv returns the next message: one frame or more, which the caller owns. Recv waits until a
 // message comes or ctx ends. After a cancelled Recv on a REQ, the next Recv returns the reply.
+//
+// On a type that receives nothing, PUB or PUSH for example, Recv waits for the end. A REQ
+// without a request, and a REP that owes a reply, receive nothing either, and Recv waits.
 //
 // On a ROUTER the first frame is the routing id of the peer.
 //
@@ -486,12 +494,14 @@ func (s *Stream) Transport() *Transport { return s.t }
 // String returns the transport's state, for messages and logs.
 func (s *Stream) String() string { return s.t.String() }
 
-// Close is Shutdown for at most LoopConfig.Linger, so that a program may return from main after
-// it. On the loop goroutine it does not wait: it returns nil, and the loop sends the messages
-// afterwards. Close may be repeated.
+// Close sends what is buffered and ends the stream. It waits for at most LoopConfig.Linger,
+// which is one second by default, so that a program may return from main after it. On the loop
+// goroutine it does not wait: it returns nil, and the loop sends the messages afterwards. Close
+// may be repeated.
 //
-// The errors are those of Shutdown but for ErrInvalidArgument and ErrWouldDeadlock. The cause
-// of ctx is context.DeadlineExceeded.
+// The errors are those of Shutdown but for ErrInvalidArgument and ErrWouldDeadlock. When the
+// linger is over, the error is [ErrUndelivered] and context.DeadlineExceeded. libzmq does not
+// count the messages of a peer whose handshake was refused.
 //
 // aiozmq: close
 func (s *Stream) Close() error {

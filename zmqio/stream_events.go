@@ -246,7 +246,7 @@ func (r *roster) subscribed(m *metadata, msgs [][][]byte) {
 // Over inproc libzmq reports nothing. A connect to an inproc endpoint counts at once.
 //
 // Errors:
-//   - The cause of ctx: ctx ended first.
+//   - The cause of ctx: ctx ended first. The text says how many attempts and handshakes failed.
 //   - [ErrTransportClosed]: the stream has ended.
 //   - [ErrWouldDeadlock]: the caller is the loop goroutine.
 //   - [ErrInvalidArgument]: ctx is nil, or n is below 1.
@@ -259,7 +259,7 @@ func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 	if len(listeners) > 0 && len(connections) == 0 && !slices.ContainsFunc(listeners, isReported) {
 		return fmt.Errorf("zmqio: WaitConnected: libzmq does not report connections over inproc: %w", errors.ErrUnsupported)
 	}
-	return s.roster.until(ctx, s.alive, func() bool {
+	err := s.roster.until(ctx, s.alive, func() bool {
 		ready := 0
 		for _, c := range connections {
 			if isInproc(c) {
@@ -271,6 +271,24 @@ func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 		}
 		return ready >= n
 	})
+	if err == nil || errors.Is(err, ErrTransportClosed) {
+		return err
+	}
+	return fmt.Errorf("zmqio: WaitConnected: %v: %w", s.t.Stats().Connections.progress(n), err)
+}
+
+// progress tells how far n connections have come, for an error.
+func (c ConnectionStats) progress(n int) string {
+	text := fmt.Sprintf("%d of %d connections", max(c.Open, 0), n)
+	if c.Retries > 0 {
+		text += fmt.Sprintf(", failed attempts to connect: %d", c.Retries)
+	}
+	for reason, count := range c.Failures.All() {
+		if count > 0 {
+			text += fmt.Sprintf(", failed handshakes (%s): %d", reason, count)
+		}
+	}
+	return text
 }
 
 // WaitSubscribed waits until an XPUB has n subscriptions to exactly topic. libzmq then passes
@@ -316,7 +334,8 @@ func (s *Stream) mayWait(ctx context.Context, call string, n int) error {
 func isReported(endpoint string) bool { return !isInproc(endpoint) }
 
 // Events returns an iterator over the events of the stream's connections, in the order of
-// libzmq. It begins with the call of Events, and not with the first step of range. The stream
+// libzmq. It begins with the call of Events, and not with the first step of range.
+// Transport.RecentEvents has the last events before that. The stream
 // keeps 1,024 events for a slow reader. If more come, ErrEventsDropped takes the place of those
 // dropped, with their number, and the iterator goes on.
 //

@@ -25,7 +25,8 @@ type Config struct {
 	// out for ten times Timeout, unless all others are left out too.
 	Endpoints []string
 	// Timeout bounds each attempt of a call; 0 leaves the bound to the context of the call. A
-	// call takes up to (Retries + 1) times Timeout.
+	// call takes up to (Retries + 1) times Timeout. The error of an attempt that ran out of time
+	// names the endpoint.
 	Timeout time.Duration
 	// Retries is how often a call without a reply is sent again after Timeout, each time to the
 	// next endpoint. It needs a Timeout. A handler may then run twice for one call. A late

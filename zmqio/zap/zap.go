@@ -9,6 +9,9 @@
 //	keys.Add(client, zap.Identity{UserID: "ann"})
 //	server, err := zap.Serve(loop, keys.Authenticate)
 //
+// Here client is the public key of a client, a zmq.CurveKey. The server's ConnectionConfig has
+// Configure: cert.AsServer, and the client's cert.AsClient(public), with the server's public key.
+//
 // Serve before the servers bind. A CURVE server without a handler lets every client in, and a
 // transport that binds as one logs a warning.
 //
@@ -34,7 +37,8 @@ import (
 
 // These errors are this package's own. Compare with errors.Is.
 var (
-	// ErrDenied is the error of a Handler that refuses a peer: status 400.
+	// ErrDenied is the error of a Handler that refuses a peer: status 400. libzmq then does not
+	// connect again to that endpoint. The client calls Disconnect and Connect to try again.
 	ErrDenied = errors.New("zap: denied")
 	// ErrTemporary is the error of a Handler that refuses a peer for now: status 300. libzmq
 	// does not tell the peer, which tries again when its HANDSHAKE_IVL is over.

@@ -77,8 +77,8 @@ func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int
 // itself, or if the buffer has no room for the whole chunk.
 func (t *Transport) writeFront(out *outbox.Outbox, how manner, ctx context.Context) error {
 	if !t.traits.eager && !t.conflates() {
-		front := out.Front() // Gather has put all its payload into Buf
-		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: len(front.Buf), Items: len(front.Table)}}, how, ctx)
+		front := out.Front()
+		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: front.Size(), Items: len(front.Table)}}, how, ctx)
 		if !errors.Is(err, ErrBufferFull) {
 			return err
 		}

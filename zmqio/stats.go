@@ -102,11 +102,11 @@ type ConnectionStats struct {
 
 // HandshakeFailures counts failed handshakes, by reason.
 type HandshakeFailures struct {
-	Denied        uint64 // refused by the ZAP handler: status 400
-	Temporary     uint64 // refused by the ZAP handler for now: status 300
-	Internal      uint64 // the ZAP handler failed: status 500, or a status that ZAP does not have
-	Reply         uint64 // the ZAP handler's reply broke the protocol
-	Mechanism     uint64 // the two sides have different mechanisms: CURVE and NULL, for example
+	Denied    uint64 // refused by the ZAP handler: status 400
+	Temporary uint64 // refused by the ZAP handler for now: status 300
+	Internal  uint64 // the ZAP handler failed: status 500, or a status that ZAP does not have
+	Reply     uint64 // the ZAP handler's reply broke the protocol
+	Mechanism uint64 // the two sides have different mechanisms: CURVE and NULL, for example
 	// Cryptographic counts boxes that did not open: a client has the wrong key of the server.
 	// The server alone counts that. The client counts Other.
 	Cryptographic uint64

@@ -2,6 +2,7 @@
 package outbox
 
 import (
+	"runtime"
 	"sync"
 
 	"github.com/zmqio/zmq/zmqio/internal/sock"
@@ -38,6 +39,7 @@ type chunk struct {
 	table      []uint64
 	sentBytes  int
 	sentFrames int
+	forgotten  runtime.Cleanup // closes held, if Gather made the chunk
 }
 
 // Reusable chunks: those for any messages, and those for one large message.
@@ -64,8 +66,14 @@ func (o *Outbox) Frames() int { return o.frames }
 // goes to libzmq's memory, which a send or Clear frees.
 func (o *Outbox) Add(msg [][]byte, size int) { o.put(msg, size, IsLarge(size, len(msg))) }
 
-// Gather is Add to Go's memory alone, so that the garbage collector frees a forgotten Outbox.
-func (o *Outbox) Gather(msg [][]byte, size int) { o.put(msg, size, false) }
+// Gather is Add to an Outbox that may be forgotten. The garbage collector then frees it, with
+// libzmq's memory too.
+func (o *Outbox) Gather(msg [][]byte, size int) {
+	o.Add(msg, size)
+	if c := o.last; len(c.held) > 0 {
+		c.forgotten = runtime.AddCleanup(c, sock.Held.Close, c.held)
+	}
+}
 
 func (o *Outbox) put(msg [][]byte, size int, hold bool) {
 	c := o.last
@@ -192,6 +200,7 @@ func (o *Outbox) Advance(messages, frames, bytes int) {
 
 // recycle puts c back into its pool, unless its size is rare.
 func (c *chunk) recycle() {
+	c.forgotten.Stop()
 	c.held.Close()
 	switch {
 	case cap(c.buf) == chunkBytes && cap(c.table) == chunkFrames:

@@ -10,6 +10,7 @@ import "C"
 
 import (
 	"slices"
+	"sync"
 	"syscall"
 	"unsafe"
 )
@@ -18,9 +19,18 @@ import (
 // send from it copies nothing, at the first try or later. It must be closed.
 type Held [][C.sizeof_zmq_msg_t / 8]uint64
 
+// keptMemory is how much free memory malloc keeps in each arena for large messages, in bytes.
+const keptMemory = 8 << 20
+
+// keepMemory keeps malloc from giving the memory of each large message back to the system, which
+// would then have to clear it for the next one. glibc keeps at most twice the size of the largest
+// block that it has mapped and freed. It does the same after one message of that size.
+var keepMemory = sync.OnceFunc(func() { C.zmqio_keep_memory(keptMemory / 2) })
+
 // Hold copies msg into h, which is empty, and reuses its capacity. The errno means that libzmq has
 // no memory.
 func (h Held) Hold(msg [][]byte) (Held, syscall.Errno) {
+	keepMemory()
 	h = slices.Grow(h[:0], len(msg))
 	for _, f := range msg {
 		h = h[:len(h)+1]

@@ -69,6 +69,17 @@ type Batch struct {
 	Table []uint64
 }
 
+// Size returns the payload of b, in bytes.
+func (b Batch) Size() (bytes int) {
+	if len(b.Held) == 0 {
+		return len(b.Buf)
+	}
+	for _, entry := range b.Table {
+		bytes += int(entry >> 1)
+	}
+	return bytes
+}
+
 // Send hands a batch to libzmq without waiting. libzmq takes a message whole or not at all. The
 // exception is a REQ, which can lose a message of three frames or more with its peer, like a
 // request that was sent. Held keeps its frames. Send reads ZMQ_EVENTS at the end if events is set,

@@ -153,9 +153,6 @@ func (t *Transport) start(p Protocol) error {
 	}
 	t.fd = int(fd)
 	t.traits = traitsOf(t.typ)
-	if t.receiver == nil { // that of a monitor's PAIR
-		t.receiver = t.loop.copier
-	}
 	t.protocol.Store(newCallee(p))
 
 	if t.created != nil { // set before another goroutine can end t

@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 func TestSmoke(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "new", "out")
 	const cases = "^(recv/tcp/64B|recv/inproc/1KiB|send/ipc/1MiB|send/tcp/64Bx3|roundtrip/tcp/64B|rpc/1|rpc-rep/1000|pub/tcp/10|echo/tcp/1KiB/1|echo/tls/64B/100|proxy/streamer/64B|proxy/queue/100|connections/idle|connections/memory/tls|writers/.*|sockets/.*|loops/zmqio|loops/hash/c|timers/.*|active/100|latency/tcp/50|stats/recv/tcp/64B|aiozmq/own)$"
-	const peers = "^([^1]|10?$)" // of the numbers only 1 and 10
+	const peers = "^([^1]|10?$)" // names, and of the numbers 1 and 10 alone
 	err := run(t.Context(), []string{"-cases", cases, "-peers", peers, "-rounds", "1", "-time", "60ms", "-out", out})
 	if err != nil {
 		t.Fatal(err)
@@ -104,8 +104,8 @@ func checkChart(t *testing.T, file string) {
 	}
 }
 
-// samples makes a result of as many rounds as there are seconds, in each of which one
-// million messages took so long.
+// samples makes a result of one round for each element of seconds, which is how long a million
+// messages took.
 func samples(p placement, name string, seconds ...float64) *subjectResult {
 	s := &subjectResult{Name: name, Placement: p}
 	for _, t := range seconds {
@@ -120,7 +120,7 @@ func TestRatiosAreRoundByRound(t *testing.T) {
 	goals := in(unpinned, goal{Of: "b", To: "a", AtLeast: 0.5}, goal{Of: "b", To: "a", AtMost: 0.4}, goal{Of: "b", AtLeast: 400},
 		goal{Of: "gone", To: "a", AtLeast: 0})
 	goals = append(goals, in(pinned, goal{Of: "b", To: "a", AtLeast: 2}, goal{Of: "b", To: "a", AtLeast: 2.1})...)
-	goals = append(goals, in(unpinned, // whichever is less
+	goals = append(goals, in(unpinned, // the easier of two bounds
 		goal{Of: "b", To: "a", AtLeast: 0.6, OrTo: "d", OrAtLeast: 1}, goal{Of: "b", To: "a", AtLeast: 0.4, OrTo: "d", OrAtLeast: 1.1},
 		goal{Of: "b", To: "a", AtLeast: 0.6, OrTo: "d", OrAtLeast: 1.1})...)
 	c := benchCase{Unit: rate, Base: "a", Goals: goals, Subjects: []subject{{Name: "a"}, {Name: "b"}, {Name: "d"}, {Name: "gone"}}}
@@ -167,7 +167,7 @@ func TestRatiosAreRoundByRound(t *testing.T) {
 	}
 }
 
-// Of a case that is not pinned, and of slow libraries, one placement is run.
+// A case that is Unpinned, and a slow library, run in one placement.
 func TestPlacements(t *testing.T) {
 	c := benchCase{Subjects: []subject{{Name: ours}, {Name: aiozmq}}, Goals: inBoth(goal{Of: ours, AtLeast: 1})}
 	count := func(c benchCase, placements ...placement) [2]int {
@@ -187,7 +187,7 @@ func TestPlacements(t *testing.T) {
 	}
 }
 
-// Pinned programs in Go have the GOMAXPROCS that was asked for, or two.
+// Pinned Go programs have the GOMAXPROCS of the environment, or 2.
 func TestPinnedGOMAXPROCS(t *testing.T) {
 	for _, set := range []string{"", "1"} {
 		t.Setenv("GOMAXPROCS", set)
@@ -208,8 +208,8 @@ func TestMedian(t *testing.T) {
 	}
 }
 
-// What a sender says is not believed when its receiver does not confirm it, and neither
-// is a result without messages.
+// A run fails if the receiver does not confirm what the sender counted, or if the result has no
+// messages.
 func TestImplausibleResults(t *testing.T) {
 	sink := child{process: process{"c", "sink"}, last: line{result: result{Messages: 1000}}}
 	if sink.confirm(result{Messages: 2000 + underWay}) == nil {
@@ -231,7 +231,7 @@ func TestImplausibleResults(t *testing.T) {
 	}
 }
 
-// A peer that is missing, or that fails, is left out and the others are measured.
+// The benchmark leaves out a peer that is missing or fails, and measures the others.
 func TestMissingPeer(t *testing.T) {
 	p := &programs{commands: map[string][]string{"c": {"false"}}, missing: map[string]string{"pyzmq": "no Python"}}
 	r := runner{programs: p, rounds: 1, length: 1, warm: 1, placements: []placement{unpinned}}
@@ -252,7 +252,7 @@ func TestMissingPeer(t *testing.T) {
 	if err := rep.essentialFailure(); err == nil || !strings.Contains(err.Error(), "exit status 1") {
 		t.Errorf("without C it ends well: %v", err)
 	}
-	// zmqio is left out where its other end is missing.
+	// The benchmark leaves zmqio out if the program at its other end is missing.
 	res, err = r.measure(t.Context(), benchCase{Unit: calls, Where: "tcp", Subjects: []subject{
 		{Name: calling, Test: process{"go", "zmqio-rpc"}, Other: process{"pyzmq", "rep"}},
 	}})
@@ -268,7 +268,7 @@ func TestMissingPeer(t *testing.T) {
 	}
 }
 
-// Flags leave the cases and the peers that are asked for, the base, and the goals of both.
+// choose keeps the cases and the peers that the flags name, the base, and the goals of both.
 func TestChoose(t *testing.T) {
 	s, err := parseFlags([]string{"-cases", "^recv/tcp/64B$", "-peers", "^(zmqio|zmqio-gogc400|aiozmq)$"})
 	if err != nil {
@@ -309,7 +309,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// Every case has its base and its goals among its subjects, and a name of its own.
+// The base and the goals of a case name subjects of that case. No two cases have one name.
 func TestCases(t *testing.T) {
 	names := map[string]bool{"": true}
 	for _, c := range allCases() {

@@ -6,18 +6,18 @@ import (
 	"slices"
 )
 
-// A benchCase is one thing that several subjects do, or one does under several
+// A benchCase is one task that several subjects do, or that one subject does under several
 // conditions.
 type benchCase struct {
 	Name     string // kind/transport/size, for -cases
 	Title    string
 	Unit     unit
-	Base     string   // the subject that the others are compared with; none: ""
-	Params   []string // for all its processes, name=value
+	Base     string   // the subject that the others are compared with; "" for none
+	Params   []string // of all processes, name=value
 	Where    string   // the endpoint, or its transport
-	Slow     bool     // to begin: it warms up longer
-	Load     float64  // of the highest rate that all subjects reach, the parameter rate; 0: as fast as it goes
-	Unpinned bool     // it is not run pinned, because that would change what it is about
+	Slow     bool     // the warm-up is longer by slowWarm
+	Load     float64  // the rate, as a share of what all subjects reach; 0: no limit
+	Unpinned bool     // pinning would change what is measured, so the case runs unpinned alone
 	Subjects []subject
 	Goals    []goal
 }
@@ -38,17 +38,17 @@ type placement string
 
 const (
 	unpinned placement = "unpinned" // where the system puts them
-	pinned   placement = "pinned"   // the measured one on processor 0, the other on processor 1
+	pinned   placement = "pinned"   // the measured process on processor 0, its peer on processor 1
 )
 
-// A subject is what is measured: a process, with another at the other end.
+// A subject is a process that is measured, and the process at its other end.
 type subject struct {
 	Name   string
 	Test   process
-	Other  process // zero: none
-	Binds  bool    // the one that is measured binds
+	Other  process // the zero process for none
+	Binds  bool    // Test binds, and Other connects
 	Params []string
-	Env    []string // of the measured process
+	Env    []string // of Test
 }
 
 // A process does one job with one library.
@@ -57,14 +57,14 @@ type process struct {
 	Job     string
 }
 
-// A unit is how a result is expressed.
+// A unit is what a case measures, and how.
 type unit struct {
 	Name string
 	of   func(result) float64
-	less bool // is better
+	less bool // a smaller value is better
 }
 
-// check refuses what measures nothing; doing nothing takes no time, though.
+// check returns an error if r has no positive value. The CPU time of an idle process may be 0.
 func (u unit) check(r result) error {
 	v := u.of(r)
 	if v > 0 && !math.IsInf(v, 0) || v == 0 && u.Name == load.Name {
@@ -82,8 +82,8 @@ var (
 	memory    = unit{"KiB", func(r result) float64 { return float64(r.Bytes) / 1024 }, true}
 )
 
-// A goal is for the ratio of one subject to another, or for its value if To is "".
-// Just one of the bounds is set. With OrTo it is enough to reach OrAtLeast of that.
+// A goal bounds the ratio of the subjects Of and To, or the value of Of if To is "". Either AtLeast
+// or AtMost is set. A ratio of Of and OrTo of OrAtLeast or more also meets the goal.
 type goal struct {
 	Of        string    `json:"of"`
 	Placement placement `json:"placement"`
@@ -111,7 +111,7 @@ func (g goal) met(v float64) bool {
 	return (g.AtLeast == 0 || v >= g.AtLeast) && (g.AtMost == 0 || v <= g.AtMost)
 }
 
-// names are of the subjects that the goal is about.
+// names returns the names of the goal's subjects.
 func (g goal) names() []string {
 	return slices.DeleteFunc([]string{g.Of, g.To, g.OrTo}, func(name string) bool { return name == "" })
 }
@@ -146,8 +146,8 @@ func sizeName(n int) string {
 	return fmt.Sprintf("%dB", n)
 }
 
-// sized are the parameters that go with messages of n bytes. At most about 16 MiB
-// wait in a queue, and as much is kept by a receiver.
+// sized returns the parameters for messages of n bytes. A queue holds some 16 MiB at most, and a
+// receiver keeps as much.
 func sized(n int) []string {
 	return []string{
 		fmt.Sprint("size=", n),
@@ -157,9 +157,9 @@ func sized(n int) []string {
 	}
 }
 
-// leading are the parameters of a sender of messages of n bytes. Until its receiver is
-// connected it only fills its queue, so it counts that many messages first.
+// leading returns the parameters of a sender of messages of n bytes. A sender without a receiver
+// fills its queues and then stops. So its warm-up begins after more messages than they hold.
 func leading(n int) []string { return append(sized(n), fmt.Sprint("lead=", 2*highWater(n))) }
 
-// highWater is of all sockets.
+// highWater returns the high-water mark of all sockets, in messages of n bytes.
 func highWater(n int) int { return min(1000, max(16, 16*mib/n)) }

@@ -17,12 +17,12 @@ const (
 	zmqioWrite        = "zmqio-write"         // Write from a goroutine
 	zmqioContext      = "zmqio-context"       // WriteContext from a goroutine
 	ours              = "zmqio"
-	fewerCycles       = "zmqio-gogc400" // with a garbage collector that runs less often than by default
-	borrowing         = "zmqio-borrow"  // with BorrowFrames, and copying what it keeps
-	streaming         = "zmqio-stream"  // with a Stream, from one goroutine
-	scraped           = "zmqio-scraped" // whose figures are read every 10 ms
-	calling           = "zmqio-rpc"     // with one Client of package rpc
-	filtering         = "zmqio-filter"  // with a Filter that forwards everything
+	fewerCycles       = "zmqio-gogc400" // GOGC=400: garbage collection is rarer
+	borrowing         = "zmqio-borrow"  // BorrowFrames, with a copy of what it keeps
+	streaming         = "zmqio-stream"  // a Stream, from one goroutine
+	scraped           = "zmqio-scraped" // the process reads its figures every 10 ms
+	calling           = "zmqio-rpc"     // one Client of package rpc
+	filtering         = "zmqio-filter"  // a Filter that forwards everything
 	pebbe             = "pebbe"
 	reactor           = "pebbe-reactor"
 	goZeromq          = "go-zeromq"
@@ -34,7 +34,7 @@ const (
 
 var sizes = []int{16, 64, kib, 64 * kib, mib}
 
-// allCases is everything there is to run.
+// allCases returns all cases, in the order in which they run.
 func allCases() []benchCase {
 	var all []benchCase
 	for _, where := range []string{"tcp", "ipc", "inproc"} {
@@ -98,9 +98,8 @@ func subjects(names []string, jobs map[string]subject, other process, binds bool
 	return all
 }
 
-// receiveGoals are what a receiver of messages of n bytes is to reach, against a C
-// program that copies each as well: with frames that it may keep, and with frames that are
-// lent to it and that it copies.
+// receiveGoals returns the goals of receivers of messages of n bytes. The C program that they are
+// compared with copies each message too. A receiver keeps its frames, or copies lent ones.
 func receiveGoals(n int) []goal {
 	bound := 0.9
 	switch {
@@ -142,7 +141,7 @@ func receiving(where string, size int) benchCase {
 	return c
 }
 
-// slow are libraries that take part in cases of n bytes only if those are at most 64 KiB.
+// slow returns names, those of slow libraries, if n is at most 64 KiB.
 func slow(n int, names ...string) []string {
 	if n > 64*kib {
 		return nil
@@ -223,8 +222,8 @@ func oneInFlight(size int) benchCase {
 	}
 }
 
-// scraping leaves of a case the subject that is zmqio's, and has it do the same while its figures are
-// read. A sample is as far off as the machine is busy, so the goals are not narrower.
+// scraping keeps zmqio's subject of a case, and adds the same one with figures that are read
+// meanwhile. Other programs of the machine disturb samples, so the goals cannot be narrower.
 func scraping(c benchCase) benchCase {
 	i := slices.IndexFunc(c.Subjects, func(s subject) bool { return s.Name == ours })
 	s := c.Subjects[i]
@@ -247,8 +246,8 @@ func inFlight(n int) benchCase {
 	}
 }
 
-// callers has n of them, each with one call of 64 bytes in flight. The rpc client has one
-// socket for all of them, and the others have a REQ for each.
+// callers returns the case of n callers, each with one call of 64 bytes in flight. The rpc client
+// has one socket for all callers. The others have a REQ for each.
 func callers(n int) benchCase {
 	jobs := map[string]subject{
 		inC:     {Test: process{"c", "roundtrip"}, Params: []string{"how=req", "stride=16"}},
@@ -284,7 +283,7 @@ func toREP(c benchCase) benchCase {
 	return c
 }
 
-// publishing has no go-zeromq, whose PUB drops what its subscribers are too slow for.
+// publishing leaves out go-zeromq, because its PUB drops messages for slow subscribers.
 func publishing(n int) benchCase {
 	jobs := map[string]subject{
 		inC:    {Test: process{"c", "pub"}},
@@ -300,7 +299,7 @@ func publishing(n int) benchCase {
 	}
 }
 
-// scaled are the subjects of a case in which a number varies.
+// scaled returns a subject for each of numbers, which is the value of param.
 func scaled(param string, s subject, numbers ...int) []subject {
 	var all []subject
 	for _, n := range numbers {
@@ -337,7 +336,7 @@ func idle() benchCase {
 	}
 }
 
-// busy is a transport that receives among others that do nothing, received in
+// busy returns the case of one transport that receives among others that do nothing. It receives in
 // the same ways as in one-way cases.
 func busy(kind string) benchCase {
 	s := subject{Test: process{"go", "zmqio-busy"}, Other: process{"c", "send"}, Binds: true}
@@ -371,7 +370,7 @@ func memoryOfSocket() benchCase {
 	}
 }
 
-// throughProxy is what proxies forward one way.
+// throughProxy returns the case of proxies that forward one way.
 func throughProxy(size int) benchCase {
 	return proxying(benchCase{
 		Name: "proxy/streamer/" + sizeName(size), Unit: rate,
@@ -380,7 +379,7 @@ func throughProxy(size int) benchCase {
 	}, inC, ours)
 }
 
-// queueing is what proxies forward both ways, with n requests in flight.
+// queueing returns the case of proxies that forward both ways, with n requests in flight.
 func queueing(n int) benchCase {
 	unit := rate
 	if n == 1 {
@@ -439,7 +438,7 @@ func connectionsIdle() benchCase {
 	}
 }
 
-// memoryOfConnection has the goal in KiB.
+// memoryOfConnection returns the case of idle connections. most is the goal, in KiB a connection.
 func memoryOfConnection(how string, n int, most float64) benchCase {
 	other := process{"go", "idle-load"}
 	return benchCase{

@@ -22,8 +22,8 @@ type dot struct {
 	ratio  spread
 }
 
-// colours of the subjects, which the chart shows in this order. What is not here is
-// zmqio under several conditions, and has rows of its own.
+// colours are those of the subjects, in the order of the legend. Subjects that are not here are
+// conditions of zmqio, and have rows of their own.
 var colours = []struct {
 	name   string
 	colour color.RGBA
@@ -61,7 +61,7 @@ func known(series string) bool {
 	return false
 }
 
-// rowsAndDots lays the ratios out, a row for a case, or for a condition of one.
+// rowsAndDots returns the rows of the chart, one for each case or condition, and their ratios.
 func rowsAndDots(r *report) (rows []string, dots []dot) {
 	for _, c := range r.Cases {
 		for _, s := range c.Subjects { // unpinned ones first
@@ -82,14 +82,14 @@ func rowsAndDots(r *report) (rows []string, dots []dot) {
 			dots = append(dots, dot{series, len(rows) - 1, c.speed(s)})
 		}
 	}
-	for i := range dots { // the first row at the top
+	for i := range dots { // the axis begins at the bottom, and the first case is at the top
 		dots[i].row = len(rows) - 1 - dots[i].row
 	}
 	slices.Reverse(rows)
 	return rows, dots
 }
 
-// speed is the ratio of a subject, or its inverse where less is better.
+// speed returns the ratio of a subject, or its inverse if a smaller value is better.
 func (res *caseResult) speed(s *subjectResult) spread {
 	if res.benchCase.Unit.less {
 		return spread{1 / s.Ratio.Median, 1 / s.Ratio.Max, 1 / s.Ratio.Min}
@@ -103,8 +103,7 @@ const (
 	rowHeight   = 15
 )
 
-// drawChart draws all ratios, with their smallest and largest, into an SVG file. Without
-// any it draws an empty chart.
+// drawChart writes the chart of r to an SVG file. A report without ratios gives an empty chart.
 func drawChart(r *report, file string) error {
 	rows, dots := rowsAndDots(r)
 	p := newPlot(rows)
@@ -131,13 +130,13 @@ func drawChart(r *report, file string) error {
 	return writeSVG(svg, file)
 }
 
-// newPlot makes the axes.
+// newPlot returns a plot with axes and a grid.
 func newPlot(rows []string) *plot.Plot {
 	p := plot.New()
 	p.Title.Text = "Speed relative to the base, to the right is better: median, smallest and largest of the rounds"
 	p.Title.TextStyle.Font.Size = font.Points(11)
 	p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, plot.ConstantTicks(ticks())
-	p.X.Min, p.X.Max = 0.5, 2 // or more
+	p.X.Min, p.X.Max = 0.5, 2 // dots beyond widen it
 	grid := plotter.NewGrid()
 	grid.Horizontal.Color, grid.Vertical.Color = color.Gray{0xe0}, color.Gray{0xd0}
 	p.Add(grid)
@@ -148,7 +147,7 @@ func newPlot(rows []string) *plot.Plot {
 	return p
 }
 
-// ticks are 1, 2 and 5 times the powers of ten.
+// ticks returns 1, 2 and 5 times the powers of ten.
 func ticks() (all []plot.Tick) {
 	for _, power := range []float64{1e-4, 1e-3, 1e-2, 1e-1, 1, 10, 100} {
 		for _, digit := range []float64{1, 2, 5} {
@@ -168,7 +167,7 @@ func writeSVG(svg *vgsvg.Canvas, file string) error {
 	return errors.Join(err, f.Close())
 }
 
-// points are dots of one series as the plotters want them.
+// points has the dots of one series in the form that plotters take.
 type points struct {
 	plotter.XYs
 	plotter.XErrors
@@ -184,7 +183,7 @@ func pointsOf(dots []dot, series string) (p points) {
 	return p
 }
 
-// addSeries draws points, and returns what stands for them in the legend.
+// addSeries draws points, and returns their mark for the legend.
 func addSeries(p *plot.Plot, colour color.Color, points points) (*plotter.Scatter, error) {
 	glyphs, err := plotter.NewScatter(points.XYs)
 	if err != nil {

@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// latency99 is the time that one message in a hundred exceeds.
+// latency99 is the 99th percentile of times, in µs.
 var latency99 = unit{"p99 µs", func(r result) float64 { return r.P99 }, true}
 
-// latency has a C program send at fixed times, every 100 µs what is due by then, at a share of the
-// highest rate. It does not wait for the receiver: a message that cannot go in time counts from
-// when it should have gone. All subjects get the same rate, which the slower of them still reaches.
+// latency returns the case of messages that a C program sends at fixed times, at load percent of
+// the highest rate. The time of a message counts from when it was due, even if the sender had to
+// wait for room. All subjects get the same rate, a share of what the slowest reaches.
 func latency(load int) benchCase {
 	jobs := map[string]subject{
 		inC:  {Test: process{"c", "latency"}},
@@ -32,7 +32,7 @@ func (r *runner) setRates(ctx context.Context, res *caseResult) error {
 	if c.Load == 0 {
 		return nil
 	}
-	c.Unit = rate // so that a run without times is fine
+	c.Unit = rate // latency99 would refuse a run that notes no times
 	lowest := map[placement]float64{}
 	for _, s := range res.Subjects {
 		got, err := r.run(ctx, c, s.subject, s.Placement)
@@ -53,7 +53,7 @@ func (r *runner) setRates(ctx context.Context, res *caseResult) error {
 	return nil
 }
 
-// sumUpTimes computes percentiles, and the rate at which they came about.
+// sumUpTimes computes the percentiles of times, and the rate of the messages.
 func (s *subjectResult) sumUpTimes() {
 	if s.Samples[0].P999 == 0 {
 		return

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A machine is what the figures depend on. What cannot be found out is empty.
+// A machine describes what the figures depend on. A field is empty if the value is unknown.
 type machine struct {
 	Time       time.Time `json:"time"`
 	CPU        string    `json:"cpu"`

@@ -1,16 +1,16 @@
-// Bench compares zmqio with libzmq in C and with what a user would take instead.
+// Bench compares zmqio with libzmq in C, and with the libraries that a user would take instead.
 //
-// Every figure comes from a process of its own, and the other end is a C program in
-// another one, the same for all. A round runs all subjects of a case one after the other,
-// the next round in the opposite order. Ratios are formed within a round, so that what
-// else happens on the machine does little to them; so does CPU time, which is that of the
-// measured process while it was measured.
+// Every figure comes from a process of its own. The other end is a C program in another
+// process, the same for all. A round runs all subjects of a case one after the other, and
+// the next round runs them in the opposite order. Ratios are formed within a round, so that
+// other programs of the machine disturb them little. CPU time is that of the measured
+// process while it is measured.
 //
-// Receivers keep the last messages that they got, as a program that uses them does: the
-// C program copies them, except as c-no-copy. Senders only count once they are connected,
-// and their receiver must confirm what they say. Go collects garbage as usual, except in
-// zmqio-gogc400. For ten thousand sockets a process must be allowed as many
-// descriptors.
+// Receivers keep the last messages that they got, as a program that uses them does. The C
+// program copies them, except as c-no-copy. Senders only count once they are connected, and
+// their receiver must confirm the number. Go collects garbage with GOGC=100, except in
+// zmqio-gogc400. For cases of thousands of sockets the hard limit of descriptors must be
+// above 20,000.
 //
 // Each case is run in two placements. Unpinned, processes run where the system puts them.
 // Pinned, the measured process keeps to processor 0 and its peer to processor 1, and Go
@@ -18,9 +18,9 @@
 // results name the placement. Cases without a peer are run unpinned alone, and so are the
 // libraries that are slower than C by an order of magnitude.
 //
-// Beside its rate stands what a process uses for a message: CPU time, and the context
-// switches of all its threads, of which waits are voluntary and the others preempt a thread.
-// Where the machine counts them there are instructions, in user and system mode.
+// The table also shows what a process uses for a message: CPU time, and context switches of
+// all its threads. Waits are voluntary switches, and the others preempt a thread. If the
+// machine counts instructions, the table has those of user and system mode.
 //
 // Run it with make bench; go run . -help lists the flags. All cases in both placements take
 // about 40 minutes with the default flags, and the first lines say how long those that were
@@ -54,7 +54,7 @@ func main() {
 	}
 }
 
-// settings are the flags.
+// settings has the values of the flags.
 type settings struct {
 	cases, peers *regexp.Regexp
 	rounds       int
@@ -130,7 +130,7 @@ func run(ctx context.Context, args []string) error {
 	for _, c := range chosen {
 		var results *caseResult
 		if results, err = r.measure(ctx, c); err != nil {
-			break // interrupted: what there is is worth keeping
+			break // interrupted: the report keeps the cases that are finished
 		}
 		rep.Cases = append(rep.Cases, results)
 		results.print(os.Stdout)
@@ -143,8 +143,7 @@ func run(ctx context.Context, args []string) error {
 	return errors.Join(err, rep.essentialFailure())
 }
 
-// choose leaves the cases and the peers that were asked for. The one that others are
-// compared with stays.
+// choose returns the cases and the peers that the flags name. The base of a case stays.
 func choose(cases []benchCase, s settings) (chosen []benchCase) {
 	for _, c := range cases {
 		if !s.cases.MatchString(c.Name) {

@@ -16,14 +16,14 @@ import (
 //go:embed c/*.c c/*.h py/*.py
 var sources embed.FS
 
-// programs are how to start the processes.
+// programs knows the commands of the processes.
 type programs struct {
 	dir      string              // temporary: the C program, the Python sources, ipc endpoints
-	commands map[string][]string // of those that are there, by process.Program
-	missing  map[string]string   // why the others are not
+	commands map[string][]string // by process.Program
+	missing  map[string]string   // why a process.Program has no command
 }
 
-// preparePrograms builds what must be built and looks for what may be missing.
+// preparePrograms builds the C program, and looks for the others, which may be missing.
 func preparePrograms() (p *programs, err error) {
 	p = &programs{commands: map[string][]string{}, missing: map[string]string{}}
 	if p.dir, err = os.MkdirTemp("", "zmqio-bench-"); err != nil {
@@ -56,7 +56,7 @@ func preparePrograms() (p *programs, err error) {
 
 func (p *programs) remove() { os.RemoveAll(p.dir) }
 
-// compile builds the C program, without which there is nothing to compare with.
+// compile builds the C program, which most cases need.
 func (p *programs) compile() error {
 	flags, err := exec.Command("pkg-config", "--cflags", "--libs", "libzmq").Output()
 	if err != nil {

@@ -17,18 +17,18 @@ const (
 	chartFile   = "chart.svg"
 )
 
-// A report is everything that was measured, and where.
+// A report has all results, and the machine that they are from.
 type report struct {
 	Machine          machine       `json:"machine"`
 	Rounds           int           `json:"rounds"`
-	Seconds          float64       `json:"seconds"` // a run
+	Seconds          float64       `json:"seconds"` // how long a run is measured
 	Placements       []placement   `json:"placements"`
-	PinnedGOMAXPROCS int           `json:"pinned_gomaxprocs,omitempty"` // machine.gomaxprocs is of the others
+	PinnedGOMAXPROCS int           `json:"pinned_gomaxprocs,omitempty"` // of unpinned ones: machine.gomaxprocs
 	Uncounted        string        `json:"no_instructions,omitempty"`   // why instructions are not counted
 	Cases            []*caseResult `json:"cases"`
 }
 
-// printPlan says what is going to be run, and about how long it takes.
+// printPlan prints the cases, and about how long they take.
 func (r *report) printPlan(w io.Writer, cases []benchCase, s settings) {
 	runs, took := 0, time.Duration(0)
 	for _, c := range cases {
@@ -51,8 +51,8 @@ func (r *report) printPlan(w io.Writer, cases []benchCase, s settings) {
 	fmt.Fprintln(w)
 }
 
-// estimate is how long a run of a subject takes: processes start within 60 ms, and those in
-// Python, or with thousands of sockets, need longer.
+// estimate returns about how long a run of a subject takes. Processes start within 60 ms. Python
+// needs longer, and so does a process with thousands of sockets.
 func (c benchCase) estimate(sub subject, s settings) time.Duration {
 	took := s.time + s.warm() + 60*time.Millisecond
 	if c.Slow {
@@ -66,14 +66,14 @@ func (c benchCase) estimate(sub subject, s settings) time.Duration {
 	return took
 }
 
-// A column of a case's table is one figure of each subject, and its spread if it is wide.
+// A column of a case's table has one figure of each subject. A wide column also has its spread.
 type column struct {
 	head string
 	of   func(*subjectResult) *spread
 	wide bool
 }
 
-// columns leaves out those that no subject has.
+// columns returns the columns of a table: those for which some subject has a figure.
 func (res *caseResult) columns() []column {
 	all := []column{
 		{res.Unit, func(s *subjectResult) *spread { return s.Value }, true},
@@ -92,7 +92,7 @@ func (res *caseResult) columns() []column {
 	})
 }
 
-// sideBySide are the subjects that were measured, each with its placements in a row.
+// sideBySide returns the results of the measured subjects, those of one subject together.
 func (res *caseResult) sideBySide() (all []*subjectResult) {
 	for _, sub := range res.benchCase.Subjects {
 		for _, p := range []placement{unpinned, pinned} {
@@ -139,7 +139,7 @@ func (res *caseResult) print(w io.Writer) {
 	fmt.Fprintln(w)
 }
 
-// String makes three columns.
+// String returns three columns: the median, the smallest and the largest.
 func (s *spread) String() string {
 	if s == nil {
 		return "\t\t"
@@ -154,7 +154,7 @@ func (s *spread) median() string {
 	return figure(s.Median)
 }
 
-// figure shows v with three digits or all those before the point.
+// figure writes v with three digits, or with all digits before the point if they are more.
 func figure(v float64) string {
 	switch {
 	case v >= 100:
@@ -182,7 +182,7 @@ func (g goalResult) String() string {
 	return s
 }
 
-// inOne is the median and the range.
+// inOne returns the median and the range in one column.
 func (s *spread) inOne() string {
 	return fmt.Sprintf("%s (%s to %s)", figure(s.Median), figure(s.Min), figure(s.Max))
 }
@@ -217,8 +217,8 @@ func (r *report) save(dir string) error {
 	return drawChart(r, filepath.Join(dir, chartFile))
 }
 
-// essentialFailure returns why zmqio, or what everything is compared with, could not be
-// measured. Any other peer may be missing, at either end.
+// essentialFailure returns why an essential subject could not be measured, or nil. Other subjects
+// may fail.
 func (r *report) essentialFailure() error {
 	for _, c := range r.Cases {
 		for _, s := range c.Subjects {
@@ -230,8 +230,8 @@ func (r *report) essentialFailure() error {
 	return nil
 }
 
-// essential reports whether a subject needs only what every machine has that builds the
-// benchmark: zmqio or C, and C or nothing at the other end.
+// essential reports whether a subject runs on every machine that builds the benchmark: it is zmqio
+// or C, with C or nothing at the other end.
 func (s subject) essential() bool {
 	return (s.Test.Program == "c" || strings.HasPrefix(s.Test.Job, "zmqio-")) && (s.Other.Program == "c" || s.Other == process{})
 }

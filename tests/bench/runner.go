@@ -17,32 +17,31 @@ import (
 	"time"
 )
 
-// patience is how long a run may take beyond what it measures: starting, and making
-// ten thousand sockets.
+// patience is how long a run may take to start and to make ten thousand sockets.
 const patience = 20 * time.Second
 
-// slowWarm is how much longer the cases warm up that are slow to begin.
+// slowWarm is how much longer the warm-up of a Slow case is.
 const slowWarm = 500 * time.Millisecond
 
-// underWay is how many messages a sender may be ahead of its receiver: small ones fill
-// the kernel's buffers by the hundred thousand.
+// underWay is how many messages a sender may be ahead of its receiver. The kernel's buffers hold
+// hundreds of thousands of small ones.
 const underWay = 500_000
 
-// A result is what a process that is measured prints.
+// A result is what a measured process prints.
 type result struct {
 	Messages     int     `json:"messages,omitempty"`
 	Seconds      float64 `json:"seconds,omitempty"`
 	CPU          float64 `json:"cpu,omitempty"`          // seconds, user and system
-	Voluntary    int     `json:"voluntary,omitempty"`    // context switches of all threads: to wait
-	Involuntary  int     `json:"involuntary,omitempty"`  // and because another thread took the processor
+	Voluntary    int     `json:"voluntary,omitempty"`    // context switches of all threads that waited
+	Involuntary  int     `json:"involuntary,omitempty"`  // context switches of preempted threads
 	Instructions int     `json:"instructions,omitempty"` // user and system, where the machine counts them
 	Bytes        int     `json:"bytes,omitempty"`        // of memory
-	P50          float64 `json:"p50,omitempty"`          // of times that the process notes, in µs
+	P50          float64 `json:"p50,omitempty"`          // µs; 0 if the process notes no times
 	P99          float64 `json:"p99,omitempty"`
 	P999         float64 `json:"p999,omitempty"`
 }
 
-// thousands are the messages a second.
+// thousands returns the rate, in thousands of messages a second.
 func (r result) thousands() float64 { return float64(r.Messages) / r.Seconds / 1e3 }
 
 // A runner runs cases.
@@ -51,12 +50,11 @@ type runner struct {
 	rounds       int
 	placements   []placement
 	length, warm time.Duration
-	counter      *event // counted of measured processes; nil: nothing
-	runs         int    // so far, for unique endpoints
+	counter      *event // what the kernel counts of measured processes; nil: nothing
+	runs         int    // number of runs so far, for unique endpoints
 }
 
-// measure runs a case. Subjects that cannot be run are left out, with the reason; the
-// error is that of ctx.
+// measure runs a case. A subject that cannot run gets a Failure. The error is that of ctx.
 func (r *runner) measure(ctx context.Context, c benchCase) (*caseResult, error) {
 	res := newCaseResult(c, r.placements)
 	if err := r.setRates(ctx, res); err != nil {
@@ -64,7 +62,7 @@ func (r *runner) measure(ctx context.Context, c benchCase) (*caseResult, error) 
 	}
 	for round := range r.rounds {
 		order := slices.Clone(res.Subjects)
-		if round%2 == 1 { // what comes first has no advantage
+		if round%2 == 1 { // so that the order favours no subject
 			slices.Reverse(order)
 		}
 		for _, s := range order {
@@ -124,7 +122,7 @@ func (r *runner) run(ctx context.Context, c benchCase, s subject, p placement) (
 	}
 }
 
-// endpoint returns one to bind.
+// endpoint returns a new endpoint to bind.
 func (r *runner) endpoint(where string) string {
 	r.runs++
 	switch where {
@@ -137,7 +135,7 @@ func (r *runner) endpoint(where string) string {
 	}
 }
 
-// connect starts the one that binds and then the other.
+// connect starts the child that binds, and then the one that connects.
 func (r *runner) connect(ctx context.Context, binds, connects *child, endpoint string) error {
 	if err := r.start(ctx, binds, endpoint); err != nil {
 		return err
@@ -155,7 +153,7 @@ type child struct {
 	params    []string
 	env       []string
 	placement placement
-	processor int // where it is pinned to
+	processor int // of a pinned child
 	counter   *event
 	cmd       *exec.Cmd
 	stdin     io.Closer
@@ -199,8 +197,7 @@ func (r *runner) start(ctx context.Context, c *child, endpoint string) error {
 	return nil
 }
 
-// environment is the benchmark's own with what the child's is to have. Of two settings
-// the later counts.
+// environment returns the benchmark's environment, then the child's. A later setting counts.
 func (c *child) environment() []string {
 	env := append(os.Environ(), "GOGC=100")
 	if c.placement == pinned {
@@ -209,8 +206,8 @@ func (c *child) environment() []string {
 	return append(env, c.env...)
 }
 
-// pinnedGOMAXPROCS is that of pinned processes in Go: of the environment, or two, so that
-// goroutines and the loop each have one. Go alone would choose the number of processors.
+// pinnedGOMAXPROCS returns the GOMAXPROCS of pinned Go processes: that of the environment, or 2. Go
+// itself would choose 1, and goroutines would have to share it with the loop.
 func pinnedGOMAXPROCS() int {
 	if n, err := strconv.Atoi(os.Getenv("GOMAXPROCS")); err == nil && n > 0 {
 		return n
@@ -233,7 +230,7 @@ func (c *child) prepare(cmd *exec.Cmd) error {
 		return err
 	}
 	cmd.ExtraFiles = []*os.File{counter}
-	cmd.Args = append(cmd.Args, "counter=3") // its descriptor there
+	cmd.Args = append(cmd.Args, "counter=3") // the number of ExtraFiles[0] in the child
 	return nil
 }
 
@@ -242,7 +239,7 @@ func (c *child) prepare(cmd *exec.Cmd) error {
 func launch(cmd *exec.Cmd, prepare func(*exec.Cmd) error) error {
 	started := make(chan error)
 	go func() {
-		runtime.LockOSThread() // for ever: the thread ends with the goroutine
+		runtime.LockOSThread() // without an unlock the thread ends with the goroutine
 		err := prepare(cmd)
 		if err == nil {
 			err = cmd.Start()
@@ -260,8 +257,8 @@ func (c *child) line() (l line, err error) {
 	return l, nil
 }
 
-// confirm checks what a sender counted with what its receiver did, warm-up included, or
-// the one that received least.
+// confirm compares the count of the sender with that of c, its receiver, which also counts the
+// warm-up. A c with several sockets reports the one that received least.
 func (c *child) confirm(sent result) error {
 	switch c.Job {
 	case "sink", "subs":
@@ -272,13 +269,13 @@ func (c *child) confirm(sent result) error {
 	return nil
 }
 
-// stop ends the child, if it was started, and returns what it complained about.
+// stop ends the child, if it was started. Its error holds what the child wrote to standard error.
 func (c *child) stop() error {
 	if c.cmd == nil {
 		return nil
 	}
 	c.stdin.Close()
-	c.last, _ = c.line() // there need not be one
+	c.last, _ = c.line() // only a receiver prints one
 	if err := c.cmd.Wait(); err != nil {
 		return fmt.Errorf("%s %s: %w: %s", c.Program, c.Job, err, strings.TrimSpace(c.stderr.String()))
 	}

@@ -2,7 +2,7 @@ package main
 
 import "fmt"
 
-// scale are the cases of how much one process carries, and how that grows.
+// scale returns the cases in which one process has many loops, timers or sockets.
 func scale() []benchCase {
 	return []benchCase{
 		loops(ours, ""), loops(inC, ""), loops(ours, "hash"), loops(inC, "hash"),
@@ -11,9 +11,9 @@ func scale() []benchCase {
 	}
 }
 
-// loops has 1, 2 and 4 loops, or threads in C. Each receives from a PUSH of its own, which has a
-// thread of its own in the C program at the other end. With how=hash each message costs about
-// a microsecond more.
+// loops returns the case of 1, 2 and 4 loops, or threads in C. Each receives from a PUSH, which has
+// a thread of its own in the C program at the other end. With how=hash the receiver hashes each
+// message, for about a microsecond.
 func loops(name, how string) benchCase {
 	test, each := process{"go", "zmqio-loops"}, "loops"
 	if name == inC {
@@ -32,7 +32,7 @@ func loops(name, how string) benchCase {
 	return c
 }
 
-// timing are the subjects that have timers.
+// timing returns the subjects that have timers.
 func timing(job string) []subject {
 	return []subject{
 		{Name: plainGo, Test: process{"go", "go-" + job}},
@@ -41,7 +41,7 @@ func timing(job string) []subject {
 	}
 }
 
-// heartbeats are n timers that call back and set themselves again.
+// heartbeats returns the case of n timers, each of which sets itself again when it is due.
 func heartbeats(n int) benchCase {
 	return benchCase{
 		Name: fmt.Sprint("timers/", n), Unit: load, Base: plainGo, Where: "none", Unpinned: true,
@@ -51,7 +51,7 @@ func heartbeats(n int) benchCase {
 	}
 }
 
-// rearming sets a timer and cancels it, with n others that wait.
+// rearming returns the case of setting a timer and cancelling it, while n others wait.
 func rearming(n int) benchCase {
 	return benchCase{
 		Name: fmt.Sprint("timers/cancel/", n), Unit: nanoseconds, Base: plainGo, Where: "none", Unpinned: true,
@@ -61,11 +61,11 @@ func rearming(n int) benchCase {
 	}
 }
 
-// nanoseconds are what one message, or anything else that is counted, takes.
+// nanoseconds is the time of one message, or of whatever the case counts.
 var nanoseconds = unit{"ns", func(r result) float64 { return r.Seconds / float64(r.Messages) * 1e9 }, true}
 
-// active has n sockets that are connected over TCP, each with a message a second. A socket takes
-// two descriptors. C waits with zmq_poll.
+// active returns the case of n sockets over TCP, each of which receives one message a second. A
+// socket takes two descriptors. The C program waits with zmq_poll.
 func active(n int) benchCase {
 	return benchCase{
 		Name: fmt.Sprint("active/", n), Unit: load, Base: inC, Where: "tcp", Unpinned: true,

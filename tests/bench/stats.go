@@ -4,21 +4,21 @@ import (
 	"slices"
 )
 
-// A spread is what remains of one figure a round.
+// A spread sums up a figure that each round has.
 type spread struct {
 	Median float64 `json:"median"`
 	Min    float64 `json:"min"`
 	Max    float64 `json:"max"`
 }
 
-// spreadOf sums up v, which is not empty.
+// spreadOf returns the spread of v, which must not be empty.
 func spreadOf(v []float64) spread {
 	v = slices.Sorted(slices.Values(v))
 	n := len(v)
 	return spread{(v[(n-1)/2] + v[n/2]) / 2, v[0], v[n-1]}
 }
 
-// A caseResult is what a case gave.
+// A caseResult is the result of a case.
 type caseResult struct {
 	Name     string           `json:"name"`
 	Title    string           `json:"title"`
@@ -31,28 +31,28 @@ type caseResult struct {
 	benchCase benchCase
 }
 
-// A subjectResult is what one subject of it gave in one placement.
+// A subjectResult is the result of one subject in one placement.
 type subjectResult struct {
 	Name         string    `json:"name"`
 	Placement    placement `json:"placement"`
-	Failure      string    `json:"failure,omitempty"` // why there is nothing else
-	Samples      []result  `json:"samples,omitempty"` // one a round
+	Failure      string    `json:"failure,omitempty"` // why the other fields are empty
+	Samples      []result  `json:"samples,omitempty"` // one for each round
 	Value        *spread   `json:"value,omitempty"`
 	Ratio        *spread   `json:"ratio,omitempty"`                // to the base
-	Rate         *spread   `json:"thousands_per_second,omitempty"` // where times are noted
-	P50          *spread   `json:"p50,omitempty"`                  // of these times, in µs
+	Rate         *spread   `json:"thousands_per_second,omitempty"` // nil if the process notes no times
+	P50          *spread   `json:"p50,omitempty"`                  // µs; nil if the process notes no times
 	P99          *spread   `json:"p99,omitempty"`
 	P999         *spread   `json:"p999,omitempty"`
 	CPU          *spread   `json:"cpu_ns_per_message,omitempty"`
 	Voluntary    *spread   `json:"voluntary_switches_per_message,omitempty"`
 	Involuntary  *spread   `json:"involuntary_switches_per_message,omitempty"`
-	Instructions *spread   `json:"instructions_per_message,omitempty"` // where the machine counts them
+	Instructions *spread   `json:"instructions_per_message,omitempty"` // nil if the machine counts none
 
 	subject subject
 	values  []float64
 }
 
-// A goalResult is how a goal was met.
+// A goalResult says whether a goal was met.
 type goalResult struct {
 	goal
 	Value   *spread `json:"value,omitempty"` // nil: it could not be measured
@@ -77,7 +77,7 @@ func newCaseResult(c benchCase, placements []placement) *caseResult {
 	return res
 }
 
-// sumUp computes everything from the samples.
+// sumUp computes the other fields from the samples.
 func (res *caseResult) sumUp() {
 	for _, s := range res.Subjects {
 		s.sumUp(res.benchCase.Unit)
@@ -106,7 +106,7 @@ func (g *goalResult) sumUp(res *caseResult) {
 
 func (s *subjectResult) sumUp(u unit) {
 	if s.Failure != "" {
-		s.Samples = nil // of fewer rounds than the others
+		s.Samples = nil // it may lack rounds, and ratios need all
 		return
 	}
 	for _, r := range s.Samples {
@@ -123,7 +123,8 @@ func (s *subjectResult) sumUp(u unit) {
 	}
 }
 
-// perMessage divides a figure of each round by its messages. It is nil without any.
+// perMessage returns the spread of a figure divided by the round's messages, or nil if a round has
+// no messages.
 func (s *subjectResult) perMessage(of func(result) float64) *spread {
 	var all []float64
 	for _, r := range s.Samples {

@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// keepTo keeps the calling thread, and what it starts, to one processor.
+// keepTo keeps the calling thread and its children to one processor.
 func keepTo(processor int) error {
 	var one unix.CPUSet
 	one.Set(processor)

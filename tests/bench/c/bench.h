@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <zmq.h>
 
-/* What a process is asked for, as name=value arguments. */
+/* The parameters of a process, from its name=value arguments. */
 struct job {
     const char *endpoint;
     const char *how;
@@ -21,8 +21,8 @@ struct job {
     int inflight; /* requests without a reply */
     int sockets;
     int counter;  /* the descriptor that counts instructions; 0: none */
-    double rate;         /* messages a second; 0: as fast as it goes */
-    double warm, length; /* seconds before and on the clock; length 0: never ends */
+    double rate;         /* messages a second; 0: no limit */
+    double warm, length; /* seconds before and in the measurement; length 0: for ever */
 };
 
 /* Counts times, 32 buckets for each power of two of a nanosecond. */
@@ -32,18 +32,18 @@ struct histogram {
 
 void histogram_add(struct histogram *h, int64_t ns);
 
-/* Where a measurement begins: what the process has counted and used so far. */
+/* The beginning of a measurement: what the process had counted and used by then. */
 struct mark {
     const struct job *job;
     long n, voluntary, involuntary; /* messages, context switches */
     long long instructions;
     double time, cpu; /* seconds */
-    struct histogram *times; /* since then; NULL: none are noted */
+    struct histogram *times; /* noted since; NULL: none */
 };
 
 struct mark mark(const struct job *job, long n);
 
-/* Prints what has come since a mark, with n messages by now, and ends the process. */
+/* Prints what was counted and used since a mark, with n messages by now. Ends the process. */
 void tell_since(const struct mark *m, long n);
 
 /* Counts messages, and measures after the warm-up. */
@@ -72,12 +72,12 @@ void pass_on(void *from, void *to);
 
 void run_on_thread(void *(*fn)(void *), void *arg);
 
-/* Says that the other end has counts[0..n) of what it received, of which the least is
- * printed when standard input ends: so that a sender cannot claim what it did not send. */
+/* Makes print_least print the smallest of counts[0..n) when standard input ends. The benchmark
+ * compares it with what the sender counted. */
 void tell_least(const volatile long *counts, int n);
 void print_least(void);
 
-/* The operations: none returns before the end. */
+/* The operations. None returns before the measurement is done. */
 void op_recv(const struct job *job);
 void op_send(const struct job *job);
 void op_sink(const struct job *job);

@@ -1,5 +1,5 @@
 /*
- * What the operations are made of.
+ * What the operations share.
  */
 #include "bench.h"
 
@@ -39,7 +39,7 @@ void histogram_add(struct histogram *h, int64_t ns)
     h->counts[shift * 32 + (int)(v >> shift)]++;
 }
 
-/* In µs, the middle of its bucket: the time that the share of all times does not exceed. */
+/* Returns the time that the share of all times does not exceed: the middle of a bucket, in µs. */
 static double percentile(const struct histogram *h, double share)
 {
     int n = sizeof h->counts / sizeof *h->counts, i = 0;

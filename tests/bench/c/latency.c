@@ -1,5 +1,5 @@
 /*
- * Messages at fixed times, and how long each is on its way.
+ * Messages that are sent at fixed times, and how long each takes.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -17,14 +17,14 @@ static void sleep_until(int64_t due)
 }
 
 /* Returns how many messages are due together at a rate. A sender that sleeps more than 10,000 times
- * a second does little else. A sender that does not sleep takes the processor from the receiver. */
+ * a second spends its time on that. A sender that never sleeps takes the receiver's processor. */
 static long clump(double rate)
 {
     return rate > 10000 ? (long)(rate / 10000) : 1;
 }
 
-/* Sends at the job's rate, however the receiver gets on. Each message begins with the time at which
- * it is due: one that has to wait for room counts from then. */
+/* Sends at the job's rate and does not wait for the receiver. Each message begins with the time at
+ * which it is due, so the time that it waits for room counts. */
 static void pace(void *push, const struct job *job)
 {
     char *payload = calloc(job->size < sizeof(int64_t) ? sizeof(int64_t) : job->size, 1);
@@ -92,7 +92,7 @@ void op_latency(const struct job *job)
     }
 }
 
-/* Receives with many sockets. It counts when each has received something. */
+/* Receives with many sockets. The warm-up begins when each has received a message. */
 void op_active(const struct job *job)
 {
     static struct histogram times;

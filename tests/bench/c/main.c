@@ -1,6 +1,6 @@
 /*
- * The C side of the benchmark: bench OPERATION [NAME=VALUE]... It prints what it
- * finds as lines of JSON, and ends when its standard input does.
+ * The C program of the benchmark: bench OPERATION [NAME=VALUE]... It prints its
+ * results as lines of JSON, and ends when its standard input ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,7 +30,7 @@ static void *exit_at_end_of_input(void *unused)
     return unused;
 }
 
-/* The last of several wins, as with the other programs. */
+/* The last of several values counts, as in the other programs. */
 static const char *value(int argc, char **argv, const char *name, const char *otherwise)
 {
     size_t n = strlen(name);
@@ -58,7 +58,7 @@ int main(int argc, char **argv)
         .warm = atof(value(argc, argv, "warm", "0")),
         .length = atof(value(argc, argv, "length", "0")),
     };
-    struct rlimit files; /* Go programs do the same */
+    struct rlimit files; /* Go programs raise theirs when they start */
     if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
         files.rlim_cur = files.rlim_max;
         setrlimit(RLIMIT_NOFILE, &files);

@@ -1,5 +1,5 @@
 /*
- * What a socket takes: pairs of a PULL and a PUSH, connected inside the process.
+ * The memory of a socket, measured with pairs of a PULL and a PUSH over inproc.
  */
 #include <stdio.h>
 #include <unistd.h>
@@ -19,7 +19,7 @@ static long resident(void)
 void op_memory(const struct job *job)
 {
     void *ctx = context(job);
-    void *first = open_socket(ctx, ZMQ_PULL, job); /* what comes once is not counted */
+    void *first = open_socket(ctx, ZMQ_PULL, job); /* allocates what all sockets share */
     long before = resident();
     for (int i = 0; i < job->sockets; i++) {
         char endpoint[64];

@@ -12,7 +12,7 @@ struct sender {
     const struct job *job;
 };
 
-/* Sends as fast as libzmq takes it. */
+/* Sends as fast as libzmq takes messages. */
 static void send_all(void *socket, const struct job *job, struct meter *m)
 {
     char *payload = calloc(job->size ? job->size : 1, 1);
@@ -24,7 +24,7 @@ static void send_all(void *socket, const struct job *job, struct meter *m)
     }
 }
 
-/* The other end of inproc: it counts nothing. */
+/* The sender over inproc. It counts nothing. */
 static void *send_on_thread(void *arg)
 {
     struct sender *s = arg;
@@ -84,7 +84,7 @@ void op_recv(const struct job *job)
     }
 }
 
-/* Receives and forgets, for a sender that is measured. */
+/* Receives and drops messages, for a sender that is measured. */
 void op_sink(const struct job *job)
 {
     void *pull = open_socket(context(job), ZMQ_PULL, job);

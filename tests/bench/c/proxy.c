@@ -1,5 +1,5 @@
 /*
- * A proxy, and what is at its two ends.
+ * A proxy, and the programs at its two ends.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,14 +8,14 @@
 
 #include "bench.h"
 
-/* A proxy connects to three endpoints: its front, its back, and where it asks how far the
- * messages are. */
+/* A proxy connects to three endpoints: its front, its back, and one that tells how many messages
+ * have arrived. */
 enum { FRONT, BACK, COUNT, ENDS };
 
 struct ends {
     const struct job *job;
     void *sockets[ENDS];
-    volatile long n; /* messages that have come through, or round */
+    volatile long n; /* messages that have arrived; of requests, replies */
 };
 
 static int is_queue(const struct job *job) { return strcmp(job->how, "streamer") != 0; }
@@ -28,7 +28,7 @@ static char *payload(const struct job *job)
     return p;
 }
 
-/* Sends as fast as the proxy takes it, or what comes back. */
+/* Sends as fast as the proxy takes messages, or sends each reply as the next request. */
 static void *feed(void *arg)
 {
     struct ends *e = arg;
@@ -45,7 +45,7 @@ static void *feed(void *arg)
     return NULL;
 }
 
-/* Takes what the proxy sends, or returns it. */
+/* Receives messages from the proxy, or returns them. */
 static void *drain(void *arg)
 {
     struct ends *e = arg;
@@ -99,7 +99,7 @@ static long ask(void *count)
     return n;
 }
 
-/* A proxy between the ends. */
+/* The proxy, which is measured. */
 void op_proxy(const struct job *job)
 {
     static const int types[2][ENDS] = {{ZMQ_PULL, ZMQ_PUSH, ZMQ_REQ}, {ZMQ_ROUTER, ZMQ_DEALER, ZMQ_REQ}};

@@ -6,7 +6,7 @@
 
 #include "bench.h"
 
-/* Publishes as fast as the slowest subscriber takes it. */
+/* Publishes as fast as the slowest subscriber receives. */
 void op_pub(const struct job *job)
 {
     struct meter m = {.job = job};
@@ -22,7 +22,7 @@ void op_pub(const struct job *job)
     }
 }
 
-/* Takes everything that has arrived. */
+/* Receives every message that has arrived. */
 static void drain(void *sub, zmq_msg_t *msg, volatile long *n)
 {
     while (zmq_msg_recv(msg, sub, ZMQ_DONTWAIT) >= 0)

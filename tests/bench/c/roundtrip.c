@@ -15,7 +15,7 @@ void op_echo(const struct job *job)
         pass_on(router, router);
 }
 
-/* The client: a DEALER with job->inflight requests under way, or a REQ with how=req. */
+/* The client: a DEALER with job->inflight requests in flight, or a REQ with how=req. */
 void op_roundtrip(const struct job *job)
 {
     struct meter m = {.job = job};

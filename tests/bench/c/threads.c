@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-/* One of them, on cache lines of its own. */
+/* A thread and its socket, on cache lines of its own. */
 struct worker {
     const struct job *job;
     void *socket;
@@ -58,7 +58,7 @@ void op_senders(const struct job *job)
     pause();
 }
 
-/* FNV-1a: every step waits for the one before, so that it takes as long in any language. */
+/* FNV-1a. Each step needs the result of the one before, so it takes as long in any language. */
 static uint64_t hash(uint64_t h, const unsigned char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)

@@ -2,7 +2,7 @@ package peers
 
 import "math/bits"
 
-// fine is how many buckets there are for each power of two: a time is off by 1.6 % at most.
+// fine is the number of buckets for each power of two. A time is off by 1.6 % at most.
 const fine = 32
 
 // A histogram counts times, in nanoseconds.
@@ -12,20 +12,20 @@ type histogram struct {
 
 func (h *histogram) add(ns int64) { h.counts[bucket(uint64(max(ns, 0)))]++ }
 
-// reset forgets all times. With a nil histogram it does nothing.
+// reset drops all times. On a nil histogram it does nothing.
 func (h *histogram) reset() {
 	if h != nil {
 		*h = histogram{}
 	}
 }
 
-// bucket returns where v is counted. It keeps the first six bits.
+// bucket returns the index of the count of v. It depends on the first six bits of v.
 func bucket(v uint64) int {
 	shift := max(bits.Len64(v), 6) - 6
 	return shift*fine + int(v>>shift)
 }
 
-// middle is the time that stands for those of a bucket.
+// middle returns the middle of a bucket, which stands for all its times.
 func middle(bucket int) float64 {
 	if bucket < 2*fine {
 		return float64(bucket)
@@ -48,14 +48,14 @@ func (h *histogram) percentile(share float64) float64 {
 	return 0
 }
 
-// percentiles are of the times that a run took note of, in µs.
+// percentiles has percentiles of the times that a run notes, in µs.
 type percentiles struct {
 	P50  float64 `json:"p50,omitempty"`
 	P99  float64 `json:"p99,omitempty"`
 	P999 float64 `json:"p999,omitempty"`
 }
 
-// percentiles are those that results have. A nil histogram has none.
+// percentiles returns the percentiles of a result. They are 0 for a nil histogram.
 func (h *histogram) percentiles() percentiles {
 	if h == nil {
 		return percentiles{}

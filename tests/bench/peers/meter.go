@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// A result is what one process measured.
+// A result is what a process has measured.
 type result struct {
 	Messages int     `json:"messages"`
 	Seconds  float64 `json:"seconds"`
@@ -15,7 +15,7 @@ type result struct {
 	percentiles
 }
 
-// usage is what the process has used, in all its threads.
+// usage is what all threads of the process have used.
 type usage struct {
 	CPU          float64 `json:"cpu"` // seconds, user and system
 	Voluntary    int     `json:"voluntary"`
@@ -23,8 +23,7 @@ type usage struct {
 	Instructions int     `json:"instructions"`
 }
 
-// used returns what the process has used so far. Instructions are those that the
-// benchmark's counter has, if the job comes with one.
+// used returns what the process has used so far. Instructions is 0 if the job has no counter.
 func (j job) used() usage {
 	var u syscall.Rusage
 	must(syscall.Getrusage(syscall.RUSAGE_SELF, &u))
@@ -37,7 +36,7 @@ func (j job) used() usage {
 	return usage{cpu.Seconds(), int(u.Nvcsw), int(u.Nivcsw), int(binary.NativeEndian.Uint64(count[:]))}
 }
 
-// A mark is where a measurement begins.
+// A mark is the beginning of a measurement.
 type mark struct {
 	job
 	n    int // messages so far
@@ -47,7 +46,7 @@ type mark struct {
 
 func (j job) mark(n int) mark { return mark{j, n, time.Now(), j.used()} }
 
-// result is what has come since, with n messages by now.
+// result returns what was counted and used since m, with n messages by now.
 func (m mark) result(n int) result {
 	took, now := time.Since(m.time), m.job.used()
 	return result{Messages: n - m.n, Seconds: took.Seconds(), usage: usage{
@@ -62,12 +61,12 @@ type meter struct {
 	n      int
 	start  time.Time
 	begin  mark
-	times  *histogram // nil: none are noted
+	times  *histogram // nil if the job notes no times
 	result result
 	done   bool
 }
 
-// tick counts a message, and reports whether time is up.
+// tick counts a message, and reports whether the measurement is done.
 func (m *meter) tick() bool {
 	if m.n++; m.n%m.stride == 0 {
 		m.look()
@@ -94,13 +93,13 @@ func (m *meter) look() {
 	}
 }
 
-// A tally is one goroutine's count of messages, on a cache line of its own.
+// A tally counts the messages of one goroutine. It fills a cache line.
 type tally struct {
 	atomic.Int64
 	_ [7]int64
 }
 
-// watch measures what others count, or, without any, just what the process uses.
+// watch measures what goroutines count in tallies, and what the process uses.
 func (j job) watch(tallies []tally) result {
 	for sum(tallies) < j.lead {
 		time.Sleep(time.Millisecond)
@@ -111,8 +110,8 @@ func (j job) watch(tallies []tally) result {
 	return begin.result(sum(tallies))
 }
 
-// fromGoroutines measures n goroutines. Each calls begin, and then again and again what that
-// has returned, with a message that is its own.
+// fromGoroutines measures n goroutines. Each calls begin once. It then calls the result in a loop,
+// with a message of its own.
 func (j job) fromGoroutines(n int, begin func() func(msg [][]byte) error) error {
 	tallies := make([]tally, n)
 	for i := range tallies {
@@ -133,7 +132,7 @@ func sum(tallies []tally) (n int) {
 	return n
 }
 
-// A ring keeps the messages received last, as a program that uses them does.
+// A ring keeps the last messages, as a program that uses them does.
 type ring[M any] struct {
 	msgs []M
 	at   int
@@ -143,7 +142,7 @@ func newRing[M any](n int) ring[M] { return ring[M]{msgs: make([]M, n)} }
 
 func (r *ring[M]) put(msg M) { *r.next() = msg }
 
-// next returns the place of the oldest message, for a new one.
+// next returns the place of the oldest message, which the caller overwrites.
 func (r *ring[M]) next() *M {
 	m := &r.msgs[r.at]
 	if r.at++; r.at == len(r.msgs) {

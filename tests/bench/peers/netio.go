@@ -22,7 +22,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// Certificate makes a key and a certificate that it has signed itself, as PEM.
+// Certificate makes a key and a self-signed certificate, as PEM.
 func Certificate() (certificate, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -44,7 +44,7 @@ func Certificate() (certificate, key []byte, err error) {
 	return certificate, pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: bare}), nil
 }
 
-// serverTLS is nil unless the job is about TLS.
+// serverTLS returns the server's configuration, or nil if the job is without TLS.
 func (j job) serverTLS() (*tls.Config, error) {
 	if j.how != "tls" {
 		return nil, nil
@@ -57,14 +57,14 @@ func (j job) serverTLS() (*tls.Config, error) {
 	return &tls.Config{Certificates: []tls.Certificate{pair}}, err
 }
 
-// tcpAddress is the endpoint as package net writes it.
+// tcpAddress returns the endpoint in the form of package net.
 func (j job) tcpAddress() string {
 	return strings.Replace(strings.TrimPrefix(j.endpoint, "tcp://"), "*", "0", 1)
 }
 
 func tellAddress(a net.Addr) error { return tellEndpoint("tcp://" + a.String()) }
 
-// A server on the loop, whose protocols p makes.
+// netioServe starts a server on a new loop. p makes the protocol of each connection.
 func netioServe[P netio.Protocol](j job, p func() P) (*zmqio.EventLoop, error) {
 	cfg, err := j.serverTLS()
 	if err != nil {
@@ -92,7 +92,7 @@ func (e *netEcho) ConnectionMade(t *netio.Transport) { e.t = t }
 
 func (e *netEcho) DataReceived(data []byte) {
 	if err := e.t.Write(data); err != nil {
-		return // the load has gone
+		return // echoLoad has ended
 	}
 	for e.bytes += len(data); e.bytes >= e.meter.size; e.bytes -= e.meter.size {
 		if e.meter.tick() {
@@ -204,7 +204,7 @@ func idleLoad(j job) error {
 		if conns[i], err = j.dial(); err != nil {
 			return err
 		}
-		// A byte, because a TLS server's handshake ends with the first read.
+		// The byte makes a TLS server read, which completes its handshake.
 		if _, err := conns[i].Write([]byte{0}); err != nil {
 			return err
 		}
@@ -212,7 +212,7 @@ func idleLoad(j job) error {
 	select {}
 }
 
-// allowDescriptors raises the limit as far as it goes.
+// allowDescriptors raises the soft limit of descriptors to the hard one.
 func allowDescriptors() error {
 	var limit syscall.Rlimit
 	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
@@ -222,8 +222,8 @@ func allowDescriptors() error {
 	return syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)
 }
 
-// whenAllCame returns a function to be called at the first byte of each connection. The
-// channel is closed once every connection of the job has sent its own.
+// whenAllCame returns a function for servers to call at the first byte of each connection. The
+// function closes the channel when each connection of the job has sent a byte.
 func (j job) whenAllCame() (came func(), all chan struct{}) {
 	var n atomic.Int64
 	all = make(chan struct{})
@@ -234,9 +234,8 @@ func (j job) whenAllCame() (came func(), all chan struct{}) {
 	}, all
 }
 
-// measureIdle has serve call came at the first byte of each connection, and measures what all
-// connections add to the process's memory. With how=idle it measures the CPU time that they
-// cost.
+// measureIdle measures how much memory all connections add to the process, or with how=idle, how
+// much CPU time they take. serve starts a server that calls came at the first byte of each.
 func (j job) measureIdle(serve func(came func()) error) error {
 	if err := allowDescriptors(); err != nil {
 		return err

@@ -20,7 +20,7 @@ func pebbeContext() *zmq4.Context {
 	return ctx
 }
 
-// pebbePull binds a PULL, and for inproc starts the other end.
+// pebbePull binds a PULL. If the job is over inproc, it also starts the sender.
 func (j job) pebbePull() *zmq4.Socket {
 	ctx := pebbeContext()
 	s := j.pebbeSocket(ctx, zmq4.PULL)
@@ -40,8 +40,8 @@ func (j job) pebbePull() *zmq4.Socket {
 	return s
 }
 
-// pebbeSendMessage sends frame by frame, which is faster than SendMessage and its
-// arguments of any type.
+// pebbeSendMessage sends frame by frame. SendMessage is slower, because it takes arguments of any
+// type.
 func pebbeSendMessage(s *zmq4.Socket, msg [][]byte) error {
 	for i, frame := range msg {
 		flag := zmq4.SNDMORE
@@ -74,7 +74,7 @@ func (j job) pebbeConnect(typ zmq4.Type) *zmq4.Socket {
 	return s
 }
 
-// pebbeSendAll sends with s until time is up.
+// pebbeSendAll sends with s until the measurement is done.
 func (j job) pebbeSendAll(s *zmq4.Socket) error {
 	msg, m := j.message(), meter{job: j}
 	for !m.tick() {

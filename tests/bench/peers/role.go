@@ -1,6 +1,6 @@
-// Package peers holds the programs in Go that the benchmark measures: the same few
-// jobs done with zmqio, pebbe/zmq4 and go-zeromq/zmq4. Each runs in a process of its
-// own, which prints what it finds as lines of JSON and ends when its standard input does.
+// Package peers has the Go programs that the benchmark measures. They do the same jobs with zmqio,
+// pebbe/zmq4, go-zeromq/zmq4 and package net. Each runs in a process of its own. The process prints
+// its results as lines of JSON, and ends when its standard input ends.
 package peers
 
 import (
@@ -13,11 +13,11 @@ import (
 	"time"
 )
 
-// Role as the first argument of the benchmark's binary makes it a peer: the second
-// names what to do, and the others are parameters, name=value.
+// Role as the first argument of the benchmark's binary makes it a peer. The second argument names
+// the job, and the others are parameters, name=value.
 const Role = "role"
 
-// A job is what a process is asked to do.
+// A job is what a process does, with its parameters.
 type job struct {
 	endpoint string
 	how      string
@@ -34,9 +34,9 @@ type job struct {
 	timers   int
 	counter  int           // the descriptor that counts instructions; 0: none
 	place    int           // 1: the loop has LoopConfig.CPUs
-	scrape   int           // milliseconds between two looks at all figures; 0: none
-	warm     time.Duration // before the clock starts
-	length   time.Duration // on the clock
+	scrape   int           // milliseconds between two reads of all figures; 0: none
+	warm     time.Duration // the time before the measurement
+	length   time.Duration // the time of the measurement
 }
 
 var roles = map[string]func(job) error{
@@ -52,7 +52,7 @@ var roles = map[string]func(job) error{
 	"go-zeromq-recv": goZeromqRecv, "go-zeromq-send": goZeromqSend, "go-zeromq-roundtrip": goZeromqRoundTrip,
 }
 
-// Main does what args say, those after Role, and returns an exit status.
+// Main does the job that args describe, those after Role. It returns an exit status.
 func Main(args []string) int {
 	go func() {
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -97,7 +97,7 @@ func (j *job) set(name, value string) (err error) {
 		"counter": &j.counter, "place": &j.place, "timers": &j.timers, "scrape": &j.scrape,
 	}
 	if name == "rate" {
-		return nil // it is for the other end
+		return nil // a parameter of the program at the other end
 	}
 	texts := map[string]*string{"endpoint": &j.endpoint, "how": &j.how}
 	seconds := map[string]*time.Duration{"warm": &j.warm, "length": &j.length}
@@ -116,7 +116,7 @@ func (j *job) set(name, value string) (err error) {
 	return err
 }
 
-// message is what the job sends.
+// message returns a message of the job's frames and size.
 func (j job) message() [][]byte {
 	msg := make([][]byte, j.frames)
 	for i := range msg {
@@ -125,10 +125,10 @@ func (j job) message() [][]byte {
 	return msg
 }
 
-// inproc reports whether both ends are to be in this process.
+// inproc reports whether both ends are in this process.
 func (j job) inproc() bool { return strings.HasPrefix(j.endpoint, "inproc:") }
 
-// tell prints one line of what was found.
+// tell prints v as a line of JSON.
 func tell(v any) error { return json.NewEncoder(os.Stdout).Encode(v) }
 
 // tellEndpoint tells the parent process what this process has bound.

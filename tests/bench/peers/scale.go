@@ -15,7 +15,7 @@ import (
 // A clock reads CLOCK_MONOTONIC, which all processes share, without a system call.
 type clock struct {
 	start time.Time
-	at    int64 // what CLOCK_MONOTONIC was then, in nanoseconds
+	at    int64 // CLOCK_MONOTONIC at start, in nanoseconds
 }
 
 func newClock() clock {
@@ -26,7 +26,7 @@ func newClock() clock {
 
 func (c clock) now() int64 { return c.at + int64(time.Since(c.start)) }
 
-// A timekeeper notes how long messages took, which begin with the time at which they were due.
+// A timekeeper notes how long messages took. Each message begins with the time at which it was due.
 type timekeeper struct {
 	zmqio.BaseProtocol
 	meter
@@ -55,12 +55,12 @@ func zmqioLatency(j job) error {
 	return runMeasured(l, &k.meter)
 }
 
-// A member is one of many sockets, which have a timekeeper together. That begins when each has
-// received something.
+// A member is the protocol of one of many sockets, which share a timekeeper. The timekeeper begins
+// when each socket has received a message.
 type member struct {
 	zmqio.BaseProtocol
 	all  *timekeeper
-	left *int // have received nothing
+	left *int // number of members that have received nothing
 	seen bool
 }
 
@@ -84,7 +84,7 @@ func zmqioActive(j job) error {
 	return runMeasured(l, &k.meter)
 }
 
-// A counter keeps the last messages, counts them all, and hashes them as often as it is asked to.
+// A counter keeps the last messages, counts all, and hashes the first frame of each hashes times.
 type counter struct {
 	zmqio.BaseProtocol
 	tally  *tally
@@ -101,7 +101,7 @@ func (c *counter) MsgReceived(msg [][]byte) {
 	c.tally.Add(1)
 }
 
-// fnv is FNV-1a, as in C.
+// fnv continues the hash h with p, by FNV-1a as the C program does.
 func fnv(h uint64, p []byte) uint64 {
 	for _, b := range p {
 		h = (h ^ uint64(b)) * 1099511628211
@@ -109,7 +109,7 @@ func fnv(h uint64, p []byte) uint64 {
 	return h
 }
 
-// zmqioLoops receives with loops that each have a context and a goroutine.
+// zmqioLoops receives with several loops. Each has its own context and goroutine.
 func zmqioLoops(j job) error {
 	hashes := 0
 	if j.how == "hash" {

@@ -8,10 +8,11 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// period is how long a timer waits: 1 to 10 s.
+// period returns how long a timer waits, from 1 to 10 s.
 func period() time.Duration { return time.Second + rand.N(9*time.Second) }
 
-// heartbeats begin spread over their periods, as those of connections made over time are.
+// heartbeats calls begin for each timer. The first times are spread over the periods, as those of
+// connections that came one after the other.
 func (j job) heartbeats(begin func(first, period time.Duration)) {
 	for range j.timers {
 		p := period()
@@ -41,7 +42,7 @@ func zmqioTimers(j job) error {
 	return runMeasured(l, &m)
 }
 
-// goTimers has the timers of package time, which call each on a goroutine of its own.
+// goTimers measures the timers of package time, which run each function on a goroutine of its own.
 func goTimers(j job) error {
 	var mu sync.Mutex
 	m := meter{job: j, times: new(histogram)}

@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// must ends the process with err, if there is one.
+// must ends the process if err is not nil.
 func must(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -27,7 +27,7 @@ func newLoop(cfg zmqio.LoopConfig) *zmqio.EventLoop {
 	return l
 }
 
-// configure sets what all sockets of a job have.
+// configure returns a function that sets the options of the job's sockets, and calls more.
 func (j job) configure(more ...func(zmq.Sockopts) error) func(zmq.Sockopts) error {
 	return func(o zmq.Sockopts) error {
 		for _, set := range append(more, func(o zmq.Sockopts) error { return o.SetSndHWM(j.hwm) },
@@ -64,7 +64,7 @@ func scrape(every time.Duration) {
 	}
 }
 
-// runMeasured runs the loop until a protocol stops it, and tells what m measured.
+// runMeasured runs the loop until a protocol stops it, and prints the result of m.
 func runMeasured(l *zmqio.EventLoop, m *meter) error {
 	if err := l.RunForever(context.Background()); err != nil {
 		return err
@@ -72,7 +72,7 @@ func runMeasured(l *zmqio.EventLoop, m *meter) error {
 	return tell(m.result)
 }
 
-// A receiver keeps the last messages and counts them all.
+// A receiver keeps the last messages, and counts all.
 type receiver struct {
 	zmqio.BaseProtocol
 	meter
@@ -87,7 +87,7 @@ func (r *receiver) MsgReceived(msg [][]byte) {
 	}
 }
 
-// A borrower keeps copies of the last messages, in memory that it uses again.
+// A borrower keeps copies of the last messages, in memory that it reuses.
 type borrower struct{ receiver }
 
 func (b *borrower) MsgReceived(msg [][]byte) {
@@ -101,8 +101,8 @@ func (b *borrower) MsgReceived(msg [][]byte) {
 	}
 }
 
-// receive makes the transport that is measured, which keeps the frames that it gets or,
-// with how=borrow, copies of them.
+// receive makes the measured transport. It keeps the frames that it gets, or with how=borrow,
+// copies of them.
 func (j job) receive(l *zmqio.EventLoop) (*zmqio.Transport, *meter) {
 	r := receiver{meter: meter{job: j}, loop: l, kept: newRing[[][]byte](j.keep)}
 	cfg := bindTo(j.endpoint)

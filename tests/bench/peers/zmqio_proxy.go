@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// zmqioProxy forwards between two endpoints, and asks at a third how many messages have come
-// through.
+// zmqioProxy forwards between two endpoints. At a third endpoint it asks how many messages have
+// arrived.
 func zmqioProxy(j job) error {
 	endpoints := strings.Fields(j.endpoint)
 	front, back := zmq.PULL, zmq.PUSH

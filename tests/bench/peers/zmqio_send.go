@@ -12,10 +12,10 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// burst is how many messages a burster writes before it lets the loop do other things.
+// burst is how many messages a burster writes in one callback.
 const burst = 256
 
-// burstBytes is the payload of a Batch of large messages.
+// burstBytes is the payload at which a Batch is written, if it has fewer messages than burst.
 const burstBytes = 1 << 20
 
 // A burster writes from the loop's callbacks, as fast as it may.
@@ -24,7 +24,7 @@ type burster struct {
 	meter
 	t      *zmqio.Transport
 	msg    [][]byte
-	batch  *zmqio.Batch // how=batch: of burst messages each
+	batch  *zmqio.Batch // nil unless how=batch
 	paused bool
 }
 
@@ -36,7 +36,7 @@ func (b *burster) ResumeWriting() {
 	b.write()
 }
 
-// writeBatch is write with WriteBatch.
+// writeBatch does the same as write, with WriteBatch.
 func (b *burster) writeBatch() {
 	stop := false
 	for !stop && !isBurst(b.batch) {
@@ -73,7 +73,7 @@ func (b *burster) write() {
 	must(err)
 }
 
-// sendForever is the other end of inproc: a loop of its own, that counts nothing.
+// sendForever is the sender over inproc, on a loop of its own. It counts nothing.
 func sendForever(ctx *zmq4.Context, j job) {
 	l := newLoop(zmqio.LoopConfig{Context: ctx})
 	b := &burster{meter: meter{job: j, done: false}, msg: j.message()}
@@ -91,7 +91,7 @@ func runBurster(l *zmqio.EventLoop, b *burster) error {
 	return runMeasured(l, &b.meter)
 }
 
-// zmqioPub publishes as fast as the slowest subscriber takes it.
+// zmqioPub publishes as fast as the slowest subscriber receives.
 func zmqioPub(j job) error {
 	l := newLoop(zmqio.LoopConfig{})
 	cfg := bindTo(j.endpoint)
@@ -138,8 +138,8 @@ func zmqioSend(j job) error {
 	return j.fromGoroutines(j.writers, func() func([][]byte) error { return write })
 }
 
-// placed keeps the loop's threads to one processor, if the job says so. Pinned processes
-// have the same one.
+// placed returns the loop's configuration. With place=1 it keeps the loop's threads to processor 0,
+// to which a pinned process keeps as well.
 func (j job) placed() (cfg zmqio.LoopConfig) {
 	if j.place == 1 {
 		cfg.CPUs = []int{0}
@@ -147,10 +147,10 @@ func (j job) placed() (cfg zmqio.LoopConfig) {
 	return cfg
 }
 
-// isBurst reports whether a batch is to be written: a burst of messages, or what is as large.
+// isBurst reports whether b is large enough to be written.
 func isBurst(b *zmqio.Batch) bool { return b.Len() >= burst || b.Size() >= burstBytes }
 
-// inBatches returns a function that gathers messages and writes each burst of them.
+// inBatches returns a function that gathers messages in a Batch, and writes it when isBurst.
 func inBatches(t *zmqio.Transport) func(msg [][]byte) error {
 	b := new(zmqio.Batch)
 	return func(msg [][]byte) error {
@@ -167,7 +167,7 @@ func inBatches(t *zmqio.Transport) func(msg [][]byte) error {
 type gate struct {
 	zmqio.BaseProtocol
 	paused atomic.Bool
-	shut   sync.Mutex // while writing is paused
+	shut   sync.Mutex // locked while writing is paused
 }
 
 func (g *gate) PauseWriting() {

@@ -11,8 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// idlePairs makes n unused transports: pairs of a PULL and a PUSH, connected inside the
-// process.
+// idlePairs makes n transports that stay idle: pairs of a PULL and a PUSH, over inproc.
 func (j job) idlePairs(l *zmqio.EventLoop, n int) {
 	for i := range n {
 		endpoint := fmt.Sprintf("inproc://idle-%d", i/2)
@@ -50,7 +49,7 @@ func zmqioBusy(j job) error {
 // zmqioMemory measures what a transport adds to the memory of the process.
 func zmqioMemory(j job) error {
 	l := j.loopForMany()
-	j.create(l, zmqio.BaseProtocol{}, zmq.PULL, bindTo("inproc://first")) // what comes once is not counted
+	j.create(l, zmqio.BaseProtocol{}, zmq.PULL, bindTo("inproc://first")) // allocates what all sockets share
 	before, err := resident()
 	if err != nil {
 		return err
@@ -63,7 +62,7 @@ func zmqioMemory(j job) error {
 	return tell(map[string]int{"bytes": (after - before) / j.sockets})
 }
 
-// resident is the memory that the process has, in bytes, without garbage.
+// resident returns the resident memory of the process in bytes, after a garbage collection.
 func resident() (int, error) {
 	debug.FreeOSMemory()
 	statm, err := os.ReadFile("/proc/self/statm")

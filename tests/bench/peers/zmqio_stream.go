@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/rpc"
 )
 
-// open opens a stream on the default loop, as programs do.
+// open opens a stream on the default loop.
 func (j job) open(typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Stream {
 	cfg.Configure = j.configure()
 	s, err := zmqio.Open(context.Background(), typ, cfg)
@@ -17,7 +17,7 @@ func (j job) open(typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Stream {
 	return s
 }
 
-// streamRecv keeps the frames that it gets, as a receiver does.
+// streamRecv keeps the last messages, as receiver does.
 func streamRecv(j job) error {
 	ctx := context.Background()
 	s := j.open(zmq.PULL, zmqio.StreamConfig{Bind: []string{j.endpoint}})
@@ -47,7 +47,7 @@ func streamSend(j job) error {
 	return tell(m.result)
 }
 
-// streamRoundTrip keeps j.inflight requests under way.
+// streamRoundTrip keeps j.inflight requests in flight.
 func streamRoundTrip(j job) error {
 	ctx := context.Background()
 	s := j.open(zmq.DEALER, zmqio.StreamConfig{Connect: []string{j.endpoint}})
@@ -68,7 +68,7 @@ func streamRoundTrip(j job) error {
 	}
 }
 
-// zmqioRPC has one client for all callers.
+// zmqioRPC measures calls of j.callers goroutines with one client.
 func zmqioRPC(j job) error {
 	ctx := context.Background()
 	c, err := rpc.NewClient(ctx, rpc.Config{Endpoints: []string{j.endpoint}, Configure: j.configure()})

@@ -9,7 +9,7 @@ import time
 
 
 class Job:
-    """What a process is asked to do, as name=value arguments."""
+    """The parameters of a process, from its name=value arguments."""
 
     def __init__(self, arguments):
         given = dict(a.split("=", 1) for a in arguments)
@@ -27,8 +27,8 @@ class Job:
 
 
 class Meter:
-    """Counts messages; after the warm-up it measures, and ends the process with a
-    result when time is up."""
+    """Counts messages, and measures after the warm-up. When the measurement is done,
+    it prints the result and ends the process."""
 
     def __init__(self, job):
         self.job = job
@@ -65,7 +65,7 @@ class Meter:
 
 
 def percentiles(times):
-    """Those that results have, in microseconds."""
+    """Returns the percentiles of a result, in microseconds."""
     shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999} if times else {}
     times = sorted(times)
     return {name: times[int(share * len(times))] * 1e6 for name, share in shares.items()}

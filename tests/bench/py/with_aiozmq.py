@@ -9,7 +9,7 @@ import zmq
 
 from job import Job, Meter, exit_at_end_of_input, tell
 
-BURST = 256  # messages written before the loop does other things
+BURST = 256  # messages written in one callback
 
 
 class Receiver(aiozmq.ZmqProtocol):

@@ -138,8 +138,8 @@ const (
 	// ENETRESET is "Network dropped connection on reset". The network dropped the connection. From
 	// zmq_connect.
 	ENETRESET Errno = Errno(syscall.ENETRESET)
-	// EAGAIN is "Resource temporarily unavailable". The call would have to wait, and must not, or no
-	// longer than SNDTIMEO or RCVTIMEO. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
+	// EAGAIN is "Resource temporarily unavailable". The call would have to wait. It has ZMQ_DONTWAIT,
+	// or SNDTIMEO or RCVTIMEO is over. From zmq_msg_recv, zmq_msg_send, zmq_recv, zmq_recvmsg,
 	// zmq_send, zmq_send_const, zmq_sendmsg, zmq_poller_wait, zmq_poller_wait_all and
 	// zmq_socket_monitor_pipes_stats.
 	EAGAIN Errno = Errno(syscall.EAGAIN)
@@ -219,8 +219,8 @@ const (
 	// open. From zmq_bind, zmq_poll, zmq_ppoll, zmq_poller_add_fd, zmq_poller_modify_fd and
 	// zmq_poller_remove_fd.
 	EBADF Errno = Errno(syscall.EBADF)
-	// ENOPROTOOPT is "Protocol not available". The system does not know a socket option that one of
-	// libzmq's stands for. From zmq_bind and zmq_connect.
+	// ENOPROTOOPT is "Protocol not available". The system lacks the socket option that libzmq sets for
+	// one of its own. From zmq_bind and zmq_connect.
 	ENOPROTOOPT Errno = Errno(syscall.ENOPROTOOPT)
 	// ESOCKTNOSUPPORT is "Socket type not supported". The system lacks the kind of socket that a
 	// transport needs. From zmq_bind and zmq_connect.

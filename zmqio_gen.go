@@ -650,7 +650,7 @@ func (s Sockopts) SetUseFD(v int) error { return s.Set(USE_FD, v) }
 // Socket options: Publishing and subscribing.
 
 // SetSubscribe sets SUBSCRIBE, which subscribes to the messages that begin with a prefix; the empty
-// prefix means all. A SUB receives nothing before.
+// prefix means all. A SUB receives nothing before it subscribes.
 //
 // libzmq: ZMQ_SUBSCRIBE (6), since 3.1.0. Takes effect: at once. Sockets: SUB.
 //   - libzmq counts: a prefix that was subscribed to twice must be unsubscribed twice.
@@ -1239,7 +1239,7 @@ func (s Sockopts) SetWSSCertPEM(v string) error { return s.Set(WSS_CERT_PEM, v) 
 // ClearWSSCertPEM sets WSS_CERT_PEM to libzmq's NULL. It is then as if it had never been set.
 func (s Sockopts) ClearWSSCertPEM() error { return s.clear(WSS_CERT_PEM) }
 
-// SetWSSTrustPEM sets WSS_TRUST_PEM, which is the certificates that a wss client trusts, in PEM.
+// SetWSSTrustPEM sets WSS_TRUST_PEM, which has the certificates that a wss client trusts, in PEM.
 //
 // libzmq: ZMQ_WSS_TRUST_PEM (105), a draft since 4.3.3, in a library built with draft and WSS.
 // Takes effect: next bind or connect. Matters to: connections over wss.
@@ -2392,14 +2392,14 @@ type SocketTypeInfo struct {
 	// ThreadSafe says that several threads may use one socket. Such a socket has no
 	// ZMQ_FD, and a message of one frame.
 	ThreadSafe bool
-	// Mute says what a send does that would go over the high-water mark. It is empty for a
-	// type that cannot send.
+	// Mute says what a send does at the high-water mark. It is empty for a type that cannot
+	// send.
 	Mute Mute
-	// Refusal says what becomes of the rest of a message that is refused in the middle.
+	// Refusal says what libzmq does with the rest of a message after it refused a frame.
 	Refusal Refusal
-	// Eager says that a send can fail whatever room there is: with EFSM on a REQ or a REP,
-	// which have their turns, and with ENOTSUP on a type that cannot send. To learn of it,
-	// a message must be offered to libzmq at once, and not be queued.
+	// Eager says that a send can fail although there is room: with EFSM on a REQ or a REP
+	// out of turn, and with ENOTSUP on a type that cannot send. Only a send at once gets
+	// that error; a program that queues the message learns of it too late.
 	Eager bool
 	// ConnectsOnce says that libzmq ignores a connect to an endpoint that the socket is
 	// connected to. Over inproc libzmq connects again all the same.
@@ -2413,7 +2413,7 @@ type SocketTypeInfo struct {
 // Mute is what a send does when each peer that it could go to is at its high-water mark.
 type Mute string
 
-// The ways of a socket at its high-water mark.
+// The values of Mute.
 const (
 	MuteBlock Mute = "block"            // the send waits, or returns EAGAIN with ZMQ_DONTWAIT
 	MuteDrop  Mute = "drop"             // the message is lost for the peers that have no room
@@ -2421,23 +2421,23 @@ const (
 )
 
 // Refusal is what libzmq does after it refused a frame in the middle of a message with EAGAIN.
-// It does so when the peer is gone to which the frames before went.
+// libzmq refuses a frame if the peer has gone that got the earlier frames.
 type Refusal string
 
-// The ways of a socket that has refused a frame.
+// The values of Refusal.
 const (
-	// RefusalForgets: libzmq has dropped the frames before, and takes the next frame for
-	// the first of a message. Types that never refuse a frame behind the first have it too.
+	// RefusalForgets means that libzmq has dropped the earlier frames. It takes the next
+	// frame for the first of a message. Types that refuse only first frames have this value.
 	RefusalForgets Refusal = "forgets"
-	// RefusalDiscards: libzmq has dropped the frames before, and drops the next frames up
-	// to the message's last, without an error.
+	// RefusalDiscards means that libzmq has dropped the earlier frames. It also drops the
+	// next frames up to the last of the message, without an error.
 	RefusalDiscards Refusal = "discards"
-	// RefusalRequests is RefusalDiscards on a REQ, which then waits for the reply to a
-	// request that was dropped. If the refused frame is the last, the REQ waits for it
-	// as in RefusalHeadless.
+	// RefusalRequests is RefusalDiscards on a REQ. The REQ then waits for the reply to the
+	// dropped request. If the refused frame is the last, the REQ behaves as in
+	// RefusalHeadless.
 	RefusalRequests Refusal = "requests"
-	// RefusalHeadless is RefusalForgets on a REQ, which does not put the empty delimiter
-	// before the next frame: it takes that frame for the rest of the request.
+	// RefusalHeadless is RefusalForgets on a REQ. The REQ takes the next frame for the rest
+	// of the request, and puts no empty frame in front of it.
 	RefusalHeadless Refusal = "headless"
 )
 
@@ -2447,7 +2447,7 @@ type Subscription string
 // The ways to subscribe.
 const (
 	SubscribesByOption  Subscription = "option"  // by setting SUBSCRIBE
-	SubscribesByMessage Subscription = "message" // by sending a byte 1 and a prefix
+	SubscribesByMessage Subscription = "message" // by sending the byte 1 and a prefix
 	SubscribesByGroup   Subscription = "group"   // by zmq_join
 )
 
@@ -2469,12 +2469,12 @@ func inForce[T ~string](rules []rule[T], v Version) T {
 	return last
 }
 
-// A socketTypeEntry has in info what holds in every release, and beside it what does not.
+// A socketTypeEntry has the facts about a type. Those in info hold in every release.
 type socketTypeEntry struct {
 	info                SocketTypeInfo
 	refusal             []rule[Refusal]
 	subscribes          []rule[Subscription]
-	eager, connectsOnce Version // from which on it is; zero is never
+	eager, connectsOnce Version // the first release; zero is never
 }
 
 func (t SocketType) entry() socketTypeEntry {
@@ -2595,19 +2595,19 @@ const (
 type OptionInfo struct {
 	Option Option
 	Name   string // libzmq's, without ZMQ_
-	Method string // what its methods of Sockopts are called: Method, SetMethod, ClearMethod
+	Method string // the name of its methods of Sockopts: Method, SetMethod, ClearMethod
 	// Aliases are other names that libzmq has for it, without ZMQ_.
 	Aliases []string
 	Status  Status
 	Kind    Kind
 	Type    string // the Go type of the value, without the package
 	enum    anyEnum
-	Unit    string // libzmq's: "ms", "bytes"; empty where there is none
-	// Step is the number of units that libzmq rounds down to; 0 is 1.
+	Unit    string // libzmq's, "ms" or "bytes" for example; empty if the value has no unit
+	// Step is the number of units that libzmq rounds down to; 0 means 1.
 	Step int
 
-	// Get and Set say whether libzmq serves the option at all, GetTypes and SetTypes on
-	// which sockets; nil types are all of them.
+	// Get and Set say whether libzmq lets a program read and set the option. GetTypes and
+	// SetTypes are the types of sockets that have it; nil means all types.
 	Get, Set           bool
 	GetTypes, SetTypes []SocketType
 
@@ -2623,22 +2623,23 @@ type OptionInfo struct {
 	Min, Max int64
 	// MinLen and MaxLen are the lengths in bytes that libzmq takes; MaxLen 0 is no limit.
 	MinLen, MaxLen int
-	// Clear says what setting NULL takes back: "value" or, where the value stays and only
-	// the security mechanism becomes NULL, "mechanism". It is empty where NULL is refused.
+	// Clear says what setting NULL does. "value" means that it removes the value, and
+	// "mechanism" that only the security mechanism becomes NULL. It is empty if libzmq
+	// refuses NULL.
 	Clear string
-	// Unchecked says that libzmq does not look at the length of what it is given.
+	// Unchecked says that libzmq does not check the length of a value.
 	Unchecked bool
 	// Secret says that the value is a key or a password, which no log and no page may show.
 	Secret  bool
 	Example string // a legal value in text; empty where Min, Max or Kind show one
 
 	Served Version      // the first release that knows the number
-	Needs  []Capability // without them libzmq does not know the option; see NeedsIn
-	stable Version      // the first release that needs no drafts to know it
+	Needs  []Capability // what a build needs to know the option; see NeedsIn
+	stable Version      // the first release that knows it without drafts
 }
 
-// NeedsIn returns what of Needs a release must be built with to know the option. One that
-// has become stable needs no drafts any more.
+// NeedsIn returns the capabilities of Needs that a build of a release needs to know the option.
+// An option that has become stable needs no drafts.
 func (info OptionInfo) NeedsIn(release Version) []Capability {
 	stable := info.stable != Version{} && info.stable.Compare(release) <= 0
 	return slices.DeleteFunc(slices.Clone(info.Needs), func(c Capability) bool { return c == "draft" && stable })
@@ -2669,8 +2670,8 @@ func (o Option) info() *OptionInfo {
 	return &optionTable[i]
 }
 
-// Info returns what the spec says about the option. For a number that the spec does not
-// have it is zero but for Option and Name.
+// Info returns what the spec says about the option. For a number that the spec does not have,
+// only Option and Name are set.
 func (o Option) Info() OptionInfo {
 	if info := o.info(); info != nil {
 		return *info
@@ -2927,8 +2928,8 @@ var ErrValue = errors.New("unfit value")
 // otherwise.
 const Forever time.Duration = -1
 
-// size is the exact length of the option's value in libzmq's layout, and 0 for bytes
-// and strings.
+// size returns the exact length of the option's value in libzmq's layout, and 0 for bytes and
+// strings.
 func (info *OptionInfo) size() int {
 	switch info.Kind {
 	case KindString, KindBytes:
@@ -3059,9 +3060,9 @@ func isInteger(text string) bool {
 	return err == nil
 }
 
-// encodeDuration rounds away from zero, so that no duration becomes 0 but 0. A negative
-// one is Forever or a whole number of units, for libzmq to judge: a time that has just run
-// out must not round to libzmq's -1.
+// encodeDuration writes a duration. It rounds away from zero, so that 0 alone becomes 0. A
+// negative duration must be Forever or a whole number of units, which libzmq checks. A time that
+// has just run out must not round to libzmq's -1.
 func (info *OptionInfo) encodeDuration(d time.Duration) ([]byte, error) {
 	unit := int64(info.unit())
 	n, rest := int64(d)/unit, int64(d)%unit
@@ -3550,11 +3551,11 @@ var askLibrary func(name string) bool
 
 // RegisterHas installs the function that asks libzmq's zmq_has. It is exported because
 // package zmq has no C code. Package zmqio has, and calls RegisterHas when it is initialized.
-// No other package needs to. It must not be called later.
+// No other package needs to call it, and no package may call it later.
 func RegisterHas(has func(name string) bool) { askLibrary = has }
 
 // Has reports whether the running libzmq has a capability. In a program without package zmqio
-// it knows only the capabilities that pebbe/zmq4 can ask for. Safe for concurrent use.
+// it knows only the capabilities that pebbe/zmq4 can ask for. It is safe for concurrent use.
 //
 // libzmq: zmq_has
 func Has(c Capability) bool {
@@ -3641,7 +3642,7 @@ func RegisterVersion(version func() (major, minor, patch int)) { askVersion = ve
 
 // LibraryVersion returns the version of the running libzmq, which may differ from that of the
 // build. In a program without package zmqio it returns 0.0.0 if pebbe/zmq4 refuses the running
-// libzmq. Safe for concurrent use.
+// libzmq. It is safe for concurrent use.
 //
 // libzmq: zmq_version
 func LibraryVersion() (major, minor, patch int) { return askVersion() }

@@ -15,11 +15,11 @@ var askLibrary func(name string) bool
 
 // RegisterHas installs the function that asks libzmq's zmq_has. It is exported because
 // package zmq has no C code. Package zmqio has, and calls RegisterHas when it is initialized.
-// No other package needs to. It must not be called later.
+// No other package needs to call it, and no package may call it later.
 func RegisterHas(has func(name string) bool) { askLibrary = has }
 
 // Has reports whether the running libzmq has a capability. In a program without package zmqio
-// it knows only the capabilities that pebbe/zmq4 can ask for. Safe for concurrent use.
+// it knows only the capabilities that pebbe/zmq4 can ask for. It is safe for concurrent use.
 //
 // libzmq: zmq_has
 func Has(c Capability) bool {

@@ -17,8 +17,8 @@ var ErrValue = errors.New("unfit value")
 // otherwise.
 const Forever time.Duration = -1
 
-// size is the exact length of the option's value in libzmq's layout, and 0 for bytes
-// and strings.
+// size returns the exact length of the option's value in libzmq's layout, and 0 for bytes and
+// strings.
 func (info *OptionInfo) size() int {
 	switch info.Kind {
 	case KindString, KindBytes:
@@ -149,9 +149,9 @@ func isInteger(text string) bool {
 	return err == nil
 }
 
-// encodeDuration rounds away from zero, so that no duration becomes 0 but 0. A negative
-// one is Forever or a whole number of units, for libzmq to judge: a time that has just run
-// out must not round to libzmq's -1.
+// encodeDuration writes a duration. It rounds away from zero, so that 0 alone becomes 0. A
+// negative duration must be Forever or a whole number of units, which libzmq checks. A time that
+// has just run out must not round to libzmq's -1.
 func (info *OptionInfo) encodeDuration(d time.Duration) ([]byte, error) {
 	unit := int64(info.unit())
 	n, rest := int64(d)/unit, int64(d)%unit

@@ -48,19 +48,19 @@ const (
 type OptionInfo struct {
 	Option Option
 	Name   string // libzmq's, without ZMQ_
-	Method string // what its methods of Sockopts are called: Method, SetMethod, ClearMethod
+	Method string // the name of its methods of Sockopts: Method, SetMethod, ClearMethod
 	// Aliases are other names that libzmq has for it, without ZMQ_.
 	Aliases []string
 	Status  Status
 	Kind    Kind
 	Type    string // the Go type of the value, without the package
 	enum    anyEnum
-	Unit    string // libzmq's: "ms", "bytes"; empty where there is none
-	// Step is the number of units that libzmq rounds down to; 0 is 1.
+	Unit    string // libzmq's, "ms" or "bytes" for example; empty if the value has no unit
+	// Step is the number of units that libzmq rounds down to; 0 means 1.
 	Step int
 
-	// Get and Set say whether libzmq serves the option at all, GetTypes and SetTypes on
-	// which sockets; nil types are all of them.
+	// Get and Set say whether libzmq lets a program read and set the option. GetTypes and
+	// SetTypes are the types of sockets that have it; nil means all types.
 	Get, Set           bool
 	GetTypes, SetTypes []SocketType
 
@@ -76,22 +76,23 @@ type OptionInfo struct {
 	Min, Max int64
 	// MinLen and MaxLen are the lengths in bytes that libzmq takes; MaxLen 0 is no limit.
 	MinLen, MaxLen int
-	// Clear says what setting NULL takes back: "value" or, where the value stays and only
-	// the security mechanism becomes NULL, "mechanism". It is empty where NULL is refused.
+	// Clear says what setting NULL does. "value" means that it removes the value, and
+	// "mechanism" that only the security mechanism becomes NULL. It is empty if libzmq
+	// refuses NULL.
 	Clear string
-	// Unchecked says that libzmq does not look at the length of what it is given.
+	// Unchecked says that libzmq does not check the length of a value.
 	Unchecked bool
 	// Secret says that the value is a key or a password, which no log and no page may show.
 	Secret  bool
 	Example string // a legal value in text; empty where Min, Max or Kind show one
 
 	Served Version      // the first release that knows the number
-	Needs  []Capability // without them libzmq does not know the option; see NeedsIn
-	stable Version      // the first release that needs no drafts to know it
+	Needs  []Capability // what a build needs to know the option; see NeedsIn
+	stable Version      // the first release that knows it without drafts
 }
 
-// NeedsIn returns what of Needs a release must be built with to know the option. One that
-// has become stable needs no drafts any more.
+// NeedsIn returns the capabilities of Needs that a build of a release needs to know the option.
+// An option that has become stable needs no drafts.
 func (info OptionInfo) NeedsIn(release Version) []Capability {
 	stable := info.stable != Version{} && info.stable.Compare(release) <= 0
 	return slices.DeleteFunc(slices.Clone(info.Needs), func(c Capability) bool { return c == "draft" && stable })
@@ -122,8 +123,8 @@ func (o Option) info() *OptionInfo {
 	return &optionTable[i]
 }
 
-// Info returns what the spec says about the option. For a number that the spec does not
-// have it is zero but for Option and Name.
+// Info returns what the spec says about the option. For a number that the spec does not have,
+// only Option and Name are set.
 func (o Option) Info() OptionInfo {
 	if info := o.info(); info != nil {
 		return *info

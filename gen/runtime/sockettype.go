@@ -27,14 +27,14 @@ type SocketTypeInfo struct {
 	// ThreadSafe says that several threads may use one socket. Such a socket has no
 	// ZMQ_FD, and a message of one frame.
 	ThreadSafe bool
-	// Mute says what a send does that would go over the high-water mark. It is empty for a
-	// type that cannot send.
+	// Mute says what a send does at the high-water mark. It is empty for a type that cannot
+	// send.
 	Mute Mute
-	// Refusal says what becomes of the rest of a message that is refused in the middle.
+	// Refusal says what libzmq does with the rest of a message after it refused a frame.
 	Refusal Refusal
-	// Eager says that a send can fail whatever room there is: with EFSM on a REQ or a REP,
-	// which have their turns, and with ENOTSUP on a type that cannot send. To learn of it,
-	// a message must be offered to libzmq at once, and not be queued.
+	// Eager says that a send can fail although there is room: with EFSM on a REQ or a REP
+	// out of turn, and with ENOTSUP on a type that cannot send. Only a send at once gets
+	// that error; a program that queues the message learns of it too late.
 	Eager bool
 	// ConnectsOnce says that libzmq ignores a connect to an endpoint that the socket is
 	// connected to. Over inproc libzmq connects again all the same.
@@ -48,7 +48,7 @@ type SocketTypeInfo struct {
 // Mute is what a send does when each peer that it could go to is at its high-water mark.
 type Mute string
 
-// The ways of a socket at its high-water mark.
+// The values of Mute.
 const (
 	MuteBlock Mute = "block"            // the send waits, or returns EAGAIN with ZMQ_DONTWAIT
 	MuteDrop  Mute = "drop"             // the message is lost for the peers that have no room
@@ -56,23 +56,23 @@ const (
 )
 
 // Refusal is what libzmq does after it refused a frame in the middle of a message with EAGAIN.
-// It does so when the peer is gone to which the frames before went.
+// libzmq refuses a frame if the peer has gone that got the earlier frames.
 type Refusal string
 
-// The ways of a socket that has refused a frame.
+// The values of Refusal.
 const (
-	// RefusalForgets: libzmq has dropped the frames before, and takes the next frame for
-	// the first of a message. Types that never refuse a frame behind the first have it too.
+	// RefusalForgets means that libzmq has dropped the earlier frames. It takes the next
+	// frame for the first of a message. Types that refuse only first frames have this value.
 	RefusalForgets Refusal = "forgets"
-	// RefusalDiscards: libzmq has dropped the frames before, and drops the next frames up
-	// to the message's last, without an error.
+	// RefusalDiscards means that libzmq has dropped the earlier frames. It also drops the
+	// next frames up to the last of the message, without an error.
 	RefusalDiscards Refusal = "discards"
-	// RefusalRequests is RefusalDiscards on a REQ, which then waits for the reply to a
-	// request that was dropped. If the refused frame is the last, the REQ waits for it
-	// as in RefusalHeadless.
+	// RefusalRequests is RefusalDiscards on a REQ. The REQ then waits for the reply to the
+	// dropped request. If the refused frame is the last, the REQ behaves as in
+	// RefusalHeadless.
 	RefusalRequests Refusal = "requests"
-	// RefusalHeadless is RefusalForgets on a REQ, which does not put the empty delimiter
-	// before the next frame: it takes that frame for the rest of the request.
+	// RefusalHeadless is RefusalForgets on a REQ. The REQ takes the next frame for the rest
+	// of the request, and puts no empty frame in front of it.
 	RefusalHeadless Refusal = "headless"
 )
 
@@ -82,7 +82,7 @@ type Subscription string
 // The ways to subscribe.
 const (
 	SubscribesByOption  Subscription = "option"  // by setting SUBSCRIBE
-	SubscribesByMessage Subscription = "message" // by sending a byte 1 and a prefix
+	SubscribesByMessage Subscription = "message" // by sending the byte 1 and a prefix
 	SubscribesByGroup   Subscription = "group"   // by zmq_join
 )
 
@@ -104,12 +104,12 @@ func inForce[T ~string](rules []rule[T], v Version) T {
 	return last
 }
 
-// A socketTypeEntry has in info what holds in every release, and beside it what does not.
+// A socketTypeEntry has the facts about a type. Those in info hold in every release.
 type socketTypeEntry struct {
 	info                SocketTypeInfo
 	refusal             []rule[Refusal]
 	subscribes          []rule[Subscription]
-	eager, connectsOnce Version // from which on it is; zero is never
+	eager, connectsOnce Version // the first release; zero is never
 }
 
 func (t SocketType) entry() socketTypeEntry {

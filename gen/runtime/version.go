@@ -29,7 +29,7 @@ func RegisterVersion(version func() (major, minor, patch int)) { askVersion = ve
 
 // LibraryVersion returns the version of the running libzmq, which may differ from that of the
 // build. In a program without package zmqio it returns 0.0.0 if pebbe/zmq4 refuses the running
-// libzmq. Safe for concurrent use.
+// libzmq. It is safe for concurrent use.
 //
 // libzmq: zmq_version
 func LibraryVersion() (major, minor, patch int) { return askVersion() }

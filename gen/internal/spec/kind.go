@@ -55,7 +55,7 @@ func (o Option) Range() (lo, hi int64, ok bool) {
 // Can reports whether libzmq serves the access, "get" or "set".
 func (o Option) Can(access string) bool { return slices.Contains(o.Access, access) }
 
-// Can reports whether libzmq serves the access, "get" or "set".
+// Can reports whether libzmq serves the access to a context option, "get" or "set".
 func (c Context) Can(access string) bool { return slices.Contains(c.Access, access) }
 
 // AliasFirst returns the first release with an alias. Most aliases were the name before.

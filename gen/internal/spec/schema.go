@@ -60,17 +60,17 @@ type SocketType struct {
 	Send         bool     `yaml:"send"`
 	Receive      bool     `yaml:"receive"`
 	ThreadSafe   bool     `yaml:"thread_safe"`
-	Mute         string   `yaml:"mute"`          // what a send does that would go over a high-water mark
-	Refusal      []Rule   `yaml:"refusal"`       // what becomes of a message that is refused amid its frames
-	Eager        Version  `yaml:"eager"`         // since when a send can fail whatever room there is
-	ConnectsOnce Version  `yaml:"connects_once"` // since when a second connect to an endpoint does nothing
-	Subscribes   []Rule   `yaml:"subscribes"`    // how a receiver says what it wants
+	Mute         string   `yaml:"mute"`          // what a send does at the high-water mark
+	Refusal      []Rule   `yaml:"refusal"`       // see zmq.Refusal
+	Eager        Version  `yaml:"eager"`         // the first release with zmq.SocketTypeInfo.Eager
+	ConnectsOnce Version  `yaml:"connects_once"` // the first that ignores a second connect
+	Subscribes   []Rule   `yaml:"subscribes"`    // how a socket asks its peers for messages
 	Doc          string   `yaml:"doc,required"`
-	Traps        []string `yaml:"traps"` // what surprises those who are new to the type
+	Traps        []string `yaml:"traps"` // what surprises newcomers to the type
 }
 
-// EagerSince is since when a send can fail whatever room there is. Those of a type that
-// cannot send have always done so.
+// EagerSince returns the first release in which a send can fail although there is room. A type
+// that cannot send is eager in all releases.
 func (t SocketType) EagerSince() Version {
 	if !t.Send {
 		return t.First()
@@ -92,9 +92,9 @@ type Option struct {
 	Origin
 	Name       string             `yaml:"name,required"`
 	Number     int64              `yaml:"number,required"`
-	Go         string             `yaml:"go,required"` // what its methods are named after
+	Go         string             `yaml:"go,required"` // the name of its methods
 	Aliases    []string           `yaml:"aliases"`
-	AliasSince map[string]Version `yaml:"alias_since"` // where an alias is newer than the number
+	AliasSince map[string]Version `yaml:"alias_since"` // of aliases that are newer than the number
 	Status     string             `yaml:"status"`      // "deprecated"; else stable or draft, by its origin
 	ReplacedBy string             `yaml:"replaced_by"`
 	Kind       string             `yaml:"kind,required"`
@@ -104,7 +104,7 @@ type Option struct {
 	Access     []string           `yaml:"access,required"`
 	GetOn      []string           `yaml:"get_on"`
 	SetOn      []string           `yaml:"set_on"`
-	SetWith    map[string]string  `yaml:"set_with"` // a socket type and the option that must be set first
+	SetWith    map[string]string  `yaml:"set_with"` // by socket type: an option to set first
 	Min        *int64             `yaml:"min"`
 	Max        *int64             `yaml:"max"`
 	MinLen     int64              `yaml:"min_len"`

@@ -36,7 +36,7 @@ int zmqio_process(uintptr_t sock)
 {
     int err;
     do {
-        /* It handles commands before it looks at the endpoint, which is none. */
+        /* zmq_disconnect handles commands before it refuses the endpoint. */
         err = zmq_disconnect((void *)sock, "") == 0 ? 0 : zmq_errno();
     } while (err == EINTR);
     return err == EINVAL ? 0 : err;
@@ -87,7 +87,7 @@ void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin)
 {
     int64_t i = place(seen, size, origin);
     seen[i] = 0;
-    /* Those behind it may have been displaced by it. */
+    /* The numbers behind it may belong in its place, or nearer to it. */
     while (seen[i = (i + 1) & (size - 1)] != 0) {
         const uint64_t displaced = seen[i];
         seen[i] = 0;
@@ -95,18 +95,15 @@ void zmqio_forget(uint64_t *seen, int64_t size, uint64_t origin)
     }
 }
 
-/*
- * Takes note of where a message came from, of which msg is a frame. Returns 0 if libzmq does not
- * say.
- */
+/* Notes the origin of the message that msg is a frame of. Returns 0 if libzmq does not tell it. */
 static int note_origin(zmqio_origins *o, uint64_t *seen, int64_t size, zmq_msg_t *msg)
 {
-    /* All frames of a connection share what libzmq knows of it, and keep that in memory. */
+    /* All frames of a connection share one address text. A copy of a frame keeps it allocated. */
     const uint64_t origin = (uint64_t)(uintptr_t)zmq_msg_gets(msg, "Peer-Address");
     if (origin == 0 || !zmqio_see(seen, size, origin))
         return origin != 0;
     zmq_msg_init(&o->pins[o->n]);
-    zmq_msg_copy(&o->pins[o->n], msg); /* fails only with a message that is none */
+    zmq_msg_copy(&o->pins[o->n], msg); /* fails only for an invalid message */
     o->fresh[o->n] = origin;
     o->heads[o->n++] = o->head;
     return 1;
@@ -121,8 +118,8 @@ static int64_t room_for_properties(const char *names)
     return room;
 }
 
-/* Appends a frame with the properties of msg, the last frame of a message. libzmq gives them
-   to every frame, but before 4.3.5 not to the routing id that a ROUTER puts in front. */
+/* Appends a frame with the properties of msg, the last frame of a message. Every frame has them,
+   except before 4.3.5 the routing id that a ROUTER puts in front. */
 static void append_properties(zmq_msg_t *msg, const char *names, char *buf, uint64_t *table, zmqio_received *r)
 {
     char *at = buf + r->bytes;
@@ -173,7 +170,7 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
                 origins->head = (zmqio_head){r->bytes, len};
             const int told = origins->next == ZMQIO_REST || len > max_copy
                 || note_origin(origins, seen, seen_size, msg);
-            /* Before 4.3.5 ZMQ_EVENTS takes what libzmq knows off the first frame of a ROUTER. */
+            /* Before 4.3.5 reading ZMQ_EVENTS removes the origin of a ROUTER's first frame. */
             origins->next = !more ? ZMQIO_FIRST : first && !told ? ZMQIO_SECOND : ZMQIO_REST;
         }
         if (len > max_copy) {
@@ -214,8 +211,8 @@ int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size)
 }
 
 /*
- * Sends a frame: a copy of held, which shares its memory, or, without held, payload. With give
- * held itself is sent, and is empty afterwards.
+ * Sends a frame: payload if held is NULL, and else a copy of held, which shares its memory. With
+ * give it sends held itself, which is empty afterwards.
  */
 static int send_frame(void *sock, const char *payload, zmq_msg_t *held, int give, uint64_t entry)
 {
@@ -241,9 +238,9 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, int give, cons
                 int refusal, int headless, int want_events, zmqio_sent *r)
 {
     void *const s = (void *)sock;
-    int64_t i = 0, at = 0; /* the next frame, and where its payload is in buf */
-    int begun = 0;         /* a frame of the message that it is of has been sent */
-    int refused = 0;       /* EAGAINs since a message was last taken */
+    int64_t i = 0, at = 0; /* the next frame, and the place of its payload in buf */
+    int begun = 0;         /* an earlier frame of the same message has been sent */
+    int refused = 0;       /* EAGAINs since libzmq last took a message */
     memset(r, 0, sizeof *r);
     r->events = -1;
     r->headless = headless;
@@ -272,8 +269,8 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, int give, cons
             break;
         }
         if (begun && (refusal == ZMQIO_HEADLESS || (refusal == ZMQIO_REQ && !(table[i] & 1)))) {
-            /* A REQ sends the empty frame that comes before a request only when
-               it thinks that one starts, which it does not now. */
+            /* The REQ takes the next frame for the rest of the request, and sends no empty
+               frame before it. */
             r->headless = 1;
             break;
         }
@@ -294,7 +291,7 @@ void zmqio_send(uintptr_t sock, const char *buf, zmq_msg_t *held, int give, cons
         i = r->frames;
         at = r->bytes;
         begun = 0;
-        /* Reading the events handles what came meanwhile: what came may be room. */
+        /* Reading ZMQ_EVENTS handles commands, and a command may bring room. */
         int events;
         const int err = zmqio_events(sock, &events);
         if (err != 0) {

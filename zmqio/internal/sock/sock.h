@@ -29,11 +29,11 @@ int zmqio_await(uintptr_t sock, int timeout);
 typedef struct {
     int64_t frames;     /* entries of the table that were filled */
     int64_t bytes;      /* bytes of the buffer that were filled */
-    int64_t messages;   /* messages that were ended */
+    int64_t messages;   /* messages whose last frame was received */
     int64_t payload;    /* bytes of all frames, those left in msg too, without properties */
-    int64_t held_at;    /* which entry of the table is that of the frame left in msg, if is_held */
-    int64_t held_size;  /* and its size */
-    void *held_data;    /* and its payload, good until msg is used again */
+    int64_t held_at;    /* if is_held: the index in the table of the frame left in msg */
+    int64_t held_size;  /* its size */
+    void *held_data;    /* its payload, valid until msg is used again */
     int32_t is_held;
     int32_t err;        /* errno that ended the batch; 0: it is full */
 } zmqio_received;

@@ -60,7 +60,7 @@ int zmqio_watch(const uintptr_t *pairs, int n, int wake, long timeout, zmqio_mon
     }
     items[n].fd = wake;
     items[n].events = ZMQ_POLLIN;
-    /* An error is that of one unknown socket, so try each. */
+    /* zmq_poll does not tell which socket failed, so try each. */
     const int failed = zmq_poll(items, n + (wake >= 0), timeout) < 0;
     for (int i = 0; i < n; i++) {
         if (!failed && !(items[i].revents & ZMQ_POLLIN))

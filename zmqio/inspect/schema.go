@@ -45,7 +45,7 @@ const (
 
 // A Loop is a zmqio.EventLoop.
 type Loop struct {
-	ID    uint64 `json:"id"`   // among all loops that a Snapshot has shown
+	ID    uint64 `json:"id"`   // unique among the loops of all Snapshots
 	Name  string `json:"name"` // LoopConfig.Name
 	State string `json:"state"`
 	Debug bool   `json:"debug"` // debug mode is on
@@ -82,15 +82,15 @@ type Loop struct {
 type LoopRates struct {
 	IterationsPerSecond float64 `json:"iterations_per_second"`
 	CallbacksPerSecond  float64 `json:"callbacks_per_second"`
-	BusyRatio           float64 `json:"busy_ratio"` // 1 is all of the time
+	BusyRatio           float64 `json:"busy_ratio"` // from 0 to 1, which is all of the time
 }
 
 // A Callback is a function that a loop calls.
 type Callback struct {
-	Name     string    `json:"name"`     // as package runtime has it
+	Name     string    `json:"name"`     // as package runtime writes it
 	Place    string    `json:"place"`    // file and line
-	Resident string    `json:"resident"` // what it belongs to, or empty
-	Start    time.Time `json:"start"`    // of one that runs: when it was first seen to
+	Resident string    `json:"resident"` // the resident that it belongs to, or empty
+	Start    time.Time `json:"start"`    // of RunningCallback: when it was first seen
 	Seconds  float64   `json:"seconds"`
 }
 
@@ -105,11 +105,11 @@ const (
 // A Transport is a zmqio.Transport. zmqio.Stats explains its counters, which begin with the
 // transport.
 type Transport struct {
-	ID       uint64 `json:"id"`   // among all transports that a Snapshot has shown
+	ID       uint64 `json:"id"`   // unique among the transports of all Snapshots
 	Name     string `json:"name"` // ConnectionConfig.Name
 	Type     string `json:"type"`
 	State    string `json:"state"`
-	Reading  bool   `json:"reading"`  // messages are delivered as they come
+	Reading  bool   `json:"reading"`  // see zmqio.Transport.IsReading
 	Protocol string `json:"protocol"` // the Go type
 
 	Bound            []string `json:"bound"`
@@ -122,10 +122,10 @@ type Transport struct {
 	LastReceived *time.Time `json:"last_received,omitempty"` // absent before the first message
 
 	Buffer Buffer  `json:"buffer"`
-	Unread Traffic `json:"unread"` // now, on a Stream
+	Unread Traffic `json:"unread"` // received by a Stream, and not yet read
 	Drops  Drops   `json:"drops"`
 
-	// Connections is what a monitor has reported. It is absent, for unknown, without a monitor.
+	// Connections is what the transport's monitor has reported. It is absent if there is none.
 	Connections *Connections `json:"connections,omitempty"`
 
 	// SocketBusy says that the socket did not answer in time, because another goroutine is in a
@@ -135,12 +135,8 @@ type Transport struct {
 	Options              []Option `json:"options,omitempty"` // at most 10 seconds old
 	Subscriptions        []string `json:"subscriptions,omitempty"`
 	SubscriptionsOmitted int      `json:"subscriptions_omitted"` // beyond 32
-	// Events are the last 16 that the monitor has told, oldest first. Monitored says
-	// whether there is a monitor.
-	Monitored bool `json:"monitored"`
-	// Events are the last 16 events of the monitor, oldest first. Monitored says whether there
-	// is a monitor.
-	Events []Event `json:"events,omitempty"`
+	Monitored            bool     `json:"monitored"`             // the transport has a monitor
+	Events               []Event  `json:"events,omitempty"`      // the last 16 of the monitor, oldest first
 
 	Rates   *Rates   `json:"rates,omitempty"` // absent at first
 	History *History `json:"history,omitempty"`
@@ -155,34 +151,34 @@ type Traffic struct {
 // A Buffer is the write buffer of a Transport.
 type Buffer struct {
 	Traffic
-	HighBytes     int     `json:"high_bytes"` // the marks
-	LowBytes      int     `json:"low_bytes"`
-	Paused        bool    `json:"paused"` // the protocol is, now
+	HighBytes     int     `json:"high_bytes"` // the high-water mark
+	LowBytes      int     `json:"low_bytes"`  // the low-water mark
+	Paused        bool    `json:"paused"`     // the protocol is paused now
 	Pauses        uint64  `json:"pauses"`
-	PausedSeconds float64 `json:"paused_seconds"` // in all
+	PausedSeconds float64 `json:"paused_seconds"` // of all Pauses
 	Waiting       int     `json:"waiting"`        // writes that wait for room now
-	Waits         uint64  `json:"waits"`          // and all that had to
+	Waits         uint64  `json:"waits"`          // writes that have waited for room
 	Refused       uint64  `json:"refused"`        // writes that got ErrBufferFull
 }
 
 // Drops counts what a Transport has dropped: see zmqio.Drops.
 type Drops struct {
-	Unroutable Traffic `json:"unroutable"` // no such peer
-	Unsent     Traffic `json:"unsent"`     // buffered at the end
+	Unroutable Traffic `json:"unroutable"` // the peer was unknown
+	Unsent     Traffic `json:"unsent"`     // still buffered when the transport ended
 	Unread     Traffic `json:"unread"`     // received, and not read before the end
-	Events     uint64  `json:"events"`     // a reader of events was too slow
+	Events     uint64  `json:"events"`     // the reader of events was too slow
 }
 
 // Connections counts what a monitor has reported: see zmqio.ConnectionStats.
 type Connections struct {
-	Open              *int              `json:"open,omitempty"` // now; absent where that is unknown
+	Open              *int              `json:"open,omitempty"` // now; absent if unknown
 	Connects          uint64            `json:"connects"`
 	Accepts           uint64            `json:"accepts"`
 	Disconnects       uint64            `json:"disconnects"`
 	Retries           uint64            `json:"retries"`
 	AcceptFailures    uint64            `json:"accept_failures"`
 	Handshakes        uint64            `json:"handshakes"`
-	HandshakeFailures map[string]uint64 `json:"handshake_failures,omitempty"` // by reason; without those that are 0
+	HandshakeFailures map[string]uint64 `json:"handshake_failures,omitempty"` // by reason, without zeros
 }
 
 // An Option is a socket option that can be set, and that differs from its value in a new socket
@@ -198,7 +194,7 @@ type Event struct {
 	Time     time.Time `json:"time"`
 	Event    string    `json:"event"` // libzmq's name, without ZMQ_EVENT_
 	Endpoint string    `json:"endpoint"`
-	Detail   string    `json:"detail"` // an error or a time, where there is one
+	Detail   string    `json:"detail"` // an error or a time, or empty
 }
 
 // Rates are means over the time between two samples.

@@ -8,9 +8,9 @@ import (
 	"testing"
 )
 
-// alone makes a test that measures memory run in a process of its own, and reports whether
-// this is it. There no other test has left anything, and glibc keeps one arena. Elsewhere it
-// keeps eight for each processor, each of which would grow to what a round needs.
+// alone runs a test that measures memory in a process of its own, and reports whether this is it.
+// In that process no other test has left memory behind, and glibc keeps one arena. Elsewhere glibc
+// keeps eight arenas for each processor, and each grows to what a round needs.
 func alone(t *testing.T) bool {
 	t.Helper()
 	const arenas = "MALLOC_ARENA_MAX=1"

@@ -14,9 +14,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// Messages of several frames go over a cable that is cut, stalled and fed garbage at any byte.
-// None is torn, mixed with another or doubled, and garbage damages no more than the message
-// that it hits. What is written after the last fault arrives.
+// Messages of several frames go over a cable that the test cuts, stalls and fills with garbage at
+// any byte. No message is torn, mixed with another or doubled. Garbage damages only the message
+// that it hits. Messages that are written after the last fault arrive.
 func TestCable(t *testing.T) {
 	for _, wire := range []string{"tcp", "ipc"} {
 		t.Run(wire, func(t *testing.T) {

@@ -34,7 +34,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	t.Cleanup(func() { must(t, zctx.Term()) })
 	c := &chaos{t: t, dir: socketDir(t), alive: make(map[*actor]bool), places: places{bound: make(map[string]*actor)}}
 	for i := range c.loops {
-		c.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx}) // inproc joins them
+		c.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx}) // so that inproc connects the two loops
 	}
 	hung := time.AfterFunc(duration+time.Minute, func() {
 		stacks := make([]byte, 4*mib)
@@ -53,19 +53,19 @@ func TestEverythingAtOnce(t *testing.T) {
 	workers.Wait()
 	c.over.Store(true)
 	for _, l := range c.loops {
-		soon(t, l, func() {}) // what callbacks were doing is done
+		soon(t, l, func() {}) // waits until a callback that runs has returned
 	}
 	c.finish(bounded(t, 30*time.Second))
 	c.log()
 }
 
-// chaos is what all goroutines share.
+// chaos is the state that all goroutines share.
 type chaos struct {
 	t      *testing.T
-	dir    string // for ipc endpoints
+	dir    string // the directory of ipc endpoints
 	loops  [2]*zmqio.EventLoop
 	actors [16]atomic.Pointer[actor]
-	stage  [16]sync.Mutex // held by who replaces an actor
+	stage  [16]sync.Mutex // each is locked by the goroutine that replaces the actor
 	places places
 	over   atomic.Bool
 
@@ -76,15 +76,15 @@ type chaos struct {
 	done, refused                        [len(deeds)]atomic.Int64
 }
 
-// wires are the transports of ZeroMQ; an actor keeps to one.
+// wires are the transports of ZeroMQ. An actor keeps to one of them.
 var wires = []string{"inproc", "tcp", "ipc"}
 
-// cast are the socket types of the actors: those that send and receive single frames.
+// cast are the socket types of the actors, which send and receive messages of one frame.
 var cast = []zmq.SocketType{
 	zmq.PUSH, zmq.PULL, zmq.PUB, zmq.SUB, zmq.XPUB, zmq.XSUB, zmq.DEALER, zmq.ROUTER, zmq.PAIR,
 }
 
-// step does something to some actor.
+// step does a random deed to a random actor, or replaces an actor that has ended.
 func (c *chaos) step(r *rand.Rand) {
 	if c.over.Load() {
 		return
@@ -94,7 +94,7 @@ func (c *chaos) step(r *rand.Rand) {
 	if a == nil || a.t.IsClosing() {
 		if c.stage[i].TryLock() {
 			defer c.stage[i].Unlock()
-			if c.actors[i].Load() == a { // else another was faster
+			if c.actors[i].Load() == a { // else another goroutine has replaced it
 				c.replace(i, r)
 			}
 		}
@@ -124,13 +124,13 @@ func isOneOf(err error, targets []error) bool {
 	return false
 }
 
-// replace puts a new actor on the stage.
+// replace makes actor i anew.
 func (c *chaos) replace(i int, r *rand.Rand) {
 	wire := wires[r.IntN(len(wires))]
 	a := &actor{chaos: c, wire: wire, random: rand.New(rand.NewPCG(r.Uint64(), 0))}
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
-	loop := zmqio.RunningLoop() // a callback does not wait for the other loop, which may wait for this one
+	loop := zmqio.RunningLoop() // a callback keeps to its own loop: the other one may be waiting for this one
 	if loop == nil {
 		loop = c.loops[r.IntN(2)]
 	}

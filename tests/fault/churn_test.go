@@ -13,9 +13,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Many connections are opened and closed again and again. Each time descriptors and
-// goroutines are what they were before, and memory does not grow: not after some rounds
-// that are not counted, in which the allocator finds out how much it needs at a time.
+// The test opens and closes many connections, again and again. After each round there are as many
+// descriptors and goroutines as before, and memory has not grown. The first rounds do not count,
+// because the allocator still finds out how much it needs.
 func TestConnectionsComeAndGo(t *testing.T) {
 	if !alone(t) {
 		return
@@ -43,7 +43,7 @@ func comeAndGo(t *testing.T, transport string, connections, rounds int) {
 	server.received = func(msg [][]byte) { got.add(churnSize, msg) }
 	pull := create(t, loop, server, zmq.PULL, zmqio.ConnectionConfig{
 		Bind:      []string{endpoint},
-		Configure: func(s zmq.Sockopts) error { return s.SetBacklog(connections) }, // or the kernel makes some wait for a second
+		Configure: func(s zmq.Sockopts) error { return s.SetBacklog(connections) }, // a shorter backlog makes the kernel delay connections by a second
 	})
 
 	goroutines, fds := runtime.NumGoroutine(), countFDs(t)
@@ -58,11 +58,11 @@ func comeAndGo(t *testing.T, transport string, connections, rounds int) {
 	}
 	must(t, pull.Close())
 	must(t, server.ended(ctx))
-	grown := slices.Max(memory[settling:]) - slices.Max(memory[:settling+1]) // it goes down at times
+	grown := slices.Max(memory[settling:]) - slices.Max(memory[:settling+1]) // the maximum, because the size also falls
 	t.Logf("%d+%d times %d connections in %v; %d goroutines and %d descriptors after each; resident memory %s at first, %s after %d, %s in the end",
 		settling, rounds, connections, time.Since(begin).Round(time.Millisecond), goroutines, fds,
 		quantity(memory[0]), quantity(memory[settling]), settling+1, quantity(memory[len(memory)-1]))
-	// In the long form that is 230 bytes for each connection.
+	// In the long form this allows 230 bytes for each connection.
 	if allowed := 2 * mib; grown > allowed {
 		t.Errorf("resident memory grew by %s, %s are allowed", quantity(grown), quantity(allowed))
 	}
@@ -73,7 +73,7 @@ const (
 	settling  = 10 // rounds
 )
 
-// openAndClose makes connections, each of which sends a message, and ends them.
+// openAndClose makes connections, sends a message on each, and ends them.
 func openAndClose(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, endpoint string, connections int, got *arrivals) {
 	t.Helper()
 	got.Change(func() { got.tracks = make(map[uint64]*track) })

@@ -22,9 +22,9 @@ var conflating = []struct {
 	peer string
 }{{zmq.PULL, "PUSH"}, {zmq.SUB, "PUB"}, {zmq.DEALER, "ROUTER"}}
 
-// A stranger sends a frame of which more follow to a socket with CONFLATE, where libzmq
-// ends the process at the next receive. The transport ends with an error instead, and the
-// process goes on. It is a process of its own, which would otherwise take others along.
+// A stranger sends a frame with SNDMORE to a socket with CONFLATE. libzmq would end the process at
+// the next receive. The transport ends with an error instead, and the process goes on. The attack
+// runs in a process of its own, because a failure would end all tests.
 func TestStrangerAtAConflatingReceiver(t *testing.T) {
 	if !alone(t) {
 		return
@@ -40,8 +40,8 @@ func TestStrangerAtAConflatingReceiver(t *testing.T) {
 	}
 }
 
-// attackConflating attacks a transport. With paused it is unbound before it may read, for
-// which zmqio receives what is there.
+// attackConflating attacks a transport. With paused it unbinds the transport while reading is
+// paused. zmqio then receives what is there before it unbinds.
 func attackConflating(t *testing.T, typ zmq.SocketType, peerType string, paused bool) {
 	ctx := bounded(t, time.Minute)
 	loop := newLoop(t, nil)
@@ -55,7 +55,7 @@ func attackConflating(t *testing.T, typ zmq.SocketType, peerType string, paused 
 	}}
 	receiver := newPeer(func(msg [][]byte) { t.Errorf("received %q", msg) })
 	if paused {
-		// On the loop, where no receive can be under way.
+		// On the loop goroutine no receive can be in progress.
 		receiver.made = func(tr *zmqio.Transport) {
 			if err := tr.PauseReading(); err != nil {
 				t.Error(err)
@@ -83,7 +83,7 @@ func attackConflating(t *testing.T, typ zmq.SocketType, peerType string, paused 
 	case <-ctx.Done():
 		t.Fatal(context.Cause(ctx))
 	}
-	// The transport lets go of the stranger, and the loop goes on with another one.
+	// The transport closes the stranger's connection, and another transport of the loop works.
 	if _, err := io.Copy(io.Discard, stranger); err != nil && !strings.Contains(err.Error(), "reset") {
 		t.Errorf("the stranger is still connected: %v", err)
 	}
@@ -92,7 +92,7 @@ func attackConflating(t *testing.T, typ zmq.SocketType, peerType string, paused 
 	must(t, receiver.ended(ctx))
 }
 
-// throwMore shakes hands as a peer of some type and sends a frame of which more follow.
+// throwMore shakes hands as a peer of type typ, and sends a frame with SNDMORE.
 func throwMore(t *testing.T, endpoint, peerType string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))

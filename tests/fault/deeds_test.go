@@ -15,8 +15,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// An actor is a transport to which everything is done, and its protocol. Now and then
-// its callbacks do something themselves, to any of the actors.
+// An actor is a transport and its protocol. The test does deeds to it, and its callbacks sometimes
+// do deeds to any actor.
 type actor struct {
 	chaos *chaos
 	wire  string
@@ -28,10 +28,10 @@ type actor struct {
 	made   bool
 	paused bool
 	lost   bool
-	peer   []byte // the routing id of one
+	peer   []byte // the routing id of a peer
 }
 
-// wrong notes that a callback came when it must not.
+// wrong reports a callback that comes out of order.
 func (a *actor) wrong(callback string) {
 	a.chaos.t.Errorf("%s of %v: made %t, paused %t, lost %t", callback, a.t, a.made, a.paused, a.lost)
 }
@@ -85,7 +85,7 @@ func (a *actor) ResumeWriting() {
 	a.act(4)
 }
 
-// MsgReceived looks whether a message is as it was written.
+// MsgReceived checks that a message is as it was written.
 func (a *actor) MsgReceived(msg [][]byte) {
 	a.mu.Lock()
 	if !a.made || a.lost || len(msg) == 0 {
@@ -114,7 +114,7 @@ func (a *actor) onLoop(callback string) {
 	}
 }
 
-// act does something, one time in so many.
+// act does a step with a probability of 1/times.
 func (a *actor) act(times int) {
 	a.mu.Lock()
 	n, r := a.random.IntN(times), rand.New(rand.NewPCG(a.random.Uint64(), 1))
@@ -124,11 +124,11 @@ func (a *actor) act(times int) {
 	}
 }
 
-// A disguise is another protocol that does the same.
+// A disguise is an actor as a protocol of another type, for SetProtocol.
 type disguise struct{ *actor }
 
-// A deed is something that can be done to an actor, and the errors that it may come to
-// beside ErrTransportClosed.
+// A deed is something that the test does to an actor. may has the errors that it can return beside
+// ErrTransportClosed.
 type deed struct {
 	name string
 	do   func(*actor, *rand.Rand) error
@@ -137,8 +137,8 @@ type deed struct {
 
 var sendErrors = []error{zmq.ENOTSUP, zmq.EFSM, zmqio.ErrBufferFull, context.DeadlineExceeded, zmqio.ErrWouldDeadlock, zmq.EINVAL}
 
-// deeds are done equally often, so that some are here more than once. It is filled in
-// by init, because callbacks refer to it.
+// deeds are equally likely, so frequent ones are in the list several times. init fills it in,
+// because callbacks refer to it.
 var deeds [22]deed
 
 func init() {
@@ -165,7 +165,7 @@ func init() {
 	}
 }
 
-// lives is how many times an actor survives that it is to be closed.
+// lives is how many Close and Abort deeds come, on average, until an actor does one.
 const lives = 10
 
 func (a *actor) close(r *rand.Rand) error {
@@ -176,7 +176,7 @@ func (a *actor) close(r *rand.Rand) error {
 	if err := a.t.Close(); err != nil {
 		return err
 	}
-	// What it has may be without a receiver.
+	// The transport may hold messages for which there is no receiver.
 	_, err := a.t.Loop().CallLater(time.Millisecond, func() { _ = a.t.Abort() })
 	return err
 }
@@ -189,9 +189,8 @@ func (a *actor) abort(r *rand.Rand) error {
 	return a.t.Abort()
 }
 
-// message returns one that the socket type can send. It is of one frame as it goes over
-// the wire: libzmq 4.3.4 may end the process when the pipe of a longer one dies, at
-// either end.
+// message returns a message of the actor's type, which is one frame on the wire. If the pipe of a
+// longer message dies, libzmq 4.3.4 may end the process at either end.
 func (a *actor) message(r *rand.Rand) (msg [][]byte) {
 	size := headerSize + r.IntN(2000)
 	if r.IntN(50) == 0 {
@@ -215,19 +214,18 @@ func (a *actor) writeContext(r *rand.Rand) error {
 	return a.t.WriteContext(ctx, a.message(r))
 }
 
-// topic is a prefix of what stream 0 begins with, or not.
+// topic returns a prefix of the frames of stream 0, or another topic.
 func topic(r *rand.Rand) string { return []string{"", "\x00", "\x00\x00", "other"}[r.IntN(4)] }
 
-// places are the endpoints that are bound, each with the actor that did. They are
-// locked while one connects or leaves: over inproc none may connect to an endpoint
-// that is not bound, for libzmq 4.3.4 uses such a connection after it has freed it.
+// places has the bound endpoints, each with its actor. The map is locked during a connect, and
+// while an actor leaves. No socket may connect over inproc to an endpoint that is not bound: libzmq
+// 4.3.4 uses such a connection after it has freed it.
 type places struct {
 	mu    sync.Mutex
 	bound map[string]*actor
 }
 
-// leave takes away the places of an actor that is about to be closed. The function
-// returned is called afterwards.
+// leave removes the places of an actor before it closes. The caller calls the result afterwards.
 func (p *places) leave(a *actor) func() {
 	p.mu.Lock()
 	maps.DeleteFunc(p.bound, func(_ string, owner *actor) bool { return owner == a })
@@ -249,7 +247,7 @@ func (a *actor) bind(r *rand.Rand) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if slices.Contains(a.t.Connections(), endpoint) {
-		return nil // to disconnect from it would be to unbind it: libzmq 4.3.4 has one call for both
+		return nil // a disconnect would unbind it too: libzmq 4.3.4 has one call for both
 	}
 	endpoint, err := a.t.Bind(endpoint)
 	if err == nil {
@@ -258,7 +256,7 @@ func (a *actor) bind(r *rand.Rand) error {
 	return err
 }
 
-// connect connects to where a socket is bound that this one can talk to.
+// connect connects the actor to an endpoint of a type that it can talk to.
 func (a *actor) connect(r *rand.Rand) error {
 	if len(a.t.Connections()) > 3 {
 		return a.disconnect(r)
@@ -266,7 +264,7 @@ func (a *actor) connect(r *rand.Rand) error {
 	p := &a.chaos.places
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	for endpoint, b := range p.bound { // in an order that Go makes random
+	for endpoint, b := range p.bound { // Go's order of a map is random
 		if b != a && b.wire == a.wire && a.typ.CompatibleWith(b.typ) {
 			_, err := a.t.Connect(endpoint)
 			return err
@@ -305,15 +303,15 @@ func (a *actor) limits(r *rand.Rand) error {
 
 func (a *actor) options(r *rand.Rand) error {
 	s := a.t.Sockopts()
-	// Not the high-water marks: libzmq 4.3.4 tells them to the other end of each pipe,
-	// also of one that has been freed.
+	// Not the high-water marks: libzmq 4.3.4 also tells them to the other end of a pipe that it has
+	// freed.
 	if err := s.SetReconnectInterval(time.Duration(1+r.IntN(100)) * time.Millisecond); err != nil {
 		return err
 	}
 	if err := a.t.Setsockopt(zmq.LINGER, time.Duration(0)); err != nil {
 		return err
 	}
-	if _, err := s.Events(); err != nil { // it takes the signal of a message, too
+	if _, err := s.Events(); err != nil { // reading EVENTS also takes the signal of a message
 		return err
 	}
 	_, err := a.t.Getsockopt(zmq.TYPE)
@@ -329,7 +327,7 @@ func (a *actor) disguise(*rand.Rand) error {
 	return nil
 }
 
-// look asks the transport for everything that it knows.
+// look calls every method that reads the transport's state.
 func (a *actor) look(*rand.Rand) error {
 	high, low := a.t.WriteBufferLimits()
 	if low > high {

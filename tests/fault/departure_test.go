@@ -24,12 +24,12 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// few messages of 250 bytes fit in the kernel whether libzmq sends them alone or together.
-// It sends more only once three quarters of the buffer are free.
+// few is a number of messages of 250 bytes that fit in the kernel, however libzmq groups them.
+// libzmq sends more only when three quarters of the buffer are free.
 const few = 60
 
-// receiveWhenTold receives with libzmq alone, and nothing before its standard input ends.
-// It ends with the job's last message, or when none has come for as long as Pace says.
+// receiveWhenTold receives with libzmq alone, and only when its standard input has ended. It ends
+// with the job's last message, or when no message has come for the time of Pace.
 func receiveWhenTold(j job, in io.Reader, out io.Writer) error {
 	endpoint := j.Endpoint
 	if j.Relative {
@@ -75,17 +75,17 @@ func receiveWhenTold(j job, in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// A parting is a PUSH over ipc with messages on their way, and their receiver in another
-// process, which does not read yet.
+// A parting is a PUSH over ipc with messages on their way. Their receiver is another process, which
+// does not read yet.
 type parting struct {
 	name     string
-	endpoint string        // if it is not a file of the test's own
-	connects bool          // the PUSH does
+	endpoint string        // empty: a file of the test
+	connects bool          // the PUSH connects, and the receiver binds
 	relative bool          // the receiver binds a relative path
-	hwm      int           // of the receiver
+	hwm      int           // the receiver's high-water mark
 	last     uint64        // the number of messages
-	size     int           // of each; 0 is 250 bytes
-	patience time.Duration // of the receiver; 0 is 5 s
+	size     int           // of each message, in bytes; 0 means 250
+	patience time.Duration // of the receiver; 0 means 5 s
 
 	t        *testing.T
 	loop     *zmqio.EventLoop
@@ -95,9 +95,9 @@ type parting struct {
 	log      *logged
 }
 
-// partings are all kinds. The kernel holds what a receiver leaves of the first messages,
-// and not what it leaves of 3,000. A receiver takes 50 messages and 8 KiB at least if that
-// is its high-water mark.
+// partings returns one of each kind. Of few messages the kernel holds all that the receiver has not
+// taken, and of 3,000 it does not. A receiver takes at least 50 messages and 8 KiB if its
+// high-water mark is 50.
 func partings() (all []*parting) {
 	for _, connects := range []bool{true, false} {
 		for _, p := range []parting{{hwm: 1, last: few}, {hwm: 1, last: 3000}, {hwm: 50, last: few + 10, size: 1000}, {hwm: 50, last: 3000}} {
@@ -124,8 +124,8 @@ func eachParting(t *testing.T, test func(*testing.T, *parting)) {
 	}
 }
 
-// begin makes a loop, the PUSH, which writes all messages, and the receiver before or
-// after it. Afterwards libzmq has the messages, and no goroutine runs the loop.
+// begin makes a loop, the PUSH and the receiver, and writes all messages. The receiver comes before
+// or after the PUSH. When begin returns, libzmq has the messages, and no goroutine runs the loop.
 func (p *parting) begin(ctx context.Context, t *testing.T, linger time.Duration) {
 	t.Helper()
 	p.t, p.log, p.peer, p.size = t, new(logged), newPeer(nil), cmp.Or(p.size, 250)
@@ -167,7 +167,7 @@ func (p *parting) receive(endpoint string) {
 	})
 }
 
-// read has the receiver begin to read.
+// read makes the receiver begin to read.
 func (p *parting) read() { p.receiver.in.Close() }
 
 // arrived waits for all messages.
@@ -189,7 +189,7 @@ func (p *parting) closed(ctx context.Context, closed <-chan struct{}) {
 	}
 }
 
-// logged is what a logger wrote.
+// logged has the lines that a logger wrote.
 type logged struct {
 	condition
 	text bytes.Buffer
@@ -206,14 +206,14 @@ func (l *logged) String() string {
 	return l.text.String()
 }
 
-// wait waits until something was logged.
+// wait waits until the logger has written a line.
 func (l *logged) wait(ctx context.Context) error {
 	return l.Until(ctx, func() bool { return l.text.Len() > 0 })
 }
 
-// What was closed arrives at a receiver that reads nothing before Close of the loop waits.
-// Where the kernel holds all, the receiver reads nothing before libzmq has let the sender's
-// socket go.
+// Messages of a closed PUSH arrive, even if the receiver reads nothing before the loop's Close
+// waits. If the kernel holds all messages, the receiver reads nothing until libzmq has closed the
+// socket.
 func TestCloseOverIPC(t *testing.T) {
 	eachParting(t, func(t *testing.T, p *parting) {
 		ctx := bounded(t, time.Minute)
@@ -233,7 +233,7 @@ func TestCloseOverIPC(t *testing.T) {
 	})
 }
 
-// Close of the loop does the same for transports that are open, and so does Shutdown.
+// Close and Shutdown of the loop do the same for open transports.
 func TestLoopCloseOverIPC(t *testing.T) {
 	for name, end := range map[string]func(context.Context, *zmqio.EventLoop) error{
 		"Close":    func(_ context.Context, l *zmqio.EventLoop) error { return l.Close() },
@@ -257,8 +257,8 @@ func TestLoopCloseOverIPC(t *testing.T) {
 	}
 }
 
-// Close of the loop waits also when it comes while the connections are being found, for
-// which every descriptor is looked at. It comes at various times after that has begun.
+// Close of the loop also waits for a departure that still looks for its connections among all
+// descriptors. The calls come at various times after the beginning of that search.
 func TestLoopCloseAtOnceOverIPC(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)
@@ -274,7 +274,7 @@ func TestLoopCloseAtOnceOverIPC(t *testing.T) {
 		p := &parting{connects: true, hwm: 1, last: few}
 		p.begin(ctx, t, 30*time.Second)
 		var told atomic.Bool
-		time.AfterFunc(20*time.Millisecond, func() { // Close that does not wait returns sooner
+		time.AfterFunc(20*time.Millisecond, func() { // a Close that does not wait returns before this
 			told.Store(true)
 			p.read()
 		})
@@ -290,7 +290,7 @@ func TestLoopCloseAtOnceOverIPC(t *testing.T) {
 	}
 }
 
-// What a receiver does not read in time is described, by what waited and in the log.
+// ErrUndelivered and the log say what the receiver has not read in time.
 func TestOverIPCTooLate(t *testing.T) {
 	for _, connects := range []bool{true, false} {
 		for _, end := range []string{"Close", "Shutdown", "ZMQ_LINGER"} {
@@ -326,7 +326,7 @@ func TestOverIPCTooLate(t *testing.T) {
 					t.Errorf("got %v", err)
 				}
 				p.closed(ctx, closed)
-				if end == "Shutdown" { // which leaves the rest of the time to Close
+				if end == "Shutdown" { // Shutdown leaves the rest of the time to Close
 					p.read()
 					must(t, p.loop.Close())
 					p.arrived()
@@ -341,7 +341,7 @@ func TestOverIPCTooLate(t *testing.T) {
 	}
 }
 
-// Abort waits for nothing, and keeps nothing open.
+// Abort does not wait, and keeps no connection open.
 func TestAbortOverIPC(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)
@@ -358,8 +358,8 @@ func TestAbortOverIPC(t *testing.T) {
 	}
 }
 
-// A receiver that comes when the sender has been closed gets everything too, and so does
-// one that takes the place of another: everything that the first has not taken.
+// A receiver that comes after the Close of the sender gets everything. A receiver that replaces
+// another gets what that one has not taken.
 func TestLateReceiverOverIPC(t *testing.T) {
 	for range form(3, 50) {
 		checkLeaks(t)
@@ -382,7 +382,7 @@ func TestLateReceiverOverIPC(t *testing.T) {
 	}
 }
 
-// A child of this process does not inherit what is kept open.
+// A child of this process does not inherit the duplicates of connections.
 func TestChildrenDoNotInheritDepartures(t *testing.T) {
 	if _, err := os.Stat("/proc/self/fd"); err != nil {
 		t.Skip(err)
@@ -399,7 +399,7 @@ func TestChildrenDoNotInheritDepartures(t *testing.T) {
 	p.begin(ctx, t, 30*time.Second)
 	closed := p.push.Closed()
 	must(t, p.push.Close())
-	p.closed(ctx, closed) // so what is open is the duplicate
+	p.closed(ctx, closed) // so the open descriptor is the duplicate
 	if n := sockets(); n > before {
 		t.Errorf("a child has %d sockets, %d before", n, before)
 	}

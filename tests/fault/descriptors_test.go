@@ -23,19 +23,19 @@ func init() {
 	roles["source"] = connectFromSource
 }
 
-// steps are what a starved process tries, in order. Those that have failed before leave
-// out what builds on them.
+// steps are what a process with few descriptors tries, in order. A step is left out if it builds on
+// one that has failed.
 var steps = []string{"loop", "socket", "bind tcp", "bind ipc", "second socket", "connect tcp", "connect ipc", "monitor"}
 
-// Out of descriptors libzmq ends the process. Whatever the limit is, each call succeeds or
-// returns EMFILE, and the process comes to its own end.
+// Without descriptors libzmq ends the process. With any limit, each call succeeds or returns
+// EMFILE, and the process ends in good order.
 func TestOutOfDescriptors(t *testing.T) {
 	checkLeaks(t)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	defer listener.Close()
-	// Not what the process itself is bound to: libzmq also ends it when it cannot accept a
-	// connection over ipc.
+	// The process does not connect to its own ipc endpoint: libzmq also ends it when it cannot
+	// accept a connection over ipc.
 	dir := socketDir(t)
 	unix, err := net.Listen("unix", filepath.Join(dir, "parent"))
 	must(t, err)
@@ -47,7 +47,7 @@ func TestOutOfDescriptors(t *testing.T) {
 	self, err := os.Executable()
 	must(t, err)
 	for i := range form(30, 120) {
-		// Every other process has enough until its first socket is there.
+		// Every second process has enough descriptors until it has its first socket.
 		j := job{Role: "starve", Endpoint: listener.Addr().String(), Size: i / 2, Bind: i%2 == 1}
 		text, err := json.Marshal(j)
 		must(t, err)
@@ -72,16 +72,16 @@ func TestOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// withoutLeakSanitizer is the environment of a process that has no descriptor for
-// LeakSanitizer at its end.
+// withoutLeakSanitizer returns the environment of a process without LeakSanitizer, which needs a
+// descriptor at the end.
 func withoutLeakSanitizer() string {
 	return "ASAN_OPTIONS=" + os.Getenv("ASAN_OPTIONS") + ":detect_leaks=0"
 }
 
-// starve runs the steps with so many descriptors to spare as j.Size says, from the
-// beginning or, if it is to bind, from there.
+// starve runs the steps with j.Size spare descriptors. The limit holds from the beginning or, with
+// j.Bind, from the first socket.
 func starve(j job, _ io.Reader, out io.Writer) error {
-	if r, w, err := os.Pipe(); err == nil { // the runtime opens what it keeps
+	if r, w, err := os.Pipe(); err == nil { // the runtime opens descriptors that it keeps
 		r.Close()
 		w.Close()
 	}
@@ -133,8 +133,8 @@ func starve(j job, _ io.Reader, out io.Writer) error {
 	return errors.Join(append(failed, loop.Close())...)
 }
 
-// A connect with a source needs descriptors in the background, where libzmq ends the
-// process for want of them.
+// A connect with a source needs descriptors in the background. libzmq ends the process if it gets
+// none.
 func TestOutOfDescriptorsWithSource(t *testing.T) {
 	checkLeaks(t)
 	text, err := json.Marshal(job{Role: "source"})
@@ -168,8 +168,8 @@ func connectFromSource(_ job, _ io.Reader, out io.Writer) error {
 	return loop.Close()
 }
 
-// spareDescriptors leaves the process n descriptors, and what is free between those that
-// it has.
+// spareDescriptors leaves the process n descriptors, and the free numbers between those that are
+// open.
 func spareDescriptors(n int) error {
 	free, err := syscall.Dup(0)
 	if err != nil {

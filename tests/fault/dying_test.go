@@ -46,7 +46,7 @@ func parseNumbered(msg [][]byte) (number uint64, err error) {
 	return number, nil
 }
 
-// A census has the numbered messages that have come, at any receiver.
+// A census has the numbered messages that all receivers have got.
 type census struct {
 	condition
 	seen  map[uint64]bool
@@ -90,8 +90,8 @@ func (c *census) wrongSoFar() error {
 	return c.wrong
 }
 
-// Receivers die amid long multipart messages. No receiver gets a part of a message, or a message
-// that another has got.
+// Receivers die amid long messages of several frames. No receiver gets a part of a message, or a
+// message that another has got.
 func TestDyingPipes(t *testing.T) {
 	for from, to := range map[zmq.SocketType]zmq.SocketType{zmq.PUSH: zmq.PULL, zmq.DEALER: zmq.DEALER} {
 		for _, transport := range []string{"inproc", "tcp"} {
@@ -113,7 +113,7 @@ func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
 		Bind:      []string{endpoint},
 		Configure: func(s zmq.Sockopts) error { return s.SetSndHWM(0) },
 	})
-	// The loop goroutine closes receivers, this one sends.
+	// The loop goroutine closes receivers, and this goroutine sends.
 	sending, stop := context.WithCancel(ctx)
 	defer stop()
 	sent := make(chan error, 1)
@@ -137,7 +137,7 @@ func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
 		receiver := newPeer(all.add)
 		in := create(t, loop, receiver, to, zmqio.ConnectionConfig{Connect: []string{endpoint}})
 		must(t, all.more(ctx, 1+rand.IntN(3)))
-		if round == rounds { // and with the last one the sender comes to an end
+		if round == rounds { // stop the sender while the last receiver lives
 			stop()
 			must(t, <-sent)
 			must(t, all.Until(ctx, func() bool { return all.wrong != nil || all.last == written.Load() }))
@@ -145,7 +145,7 @@ func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
 		}
 		must(t, in.Abort())
 		must(t, receiver.ended(ctx))
-		// With three pipes of which one dies libzmq 4.3.4 loses its place among them.
+		// If one of three pipes dies, libzmq 4.3.4 sends frames to the wrong one.
 		must(t, unwritable(ctx, out))
 		if out.WriteBufferSize() > 0 {
 			kept++
@@ -174,8 +174,8 @@ func unwritable(ctx context.Context, t *zmqio.Transport) error {
 	}
 }
 
-// The peers of a REQ die. A request on its way may be lost with its peer, as ZeroMQ allows. No
-// other peer gets a part of it.
+// The peers of a REQ die. A request on its way may be lost with its peer, as in ZeroMQ. No other
+// peer gets a part of it.
 func TestDyingPipeOfRequest(t *testing.T) {
 	needs(t, "4.3.1", "earlier ones can send a request of several frames without its delimiter")
 	checkLeaks(t)
@@ -194,14 +194,14 @@ func TestDyingPipeOfRequest(t *testing.T) {
 	}
 }
 
-// requests counts what became of requests.
+// requests counts requests by their fate.
 type requests struct {
 	census
 	number         atomic.Uint64
 	refused, again int
 }
 
-// round makes requests of a peer that dies amid them, and of another one.
+// round sends requests to a peer that dies amid them, and to another peer.
 func (r *requests) round(ctx context.Context, t *testing.T, loop *zmqio.EventLoop) {
 	var req *zmqio.Transport
 	client := newPeer(nil)
@@ -221,7 +221,7 @@ func (r *requests) round(ctx context.Context, t *testing.T, loop *zmqio.EventLoo
 	must(t, r.more(ctx, 1+rand.IntN(3)))
 	must(t, in.Abort())
 	must(t, first.ended(ctx))
-	soon(t, loop, func() { client.received = nil }) // a write in progress is sent now, or refused
+	soon(t, loop, func() { client.received = nil }) // a write in progress sends now, or fails
 	if req.WriteBufferSize() > 0 {
 		r.refused++
 		before := r.taken()

@@ -67,8 +67,8 @@ func handshake() []byte {
 	return append(append(fullGreeting(), 4, byte(len(ready))), ready...)
 }
 
-// Garbage of strangers, and their going, affects neither the stream of another peer nor the
-// transport.
+// Garbage of strangers, and the end of their connections, affects neither the stream of another
+// peer nor the transport.
 func TestGarbage(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(time.Minute, 3*time.Minute))
@@ -118,7 +118,8 @@ func TestGarbage(t *testing.T) {
 	must(t, <-pumped)
 	must(t, pull.Close())
 	must(t, receiver.ended(ctx))
-	// The strangers are still connected. The transport's ends of the connections must be gone.
+	// The strangers still hold their ends of the connections. The transport must have closed its
+	// own.
 	must(t, backTo(ctx, t, 1<<30, fds+len(half)))
 	for _, c := range half {
 		c.Close()
@@ -131,8 +132,8 @@ func TestGarbage(t *testing.T) {
 		throws, counts, len(half), time.Since(begin).Round(time.Millisecond), last, strange)
 }
 
-// throwAll sends rubbish of every kind, each on count connections, and returns how
-// many these were, and of how many kinds.
+// throwAll sends rubbish of every kind, each on count connections. It returns the numbers of
+// connections and kinds.
 func throwAll(t *testing.T, endpoint string, count int) (connections, kinds int) {
 	t.Helper()
 	var throwing sync.WaitGroup
@@ -155,14 +156,14 @@ func throwAll(t *testing.T, endpoint string, count int) (connections, kinds int)
 type way int
 
 const (
-	closes     way = iota // at once
-	resets                // at once, with a TCP reset
-	halfCloses            // and waits until the other end closes, if it does so soon
+	closes     way = iota // closes at once
+	resets                // closes at once, with a TCP reset
+	halfCloses            // closes one direction, and waits a little for the other end
 )
 
 var ways = []way{closes, resets, halfCloses}
 
-// throw sends b on a connection of its own.
+// throw sends b on a new connection.
 func throw(endpoint string, b []byte, then way) error {
 	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))
 	if err != nil {
@@ -177,14 +178,14 @@ func throw(endpoint string, b []byte, then way) error {
 	case resets:
 		return tcp.SetLinger(0)
 	case halfCloses:
-		_ = tcp.CloseWrite() // it may be closed at the other end
+		_ = tcp.CloseWrite() // the other end may have closed it
 		_ = tcp.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
 		_, _ = io.Copy(io.Discard, c)
 	}
 	return nil
 }
 
-// dialHalf opens connections on which nothing is said, or half a greeting.
+// dialHalf opens connections, and sends nothing or half a greeting on each.
 func dialHalf(t *testing.T, endpoint string, count int) (half []net.Conn) {
 	t.Helper()
 	for i := range count {

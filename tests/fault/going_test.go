@@ -10,9 +10,9 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Bound senders are aborted while their receivers go, with messages on their way. libzmq must let
-// go of the sockets, or the context never ends. Without lettingGoLocked of Bind, one round in 15
-// leaves a socket.
+// Bound senders are aborted while their receivers go, with messages on their way. libzmq must close
+// the sockets, or the context never ends. Without lettingGoLocked in Bind, one round in 15 leaves a
+// socket.
 func TestAbortWhileReceiversGo(t *testing.T) {
 	for i := range form(60, 3000) {
 		t.Run(strconv.Itoa(i), abortWhileReceiversGo)

@@ -18,7 +18,7 @@ const (
 	mib = 1 << 20
 )
 
-// What zmqiotest has, by shorter names.
+// Short names for functions of zmqiotest.
 var (
 	must         = zmqiotest.Must
 	bounded      = zmqiotest.Bounded
@@ -31,8 +31,8 @@ var (
 
 type condition = zmqiotest.Condition
 
-// backTo waits until there are no more goroutines and descriptors than that:
-// goroutines at their end and libzmq's threads take a moment.
+// backTo waits until the process has at most these numbers of goroutines and descriptors.
+// Goroutines and libzmq's threads take a moment to end.
 func backTo(ctx context.Context, t testing.TB, goroutines, fds int) error {
 	for runtime.NumGoroutine() > goroutines || countFDs(t) > fds {
 		select {
@@ -47,7 +47,7 @@ func backTo(ctx context.Context, t testing.TB, goroutines, fds int) error {
 
 func countFDs(t testing.TB) int { return len(zmqiotest.Descriptors(t)) }
 
-// rss returns the resident memory of the process, where the system tells, or 0.
+// rss returns the resident memory of the process, or 0 if the system does not tell it.
 func rss() int {
 	b, err := os.ReadFile("/proc/self/statm")
 	if err != nil {

@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// A tale is a small history, told line by line: parties 0 and 1 send to 2 and 3.
+// A tale is a small history, written line by line: parties 0 and 1 send to 2 and 3.
 type tale struct {
 	history
 	received []receipt
 	clock    uint64
 }
 
-// write is an operation that is over before the next one begins.
+// write adds an operation that ends before the next one begins.
 func (s *tale) write(source, to int, result outcome) tag {
 	s.clock += 2
 	t := tag{source: uint16(source), number: uint32(len(s.written[source])), count: 1}
@@ -26,7 +26,7 @@ func (s *tale) receive(by int, t tag) {
 	s.received = append(s.received, receipt{by: by, at: s.clock, tag: t})
 }
 
-// receiveFrames is receive of what came as frames.
+// receiveFrames adds a receipt of frames.
 func (s *tale) receiveFrames(by int, msg [][]byte) {
 	t, wrong := parse(msg)
 	s.receive(by, t)
@@ -40,7 +40,7 @@ func newTale() *tale {
 	}}
 }
 
-// The checker reports each kind of violation, and nothing that is allowed.
+// check reports each kind of violation, and no correct history.
 func TestHistoryChecker(t *testing.T) {
 	sizes := []int{50, 0, tagSize, 7, 1000}
 	frames := func(t tag, s *tale) [][]byte { return t.compose(sizes, rand.New(rand.NewPCG(1, uint64(s.clock)))) }
@@ -181,7 +181,7 @@ func TestHistoryChecker(t *testing.T) {
 	}
 }
 
-// What compose writes parse reads, for any sizes.
+// parse reads what compose writes, for any sizes.
 func TestHistoryFrames(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for n := range 1000 {

@@ -19,8 +19,8 @@ type tag struct {
 
 const (
 	tagMagic = 0x7a71
-	// A frame of tagSize bytes or more has a tag: magic, tag, a sum over the frames
-	// behind it where it is the first, and at its end a sum over itself.
+	// A frame of tagSize bytes or more has a tag: magic, tag, a sum, and at its end a sum over
+	// itself. In the first frame of a message the first sum is over the frames behind it.
 	tagSize = 2 + 2 + 2 + 4 + 2 + 2 + 4 + 4
 )
 
@@ -30,12 +30,12 @@ func (t tag) String() string {
 	return fmt.Sprintf("message %d of party %d (writer %d, %d frames)", t.number, t.source, t.writer, t.count)
 }
 
-// compose returns the message of a tag, with frames of these sizes and random payload.
-// The first has room for a tag, so that every message can be told from every other.
+// compose returns the message of a tag, with frames of the given sizes and random payload. The
+// first frame has room for a tag, so every message is different.
 func (t tag) compose(sizes []int, r *rand.Rand) [][]byte {
 	t.count = uint16(len(sizes))
 	msg := make([][]byte, len(sizes))
-	for i := len(sizes) - 1; i >= 0; i-- { // the first frame needs the others
+	for i := len(sizes) - 1; i >= 0; i-- { // its sum is over the others
 		f := make([]byte, sizes[i])
 		for j := 0; j < len(f); j += 8 {
 			var word [8]byte
@@ -68,7 +68,7 @@ func (t tag) put(f []byte, rest uint32) {
 	binary.BigEndian.PutUint32(f[end:], crc32.ChecksumIEEE(f[:end]))
 }
 
-// tagOf is the inverse of put. It reports whether f has a tag, undamaged.
+// tagOf is the inverse of put. It reports whether f has an undamaged tag.
 func tagOf(f []byte) (t tag, rest uint32, ok bool) {
 	end := len(f) - 4
 	if len(f) < tagSize || binary.BigEndian.Uint16(f) != tagMagic ||
@@ -81,7 +81,7 @@ func tagOf(f []byte) (t tag, rest uint32, ok bool) {
 	}, binary.BigEndian.Uint32(f[14:]), true
 }
 
-// sumOf depends on the payload and the boundaries of the frames.
+// sumOf returns a sum of the payload and the boundaries of frames.
 func sumOf(frames [][]byte) (sum uint32) {
 	for _, f := range frames {
 		sum = crc32.Update(sum, crc32.IEEETable, binary.BigEndian.AppendUint32(nil, uint32(len(f))))
@@ -102,17 +102,17 @@ const (
 	torn      kind = "torn"      // a part of a message
 	mixed     kind = "mixed"     // frames of several messages in one
 	damaged   kind = "damaged"   // other bytes than were written
-	doubled   kind = "doubled"   // twice
-	reordered kind = "reordered" // after one that was written later
+	doubled   kind = "doubled"   // received twice
+	reordered kind = "reordered" // received after a message that was written later
 	lost      kind = "lost"      // accepted, and not received
 	invented  kind = "invented"  // received, and never written
 	arrived   kind = "refused but arrived"
-	stolen    kind = "stolen" // received by another than it was written for
+	stolen    kind = "stolen" // received by a party that it was not for
 )
 
 func (v violation) String() string { return string(v.kind) + ": " + v.text }
 
-// parse is the inverse of compose. What is wrong with the message is nil if it is whole.
+// parse is the inverse of compose. The violation is nil if the message is whole.
 func parse(msg [][]byte) (tag, *violation) {
 	wrong := func(k kind, format string, args ...any) *violation {
 		return &violation{k, fmt.Sprintf(format, args...) + ", in " + outline(msg)}
@@ -176,8 +176,8 @@ type written struct {
 }
 
 const (
-	anyone  = -1 // of those that the source is linked to
-	nowhere = -2 // to a routing id that there is not
+	anyone  = -1 // any party that the source is linked to
+	nowhere = -2 // a routing id that no party has
 )
 
 type outcome int
@@ -188,7 +188,7 @@ const (
 	refused
 )
 
-// A receipt is a message that a party received, or its fault.
+// A receipt is a message that a party received, or the violation in it.
 type receipt struct {
 	by    int
 	at    uint64
@@ -199,16 +199,16 @@ type receipt struct {
 // A link leads from a party that sends to one that receives.
 type link struct{ from, to int }
 
-// A history has the operations, and what they allow.
+// A history has the operations of an island, and the faults that were allowed.
 type history struct {
 	written [][]written // by source and number
-	// cut links may lose messages: an end of theirs died, or was disconnected.
+	// cut links may lose messages, because an end of theirs died or was disconnected.
 	cut map[link]bool
-	// joined says when a link began anew: what was written before may overtake what
-	// is written later.
+	// joined has the times at which a link began anew. A message written before such a time may
+	// arrive after one written later.
 	joined map[link][]uint64
-	// Of a fanout a message goes to each receiver, or is dropped; from the time in
-	// steady on none is.
+	// A fanout sends a message to each receiver, or drops it. After the time in steady it drops
+	// none.
 	fanout map[int]bool
 	steady map[link]uint64
 }
@@ -245,7 +245,7 @@ func (h *history) due() map[delivery]bool {
 	return due
 }
 
-// delivery returns what r delivers, in the terms of due.
+// delivery returns what r delivers, in the form of due.
 func (h *history) delivery(r receipt) delivery {
 	d := delivery{int(r.tag.source), r.tag.number, anyone}
 	if h.fanout[d.source] {
@@ -254,8 +254,8 @@ func (h *history) delivery(r receipt) delivery {
 	return d
 }
 
-// check compares receipts with written messages. It depends on nothing else. The receipts of each
-// party are in order.
+// check compares receipts with written messages, and uses nothing else. The receipts of each party
+// are in order.
 func (h *history) check(received []receipt) (found []violation) {
 	wrong := func(k kind, format string, args ...any) {
 		found = append(found, violation{k, fmt.Sprintf(format, args...)})
@@ -307,12 +307,12 @@ type order struct {
 }
 
 type life struct {
-	since uint64 // when the link began
+	since uint64 // when the link began anew
 	last  written
 }
 
-// add notes that w came at a time. It reports whether that is in order, and, if not, a
-// message that came too early.
+// add records that w arrived at a time. It reports whether w is in order, and else returns a
+// message that arrived too early.
 func (o *order) add(w written, at uint64) (early tag, ok bool) {
 	since := uint64(0)
 	for _, j := range o.joined {
@@ -321,7 +321,7 @@ func (o *order) add(w written, at uint64) (early tag, ok bool) {
 		}
 	}
 	for _, l := range o.lives {
-		if l.since <= w.start && l.last.start > w.end { // w is not of a life before
+		if l.since <= w.start && l.last.start > w.end { // w is from an earlier life of the link
 			return l.last.tag, false
 		}
 	}

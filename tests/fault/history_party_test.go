@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A party is a transport of an island, and its protocol. Its own callbacks write as well.
+// A party is a transport of an island, and its protocol. Its callbacks write, too.
 type party struct {
 	island  *island
 	id      int
@@ -21,23 +21,23 @@ type party struct {
 	typ     zmq.SocketType
 	borrows bool
 	steady  bool // a SUB that receives all
-	hub     bool // bound, where spokes connect to it
+	hub     bool // bound, and spokes connect to it
 	place   string
 	end     chan struct{} // closed by ConnectionLost
 
 	mu     sync.Mutex
 	ended  bool       // Close or Abort was called
 	apart  bool       // disconnected, and not connected again
-	random *rand.Rand // of callbacks
-	heard  []int      // by a ROUTER, of parties that have made themselves known
+	random *rand.Rand // the source of chance
+	heard  []int      // on a ROUTER: the parties from which a message has come
 
-	// On the loop alone.
-	kept     [][][]byte // messages that stay as they are
+	// The loop goroutine alone uses the fields below.
+	kept     [][][]byte // messages that must not change
 	keptTags []tag
 }
 
 const (
-	byMade = 100 + iota // writers that are callbacks
+	byMade = 100 + iota // numbers of callbacks as writers
 	byMessage
 	byPause
 	byResume
@@ -45,13 +45,13 @@ const (
 	byProbe
 )
 
-// routingID is that of party number id.
+// routingID returns the routing id of party id.
 func routingID(id int) string { return fmt.Sprintf("party %d", id) }
 
 var topics = []string{"", "a", "ab", "b", "topic"}
 
-// envelope is the frame before a message, on types that have one. topic is the one that
-// a PUB writes.
+// envelope returns the frame in front of a message, on types that have one. On a PUB it is the
+// topic.
 func (p *party) envelope(n tag, to int) []byte {
 	switch {
 	case p.typ == zmq.PUB:
@@ -64,7 +64,7 @@ func (p *party) envelope(n tag, to int) []byte {
 	return nil
 }
 
-// open takes the envelope off a message, and says what is wrong with it.
+// open removes the envelope of a message, and returns what is wrong with it.
 func (p *party) open(msg [][]byte) (n tag, wrong *violation) {
 	if p.typ != zmq.ROUTER && p.typ != zmq.SUB {
 		return parse(msg)
@@ -83,8 +83,8 @@ func (p *party) open(msg [][]byte) (n tag, wrong *violation) {
 	return n, wrong
 }
 
-// sizes returns those of the frames of a message. Now and then one is of the sizes that
-// zmqio and libzmq treat differently, and there are so many that a pipe dies amid them.
+// sizes returns the sizes of the frames of a message. Some are those that zmqio and libzmq treat
+// differently. Some messages have so many frames that a pipe dies amid them.
 func sizes(r *rand.Rand) []int {
 	sizes := []int{tagSize + r.IntN(200)}
 	for range r.IntN(5) * r.IntN(3) {
@@ -98,7 +98,7 @@ func sizes(r *rand.Rand) []int {
 		}
 	}
 	switch r.IntN(100) {
-	case 0: // over 8 KiB a frame is received into memory of its own, over 32 KiB one is a batch
+	case 0: // a frame over 8 KiB gets memory of its own, and one over 32 KiB is a batch
 		sizes[r.IntN(len(sizes))] = []int{8 * kib, 8*kib + 1, 33 * kib, 200 * kib}[r.IntN(4)]
 	case 1: // one C call receives 1024
 		for range 5000 {
@@ -108,8 +108,8 @@ func sizes(r *rand.Rand) []int {
 	return sizes
 }
 
-// write writes a message to party `to`, and takes note of what came of it. The frames
-// are overwritten as soon as the transport has returned.
+// write writes a message to party `to`, and records the outcome. It overwrites the frames as soon
+// as the transport has returned.
 func (p *party) write(writer uint16, r *rand.Rand, to int) error {
 	n := p.island.begin(p, writer, to)
 	lengths := sizes(r)
@@ -143,7 +143,7 @@ func (p *party) write(writer uint16, r *rand.Rand, to int) error {
 	return err
 }
 
-// aim returns the party that a message can be for.
+// aim returns a party that a message can be for.
 func (p *party) aim(r *rand.Rand) int {
 	switch {
 	case p.typ != zmq.ROUTER:
@@ -159,7 +159,7 @@ func (p *party) aim(r *rand.Rand) int {
 	return p.heard[r.IntN(len(p.heard))]
 }
 
-// ConnectionMade is the first callback. It writes, because a ROUTER must hear of p.
+// ConnectionMade is the first callback. It writes, because a ROUTER knows p only after a message.
 func (p *party) ConnectionMade(t *zmqio.Transport) {
 	p.t = t
 	if p.typ.CanSend() && p.typ != zmq.ROUTER && p.typ != zmq.REP {
@@ -180,33 +180,33 @@ func (p *party) ConnectionLost(err error) {
 	close(p.end)
 }
 
-// chance is the randomness of one callback.
+// chance returns the randomness of one callback.
 func (p *party) chance() *rand.Rand {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return rand.New(rand.NewPCG(p.random.Uint64(), 0))
 }
 
-// mayWrite reports whether a callback that is not the conversation of p's type writes.
+// mayWrite reports whether a callback writes that is no part of the conversation of p's type.
 func (p *party) mayWrite() bool {
 	return !p.island.over.Load() && p.typ.CanSend() && p.typ != zmq.REQ && p.typ != zmq.REP
 }
 
-// PauseWriting writes all the same, sometimes.
+// PauseWriting sometimes writes, although writing is paused.
 func (p *party) PauseWriting() {
 	if r := p.chance(); p.mayWrite() && r.IntN(4) == 0 {
 		_ = p.write(byPause, r, p.aim(r))
 	}
 }
 
-// ResumeWriting writes, sometimes.
+// ResumeWriting sometimes writes.
 func (p *party) ResumeWriting() {
 	if r := p.chance(); p.mayWrite() && r.IntN(2) == 0 {
 		_ = p.write(byResume, r, p.aim(r))
 	}
 }
 
-// MsgReceived takes note of a message, and answers it, sometimes; a REP always.
+// MsgReceived records a message. It sometimes answers, and on a REP always.
 func (p *party) MsgReceived(msg [][]byte) {
 	n, wrong := p.open(msg)
 	p.island.receive(receipt{by: p.id, tag: n, wrong: wrong})
@@ -235,7 +235,7 @@ func (p *party) MsgReceived(msg [][]byte) {
 	}
 }
 
-// keep keeps a message, to look at it again in the end.
+// keep keeps a message, to compare it again at the end.
 func (p *party) keep(msg [][]byte, n tag) {
 	if p.borrows {
 		msg = slices.Clone(msg)
@@ -246,14 +246,15 @@ func (p *party) keep(msg [][]byte, n tag) {
 	p.kept, p.keptTags = append(p.kept, msg), append(p.keptTags, n)
 }
 
-// reply answers a request, here, later, or elsewhere, unless another was faster.
+// reply answers a request: at once, later on the loop, or on another goroutine. Another answer may
+// come first.
 func (p *party) reply(r *rand.Rand, to int) {
 	answer := func(to int) {
 		for isOneOf(p.write(byReply, r, to), []error{context.DeadlineExceeded, zmqio.ErrBufferFull, zmqio.ErrWouldDeadlock}) {
 		}
 	}
 	elsewhere := func() {
-		answer(anyone) // by then the request can have been answered, and another one come
+		answer(anyone) // by then p may have answered this request, and got another one
 		p.island.state.Change(func() { p.island.replies-- })
 	}
 	where := r.IntN(4)
@@ -271,13 +272,13 @@ func (p *party) reply(r *rand.Rand, to int) {
 
 func (p *party) String() string { return fmt.Sprintf("party %d %v", p.id, p.t) }
 
-// step does something that ends nothing.
+// step does something random that ends no transport.
 func (p *party) step(writer uint16, r *rand.Rand) (err error) {
 	n := r.IntN(10)
 	switch {
 	case n < 7 && p.typ.CanSend():
 		if p.typ == zmq.REP && p.island.deadly {
-			return nil // a request that Disconnect took would get the answer to another
+			return nil // a request that Disconnect received would get the answer to another one
 		}
 		_ = p.write(writer, r, p.aim(r))
 		return nil
@@ -306,7 +307,8 @@ func (p *party) step(writer uint16, r *rand.Rand) (err error) {
 	return err
 }
 
-// die ends the transport or a connection of it. What that may cost is noted before.
+// die ends the transport, or one of its connections. Before that it records which messages may be
+// lost.
 func (p *party) die(r *rand.Rand) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -324,7 +326,8 @@ func (p *party) die(r *rand.Rand) error {
 		return p.t.Abort()
 	case 1:
 		p.ended = true
-		// What Write accepted is sent. Where messages come meanwhile, the system resets the connection.
+		// Close sends what Write has accepted. If messages arrive meanwhile, the system resets the
+		// connection.
 		p.island.cut(p, p.typ.CanReceive() || p.island.wire == "ipc" && !ipcKeeps, true)
 		return p.t.Close()
 	}

@@ -41,7 +41,7 @@ func TestHistory(t *testing.T) {
 	}
 	t.Logf("seed %d; -args -seed %[1]d makes the same choices", start)
 	duration := form(3*time.Second, 2*time.Minute)
-	const least = 10 // islands, however slow the machine
+	const least = 10 // the number of islands, also on a slow machine
 	zctx, err := zmq4.NewContext()
 	must(t, err)
 	t.Cleanup(func() {
@@ -58,15 +58,15 @@ func TestHistory(t *testing.T) {
 	s := &sea{t: t, dir: socketDir(t)}
 	s.port.Store(int64(12_000 + os.Getpid()*31%6_000))
 	for i := range s.loops {
-		s.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, zmqio.ErrUndelivered) // where a peer died
+		s.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx, Logger: slog.New(slog.NewTextHandler(io.Discard, nil))}, zmqio.ErrUndelivered) // if a peer has died
 		s.loops[i].SetExceptionHandler(s.complain)
 	}
-	s.loops[0].SetDebug(true) // which spoils frames that were lent
+	s.loops[0].SetDebug(true) // makes the loop overwrite frames that were lent
 
 	var sailors sync.WaitGroup
 	var next atomic.Int64
 	end := time.Now().Add(duration)
-	for range 3 { // at once
+	for range 3 { // islands at once
 		sailors.Go(func() {
 			for next.Load() < least || time.Now().Before(end) {
 				n := uint64(next.Add(1))
@@ -82,7 +82,7 @@ func TestHistory(t *testing.T) {
 	}
 }
 
-// A sea has many islands, one after the other and some at once.
+// A sea has many islands, some of them at the same time.
 type sea struct {
 	t     *testing.T
 	dir   string
@@ -93,7 +93,7 @@ type sea struct {
 	accepted, refused, received atomic.Int64
 }
 
-// complain is the exception handler. A message for a dead peer may be dropped.
+// complain is the exception handler. It ignores messages for dead peers.
 func (s *sea) complain(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
 	if p, is := c.Protocol.(*party); is && errors.Is(c.Err, zmq.EHOSTUNREACH) && p.typ == zmq.ROUTER {
 		return
@@ -107,8 +107,9 @@ type island struct {
 	*sea
 	number int
 	wire   string
-	pair   [2]zmq.SocketType // of the hubs and of the spokes
-	// Where transports or connections die, either spokes do or the hubs.
+	pair   [2]zmq.SocketType // types of the hubs and of the spokes
+	// deadly islands end transports or connections: those of hubs if hubsDie is set, else those of
+	// spokes.
 	deadly, hubsDie bool
 	closing         bool // senders close as soon as they have written
 	steady          bool // a PUB drops nothing
@@ -117,14 +118,14 @@ type island struct {
 	over   atomic.Bool
 	deaths atomic.Int64
 
-	state   condition // of what follows
+	state   condition // guards the fields below
 	clock   uint64
 	parties []*party
-	replies int // that are to be written
+	replies int // number of replies that are still to be written
 	history history
 	got     []receipt
-	awaited map[delivery]bool // and not received
-	closed  bool              // what is written from now on need not arrive
+	awaited map[delivery]bool // deliveries that have not arrived
+	closed  bool              // messages that are written from now on need not arrive
 }
 
 var pairs = [][2]zmq.SocketType{
@@ -140,7 +141,7 @@ var pairs = [][2]zmq.SocketType{
 	{zmq.SUB, zmq.PUB},
 }
 
-// visit is the whole life of an island.
+// visit makes an island, lets it live, and judges it.
 func (s *sea) visit(number int, r *rand.Rand) {
 	is := &island{
 		sea: s, number: number, wire: wires[r.IntN(len(wires))], pair: pairs[r.IntN(len(pairs))],
@@ -151,9 +152,9 @@ func (s *sea) visit(number int, r *rand.Rand) {
 		},
 	}
 	if is.is(zmq.REQ) && is.deadly {
-		is.wire = "inproc" // else libzmq may end the process when a REQ is aborted
+		is.wire = "inproc" // over tcp and ipc libzmq may end the process when a REQ is aborted
 	}
-	is.hubsDie = is.hubsDie && is.wire != "inproc" // where none may connect before Bind
+	is.hubsDie = is.hubsDie && is.wire != "inproc" // over inproc no party may connect before Bind
 	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Minute, errors.New("the test took too long"))
 	defer cancel()
 	err := is.settle(ctx, r)
@@ -173,7 +174,7 @@ func (is *island) String() string {
 		is.deadly, is.hubsDie, is.closing, is.steady)
 }
 
-// is reports whether one of the types is typ.
+// is reports whether the hubs or the spokes have the type typ.
 func (is *island) is(typ zmq.SocketType) bool { return is.pair[0] == typ || is.pair[1] == typ }
 
 // settle makes the transports.
@@ -186,7 +187,7 @@ func (is *island) settle(ctx context.Context, r *rand.Rand) error {
 		spokes = min(spokes, 2)
 	}
 	if is.hubsDie {
-		hubs = 1 // or a message for the one that is away would be in the way of others
+		hubs = 1 // with more, a message for an absent hub would delay those for others
 	}
 	for range hubs {
 		p, err := is.add(ctx, r, true)
@@ -203,7 +204,7 @@ func (is *island) settle(ctx context.Context, r *rand.Rand) error {
 	return is.subscribe(ctx, r)
 }
 
-// add makes a transport.
+// add makes a party.
 func (is *island) add(ctx context.Context, r *rand.Rand, hub bool) (*party, error) {
 	p := &party{
 		island: is, hub: hub, typ: is.pair[1], borrows: r.IntN(2) == 0, end: make(chan struct{}),
@@ -245,7 +246,7 @@ func (is *island) add(ctx context.Context, r *rand.Rand, hub bool) (*party, erro
 	return p, nil
 }
 
-// newPlace returns an endpoint that only this island has.
+// newPlace returns an endpoint that no other island has.
 func (is *island) newPlace(id int) string {
 	switch is.wire {
 	case "tcp":
@@ -263,7 +264,7 @@ func (p *party) configure(r *rand.Rand) func(zmq.Sockopts) error {
 	}
 	switch {
 	case p.island.deadly && p.island.hubsDie, p.island.is(zmq.PUB):
-		linger = 300 * time.Millisecond // what is for those that are gone, subscriptions too, would stay for ever
+		linger = 300 * time.Millisecond // libzmq would keep messages and subscriptions for absent peers for ever
 	case p.island.deadly:
 		linger = 10 * time.Second
 	}
@@ -283,7 +284,7 @@ func (p *party) configure(r *rand.Rand) func(zmq.Sockopts) error {
 	}
 }
 
-// subscribe waits until what each PUB sends arrives at each SUB that is to have all.
+// subscribe waits until the messages of each PUB arrive at each SUB that is to have all.
 func (is *island) subscribe(ctx context.Context, r *rand.Rand) error {
 	for _, from := range is.parties {
 		for _, to := range is.parties {
@@ -310,7 +311,7 @@ func (is *island) subscribe(ctx context.Context, r *rand.Rand) error {
 	return nil
 }
 
-// live is the time in which something happens.
+// live lets the parties act for a while.
 func (is *island) live(r *rand.Rand) {
 	var workers sync.WaitGroup
 	for writer := range 3 {
@@ -332,7 +333,7 @@ func (is *island) live(r *rand.Rand) {
 	is.fence()
 }
 
-// anyParty returns one of those that fn wants. There must be one.
+// anyParty returns a random party for which fn returns true. There must be one.
 func (is *island) anyParty(r *rand.Rand, fn func(*party) bool) *party {
 	is.state.Lock()
 	defer is.state.Unlock()
@@ -343,7 +344,7 @@ func (is *island) anyParty(r *rand.Rand, fn func(*party) bool) *party {
 	}
 }
 
-// kill has one die, and another take its place where there may be so many.
+// kill lets a party die, and adds another if there may be one more.
 func (is *island) kill(r *rand.Rand) {
 	p := is.anyParty(r, func(p *party) bool { return p.hub == is.hubsDie })
 	if err := p.die(r); err != nil && !errors.Is(err, zmqio.ErrTransportClosed) {
@@ -358,14 +359,14 @@ func (is *island) kill(r *rand.Rand) {
 	}
 }
 
-// mayCome reports whether there may be one pipe more than there are spokes.
+// mayCome reports whether a hub may have one more pipe than there are spokes.
 func (is *island) mayCome() bool {
 	is.state.Lock()
 	defer is.state.Unlock()
 	return threePipes && len(is.parties) < 20
 }
 
-// fence waits until what the loops are doing is done.
+// fence waits until the callbacks that run now have returned.
 func (is *island) fence() {
 	for _, l := range is.loops {
 		done := make(chan struct{})
@@ -377,14 +378,14 @@ func (is *island) fence() {
 	}
 }
 
-// answered waits until each request that has come has been answered.
+// answered waits until all received requests have been answered.
 func (is *island) answered(ctx context.Context) error {
 	is.fence()
 	return is.state.Until(ctx, func() bool { return is.replies == 0 })
 }
 
-// rest waits until all has arrived that must. Some senders close before their receivers
-// go on reading.
+// rest waits until everything has arrived that must. Some senders close before their receivers read
+// on.
 func (is *island) rest(ctx context.Context) error {
 	if is.closing && !is.deadly {
 		for _, p := range is.parties {
@@ -420,8 +421,8 @@ func (is *island) rest(ctx context.Context) error {
 	}
 }
 
-// leave closes all transports: those that send before those that only receive, because
-// libzmq may end the process when both ends of a connection go amid a message.
+// leave closes all transports. Senders come before parties that only receive, because libzmq may
+// end the process when both ends of a connection go amid a message.
 func (is *island) leave(ctx context.Context) {
 	if err := is.answered(ctx); err != nil {
 		is.t.Errorf("%v: %v", is, err)
@@ -490,7 +491,7 @@ func (is *island) judge() {
 	}
 }
 
-// What parties do enters the history by these.
+// The methods below record what parties do.
 
 func (is *island) begin(p *party, writer uint16, to int) (n tag) {
 	is.state.Change(func() {
@@ -534,7 +535,7 @@ func (is *island) receive(r receipt) {
 	})
 }
 
-// cut notes that p's links may lose messages from now on.
+// cut records that p's links may lose messages from now on.
 func (is *island) cut(p *party, from, to bool) {
 	is.state.Change(func() {
 		for _, other := range is.parties {
@@ -554,7 +555,7 @@ func (is *island) isCut(from, to int) bool {
 	return is.history.cut[link{from, to}]
 }
 
-// join notes that p's links begin anew.
+// join records that p's links begin anew.
 func (is *island) join(p *party) {
 	is.state.Change(func() {
 		is.clock++

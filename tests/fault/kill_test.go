@@ -14,22 +14,22 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// The streams of these tests have frames large enough for what the kernel buffers to
-// be few messages, and high-water marks as small.
+// The frames of these streams are so large that the kernel buffers hold few messages. The
+// high-water marks are as small.
 const (
 	killSize   = 4 * kib
 	killHWM    = 5
 	killBuffer = 32 * kib
 
-	libzmqBuffer = 8 * kib  // of an encoder and of a decoder
-	scratch      = 64 * kib // what a transport takes from libzmq in one go
+	libzmqBuffer = 8 * kib  // the size of the buffer of an encoder and of a decoder
+	scratch      = 64 * kib // what a transport takes from libzmq in one receive
 )
 
-// atMost is how many messages can be on their way, and so be lost with a process. Of these
-// strict are in the high-water marks and the kernel; beyond them libzmq's encoder and
-// decoder hold some, and a transport what it is delivering.
+// atMost returns how many messages can be on their way, and so be lost with a process. The
+// high-water marks and the kernel hold strict of them. libzmq's encoder and decoder, and the
+// transport's batch, hold the rest.
 func atMost(transport string) (bound, strict uint64, sum string) {
-	kernel := 2 * 2 * killBuffer // Linux doubles what it is asked for, at either end
+	kernel := 2 * 2 * killBuffer // Linux doubles the sizes that a program sets, at either end
 	if b, err := os.ReadFile("/proc/sys/net/core/wmem_default"); transport == "ipc" && err == nil {
 		kernel, _ = strconv.Atoi(strings.TrimSpace(string(b)))
 	}
@@ -40,7 +40,7 @@ func atMost(transport string) (bound, strict uint64, sum string) {
 		bound, killHWM, killHWM, inKernel, kernel, inLibzmq, inTransport)
 }
 
-// losses is what was lost, kill by kill.
+// losses counts the messages that were lost, kill by kill.
 type losses struct {
 	t             *testing.T
 	bound, strict uint64
@@ -48,7 +48,7 @@ type losses struct {
 	lost, worst   uint64
 }
 
-// add takes note of what was lost when a process was killed, or ended in good order.
+// add records how many messages were lost when a process was killed, or ended in good order.
 func (l *losses) add(lost uint64, clean bool) {
 	l.t.Helper()
 	if clean {
@@ -95,7 +95,7 @@ func (p *pump) run(ctx context.Context, t *zmqio.Transport) error {
 	}
 }
 
-// halt makes the pump stop soon, and returns the number after which it does.
+// halt makes the pump stop soon, and returns its last number.
 func (p *pump) halt() (last uint64) {
 	p.Change(func() {
 		p.limit = p.written + 1
@@ -106,12 +106,12 @@ func (p *pump) halt() (last uint64) {
 
 func (p *pump) resume() { p.Change(func() { p.limit = 1 << 62 }) }
 
-// Receivers are killed while a stream goes on, or are closed in good order while it
-// is halted, and others take their place.
+// Receivers of a stream are killed, or closed in good order while the stream is halted. Others take
+// their place.
 func TestReceiverKilled(t *testing.T) {
 	for _, c := range []struct {
 		transport string
-		binds     bool // the receiver, always to the same endpoint
+		binds     bool // the receivers bind, all to the same endpoint
 	}{{"tcp", true}, {"tcp", false}, {"ipc", true}, {"ipc", false}} {
 		t.Run(fmt.Sprintf("%s/receiver-binds=%t", c.transport, c.binds), func(t *testing.T) {
 			checkLeaks(t)
@@ -166,12 +166,11 @@ func receiverKilled(t *testing.T, transport string, binds bool) {
 	result.log(last, begin)
 }
 
-// Senders are killed amid their streams, or end them in good order, while a receiver
-// lives on.
+// Senders of a stream are killed amid it, or end it in good order. The receiver lives on.
 func TestSenderKilled(t *testing.T) {
 	for _, c := range []struct {
 		transport string
-		binds     bool // the sender, always to the same endpoint
+		binds     bool // the senders bind, all to the same endpoint
 	}{{"tcp", true}, {"tcp", false}, {"ipc", false}} {
 		t.Run(fmt.Sprintf("%s/sender-binds=%t", c.transport, c.binds), func(t *testing.T) {
 			checkLeaks(t)
@@ -184,7 +183,7 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 	ctx := bounded(t, form(time.Minute, 5*time.Minute))
 	begin := time.Now()
 	bound, strict, sum := atMost(transport)
-	bound += 64 * kib / killSize // what the transport buffers before WriteContext waits
+	bound += 64 * kib / killSize // the messages that the transport buffers before WriteContext waits
 	t.Log("a kill may lose what a transport buffers, 64 KiB, and", sum)
 	result := &losses{t: t, bound: bound, strict: strict}
 
@@ -195,7 +194,7 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 	p := newPeer(func(msg [][]byte) { got.add(killSize, msg) })
 	pull := create(t, newLoop(t, nil), p, zmq.PULL, receiver.config())
 
-	var told []track // what each process said it wrote
+	var told []track // what each process has reported
 	var messages uint64
 	for n := uint64(0); n < form[uint64](6, 63); n++ {
 		sender.Name = n
@@ -219,7 +218,7 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 		if r.lost != 0 || r.first() != 1 {
 			t.Errorf("sender %d: %d messages are missing between others; the first is %d", n, r.lost, r.first())
 		}
-		if r.last > told.last+1 { // it was killed before it told of the last
+		if r.last > told.last+1 { // the kill came before it reported the last
 			t.Errorf("sender %d wrote %d messages, and %d came", n, told.last, r.last)
 		}
 		result.add(told.last-min(r.last, told.last), cleanly(uint64(n)))
@@ -227,17 +226,17 @@ func senderKilled(t *testing.T, transport string, binds bool) {
 	result.log(messages, begin)
 }
 
-// cleanly reports whether process n is to end in good order.
+// cleanly reports whether process n ends in good order.
 func cleanly(n uint64) bool { return n%5 == 1 }
 
-// arrivals is what has come, stream by stream.
+// arrivals has the messages that have come, by stream.
 type arrivals struct {
 	condition
 	tracks map[uint64]*track
 	wrong  error
 }
 
-// add takes note of a message that should be a frame of a stream of that size.
+// add records a message, which should be a frame of a stream of that size.
 func (a *arrivals) add(size int, msg [][]byte) {
 	name, number, err := stream{size: size}.parseMessage(msg)
 	a.Change(func() {
@@ -256,7 +255,7 @@ func (a *arrivals) add(size int, msg [][]byte) {
 	})
 }
 
-// reach waits until number of stream name has come.
+// reach waits until the frame number of stream name has come.
 func (a *arrivals) reach(ctx context.Context, t *testing.T, name, number uint64) {
 	t.Helper()
 	err := a.Until(ctx, func() bool {

@@ -52,8 +52,8 @@ func receiveAlive(j job, in io.Reader, out io.Writer) error {
 	return errors.Join(s.Close(), zmqio.ShutdownDefault(context.Background()))
 }
 
-// The network between two namespaces is cut and mended. A Stream with Liveness tells that it
-// is stale, that its endpoint is gone, and that both are back; messages come again.
+// The test cuts and mends the network between two namespaces. A Stream with Liveness reports that
+// it is stale, that its endpoint is gone, and that both are back. Messages then come again.
 func TestLivenessInACut(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(time.Minute, 3*time.Minute))
@@ -77,7 +77,7 @@ func TestLivenessInACut(t *testing.T) {
 	to.finish()
 }
 
-// waitTold waits until the process has told all these lines, in any order.
+// waitTold waits until the process has written all these lines, in any order.
 func (p *process) waitTold(ctx context.Context, lines ...string) {
 	p.t.Helper()
 	err := p.Until(ctx, func() bool {

@@ -12,8 +12,7 @@ var (
 	seed = flag.Uint64("seed", 0, "of the tests that do things at random; 0 takes one from the clock")
 )
 
-// TestMain runs the tests, or, in a process that one of them started, the role that
-// it was started for.
+// TestMain runs the tests. In a process that a test has started, it runs the process's role.
 func TestMain(m *testing.M) {
 	if j, ok := jobOfProcess(); ok {
 		if err := roles[j.Role](j, os.Stdin, os.Stdout); err != nil {
@@ -26,7 +25,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// form returns what the short or the long form of a test is to use.
+// form returns short or long, by the form of the tests.
 func form[T any](inShort, inLong T) T {
 	if *long {
 		return inLong

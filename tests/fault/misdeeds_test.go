@@ -25,8 +25,8 @@ func TestMisdeeds(t *testing.T) {
 	}
 }
 
-// A misdeed is something that a callback should not do, with the errors that it may return. With
-// must it has to return one of them.
+// A misdeed is something that a callback should not do. may has the errors that it can return. With
+// must it must return one of them.
 type misdeed struct {
 	name string
 	do   func(v *villain) error
@@ -58,7 +58,8 @@ func init() {
 		{"Write", func(v *villain) error { return v.t.Write([][]byte{[]byte("more")}) }, tooLate, false},
 		{"much Write", func(v *villain) error {
 			for range 1000 {
-				// Of one frame: both ends are aborted, which libzmq does not bear amid others.
+				// The messages have one frame. If both ends of a connection are aborted amid a
+				// longer message, libzmq may end the process.
 				if err := v.t.Write([][]byte{make([]byte, kib)}); err != nil {
 					return err
 				}
@@ -103,7 +104,8 @@ func init() {
 			if err != nil {
 				return err
 			}
-			// Not to itself: libzmq would take Disconnect for Unbind as well.
+			// The transport does not connect to itself, because libzmq would take Disconnect for
+			// Unbind as well.
 			there, err := v.t.Connect("tcp://127.0.0.1:1")
 			return errors.Join(err, v.t.Disconnect(there), v.t.Unbind(place))
 		}, tooLate, false},
@@ -114,7 +116,7 @@ func init() {
 	}
 }
 
-// commit is the life of a villain.
+// commit lets a villain commit a misdeed, and checks the loop afterwards.
 func commit(t *testing.T, callback string, m misdeed) {
 	ctx := bounded(t, time.Minute)
 	loop, err := zmqio.NewEventLoop(nil)
@@ -127,7 +129,7 @@ func commit(t *testing.T, callback string, m misdeed) {
 		}
 	})
 	stop := runAgain(t, loop)
-	soonOrNot(ctx, t, loop, func() {}) // or creating would take the place of the loop
+	soonOrNot(ctx, t, loop, func() {}) // else CreateZmqConnection would work in the loop's place
 
 	_, _, err = loop.CreateZmqConnection(ctx, func() zmqio.Protocol { return v }, zmq.DEALER, zmqio.ConnectionConfig{Bind: []string{"tcp://127.0.0.1:*"}})
 	open := err == nil
@@ -136,7 +138,7 @@ func commit(t *testing.T, callback string, m misdeed) {
 	}
 	honest := newPeer(nil)
 	if open {
-		// There is none to send to: it pauses. Then there is one: it resumes.
+		// Without a peer the write pauses the villain. With the peer it resumes.
 		soonOrNot(ctx, t, loop, func() { _ = v.t.Write([][]byte{[]byte("first")}) })
 		if l := v.t.Listeners(); len(l) > 0 {
 			to := create(t, loop, honest, zmq.DEALER, zmqio.ConnectionConfig{Connect: l[:1]})
@@ -161,7 +163,7 @@ func commit(t *testing.T, callback string, m misdeed) {
 	case <-ctx.Done():
 		t.Error("no ConnectionLost")
 	}
-	soonOrNot(ctx, t, loop, func() {}) // it goes on
+	soonOrNot(ctx, t, loop, func() {}) // the loop goes on
 	stop()
 	if err := loop.Close(); err != nil && !errors.Is(err, zmqio.ErrUndelivered) {
 		t.Errorf("Close: %v", err)
@@ -174,7 +176,7 @@ func commit(t *testing.T, callback string, m misdeed) {
 	}
 }
 
-// runAgain runs a loop until the function returned is called, also after Stop and Goexit.
+// runAgain runs a loop again after each Stop and Goexit, until the caller calls the result.
 func runAgain(t *testing.T, loop *zmqio.EventLoop) (stop func()) {
 	var over atomic.Bool
 	ended := make(chan struct{})
@@ -200,7 +202,7 @@ func runAgain(t *testing.T, loop *zmqio.EventLoop) (stop func()) {
 	}
 }
 
-// soonOrNot calls fn on the loop and waits until it has returned, or not.
+// soonOrNot calls fn on the loop. It waits until fn has returned, or ended in another way.
 func soonOrNot(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, fn func()) {
 	t.Helper()
 	done := make(chan struct{})
@@ -213,7 +215,7 @@ func soonOrNot(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, fn func
 	}
 }
 
-// counts are of callbacks of all transports of a loop.
+// counts counts the callbacks of all transports of a loop.
 type counts struct{ made, lost atomic.Int64 }
 
 // A bystander is a transport that a misdeed made.
@@ -260,7 +262,7 @@ func (v *villain) await(ctx context.Context, what <-chan struct{}, name string) 
 	}
 }
 
-// ConnectionMade has any message in the buffer pause the writer.
+// ConnectionMade sets marks at which any buffered message pauses the writer.
 func (v *villain) ConnectionMade(t *zmqio.Transport) {
 	v.t = t
 	v.made.Add(1)
@@ -281,7 +283,7 @@ func (v *villain) PauseWriting()                    { v.callback("PauseWriting")
 func (v *villain) ResumeWriting()                   { v.callback("ResumeWriting") }
 func (v *villain) EventReceived(_ zmq.MonitorEvent) { v.callback("EventReceived") }
 
-// MsgReceived knows the last message.
+// MsgReceived recognizes the last message.
 func (v *villain) MsgReceived(msg [][]byte) {
 	if string(msg[0]) == "after" {
 		close(v.after)
@@ -289,5 +291,5 @@ func (v *villain) MsgReceived(msg [][]byte) {
 	v.callback("MsgReceived")
 }
 
-// A mask is another protocol that does the same.
+// A mask is a villain as a protocol of another type, for SetProtocol.
 type mask struct{ *villain }

@@ -33,12 +33,12 @@ func TestDisconnectMixesNothing(t *testing.T) {
 }
 
 const (
-	mixers    = 4   // senders
+	mixers    = 4   // number of senders
 	mostMixed = 99  // frames of a message
 	mixedMark = 100 // messages
 )
 
-// signed returns a message of frames that tell their sender, their message and their place.
+// signed returns a message whose frames name their sender, their message and their place.
 func signed(sender int, number uint64, frames int) [][]byte {
 	msg := make([][]byte, frames)
 	for i := range msg {
@@ -50,7 +50,7 @@ func signed(sender int, number uint64, frames int) [][]byte {
 	return msg
 }
 
-// errTorn says that a message has frames of one sender, but not those of one message.
+// errTorn means that all frames of a message are of one sender, and not of one message.
 var errTorn = errors.New("torn by its sender")
 
 // parseSigned is the inverse of signed.
@@ -80,7 +80,7 @@ func disconnectAmidMessages(t *testing.T, transport string, from, to zmq.SocketT
 	zctx := sharedContext(t)
 	there, here := newLoop(t, &zmqio.LoopConfig{Context: zctx}), newLoop(t, &zmqio.LoopConfig{Context: zctx})
 	options := func(s zmq.Sockopts) error {
-		// The last disconnect and the end may be one moment. libzmq then keeps the socket for LINGER.
+		// If the end comes right after the last disconnect, libzmq keeps the socket for LINGER.
 		return errors.Join(s.SetSndHWM(mixedMark), s.SetRcvHWM(mixedMark), s.SetLinger(5*time.Second))
 	}
 	var (
@@ -125,7 +125,7 @@ func disconnectAmidMessages(t *testing.T, transport string, from, to zmq.SocketT
 	for range mixers {
 		must(t, <-ended)
 	}
-	// Over TCP libzmq may end the process when senders are aborted whose receiver goes.
+	// Over TCP libzmq may end the process if senders are aborted while their receiver goes.
 	for i, out := range outs {
 		must(t, out.Close())
 		must(t, senders[i].ended(ctx))
@@ -143,7 +143,7 @@ func disconnectAmidMessages(t *testing.T, transport string, from, to zmq.SocketT
 	}
 }
 
-// sendSigned sends messages as fast as they go, until ctx ends.
+// sendSigned sends messages as fast as it can, until ctx ends.
 func sendSigned(ctx context.Context, out *zmqio.Transport, sender int) error {
 	for number := uint64(1); ; number++ {
 		err := out.WriteContext(ctx, signed(sender, number, 1+rand.IntN(mostMixed)))
@@ -156,7 +156,7 @@ func sendSigned(ctx context.Context, out *zmqio.Transport, sender int) error {
 	}
 }
 
-// A mixture is what a receiver has got from several senders.
+// A mixture has the messages that a receiver has got from several senders.
 type mixture struct {
 	condition
 	last  [mixers]uint64
@@ -165,10 +165,9 @@ type mixture struct {
 	wrong error
 }
 
-// add takes note of a message, which must be of one sender, and come after the last of it.
-// It counts those that are not whole: while two connections of a PUSH end, libzmq may send the
-// rest of a message to another one than its beginning, in lb.cpp. Nothing that the receiver
-// does prevents that.
+// add records a message, which must be of one sender, and later than the last of that sender. It
+// counts torn messages. While two connections of a PUSH end, libzmq may send the rest of a message
+// to another peer than its beginning, in lb.cpp. The receiver cannot prevent that.
 func (m *mixture) add(msg [][]byte) {
 	sender, number, err := parseSigned(msg)
 	m.Change(func() {

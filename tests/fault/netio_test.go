@@ -54,7 +54,7 @@ func (p *netPeer) ConnectionLost(err error) {
 }
 
 // echoes returns what it receives.
-func echoes(t *netio.Transport, data []byte) { _ = t.Write(data) } // the client may have gone
+func echoes(t *netio.Transport, data []byte) { _ = t.Write(data) } // the client may have closed
 
 // serve starts a server on loop. Its protocols are those that factory returns.
 func serve(t *testing.T, loop *zmqio.EventLoop, factory func() *netPeer, cfg netio.ServerConfig) (s *netio.Server, addr string) {
@@ -74,7 +74,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 	return c.(*net.TCPConn)
 }
 
-// wantsEcho makes sure that the server at the other end of c answers.
+// wantsEcho checks that the server at the other end of c answers.
 func wantsEcho(t *testing.T, c net.Conn) {
 	t.Helper()
 	sent := []byte("is there a server?")
@@ -88,8 +88,8 @@ func wantsEcho(t *testing.T, c net.Conn) {
 	}
 }
 
-// A server that has no descriptor for a client tells its exception handler, pauses, and
-// accepts again when there are descriptors.
+// A server without a descriptor for a client tells its exception handler and pauses. It accepts
+// again when there are descriptors.
 func TestNetServerOutOfDescriptors(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)
@@ -121,13 +121,13 @@ func TestNetServerOutOfDescriptors(t *testing.T) {
 	for _, c := range conns[:4] {
 		c.Close()
 	}
-	wantsEcho(t, conns[4]) // once the server accepts again
+	wantsEcho(t, conns[4]) // when the server accepts again
 	conns[4].Close()
 	in.Close()
 	must(t, cmd.Wait())
 }
 
-// serveStarved serves with so many descriptors to spare as j.Size says.
+// serveStarved serves with j.Size spare descriptors.
 func serveStarved(j job, in io.Reader, out io.Writer) error {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
@@ -159,8 +159,8 @@ func serveStarved(j job, in io.Reader, out io.Writer) error {
 	return errors.Join(loop.RunForever(context.Background()), s.Close(), loop.Close())
 }
 
-// serveOne serves one client, and returns its connection, the server's transport and what
-// ConnectionLost of that gets.
+// serveOne serves one client. It returns the client's connection, the server's transport, and a
+// channel with the error of ConnectionLost.
 func serveOne(t *testing.T) (c *net.TCPConn, tr *netio.Transport, lost <-chan error) {
 	t.Helper()
 	made, ended := make(chan *netio.Transport, 1), make(chan error, 1)
@@ -176,7 +176,7 @@ func serveOne(t *testing.T) (c *net.TCPConn, tr *netio.Transport, lost <-chan er
 	return c, <-made, ended
 }
 
-// A peer resets its connection: while nothing happens, while it has not read what was sent,
+// A peer resets its connection: while the connection is idle, while data for the peer is unread,
 // and while a writer waits for room.
 func TestNetPeerResets(t *testing.T) {
 	for _, situation := range []string{"idle", "sending", "waiting"} {
@@ -210,8 +210,7 @@ func TestNetPeerResets(t *testing.T) {
 	}
 }
 
-// A peer's machine goes without a word: TCP's keep-alive, which ListenConfig sets, ends the
-// connection.
+// A peer's machine disappears. TCP's keep-alive, which ListenConfig sets, ends the connection.
 func TestNetPeerHalfOpen(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)
@@ -226,8 +225,8 @@ func TestNetPeerHalfOpen(t *testing.T) {
 	server.finish()
 }
 
-// serveNet tells of connections made and lost. It finds out after two seconds that a peer
-// is gone.
+// serveNet reports connections made and lost. It notices after two seconds that a peer has
+// disappeared.
 func serveNet(j job, in io.Reader, out io.Writer) error {
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {
@@ -277,8 +276,8 @@ func holdNet(j job, in io.Reader, out io.Writer) error {
 	return err
 }
 
-// 10,000 connections of every kind come and go. Descriptors, goroutines and memory are then
-// what they were.
+// 10,000 connections of every kind come and go. Descriptors, goroutines and memory are the same
+// afterwards.
 func TestNetConnectionsComeAndGo(t *testing.T) {
 	if !alone(t) {
 		return
@@ -305,8 +304,8 @@ func TestNetConnectionsComeAndGo(t *testing.T) {
 	}
 }
 
-// comeAndGoOnce makes n connections, each of which gets an echo, and ends them: a third is
-// closed, a third aborted, and a third ended by the server.
+// comeAndGoOnce makes n connections, each of which gets an echo. A third ends by Close, a third by
+// Abort, and a third by the server.
 func comeAndGoOnce(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, s *netio.Server, addr string, n int) {
 	t.Helper()
 	var echoed, lost sync.WaitGroup
@@ -337,8 +336,8 @@ func comeAndGoOnce(ctx context.Context, t *testing.T, loop *zmqio.EventLoop, s *
 	lost.Wait()
 }
 
-// A peer reads nothing while sixteen writers offer 1 GiB. Memory stays what it was. Then the
-// peer reads, and gets what each writer sent, whole and in order.
+// A peer reads nothing while sixteen writers offer 1 GiB. Memory does not grow. Then the peer
+// reads, and gets the data of each writer whole and in order.
 func TestNetPeerReadsNothing(t *testing.T) {
 	if !alone(t) {
 		return
@@ -368,7 +367,7 @@ func TestNetPeerReadsNothing(t *testing.T) {
 			}
 		})
 	}
-	// The writers wait when none has got further for as long as it takes to read much.
+	// The writers wait if none has made progress for the time of a large read.
 	for last, same := int64(-1), 0; same < 20; {
 		if now := done.Load(); now != last || now == 0 {
 			last, same = now, 0

@@ -19,7 +19,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/netio"
 )
 
-// certified returns the configuration of a server, and of a client that trusts it.
+// certified returns the configurations of a server and of a client that trusts it.
 func certified(t *testing.T) (server, client *tls.Config) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -37,7 +37,7 @@ func certified(t *testing.T) (server, client *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{signed}, PrivateKey: key}}}, &tls.Config{RootCAs: trusted}
 }
 
-// quietLoop is newLoop whose exception handler may be told of failed handshakes.
+// quietLoop is newLoop with an exception handler that ignores failed handshakes.
 func quietLoop(t *testing.T) *zmqio.EventLoop {
 	t.Helper()
 	loop := newLoop(t, nil)
@@ -49,8 +49,8 @@ func quietLoop(t *testing.T) *zmqio.EventLoop {
 	return loop
 }
 
-// Clients send garbage instead of a handshake, or go amid one. Each is let go, no protocol
-// is made for it, and the server goes on.
+// Clients send garbage instead of a handshake, or leave amid one. The server closes each
+// connection, makes no protocol for it, and goes on.
 func TestNetGarbageInsteadOfHandshake(t *testing.T) {
 	checkLeaks(t)
 	forServer, forClient := certified(t)
@@ -71,8 +71,8 @@ func TestNetGarbageInsteadOfHandshake(t *testing.T) {
 		"a mebibyte of zeroes": string(make([]byte, mib)),
 	} {
 		c := dial(t, addr)
-		_, _ = c.Write([]byte(garbage)) // the server may have had enough
-		_ = c.CloseWrite()              // likewise
+		_, _ = c.Write([]byte(garbage)) // the server may have closed
+		_ = c.CloseWrite()              // the server may have closed
 		if _, err := io.Copy(io.Discard, c); err != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 			t.Errorf("%s: the server keeps the connection: %v", name, err)
 		}
@@ -101,8 +101,8 @@ func TestNetGarbageInsteadOfServer(t *testing.T) {
 	}
 }
 
-// A peer that stalls in the handshake is given up after HandshakeTimeout, by a server and by
-// a client. A hundred of them cost a server's other clients nothing.
+// A server and a client give up a peer that stalls in the handshake, after HandshakeTimeout. A
+// hundred such peers do not delay a server's other clients.
 func TestNetPeerStallsInHandshake(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)

@@ -16,15 +16,15 @@ import (
 // A cut is a connection between two network namespaces that a test can cut.
 type cut struct {
 	t     *testing.T
-	names [2]string // of the namespaces, and of the interface in each
+	names [2]string // the names of the namespaces, and of the interface in each
 }
 
 // addresses of the two ends, kept for documentation by RFC 5737.
 var addresses = [2]string{"192.0.2.1", "192.0.2.2"}
 
-// newCut makes two namespaces and connects them. They are removed with the test. Where
-// that needs what the system does not grant the test is skipped; with CI set it fails,
-// unless it is the kernel that refuses.
+// newCut makes two namespaces and connects them. The test's end removes them. If the system does
+// not permit that, newCut skips the test. With CI set it then fails, unless the kernel is the
+// reason.
 func newCut(t *testing.T) *cut {
 	t.Helper()
 	if err := ip("-V"); err != nil {
@@ -84,8 +84,8 @@ func (c *cut) start(side int, j job) *process {
 	return start(c.t, j, "ip", "netns", "exec", c.names[side])
 }
 
-// connection returns the TCP connection that the process has, by its addresses, or ""
-// if it has none.
+// connection returns the process's TCP connection, by its addresses. It returns "" if there is
+// none.
 func (p *process) connection() string {
 	p.t.Helper()
 	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/net/tcp", p.cmd.Process.Pid))
@@ -99,18 +99,18 @@ func (p *process) connection() string {
 	return ""
 }
 
-// A cut that is shorter than TCP's patience loses nothing: the connection is still
-// there when it ends.
+// A cut that is shorter than TCP's patience loses nothing. The connection is still there at its
+// end.
 func TestPartitionSurvived(t *testing.T) {
 	partition(t, 0, func(ctx context.Context, sender, receiver *process) {
-		// Longer than anything on the way can hold.
+		// The cut lasts longer than buffers on the way hold messages.
 		err := sender.Until(ctx, func() bool { return sender.tracks[1].last > receiver.track(1).last+1000 })
 		must(t, err)
 	})
 }
 
-// Heartbeats end the connection in a cut. It is made again, and nothing is lost but
-// what was on the way.
+// Heartbeats end the connection during a cut. libzmq connects again, and only messages on their way
+// are lost.
 func TestPartitionNoticed(t *testing.T) {
 	partition(t, 100*time.Millisecond, func(ctx context.Context, sender, receiver *process) {
 		for sender.connection() != "" || receiver.connection() != "" {
@@ -123,8 +123,8 @@ func TestPartitionNoticed(t *testing.T) {
 	})
 }
 
-// partition lets a stream go from one namespace to the other and cuts the connection
-// again and again, until during has returned.
+// partition runs a stream from one namespace to the other. It cuts the connection again and again
+// until during has returned.
 func partition(t *testing.T, heartbeat time.Duration, during func(ctx context.Context, sender, receiver *process)) {
 	checkLeaks(t)
 	begin := time.Now()

@@ -24,20 +24,20 @@ type job struct {
 	Role     string
 	Endpoint string
 	Bind     bool
-	HWM      int // both
+	HWM      int // both high-water marks
 	Buffer   int // SNDBUF and RCVBUF, bytes
 	Size     int // of a frame
 	Name     uint64
-	First    uint64        // the number to start with
-	Pace     time.Duration // of a sender: between two lots of ten messages; 0 is WriteContext as fast as it goes. Of an idle receiver: how long it waits
+	First    uint64        // the first number
+	Pace     time.Duration // sender: time between lots of ten messages, 0 for WriteContext without a pause; idle receiver: its patience
 
-	Heartbeat time.Duration // its interval; it times out after three
+	Heartbeat time.Duration // its interval; the timeout is three intervals
 
-	Last     uint64 // the number to end with
-	Relative bool   // the path of Endpoint is bound by its last element
+	Last     uint64 // the last number
+	Relative bool   // bind the last element of Endpoint's path
 }
 
-// roles are what a process can do: this test binary, run again.
+// roles are the tasks of a process, which is this test binary run again.
 var roles = map[string]func(j job, in io.Reader, out io.Writer) error{
 	"receive": receiveStream,
 	"send":    sendStream,
@@ -48,7 +48,7 @@ var roles = map[string]func(j job, in io.Reader, out io.Writer) error{
 // jobVariable has the job of a process, or the name of the only test to run.
 const jobVariable = "ZMQIO_FAULT_JOB"
 
-// jobOfProcess returns what this process was started for, if by a test.
+// jobOfProcess returns the job of this process, and whether a test started it.
 func jobOfProcess() (job, bool) {
 	var j job
 	err := json.Unmarshal([]byte(os.Getenv(jobVariable)), &j)
@@ -71,8 +71,8 @@ func (j job) configure(s zmq.Sockopts) error {
 		s.SetSndBuf(j.Buffer), s.SetRcvBuf(j.Buffer),
 	}
 	if j.Heartbeat > 0 {
-		// A sender that cannot send cannot send heartbeats either. It must notice that its peer's
-		// are missing, or before the first of these, rely on TCP.
+		// A sender that cannot send messages cannot send heartbeats either. It must miss its peer's
+		// heartbeats or, before the first of these, rely on TCP.
 		errs = append(errs, s.SetHeartbeatInterval(j.Heartbeat), s.SetHeartbeatTimeout(3*j.Heartbeat),
 			s.SetHeartbeatTTL(3*j.Heartbeat), s.SetConnectTimeout(3*j.Heartbeat),
 			s.SetTCPMaxRetransmit(10*j.Heartbeat))
@@ -80,8 +80,8 @@ func (j job) configure(s zmq.Sockopts) error {
 	return errors.Join(errs...)
 }
 
-// receiveStream writes a line for each message with its own write(2), so that a killed process has
-// told what it received.
+// receiveStream writes a line for each message with its own write(2). So a killed process has
+// reported all that it received.
 func receiveStream(j job, in io.Reader, out io.Writer) error {
 	return perform(j, zmq.PULL, in, out, func(msg [][]byte) {
 		name, number, err := stream{size: j.Size}.parseMessage(msg)
@@ -124,8 +124,8 @@ func (j job) write(ctx context.Context, t *zmqio.Transport, frame []byte, rest b
 	return t.Write([][]byte{frame})
 }
 
-// perform makes a transport and closes it when in has ended, and work, which is told
-// so by its context.
+// perform makes a transport, and closes it when in has ended and work has returned. The context of
+// work ends with in.
 func perform(j job, typ zmq.SocketType, in io.Reader, out io.Writer, received func([][]byte),
 	work func(context.Context, *zmqio.Transport) error,
 ) error {
@@ -156,23 +156,23 @@ func perform(j job, typ zmq.SocketType, in io.Reader, out io.Writer, received fu
 	return errors.Join(err, loop.Close())
 }
 
-// A process is one that a test started, with what it has told of the stream.
+// A process is one that a test started, and what it has reported.
 type process struct {
 	condition
 	t      *testing.T
 	cmd    *exec.Cmd
 	in     io.Closer
 	stderr bytes.Buffer
-	done   chan struct{} // closed when it has told everything
+	done   chan struct{} // closed at the end of its output
 
 	ready  bool
 	wrong  error
-	tracks map[uint64]*track // by the stream's name
-	told   []string          // what else it has told
+	tracks map[uint64]*track // by stream name
+	told   []string          // its other lines
 }
 
-// start starts a process, with the words of a command before its own, and waits until
-// it is ready. It does not outlive the test.
+// start starts a process, with the words of a command before its own, and waits until it is ready.
+// The end of the test kills it.
 func start(t *testing.T, j job, before ...string) *process {
 	t.Helper()
 	p := &process{t: t, done: make(chan struct{}), tracks: make(map[uint64]*track)}
@@ -200,7 +200,7 @@ func start(t *testing.T, j job, before ...string) *process {
 	return p
 }
 
-// read takes note of what the process writes.
+// read records what the process writes.
 func (p *process) read(out io.Reader) {
 	defer close(p.done)
 	lines := bufio.NewScanner(out)
@@ -241,7 +241,7 @@ func (p *process) note(line string) error {
 	return errors.New(line)
 }
 
-// reach waits until number of stream name has come.
+// reach waits until the process has reported the frame number of stream name.
 func (p *process) reach(ctx context.Context, name, number uint64) {
 	p.t.Helper()
 	err := p.Until(ctx, func() bool {
@@ -253,7 +253,7 @@ func (p *process) reach(ctx context.Context, name, number uint64) {
 	}
 }
 
-// track returns what the process has told of a stream so far.
+// track returns what the process has reported of a stream.
 func (p *process) track(name uint64) track {
 	p.Lock()
 	defer p.Unlock()
@@ -263,7 +263,7 @@ func (p *process) track(name uint64) track {
 	return track{}
 }
 
-// check fails the test if the process has told of something that must not be.
+// check fails the test if the process has reported an error.
 func (p *process) check() {
 	p.t.Helper()
 	p.Lock()
@@ -273,7 +273,7 @@ func (p *process) check() {
 	}
 }
 
-// kill ends the process with SIGKILL. Afterwards what it told is complete.
+// kill ends the process with SIGKILL, and waits for the rest of its output.
 func (p *process) kill() {
 	_ = p.cmd.Process.Kill()
 	<-p.done

@@ -17,7 +17,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// open returns a stream on loop that is aborted in the end.
+// open returns a stream on loop, which the end of the test aborts.
 func open(t *testing.T, loop *zmqio.EventLoop, typ zmq.SocketType, cfg zmqio.StreamConfig) *zmqio.Stream {
 	t.Helper()
 	cfg.Loop = loop
@@ -29,7 +29,7 @@ func bound(t *testing.T, loop *zmqio.EventLoop, typ zmq.SocketType) *zmqio.Strea
 	return open(t, loop, typ, zmqio.StreamConfig{Bind: []string{"tcp://127.0.0.1:*"}})
 }
 
-// receive gives what comes to s to got, until s or ctx ends.
+// receive gives the messages of s to got, until s or ctx ends.
 func receive(ctx context.Context, s *zmqio.Stream, got func([][]byte)) {
 	go func() {
 		for msg, err := range s.Messages(ctx) {
@@ -41,8 +41,8 @@ func receive(ctx context.Context, s *zmqio.Stream, got func([][]byte)) {
 	}()
 }
 
-// Receivers behind a proxy die amid long multipart messages. None sees a part of one, or one
-// that another has seen, and what captures sees all.
+// Receivers behind a proxy die amid long messages of several frames. No receiver gets a part of a
+// message, or one that another has got. The capture stream gets all.
 func TestProxyDyingReceivers(t *testing.T) {
 	for _, types := range [][2]zmq.SocketType{{zmq.PUSH, zmq.PULL}, {zmq.DEALER, zmq.DEALER}} {
 		t.Run(fmt.Sprint(types[0]), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestProxyDyingReceivers(t *testing.T) {
 				must(t, all.more(ctx, 1+rand.IntN(3)))
 				must(t, in.Abort())
 				must(t, receiver.ended(ctx))
-				must(t, unwritable(ctx, back.Transport())) // with three pipes libzmq 4.3.4 loses its place
+				must(t, unwritable(ctx, back.Transport())) // with three pipes libzmq 4.3.4 sends frames to the wrong one
 			}
 			stop()
 			<-sender
@@ -103,7 +103,7 @@ func TestProxyDyingReceivers(t *testing.T) {
 	}
 }
 
-// Senders die amid long multipart messages. What comes through is whole.
+// Senders die amid long messages of several frames. The messages that come through are whole.
 func TestProxyDyingSenders(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(time.Minute, 3*time.Minute))
@@ -137,7 +137,7 @@ func TestProxyDyingSenders(t *testing.T) {
 	t.Logf("%d of %d messages came", all.taken(), number)
 }
 
-// A tape is what has come, in its order.
+// A tape has the messages that have come, in order.
 type tape struct {
 	condition
 	numbers []uint64
@@ -180,17 +180,17 @@ func wantAll(t *testing.T, n uint64, tapes ...*tape) {
 	}
 }
 
-// A load goes through a proxy in both directions.
+// A load sends messages through a proxy in both directions.
 type load struct {
 	t           *testing.T
 	ctx         context.Context
 	loop, far   *zmqio.EventLoop
 	front, back *zmqio.Stream
 	ends        [2]*zmqio.Stream // connected to front, and to back
-	arrived     [2]tape          // at these ends
-	taken       [2]tape          // by the caller, from front and from back
-	sent        [2]atomic.Uint64 // from the ends
-	stop        func()           // of the senders; waits
+	arrived     [2]tape          // messages that these streams have received
+	taken       [2]tape          // messages that the test has received from front and from back
+	sent        [2]atomic.Uint64 // messages that the ends have sent
+	stop        func()           // stops the senders, and waits for them
 }
 
 func newLoad(t *testing.T, typ zmq.SocketType) *load {
@@ -253,7 +253,8 @@ func (l *load) moreArrives(n int) {
 	}
 }
 
-// Runs end at random under load. What has not come through is with the streams, once.
+// Runs end at random under load. The streams then have the messages that the proxy has not
+// forwarded, once.
 func TestProxyEndsUnderLoad(t *testing.T) {
 	for _, filtered := range []bool{false, true} {
 		t.Run(fmt.Sprintf("filtered=%t", filtered), func(t *testing.T) {
@@ -271,7 +272,7 @@ func TestProxyEndsUnderLoad(t *testing.T) {
 				go func() { ran <- p.Run(ctx) }()
 				switch round % 4 {
 				case 0:
-					end() // before it begins, perhaps
+					end() // perhaps before the run begins
 				case 1:
 					time.Sleep(time.Duration(rand.IntN(2_000_000)))
 				default:
@@ -284,7 +285,7 @@ func TestProxyEndsUnderLoad(t *testing.T) {
 				case !errors.Is(err, zmqio.ErrNotDrained) && !errors.Is(err, context.Canceled):
 					t.Fatal(err)
 				}
-				if round%2 == 0 { // the caller takes some
+				if round%2 == 0 { // the test takes some messages
 					for i, s := range []*zmqio.Stream{l.front, l.back} {
 						for range 1 + rand.IntN(30) {
 							msg, err := s.TryRecv()
@@ -315,7 +316,7 @@ func TestProxyEndsUnderLoad(t *testing.T) {
 	}
 }
 
-// The proxy is paused and resumed under load, by many at once.
+// Many goroutines pause and resume a proxy under load.
 func TestProxyPausesUnderLoad(t *testing.T) {
 	l := newLoad(t, zmq.PAIR)
 	p, err := zmqio.NewProxy(l.front, l.back, nil)
@@ -338,12 +339,12 @@ func TestProxyPausesUnderLoad(t *testing.T) {
 		})
 	}
 	busy.Wait()
-	// What Pause stops stays stopped.
+	// A paused proxy forwards nothing.
 	p.Pause()
 	var before zmqio.ProxyStats
 	for now := p.Stats(); now != before; now = p.Stats() {
 		before = now
-		time.Sleep(20 * time.Millisecond) // for a batch that was under way
+		time.Sleep(20 * time.Millisecond) // for a batch that the proxy had begun
 	}
 	if !before.Paused {
 		t.Errorf("%+v", before)
@@ -355,7 +356,8 @@ func TestProxyPausesUnderLoad(t *testing.T) {
 	must(t, <-ran)
 }
 
-// What captures stops to read, under load, and goes on: it gets a copy of everything.
+// The peer of the capture stream stops reading under load, and goes on. It gets a copy of
+// everything.
 func TestProxyCaptureStalls(t *testing.T) {
 	l := newLoad(t, zmq.DEALER)
 	marks := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(10), o.SetRcvHWM(10)) }
@@ -367,7 +369,7 @@ func TestProxyCaptureStalls(t *testing.T) {
 	defer end()
 	ran := make(chan error, 1)
 	go func() { ran <- p.Run(ctx) }()
-	var captured [2]tape // by the ends that sent
+	var captured [2]tape // by the end that sent them
 	take := func() {
 		msg, err := pull.Recv(l.ctx)
 		must(t, err)
@@ -380,7 +382,7 @@ func TestProxyCaptureStalls(t *testing.T) {
 			take()
 		}
 		before := p.Stats().Captured
-		time.Sleep(time.Duration(rand.IntN(20_000_000))) // until all is full, or not
+		time.Sleep(time.Duration(rand.IntN(20_000_000))) // sometimes until all buffers are full
 		if more := p.Stats().Captured - before; more > 5000 {
 			t.Errorf("%d messages were captured while none was read", more)
 		}
@@ -401,7 +403,7 @@ func TestProxyCaptureStalls(t *testing.T) {
 	}
 }
 
-// A filter panics and calls runtime.Goexit now and then: only these messages are dropped.
+// A filter sometimes panics or calls runtime.Goexit. The proxy drops only those messages.
 func TestProxyFilterFails(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, time.Minute)
@@ -459,8 +461,8 @@ func TestProxyFilterFails(t *testing.T) {
 	}
 }
 
-// Connections of a proxy's streams are ended by the caller amid messages: none is mixed. The
-// senders are PUBs, because libzmq 4.3.4 lets a PUSH tear messages while its pipes go.
+// The test ends connections of a proxy's streams amid messages. No message is mixed with another.
+// The senders are PUBs, because libzmq 4.3.4 lets a PUSH tear messages while its pipes go.
 func TestProxyDisconnects(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, form(time.Minute, 3*time.Minute))
@@ -524,9 +526,9 @@ func TestProxyDisconnects(t *testing.T) {
 	senders.Wait()
 	end()
 	<-ran
-	// One end after the other: libzmq may end the process where both ends of a connection end
+	// One end closes after the other: libzmq may end the process if both ends of a connection end
 	// amid messages.
 	_ = front.Close()
-	_ = back.Close() // may say that the rest is undelivered
+	_ = back.Close() // may be ErrUndelivered
 	t.Logf("%d messages came", arrived.Load())
 }

@@ -12,20 +12,20 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Around what libzmq and its wire format treat differently: 33 bytes are the most that a
-// zmq_msg_t holds itself, and 255 the most of a short frame. An encoder's buffer, and what a
-// transport copies twice, have 8192.
+// frameSizes are around the bounds of libzmq and of its wire format. A zmq_msg_t holds 33 bytes
+// itself, and a short frame has at most 255. An encoder's buffer has 8192. A transport copies
+// frames of up to 8192 bytes twice.
 var frameSizes = []int{0, 1, 32, 33, 34, 255, 256, 8191, 8192, 8193, 64 * kib, mib, 16 * mib, 64 * mib}
 
-// newNoise returns what frames are cut from.
+// newNoise returns the bytes that frames are cut from.
 func newNoise() []byte {
 	b := make([]byte, 64*mib+257)
 	rand.NewChaCha8([32]byte{}).Read(b)
 	return b
 }
 
-// Frames of every size arrive as they were, alone, together in one message, and many
-// in one message, in both directions at once.
+// Frames of every size arrive unchanged: alone, together in one message, and many in one message,
+// in both directions at once.
 func TestFrameSizes(t *testing.T) {
 	noise := newNoise()
 	cut := func(i, size int) []byte { return noise[i%257:][:size] }
@@ -84,7 +84,7 @@ func exchange(t *testing.T, transport string, msgs [][][]byte) {
 		time.Since(begin).Round(time.Millisecond), quantity(rss()))
 }
 
-// An end of a connection knows what should come.
+// An end of a connection knows which messages should come.
 type end struct {
 	transport *zmqio.Transport
 	peer      *peer

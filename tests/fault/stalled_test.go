@@ -9,8 +9,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// A peer that reads nothing stops a writer that waits for room, and memory stays what
-// it is. When it goes on, everything is there, in order.
+// A peer that reads nothing stops a writer that waits for room, and memory does not grow. When the
+// peer goes on, everything arrives in order.
 func TestStalledPeer(t *testing.T) {
 	if !alone(t) {
 		return
@@ -22,7 +22,7 @@ func TestStalledPeer(t *testing.T) {
 	begin := time.Now()
 	j := job{Endpoint: freeEndpoint(t, "tcp"), Bind: true, HWM: hwm, Buffer: 64 * kib}
 
-	// The peer stops again and again, at first before anything has come.
+	// The peer stops again and again, the first time before any message has come.
 	var got track
 	var wrong error
 	done := make(chan struct{})
@@ -51,8 +51,8 @@ func TestStalledPeer(t *testing.T) {
 	for number := uint64(1); number <= messages; number++ {
 		frame := s.frame(number)
 		for {
-			// A message that is not taken in time is offered again; were it taken
-			// all the same, it would come twice.
+			// The test offers a message again that was not taken in time. A message that was taken
+			// all the same would arrive twice.
 			try, cancel := context.WithTimeout(ctx, 30*time.Millisecond)
 			err := push.WriteContext(try, [][]byte{frame})
 			cancel()
@@ -64,11 +64,11 @@ func TestStalledPeer(t *testing.T) {
 				t.Fatal(err)
 			}
 			if waited++; before == 0 {
-				before = rss() // with all buffers full for the first time
+				before = rss() // all buffers are full for the first time
 			}
-			_ = pull.ResumeReading() // or the writer waited for no reason but a slow machine
+			_ = pull.ResumeReading() // fails if the machine, and not a pause, made the writer wait
 		}
-		switch { // the first stretch tells how much garbage there is between collections
+		switch { // the first stretch shows how much garbage there is between collections
 		case number%16 != 0:
 		case number <= messages/stalls:
 			early = max(early, rss())

@@ -6,8 +6,9 @@ import (
 	"fmt"
 )
 
-// A stream is a run of frames with the stream's name, a number from 1, and bytes that follow from
-// the number. So lost, doubled, cut, damaged and reordered frames are noticed.
+// A stream is a series of frames. Each has the stream's name, a number from 1, and bytes that
+// follow from the number. So the tests notice frames that are lost, doubled, cut, damaged or
+// reordered.
 type stream struct {
 	name uint64
 	size int // of a frame
@@ -51,14 +52,14 @@ func (s stream) parseMessage(msg [][]byte) (name, number uint64, err error) {
 	return parseFrame(msg[0])
 }
 
-// A track is what has become of a stream so far.
+// A track records the frames of a stream that have come.
 type track struct {
-	last  uint64 // number
+	last  uint64 // the last number
 	count uint64
-	lost  uint64 // left out between those that came
+	lost  uint64 // numbers left out before last
 }
 
-// add notes that number has come, in order and for the first time.
+// add records that number has come, and checks that it is in order and new.
 func (r *track) add(number uint64) error {
 	if number <= r.last {
 		return fmt.Errorf("number %d came after %d", number, r.last)

@@ -15,8 +15,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/subprocess"
 )
 
-// Goroutines do everything at once with children that live, die and are killed. Each child
-// exits once, each pipe ends once, ConnectionLost comes last, and nothing is left.
+// Goroutines do everything at once with children that live, die and are killed. Each child exits
+// once, each pipe ends once, ConnectionLost comes last, and nothing is left behind.
 func TestChildrenFromEverywhere(t *testing.T) {
 	l := childLoop(t)
 	number := *seed
@@ -55,7 +55,7 @@ func TestChildrenFromEverywhere(t *testing.T) {
 	}
 }
 
-// meddle does something to a child. It returns an error that must not come.
+// meddle does something to a child. It returns only unexpected errors.
 func meddle(random *rand.Rand, tr *subprocess.Transport) error {
 	pipe := tr.Pipe(random.IntN(3))
 	var err error

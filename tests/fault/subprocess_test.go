@@ -90,7 +90,7 @@ func raiseShell(t testing.TB, l *zmqio.EventLoop, w *ward, cfg subprocess.Config
 	return raise(t, l, w, cfg, "/bin/sh", "-c", command)
 }
 
-// noChildren makes sure that the process has no child, alive or not yet reaped.
+// noChildren checks that the process has no child, alive or not yet reaped.
 func noChildren(t testing.TB) {
 	t.Helper()
 	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
@@ -98,7 +98,7 @@ func noChildren(t testing.TB) {
 	}
 }
 
-// childLoop returns a loop, and looks for what children leave behind.
+// childLoop returns a loop. The end of the test checks that children left nothing behind.
 func childLoop(t *testing.T) *zmqio.EventLoop {
 	t.Helper()
 	t.Cleanup(func() { noChildren(t) })
@@ -111,7 +111,7 @@ const (
 	terminated = -int(syscall.SIGTERM)
 )
 
-// Where SIGTERM does nothing, Kill and Close end the child all the same.
+// Kill and Close end a child that ignores SIGTERM.
 func TestChildIgnoresSIGTERM(t *testing.T) {
 	l := childLoop(t)
 	for _, end := range []func(*subprocess.Transport) error{
@@ -125,7 +125,7 @@ func TestChildIgnoresSIGTERM(t *testing.T) {
 		must(t, tr.Terminate())
 		must(t, tr.Terminate())
 		must(t, tr.Pipe(0).Write([]byte("x\n")))
-		<-ready // it lives
+		<-ready // the child is alive
 		if _, ok := tr.ReturnCode(); ok {
 			t.Error("the child has exited")
 		}
@@ -137,8 +137,8 @@ func TestChildIgnoresSIGTERM(t *testing.T) {
 	}
 }
 
-// A grandchild that holds the standard output delays ConnectionLost and neither ProcessExited
-// nor Wait, until it ends or the pipe is closed.
+// A grandchild that holds the standard output delays ConnectionLost until it ends or the pipe is
+// closed. It delays neither ProcessExited nor Wait.
 func TestGrandchildHoldsStdout(t *testing.T) {
 	l := childLoop(t)
 	for _, closing := range []bool{false, true} {
@@ -173,8 +173,7 @@ func TestGrandchildHoldsStdout(t *testing.T) {
 	}
 }
 
-// A child that writes more than the loop wants waits. Memory stays what it is, and no byte is
-// lost.
+// A child that writes more than the loop reads waits. Memory does not grow, and no byte is lost.
 func TestChildWritesWhileReadingIsPaused(t *testing.T) {
 	l := childLoop(t)
 	size := form(256*mib, 1024*mib)
@@ -206,10 +205,10 @@ func TestChildWritesWhileReadingIsPaused(t *testing.T) {
 	tr = raiseShell(t, l, w, subprocess.Config{Stdin: subprocess.Null}, fmt.Sprintf("yes 0123456789abcde | head -c %d", size))
 	must(t, tr.Pipe(1).PauseReading())
 	close(made)
-	soon(t, l, func() {}) // a DataReceived that was starting
+	soon(t, l, func() {}) // a call of DataReceived that was just starting
 	memory, before := rss(), 0
 	w.Change(func() { before = w.got[1] })
-	for range 100 { // the pipe fills, and then nothing happens
+	for range 100 { // the pipe fills, and then no data comes
 		soon(t, l, func() {})
 	}
 	after := 0
@@ -232,8 +231,8 @@ func TestChildWritesWhileReadingIsPaused(t *testing.T) {
 	}
 }
 
-// Children come and go, one after another and many at once. Each time descriptors, goroutines
-// and children are what they were before, and memory does not grow.
+// Children come and go, one after another and many at once. After each round descriptors,
+// goroutines and children are the same as before, and memory has not grown.
 func TestChildrenComeAndGo(t *testing.T) {
 	if !alone(t) {
 		return
@@ -299,7 +298,7 @@ func TestChildrenComeAndGo(t *testing.T) {
 	grown := rss() - memory
 	t.Logf("%d children in turn, %v each; then 100 at once; %d threads, %d before; the heap grew by %s, resident memory by %s", series,
 		(inTurn / time.Duration(series)).Round(time.Microsecond), countThreads(), threads, quantity(heap), quantity(grown))
-	if heap > mib/2 || grown > 8*mib { // of which the race detector takes the most
+	if heap > mib/2 || grown > 8*mib { // the race detector takes most of it
 		t.Errorf("the heap grew by %s, resident memory by %s", quantity(heap), quantity(grown))
 	}
 	if n := countThreads(); n > threads+10 {
@@ -307,7 +306,7 @@ func TestChildrenComeAndGo(t *testing.T) {
 	}
 }
 
-// heapSize returns how much of the heap is in use, without what waits in pools.
+// heapSize returns how much of the heap is in use, without the contents of pools.
 func heapSize() int {
 	debug.FreeOSMemory()
 	debug.FreeOSMemory()
@@ -316,13 +315,13 @@ func heapSize() int {
 	return int(m.HeapAlloc)
 }
 
-// countThreads returns the number of threads, where the system tells, or 0.
+// countThreads returns the number of threads, or 0 if the system does not tell it.
 func countThreads() int {
 	tasks, _ := os.ReadDir("/proc/self/task")
 	return len(tasks)
 }
 
-// A start that fails in any way returns the system's error and leaves nothing.
+// A start that fails returns the system's error, and leaves nothing behind.
 func TestExecFails(t *testing.T) {
 	l := childLoop(t)
 	dir := t.TempDir()
@@ -380,7 +379,7 @@ func TestExecFails(t *testing.T) {
 
 var errAny = errors.New("any error")
 
-// Out of descriptors a start works or fails with EMFILE, and leaves nothing either way.
+// Without descriptors a start works, or fails with EMFILE. It leaves nothing behind either way.
 func TestExecOutOfDescriptors(t *testing.T) {
 	if !alone(t) {
 		return
@@ -391,7 +390,7 @@ func TestExecOutOfDescriptors(t *testing.T) {
 	low := limit
 	low.Cur = 128
 	w := newWard()
-	raise(t, l, w, subprocess.Config{}, "true") // package os finds out what the system has
+	raise(t, l, w, subprocess.Config{}, "true") // package os looks once for what the system has
 	<-w.lost
 	must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &low))
 	defer func() { must(t, syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit)) }()
@@ -405,7 +404,7 @@ func TestExecOutOfDescriptors(t *testing.T) {
 	defer func() { release(len(held)) }()
 	failed, worked := 0, 0
 	for spare := range 24 {
-		for { // hold all but spare
+		for { // uses all descriptors but spare
 			fd, err := syscall.Dup(0)
 			if err != nil {
 				break
@@ -431,8 +430,8 @@ func TestExecOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// A pipe that is full when the transport of the child is closed delays nothing: the child is
-// killed, and the pipe ends with EPIPE or is aborted.
+// A full pipe does not delay the end of a transport that is closed. Close kills the child, and the
+// pipe ends with EPIPE or by Abort.
 func TestCloseWithFullPipe(t *testing.T) {
 	l := childLoop(t)
 	for name, end := range map[string]func(*subprocess.Transport) error{

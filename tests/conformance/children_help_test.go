@@ -147,7 +147,7 @@ func (k *kid) wait() int {
 // reap ends and reaps the child, if no watcher has.
 func (k *kid) reap() {
 	k.finish()
-	if pid, _ := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid == 0 { // alive, and still this test's
+	if pid, _ := syscall.Wait4(k.pid, nil, syscall.WNOHANG, nil); pid == 0 { // the child is alive, and still the test's to reap
 		k.kill(syscall.SIGKILL)
 		k.wait()
 	}

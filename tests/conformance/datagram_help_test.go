@@ -108,7 +108,7 @@ func (m *mailbox) is(fn func() bool) bool {
 	return fn()
 }
 
-// wants waits for as many datagrams, and compares them.
+// wants waits for as many datagrams as want has, and compares them.
 func (m *mailbox) wants(want ...string) {
 	m.t.Helper()
 	m.await(func() bool { return len(m.data) >= len(want) })

@@ -21,13 +21,14 @@ func TestHotSocketGivesOthersTheirTurn(t *testing.T) {
 	t.Run("mixed, lent", func(t *testing.T) { wantTurns(t, true, append(mixed, 9<<10)...) })
 }
 
-// wantTurns makes messages of these sizes come without end.
+// wantTurns checks that each other callback has its turn while messages of these sizes come without
+// end.
 func wantTurns(t *testing.T, lent bool, sizes ...int) {
 	const bound = 5000 // messages
 	ctx, l := newContext(t)
 	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, bindTo("inproc://cool"))
 	n, end := 0, 0
-	turns := make(map[string]int) // after how many messages each had its turn
+	turns := make(map[string]int) // after how many messages each callback had its turn
 	turn := func(who string) func() {
 		return func() { turns[who] = n; l.Stop() }
 	}
@@ -79,8 +80,8 @@ func newHot(t *testing.T, ctx *zmq4.Context, l *zmqio.EventLoop, sizes []int, le
 	return feed
 }
 
-// A transport with much to send, to a peer that takes everything, gives others their turn before
-// its end.
+// A transport with much to send, to a peer that takes everything, lets others have their turn
+// meanwhile.
 func TestFlushGivesOthersTheirTurn(t *testing.T) {
 	l := newLoop(t, nil)
 	unlimited := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) }

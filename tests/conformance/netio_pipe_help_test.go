@@ -15,15 +15,15 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A pipeParty is a protocol at a pipe that notes its callbacks. It fails its test when one
-// comes outside the loop or out of order.
+// A pipeParty is a protocol of a pipe that records its callbacks. It fails its test if one comes
+// outside the loop goroutine or out of order.
 type pipeParty struct {
 	zmqiotest.Condition
 	t    testing.TB
 	loop *zmqio.EventLoop
-	log  []string // what came, with data as one however often it came
+	log  []string // the callbacks; several DataReceived in a row count as one
 	got  []byte
-	err  error // of ConnectionLost
+	err  error // the error of ConnectionLost
 
 	onData func(tr *netio.Transport, b []byte)
 	onEOF  func() bool
@@ -87,7 +87,7 @@ func (p *pipeParty) until(what string, cond func() bool) {
 	}
 }
 
-// receives waits until all that was received is want.
+// receives waits until the received bytes are want.
 func (p *pipeParty) receives(want string) {
 	p.t.Helper()
 	p.until("data", func() bool { return len(p.got) >= len(want) })
@@ -103,7 +103,7 @@ func (p *pipeParty) awaits(event string) {
 	p.until(event, func() bool { return slices.Contains(p.log, event) })
 }
 
-// ends waits for the end, and returns its error.
+// ends waits for ConnectionLost, and returns its error.
 func (p *pipeParty) ends() (err error) {
 	p.t.Helper()
 	p.awaits("lost")
@@ -124,8 +124,8 @@ func (p *pipeParty) saw(want string) {
 	}
 }
 
-// pipeLoop returns a loop that runs until the test ends. Nothing may reach its exception
-// handler.
+// pipeLoop returns a loop that runs until the test ends. An error that reaches its exception
+// handler fails the test.
 func pipeLoop(t testing.TB) *zmqio.EventLoop {
 	t.Helper()
 	l := newLoop(t, nil)
@@ -136,7 +136,7 @@ func pipeLoop(t testing.TB) *zmqio.EventLoop {
 	return l
 }
 
-// osPipe returns a pipe whose ends are closed in the end.
+// osPipe returns a pipe. The end of the test closes its ends.
 func osPipe(t testing.TB) (r, w *os.File) {
 	t.Helper()
 	r, w, err := os.Pipe()
@@ -191,7 +191,7 @@ func writePipe(t testing.TB, l *zmqio.EventLoop, f *os.File) (*netio.Transport, 
 	return tr, p
 }
 
-// takes reads want from r.
+// takes reads bytes from r, and compares them with want.
 func takes(t testing.TB, r io.Reader, want string) {
 	t.Helper()
 	b := make([]byte, len(want))

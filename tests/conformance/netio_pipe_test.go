@@ -330,7 +330,7 @@ func TestWritePipeError(t *testing.T) {
 func TestWritePipePeerSends(t *testing.T) {
 	l := pipeLoop(t)
 	r, w := socketPair(t)
-	other, err := syscall.Dup(fdOf(t, w)) // to look at what was not read
+	other, err := syscall.Dup(fdOf(t, w)) // to see whether the transport has read the data
 	must(t, err)
 	defer syscall.Close(other)
 	tr, p := writePipe(t, l, w)

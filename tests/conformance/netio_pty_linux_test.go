@@ -135,7 +135,7 @@ func TestPtyOnTheLoop(t *testing.T) {
 	masterReader.saw("made data eof lost")
 }
 
-// A terminal is the shell's too. While a transport reads it, the open file that others use still
+// A shell may share the terminal. While a transport reads it, the open file that others use still
 // blocks.
 func TestInheritedTerminalBlocks(t *testing.T) {
 	l := pipeLoop(t)

@@ -119,7 +119,7 @@ func TestNetCreateServerMultipleHosts(t *testing.T) {
 	}
 }
 
-// setReusePort sets SO_REUSEPORT on what it is given.
+// setReusePort sets SO_REUSEPORT on the socket c.
 func setReusePort(_, _ string, c syscall.RawConn) error {
 	var err error
 	failed := c.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEPORT, 1) })

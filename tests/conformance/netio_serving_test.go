@@ -231,7 +231,7 @@ func TestNetAcceptAfterReset(t *testing.T) {
 	}
 }
 
-// Without descriptors the exception handler is told, and accepting goes on after a second.
+// A server without descriptors tells its exception handler, and accepts again after a second.
 func TestNetAcceptOutOfDescriptors(t *testing.T) {
 	l := startLoop(t)
 	told := collect(l)

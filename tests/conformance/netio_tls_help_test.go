@@ -64,7 +64,7 @@ func serverTLS() *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{localhost().certificate}}
 }
 
-// clientTLS returns that of a client that trusts the authority.
+// clientTLS returns the configuration of a client that trusts the authority.
 func clientTLS() *tls.Config {
 	return &tls.Config{RootCAs: localhost().authority, ServerName: "localhost"}
 }

@@ -11,8 +11,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A filter that answers each request leaves the turns as libzmq has them: the REP has replied, and
-// the REQ has asked nothing.
+// A filter that answers each request leaves libzmq's turns correct: the REP has replied, and the
+// REQ has sent no request.
 func TestProxyFilterTakesTurns(t *testing.T) {
 	p := newProxy(t, zmq.REP, zmq.REQ, &zmqio.ProxyConfig{
 		Filter: func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) { return nil, msg.Frames },
@@ -33,7 +33,8 @@ func TestProxyFilterTakesTurns(t *testing.T) {
 	}
 }
 
-// A stream ends while the filter has a batch. What the filter has not seen stays with the other.
+// A stream ends while the filter has a batch. The other stream keeps the messages that the filter
+// has not seen.
 func TestProxyFilterAndEnd(t *testing.T) {
 	for _, ends := range []string{"back", "capture"} {
 		t.Run(ends, func(t *testing.T) {
@@ -54,7 +55,7 @@ func TestProxyFilterAndEnd(t *testing.T) {
 			for i := range n {
 				push.send(fmt.Sprint(i))
 			}
-			for p.front.Transport().Stats().Unread.Messages < n { // so that they are one batch
+			for p.front.Transport().Stats().Unread.Messages < n { // so that one batch has all of them
 				must(t, p.ctx.Err())
 			}
 			wants(t, p.Run(p.ctx), zmqio.ErrTransportClosed)
@@ -67,7 +68,7 @@ func TestProxyFilterAndEnd(t *testing.T) {
 	}
 }
 
-// Where the other stream has ended before, the filter is not called.
+// If the other stream has ended before, the proxy does not call the filter.
 func TestProxyFilterBehindEnd(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	var err error
@@ -82,12 +83,12 @@ func TestProxyFilterBehindEnd(t *testing.T) {
 	p.peer(zmq.PUSH, p.front).send("stays")
 	done := make(chan error)
 	go func() { done <- p.Run(p.ctx) }()
-	for p.front.Transport().IsReading() { // until it runs
+	for p.front.Transport().IsReading() { // until the proxy runs
 		must(t, p.ctx.Err())
 	}
 	zmqiotest.Soon(t, p.loop, func() {
 		must(t, p.back.Abort())
-		p.Resume() // the loop reads before Run has it end
+		p.Resume() // the loop receives before Run ends the proxy
 	})
 	wants(t, <-done, zmqio.ErrTransportClosed)
 	if got := receives(p.ctx, t, p.front); got[0] != "stays" {
@@ -95,7 +96,7 @@ func TestProxyFilterBehindEnd(t *testing.T) {
 	}
 }
 
-// A filter may use its proxy and the streams. An answer to a PULL goes nowhere, and does not count.
+// A filter may use its proxy and the streams. An answer to a PULL is dropped, and does not count.
 func TestProxyFilterUsesItsProxy(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	var err error

@@ -30,7 +30,7 @@ func TestProxyPause(t *testing.T) {
 		}
 		must(t, s.SetRcvtimeo(zmqiotest.Patience))
 	}
-	p.Pause() // before Run
+	p.Pause() // Pause comes before Run
 	p.Pause()
 	end := p.run()
 	one.send("1")
@@ -45,12 +45,12 @@ func TestProxyPause(t *testing.T) {
 	p.pause()
 	one.send("3")
 	quiet(other)
-	// The end leaves what was held to the caller, at once.
+	// The end of Run returns the held messages to the caller at once.
 	must(t, end())
 	if got := receives(p.ctx, t, p.front); got[0] != "3" {
 		t.Errorf("got %q", got)
 	}
-	end = p.run() // still paused
+	end = p.run() // the proxy is still paused
 	one.send("4")
 	quiet(other)
 	p.Resume()
@@ -58,17 +58,17 @@ func TestProxyPause(t *testing.T) {
 	must(t, end())
 }
 
-// A stream whose reading the caller pauses is not forwarded from.
+// The proxy forwards nothing from a stream whose reading the caller has paused.
 func TestProxyPauseReading(t *testing.T) {
 	p := newProxy(t, zmq.PAIR, zmq.PAIR, nil)
 	one, other := p.peer(zmq.PAIR, p.front), p.peer(zmq.PAIR, p.back)
 	end := p.run()
 	must(t, p.front.Transport().PauseReading())
-	zmqiotest.Soon(t, p.loop, func() {}) // a batch may be under way
+	zmqiotest.Soon(t, p.loop, func() {}) // the proxy may have begun a batch
 	one.send("later")
 	other.send("now")
 	one.want("now")
-	must(t, end()) // which does not wait for what is paused
+	must(t, end()) // Run does not wait for a paused stream
 	end = p.run()
 	must(t, p.front.Transport().ResumeReading())
 	other.want("later")
@@ -80,7 +80,7 @@ func TestProxyDrains(t *testing.T) {
 	push := p.peer(zmq.PUSH, p.front)
 	end := p.run()
 	push.send("0")
-	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 1 }) // without a peer it takes one
+	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 1 }) // without a peer the proxy takes one message
 	for i := 1; i < 500; i++ {
 		push.send(fmt.Sprint(i))
 	}
@@ -93,8 +93,8 @@ func TestProxyDrains(t *testing.T) {
 	must(t, <-ended)
 }
 
-// What a proxy that is paused has taken still goes, and what a filter drops keeps nothing
-// waiting.
+// A paused proxy still sends the messages that it has taken. A message that the filter drops delays
+// no other.
 func TestProxyDrainsReceivedMessages(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, &zmqio.ProxyConfig{DrainTimeout: zmqiotest.Patience})
 	push := p.peer(zmq.PUSH, p.front)
@@ -137,13 +137,13 @@ func TestProxyDrainsIntoAFilter(t *testing.T) {
 	}
 	<-begun
 	cancel()
-	time.Sleep(50 * time.Millisecond) // for all to come while the loop is in the filter
+	time.Sleep(50 * time.Millisecond) // waits until all messages have come, while the loop is in the filter
 	close(goOn)
 	must(t, <-done)
 	p.wantStats(zmqio.ProxyStats{ToBack: zmqio.ProxyFlow{Traffic: zmqio.Traffic{Messages: n, Bytes: 2890}, Dropped: n}})
 }
 
-// Where messages cannot go in time Run says so, and the streams have them.
+// If messages cannot be sent in time, Run returns ErrNotDrained, and the streams have the messages.
 func TestProxyDrainTimeout(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, &zmqio.ProxyConfig{DrainTimeout: time.Millisecond})
 	push := p.peer(zmq.PUSH, p.front)
@@ -159,11 +159,11 @@ func TestProxyDrainTimeout(t *testing.T) {
 			t.Errorf("got %q, want %d", got, i)
 		}
 	}
-	pull := p.peer(zmq.PULL, p.back) // which had accepted the first
+	pull := p.peer(zmq.PULL, p.back) // the stream had accepted the first message
 	pull.want("0")
 }
 
-// A stream that ends ends Run, with its error.
+// The end of a stream ends Run with the stream's error.
 func TestProxyStreamEnds(t *testing.T) {
 	for i, name := range []string{"front", "back", "capture"} {
 		for how, want := range map[string]error{"Close": io.EOF, "Abort": zmqio.ErrTransportClosed} {
@@ -180,7 +180,7 @@ func TestProxyStreamEnds(t *testing.T) {
 				captured.want("hello")
 				streams := []*zmqio.Stream{p.front, p.back, capture}
 				if how == "Close" {
-					go streams[i].Close() // it may have to wait for a peer
+					go streams[i].Close() // Close may wait for a peer
 				} else {
 					must(t, streams[i].Abort())
 				}
@@ -267,7 +267,7 @@ func TestProxyRefuses(t *testing.T) {
 	wants(t, p.Run(cancelled), context.Canceled)
 }
 
-// A stream is in one proxy that runs, in whatever role.
+// A stream belongs to at most one running proxy, in any role.
 func TestProxyRunsOnce(t *testing.T) {
 	p := newProxy(t, zmq.DEALER, zmq.DEALER, nil)
 	capture, third := p.bind(zmq.DEALER), p.bind(zmq.DEALER)
@@ -284,7 +284,7 @@ func TestProxyRunsOnce(t *testing.T) {
 		wants(t, zmqio.RunProxy(p.ctx, pair[0], pair[1], nil), zmqio.ErrProxyRunning)
 	}
 	wants(t, zmqio.RunProxy(p.ctx, third, p.bind(zmq.DEALER), capture), zmqio.ErrProxyRunning)
-	one.send("2") // the attempts have not touched it
+	one.send("2") // the refused runs have not changed it
 	other.want("2")
 	other.send("3")
 	one.want("3")
@@ -340,7 +340,7 @@ func TestProxyFilterPanics(t *testing.T) {
 	}
 }
 
-// A REP whose filter panics ends, because its client would wait for ever, and so does Run.
+// A REP whose filter panics ends, because its client would wait for ever. Run ends too.
 func TestProxyFilterPanicsOnRep(t *testing.T) {
 	checkLeaks(t)
 	p := &proxyTest{t: t, ctx: bounded(t), loop: zmqiotest.RunLoop(t, nil)}
@@ -363,7 +363,7 @@ func TestProxyFilterPanicsOnRep(t *testing.T) {
 	}
 }
 
-// A caller may send to the streams meanwhile.
+// A caller may send to the streams while a proxy runs.
 func TestProxySharesItsStreams(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	p.run()
@@ -401,7 +401,7 @@ func TestProxySharesItsStreams(t *testing.T) {
 	}
 }
 
-// Messages that are larger than the marks of the buffer wait as others do.
+// A message larger than the marks of the buffer waits as others do.
 func TestProxyLargeMessages(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	p.run()
@@ -418,7 +418,7 @@ func TestProxyLargeMessages(t *testing.T) {
 		}
 		sent <- nil
 	}()
-	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages > 0 }) // which libzmq does not take
+	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages > 0 }) // libzmq does not take the messages
 	if err := p.back.TrySend([]byte("behind")); !errors.Is(err, zmqio.ErrBufferFull) {
 		t.Errorf("TrySend: %v", err)
 	}
@@ -434,8 +434,7 @@ func TestProxyLargeMessages(t *testing.T) {
 	pull.want("behind")
 }
 
-// To a socket with CONFLATE, for which libzmq would tear them, messages of several frames do
-// not go.
+// The proxy drops messages of several frames for a socket with CONFLATE, which libzmq would tear.
 func TestProxyToConflate(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	back := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{
@@ -453,7 +452,7 @@ func TestProxyToConflate(t *testing.T) {
 	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 2 && s.ToBack.Dropped == 1 })
 }
 
-// Peers of a ROUTER are told of while it is forwarded from.
+// Stream.Peers reports the peers of a ROUTER while a proxy forwards from it.
 func TestProxyPeers(t *testing.T) {
 	p := newProxy(t, zmq.ROUTER, zmq.DEALER, nil)
 	next, stop := iter.Pull2(p.front.Peers(p.ctx))
@@ -470,7 +469,7 @@ func TestProxyPeers(t *testing.T) {
 	client.want("hello")
 }
 
-// Messages that are forwarded count for Liveness.
+// Forwarded messages count for Liveness.
 func TestProxyLiveness(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	events := make(chan zmqio.LivenessEvent, 100)
@@ -493,7 +492,7 @@ func TestProxyLiveness(t *testing.T) {
 	}
 }
 
-// Pause and Resume of a proxy that does not run concern no other.
+// Pause and Resume of a proxy that does not run do not affect another proxy.
 func TestProxyPausedByItself(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	idle, err := zmqio.NewProxy(p.front, p.back, nil)

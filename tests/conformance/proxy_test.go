@@ -21,12 +21,12 @@ type proxyTest struct {
 	*zmqio.Proxy
 	t           *testing.T
 	ctx         context.Context
-	context     *zmq4.Context // of the peers
+	context     *zmq4.Context // the context of the peers
 	loop        *zmqio.EventLoop
 	front, back *zmqio.Stream
 }
 
-// newProxy returns a proxy that does not run, between streams that are bound.
+// newProxy returns a proxy that does not run, between bound streams.
 func newProxy(t *testing.T, front, back zmq.SocketType, cfg *zmqio.ProxyConfig) *proxyTest {
 	t.Helper()
 	checkLeaks(t)
@@ -46,7 +46,7 @@ func (p *proxyTest) bind(typ zmq.SocketType) *zmqio.Stream {
 	return zmqiotest.Open(p.t, typ, zmqio.StreamConfig{Loop: p.loop, Bind: []string{"tcp://127.0.0.1:*"}})
 }
 
-// run runs the proxy until the test ends, or end is called, which returns the error of Run.
+// run runs the proxy until the test ends or calls end, which returns the error of Run.
 func (p *proxyTest) run() (end func() error) {
 	ctx, cancel := context.WithCancel(p.ctx)
 	done := make(chan error, 1)
@@ -95,7 +95,7 @@ func (s plainPeer) want(frames ...string) {
 	}
 }
 
-// until waits for the figures to be so.
+// until waits until fn returns true for the figures.
 func (p *proxyTest) until(is func(zmqio.ProxyStats) bool) {
 	p.t.Helper()
 	for !is(p.Stats()) {
@@ -107,14 +107,14 @@ func (p *proxyTest) until(is func(zmqio.ProxyStats) bool) {
 	}
 }
 
-// pause pauses the proxy, and waits for a batch that is under way.
+// pause pauses the proxy, and waits for the end of a batch that it has begun.
 func (p *proxyTest) pause() {
 	p.t.Helper()
 	p.Pause()
 	zmqiotest.Soon(p.t, p.loop, func() {})
 }
 
-// wantStats waits for figures that follow the messages that they count.
+// wantStats waits for the figures, which follow the messages that they count.
 func (p *proxyTest) wantStats(want zmqio.ProxyStats) {
 	p.t.Helper()
 	p.until(func(got zmqio.ProxyStats) bool { return got == want })
@@ -190,7 +190,7 @@ func TestProxyForwarder(t *testing.T) {
 	pub.send("bb", "2")
 	sub.want("b", "1")
 	sub.want("bb", "2")
-	must(t, p.back.WaitSubscribed(p.ctx, "b", 1)) // the stream still knows
+	must(t, p.back.WaitSubscribed(p.ctx, "b", 1)) // the stream still knows the subscription
 	must(t, sub.SetUnsubscribe("b"))
 	pub.want("\x00b")
 	p.wantStats(zmqio.ProxyStats{
@@ -224,7 +224,7 @@ func TestProxyStreamer(t *testing.T) {
 	}
 }
 
-// A REP in front of a REQ takes its turns.
+// A REP in front of a REQ keeps the turns of both.
 func TestProxyTakesTurns(t *testing.T) {
 	p := newProxy(t, zmq.REP, zmq.REQ, nil)
 	end := p.run()
@@ -235,12 +235,12 @@ func TestProxyTakesTurns(t *testing.T) {
 		server.send(fmt.Sprint("answer ", i))
 		client.want(fmt.Sprint("answer ", i))
 	}
-	// It ends amid a conversation, which the streams then go on with.
+	// The run ends amid a conversation, and the streams go on with it.
 	client.send("last")
 	server.want("last")
 	must(t, end())
 	server.send("over")
-	for p.back.Transport().Stats().Unread.Messages == 0 { // libzmq would take a request again
+	for p.back.Transport().Stats().Unread.Messages == 0 { // libzmq would take another request
 		must(t, p.ctx.Err())
 		time.Sleep(time.Millisecond)
 	}
@@ -257,12 +257,12 @@ func TestProxyTakesTurns(t *testing.T) {
 	}
 }
 
-// What the streams had before Run goes first, in its order, both what they had received and
-// what they had been given to send.
+// The proxy first forwards the messages that the streams had before Run, in order: those that they
+// had received, and those that they had accepted.
 func TestProxyKeepsTheOrder(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	push := p.peer(zmq.PUSH, p.front)
-	must(t, p.back.Send(p.ctx, []byte("sent before"))) // it has no peer
+	must(t, p.back.Send(p.ctx, []byte("sent before"))) // the stream has no peer
 	for i := range 1000 {
 		push.send(fmt.Sprint(i))
 	}
@@ -353,7 +353,8 @@ func TestProxyCapture(t *testing.T) {
 	}
 }
 
-// awaitTopic sends until the subscription of sub has come to pub, and takes what arrives off.
+// awaitTopic sends until the subscription of sub has come to pub. It then receives the messages
+// that have arrived.
 func awaitTopic(t *testing.T, pub *zmqio.Stream, sub plainPeer) {
 	t.Helper()
 	must(t, sub.SetRcvtimeo(10*time.Millisecond))
@@ -374,17 +375,17 @@ func awaitTopic(t *testing.T, pub *zmqio.Stream, sub plainPeer) {
 	}
 }
 
-// While what captures has no room nothing is forwarded, and nothing is lost.
+// While the capture stream has no room, the proxy forwards nothing and loses nothing.
 func TestProxyCaptureThatIsFull(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
-	capture := p.bind(zmq.PUSH) // without a peer
+	capture := p.bind(zmq.PUSH) // capture has no peer
 	var err error
 	p.Proxy, err = zmqio.NewProxy(p.front, p.back, &zmqio.ProxyConfig{Capture: capture})
 	must(t, err)
 	p.run()
 	push, pull := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, p.back)
 	push.send("x", "0")
-	pull.want("x", "0") // though capture could not take it
+	pull.want("x", "0") // although capture could not send it
 	for i := 1; i < 100; i++ {
 		push.send("x", fmt.Sprint(i))
 	}
@@ -437,7 +438,7 @@ func TestProxyFilter(t *testing.T) {
 	})
 }
 
-// The filter has the metadata that the stream asks for.
+// The filter gets the metadata that the stream asks for.
 func TestProxyFilterSeesMetadata(t *testing.T) {
 	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
 	front := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
@@ -460,11 +461,11 @@ func TestProxyFilterSeesMetadata(t *testing.T) {
 	must(t, end())
 	proxy(nil)
 	p.run()
-	push.send("c", "d") // and without a filter it is no frame of the message
+	push.send("c", "d") // without a filter, metadata is no frame of the message
 	pull.want("c", "d")
 }
 
-// A message for a peer that there is not is dropped, counted and told of; those behind it go.
+// A message for an unknown peer is dropped, counted and reported. The messages behind it are sent.
 func TestProxyUnroutable(t *testing.T) {
 	for _, filtered := range []bool{false, true} {
 		t.Run(fmt.Sprintf("filtered=%t", filtered), func(t *testing.T) {
@@ -487,7 +488,7 @@ func TestProxyUnroutable(t *testing.T) {
 			p.run()
 			push, dealer := p.peer(zmq.PUSH, p.front), p.peer(zmq.DEALER, back)
 			dealer.send("hello")
-			id := receives(p.ctx, t, back)[0] // a PULL cannot send, so this way is the caller's
+			id := receives(p.ctx, t, back)[0] // a PULL cannot send, so the caller may send in this direction
 			for i := range 3 {
 				push.send("nobody", fmt.Sprint(i))
 				push.send(id, fmt.Sprint(i))

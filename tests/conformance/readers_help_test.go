@@ -24,12 +24,12 @@ func wantBool(t testing.TB, what string, got, want bool) {
 	}
 }
 
-// calls notes what is called, in order.
+// calls records calls, in order.
 type calls []string
 
 func (c *calls) add(s string) func() { return func() { *c = append(*c, s) } }
 
-// take returns what has been called since it was asked last.
+// take returns the calls since the last take.
 func (c *calls) take() []string {
 	got := *c
 	*c = nil
@@ -59,7 +59,7 @@ func pair(t testing.TB) (a, b int) {
 	return own(t, p[0]), own(t, p[1])
 }
 
-// closers holds what own is to close: closing a number twice would close another's.
+// closers has the descriptors to close, each once: another file may have the number by then.
 var closers = make(map[int]func())
 
 func own(t testing.TB, fd int) int {
@@ -78,8 +78,7 @@ func own(t testing.TB, fd int) int {
 // shut closes a descriptor of pipe or pair.
 func shut(fd int) { closers[fd]() }
 
-// pipeNumbered returns a pipe whose reading end has the number fd, which is free. It
-// has data.
+// pipeNumbered returns a pipe whose reading end has the free number fd, and has data.
 func pipeNumbered(t testing.TB, fd int) {
 	t.Helper()
 	for range 1000 {
@@ -88,7 +87,7 @@ func pipeNumbered(t testing.TB, fd int) {
 			put(t, w, "x")
 			return
 		}
-		if w == fd { // it is to be the other end
+		if w == fd { // the writing end must not have that number
 			shut(w)
 		}
 	}
@@ -110,7 +109,7 @@ func get(t testing.TB, fd, n int) string {
 	return string(buf[:n])
 }
 
-// readable returns a descriptor that has data, and one to write more.
+// readable returns a descriptor that has data, and the descriptor to write more.
 func readable(t testing.TB) (r, w int) {
 	t.Helper()
 	r, w = pipe(t)

@@ -51,7 +51,7 @@ func TestWriterCallback(t *testing.T) {
 	}
 }
 
-// A writer of a full pipe is called when there is room, and not before.
+// A writer of a full pipe is called only when there is room.
 func TestWriterWaitsForRoom(t *testing.T) {
 	l := newLoop(t, nil)
 	a, b := pair(t)
@@ -99,7 +99,7 @@ func TestAddReader(t *testing.T) {
 	a, b := pair(t)
 	var got calls
 	must(t, l.AddReader(a, got.add("reader")))
-	pass(t, l) // it can be written, which is of no interest
+	pass(t, l) // it can be written, and has no writer
 	got.want(t)
 	put(t, b, "x")
 	pass(t, l)
@@ -138,7 +138,7 @@ func TestAddWriter(t *testing.T) {
 	put(t, b, "x")
 	var got calls
 	must(t, l.AddWriter(a, got.add("writer")))
-	pass(t, l) // it can be read, which is of no interest
+	pass(t, l) // it can be read, and has no reader
 	got.want(t, "writer")
 	wantBool(t, "RemoveReader", l.RemoveReader(a), false)
 }
@@ -234,8 +234,7 @@ func TestRemoveWriterUnknown(t *testing.T) {
 	}
 }
 
-// Readiness is a level: the reader is called once in an iteration for as long as
-// there is something to read.
+// The loop calls a reader once in each iteration for as long as there is data.
 func TestProcessEventsRead(t *testing.T) {
 	l := newLoop(t, nil)
 	r, w := readable(t)
@@ -261,7 +260,7 @@ func TestProcessEventsWrite(t *testing.T) {
 	}
 }
 
-// A callback that is cancelled is taken off the loop, by whichever way.
+// Cancel and Remove both take a callback off the loop.
 func TestProcessEventsReadCancelled(t *testing.T) {
 	r, _ := readable(t)
 	testCancelled(t, func(l *zmqio.EventLoop, fn func()) error { return l.AddReader(r, fn) },
@@ -279,7 +278,7 @@ func testCancelled(t *testing.T, add func(*zmqio.EventLoop, func()) error, remov
 	l := newLoop(t, nil)
 	var got calls
 	must(t, add(l, got.add("removed")))
-	soon(t, l, func() { wantBool(t, "remove", remove(l), true) }) // runs first in the same batch
+	soon(t, l, func() { wantBool(t, "remove", remove(l), true) }) // this call runs first in the same batch
 	pass(t, l)
 	got.want(t)
 
@@ -302,7 +301,7 @@ func testCancelled(t *testing.T, add func(*zmqio.EventLoop, func()) error, remov
 	wantBool(t, "remove after Cancel", remove(l), false)
 }
 
-// Whichever of two readers comes first removes the other in the same batch.
+// The first of two readers removes the other in the same batch.
 func TestRemoveEachOther(t *testing.T) {
 	l := newLoop(t, nil)
 	a, _ := readable(t)
@@ -363,12 +362,12 @@ func TestAddReaderOrWriterTransportFD(t *testing.T) {
 	l.RemoveReader(fd)
 }
 
-// A transport may get the number of a descriptor that was closed before its reader was
-// removed. The reader then has no part in it any more.
+// A transport may get the number of a descriptor that was closed before its reader was removed. The
+// loop then no longer calls that reader.
 func TestTransportReusesNumber(t *testing.T) {
 	l := newLoop(t, nil)
 	var numbers []int
-	for range 20 { // libzmq takes several, from the lowest
+	for range 20 { // libzmq takes several descriptors, the lowest first
 		r, w := pipe(t)
 		must(t, l.AddReader(r, nothing))
 		must(t, l.AddWriter(w, nothing))

@@ -13,8 +13,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// newClient returns a REQ of libzmq's that is connected to endpoint, and may send again
-// when its request is lost.
+// newClient returns a REQ of libzmq that is connected to endpoint. It may send again if its request
+// is lost.
 func newClient(t *testing.T, ctx *zmq4.Context, endpoint string) *zmq4.Socket {
 	t.Helper()
 	z := rawSocket(t, ctx, zmq4.REQ)
@@ -44,7 +44,7 @@ func wantAnswer(t *testing.T, l *zmqio.EventLoop, z *zmq4.Socket, want string) {
 	}))
 }
 
-// answering returns a live protocol that sends each request back, and what it answers with.
+// answering returns a live protocol that sends each request back, and the channel of its replies.
 func answering(t *testing.T) (*recorder, **zmqio.Transport) {
 	r, tr := &recorder{live: true}, new(*zmqio.Transport)
 	r.onMade = func(made *zmqio.Transport) { *tr = made }
@@ -52,7 +52,7 @@ func answering(t *testing.T) (*recorder, **zmqio.Transport) {
 	return r, tr
 }
 
-// A successor takes the place of a REP, and counts the clients that have come back.
+// A successor replaces a REP, and counts the clients that have connected again.
 type successor struct {
 	*recorder
 	accepted int
@@ -63,8 +63,8 @@ func (s *successor) EventReceived(zmq.MonitorEvent) {
 	s.tell()
 }
 
-// A REP that fails before its reply ends, and with it the connections of its clients. They
-// go on with the REP that takes its place.
+// A REP that fails before its reply ends, and so do the connections of its clients. They continue
+// with its successor.
 func TestRepPanicEndsTheTransport(t *testing.T) {
 	cause := errors.New("cause")
 	for name, fail := range map[string]func(){"panic": func() { panic(cause) }, "Goexit": runtime.Goexit} {
@@ -100,7 +100,7 @@ func TestRepPanicEndsTheTransport(t *testing.T) {
 			rep = create(t, l, next, zmq.REP, bindTo())
 			must(t, rep.EnableMonitor(zmq.EVENT_ACCEPTED))
 			bindSoon(t, rep, endpoint)
-			await(t, l, func() bool { return next.accepted == 2 }) // what is sent before may go the old way
+			await(t, l, func() bool { return next.accepted == 2 }) // earlier requests may go over the old connection
 			next.live = true
 			for _, client := range []*zmq4.Socket{asked, idle} {
 				request(t, client, "again")
@@ -110,7 +110,7 @@ func TestRepPanicEndsTheTransport(t *testing.T) {
 	}
 }
 
-// A REP that has written its reply owes nothing, and goes on after a panic.
+// A REP that panics after it has written its reply goes on.
 func TestRepPanicAfterTheReply(t *testing.T) {
 	ctx, l := newContext(t)
 	told := caught(l)
@@ -130,7 +130,7 @@ func TestRepPanicAfterTheReply(t *testing.T) {
 	}
 }
 
-// Close in the same call wins: ConnectionLost gets nil.
+// If the callback also calls Close, ConnectionLost gets nil.
 func TestRepPanicAfterClose(t *testing.T) {
 	ctx, l := newContext(t)
 	caught(l)

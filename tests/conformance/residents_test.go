@@ -15,7 +15,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A lodger is a Resident whose end calls a function, as a transport's ConnectionLost.
+// A lodger is a Resident whose end calls a function, as a transport's end calls ConnectionLost.
 type lodger struct {
 	name   string
 	place  *zmqio.Residence
@@ -115,8 +115,8 @@ func TestResidents(t *testing.T) {
 	wantLog(t, b, "abort", "lost")
 }
 
-// Close aborts residents, runs what they post before it returns, also when that calls
-// runtime.Goexit, and counts what they dropped.
+// Close aborts residents, and counts what they dropped. It runs what they post before it returns,
+// also if that calls runtime.Goexit.
 func TestCloseAbortsResidents(t *testing.T) {
 	l, err := zmqio.NewEventLoop(nil)
 	must(t, err)
@@ -139,7 +139,7 @@ func TestCloseAbortsResidents(t *testing.T) {
 	wantLog(t, b, "abort", "lost")
 }
 
-// A function that was posted before Close runs, and one of CallSoon does not.
+// A function that a resident posted before Close runs. One of CallSoon does not.
 func TestPostSurvivesClose(t *testing.T) {
 	l := newLoop(t, nil)
 	x := adopt(t, l, &lodger{name: "x"})
@@ -200,8 +200,8 @@ func (x *rude) Abort() error            { x.place.Leave(); panic("abort") }
 func (x *rude) Undelivered() (int, int) { return 0, 0 }
 func (x *rude) String() string          { return "<rude>" }
 
-// A resident's watch is called for what it wants, before the loop waits again, and reserves
-// its descriptor.
+// The loop calls a resident's watch for what it wants, before it waits again. A watch reserves its
+// descriptor.
 func TestResidentWatch(t *testing.T) {
 	l := newLoop(t, nil)
 	x := adopt(t, l, &lodger{name: "x"})
@@ -239,7 +239,8 @@ func TestResidentWatch(t *testing.T) {
 	c.want(t, "reader")
 }
 
-// A watch that a callback of the same iteration sets to want nothing, or stops, is not called.
+// The loop does not call a watch that another callback of the same iteration stops, or sets to want
+// nothing.
 func TestResidentWatchEndsAtOnce(t *testing.T) {
 	for name, end := range map[string]func(*zmqio.Watch){
 		"Want": func(w *zmqio.Watch) { _ = w.Want(true, false) },
@@ -284,7 +285,7 @@ func TestResidentWatchArguments(t *testing.T) {
 	wants(t, err, zmqio.ErrLoopClosed)
 }
 
-// Do runs a function where callbacks run, and returns its error.
+// Do runs a function on the loop goroutine or in its place, and returns the function's error.
 func TestDo(t *testing.T) {
 	l := newLoop(t, nil)
 	mine := errors.New("mine")
@@ -294,7 +295,7 @@ func TestDo(t *testing.T) {
 		}
 		return mine
 	}
-	wants(t, l.Do(bounded(t), work), mine) // while it does not run
+	wants(t, l.Do(bounded(t), work), mine) // while no goroutine runs the loop
 	if l.InLoop() {
 		t.Error("on the loop")
 	}

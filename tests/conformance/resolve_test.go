@@ -22,7 +22,8 @@ const (
 	typeAAAA = 28
 )
 
-// records is a DNS server: the answers by type of question, for every name.
+// records is a DNS server. It has the answers for each type of question, and gives them for every
+// name.
 type records map[uint16][][]byte
 
 // resolver returns a resolver that asks the server.

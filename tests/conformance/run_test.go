@@ -66,7 +66,8 @@ func TestRunPanic(t *testing.T) {
 	wants(t, l.Run(bounded(t), func(context.Context) error { return cause }), cause) // the loop is reusable
 }
 
-// A body that panics after Stop has no Run to return to: the exception handler is told.
+// A panic of a body that goes on after Stop reaches the exception handler, because Run has
+// returned.
 func TestRunPanicAfterStop(t *testing.T) {
 	l := newLoop(t, nil)
 	told := make(chan zmqio.ExceptionContext, 1)
@@ -83,7 +84,7 @@ func TestRunPanicAfterStop(t *testing.T) {
 	wantTold(t, told, cause)
 }
 
-// The same after a callback has ended the goroutine of Run.
+// The same holds after a callback has ended the goroutine of Run.
 func TestRunPanicAfterGoexit(t *testing.T) {
 	l := newLoop(t, nil)
 	told := make(chan zmqio.ExceptionContext, 1)

@@ -80,7 +80,7 @@ func TestUnregisterAfterFDCloseAndReuse(t *testing.T) {
 	got.want(t, "new")
 }
 
-// The number of a descriptor that was closed without a word is good for another.
+// A descriptor that was closed without RemoveReader does not keep its number from another file.
 func TestReplaceAfterFDCloseAndReuse(t *testing.T) {
 	l := newLoop(t, nil)
 	var got calls
@@ -108,7 +108,7 @@ func TestReuseAfterRemove(t *testing.T) {
 	}
 }
 
-// More descriptors than select(2) and one wait of the loop can take.
+// There are more descriptors than select(2) takes, and than one wait of the loop reports.
 func TestAboveFDSetSize(t *testing.T) {
 	var limit syscall.Rlimit
 	must(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
@@ -135,7 +135,7 @@ func TestAboveFDSetSize(t *testing.T) {
 	run(t, l)
 }
 
-// When the system call fails, nothing has changed.
+// A failed system call changes nothing.
 func TestModifyWithError(t *testing.T) {
 	l := newLoop(t, nil)
 	a, _ := pair(t)
@@ -174,7 +174,7 @@ func TestRegularFile(t *testing.T) {
 	got.want(t)
 }
 
-// Calls that were queued come before readers and writers, these before timers.
+// Queued calls run before readers and writers, and these before timers.
 func TestOrderWithinIteration(t *testing.T) {
 	l := newLoop(t, nil)
 	a, b := pair(t)
@@ -189,7 +189,7 @@ func TestOrderWithinIteration(t *testing.T) {
 	got.want(t, "soon", "reader", "writer", "timer")
 }
 
-// A stopped loop polls once, and what that finds runs once.
+// A stopped loop polls once. The callbacks for what it finds run once.
 func TestReaderRunsOnceAfterStopping(t *testing.T) {
 	l := newLoop(t, nil)
 	r, _ := readable(t)
@@ -200,7 +200,7 @@ func TestReaderRunsOnceAfterStopping(t *testing.T) {
 	got.want(t, "reader")
 }
 
-// A callback that ends the run early leaves the readers of its batch queued, once.
+// If a callback ends the run early, the readers of its batch stay queued, once each.
 func TestReaderAfterGoexit(t *testing.T) {
 	l := newLoop(t, nil)
 	r, _ := readable(t)
@@ -241,7 +241,7 @@ func TestLogSlowReader(t *testing.T) {
 	}
 }
 
-// All of it is safe for concurrent use, while the loop waits or not.
+// All methods are safe for concurrent use, whether the loop waits or not.
 func TestAddAndRemoveFromOtherGoroutines(t *testing.T) {
 	l := newLoop(t, nil)
 	const goroutines, rounds = 8, 50

@@ -22,8 +22,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// fileData is what is sent: more than small buffers of a socket take, and no multiple of
-// anything.
+// fileData is the content of sent files. It is larger than small buffers of a socket, and no
+// multiple of their sizes.
 var fileData = func() []byte {
 	b := make([]byte, 1<<20+1)
 	for i := range b {
@@ -32,7 +32,7 @@ var fileData = func() []byte {
 	return b
 }()
 
-// smallBuffer is what sockets are told to buffer, so that sending has to wait.
+// smallBuffer is the size of buffers of sockets, so that sending has to wait.
 const smallBuffer = 64 << 10
 
 // openFile returns an open file with fileData in it.
@@ -46,7 +46,7 @@ func openFile(t testing.TB) *os.File {
 	return f
 }
 
-// wantsPosition fails the test unless f is at that position.
+// wantsPosition fails the test unless the offset of f is want.
 func wantsPosition(t testing.TB, f *os.File, want int64) {
 	t.Helper()
 	got, err := f.Seek(0, io.SeekCurrent)
@@ -73,7 +73,7 @@ func (s *sender) PauseWriting()                      { s.Change(func() { s.pause
 func (s *sender) ResumeWriting()                     { s.Change(func() { s.paused = false }) }
 func (s *sender) ConnectionLost(err error)           { s.Change(func() { s.lost, s.lostErr = true, err }) }
 
-// is returns what fn, which is called with the sender's lock, returns.
+// is returns the result of fn, which it calls with the sender's lock held.
 func (s *sender) is(fn func() bool) bool {
 	s.Lock()
 	defer s.Unlock()
@@ -83,7 +83,7 @@ func (s *sender) is(fn func() bool) bool {
 // fileLinks are the connections that files are sent over.
 var fileLinks = []string{"tcp", "unix", "tls"}
 
-// onFileLinks runs a test over each.
+// onFileLinks runs a test over each kind of connection.
 func onFileLinks(t *testing.T, test func(t *testing.T, link string)) {
 	for _, link := range fileLinks {
 		t.Run(link, func(t *testing.T) { test(t, link) })
@@ -155,7 +155,7 @@ var fileTLS = sync.OnceValues(func() (server, client *tls.Config) {
 		&tls.Config{RootCAs: pool, ServerName: "files.example"}
 })
 
-// A sent is what SendFile has returned.
+// A sent is the result of SendFile.
 type sent struct {
 	n   int64
 	err error
@@ -171,12 +171,12 @@ func sendingFile(ctx context.Context, s *sender, f *os.File, offset, count int64
 	return done
 }
 
-// begun waits until a SendFile that the peer does not read is in progress.
+// begun waits until a SendFile is in progress, whose file the peer does not read.
 func begun(t testing.TB, s *sender) {
 	t.Helper()
 	for ctx := bounded(t); ; {
 		must(t, ctx.Err())
-		if err := s.tr.Write(nil); err != nil { // an empty one changes nothing
+		if err := s.tr.Write(nil); err != nil { // an empty write changes nothing
 			wants(t, err, netio.ErrSendFile)
 			return
 		}
@@ -192,7 +192,7 @@ func wantsSent(t testing.TB, done <-chan sent, n int64) {
 	}
 }
 
-// wantsBytes reads as many bytes, and fails the test unless they are these.
+// wantsBytes reads as many bytes as want has, and compares them.
 func wantsBytes(t testing.TB, c io.Reader, want ...[]byte) {
 	t.Helper()
 	all := bytes.Join(want, nil)

@@ -69,7 +69,7 @@ func TestSendfilePreAndPostData(t *testing.T) {
 	})
 }
 
-// What is no regular file is copied.
+// SendFile copies a file that is not regular.
 func TestSendfileForceFallback(t *testing.T) {
 	zeros, err := os.Open("/dev/zero")
 	must(t, err)
@@ -146,7 +146,7 @@ func TestSendfileClosePeerAfterReceiving(t *testing.T) {
 	})
 }
 
-// The count and the file's position say how far it came, and the transport ends.
+// The count and the file's position say how much was sent, and the transport ends.
 func TestSendfileClosePeerInTheMiddleOfReceiving(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})
@@ -172,8 +172,8 @@ func TestSendfileClosePeerInTheMiddleOfReceiving(t *testing.T) {
 	})
 }
 
-// While a file is sent, Write and a second SendFile are refused, WriteContext waits, and
-// what the peer sends is not read.
+// While a file is sent, Write and a second SendFile are refused, WriteContext waits, and the
+// transport does not read.
 func TestSendfilePreventsBareWrite(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})
@@ -211,7 +211,7 @@ func TestSendfilePreventsBareWrite(t *testing.T) {
 	})
 }
 
-// A protocol that is paused stays so until the file has gone.
+// A paused protocol stays paused until the file has been sent.
 func TestSendfileWhilePaused(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})
@@ -237,7 +237,7 @@ func TestSendfileWhilePaused(t *testing.T) {
 	})
 }
 
-// When its context ends SendFile says how much it has sent, and the rest may follow.
+// If its context ends, SendFile returns how much it has sent. Another call may send the rest.
 func TestSendfileContext(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})
@@ -262,7 +262,7 @@ func TestSendfileContext(t *testing.T) {
 	})
 }
 
-// Close waits for the file, and refuses what comes after it.
+// Close waits for the file, and refuses later writes.
 func TestSendfileClose(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})
@@ -279,7 +279,7 @@ func TestSendfileClose(t *testing.T) {
 	})
 }
 
-// WriteEOF takes effect behind the file.
+// WriteEOF takes effect after the file.
 func TestSendfileWriteEOF(t *testing.T) {
 	s, far := fileLink(t, "tcp", netio.Config{})
 	done := sendingFile(bounded(t), s, openFile(t), 0, -1)
@@ -329,7 +329,7 @@ func TestSendfileStartTLS(t *testing.T) {
 	wants(t, <-hands, context.Canceled)
 }
 
-// A file that cannot be read is no fault of the transport's.
+// A file that cannot be read does not end the transport.
 func TestSendfileReadError(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})
@@ -338,7 +338,7 @@ func TestSendfileReadError(t *testing.T) {
 		directory, err := os.Open(t.TempDir())
 		must(t, err)
 		defer directory.Close()
-		r, w, err := os.Pipe() // has no offsets
+		r, w, err := os.Pipe() // a pipe has no offsets
 		must(t, err)
 		defer r.Close()
 		defer w.Close()
@@ -357,7 +357,7 @@ func TestSendfileReadError(t *testing.T) {
 	})
 }
 
-// A file that becomes shorter while it is sent ends there.
+// SendFile of a file that becomes shorter meanwhile ends at its new end.
 func TestSendfileTruncated(t *testing.T) {
 	onFileLinks(t, func(t *testing.T, link string) {
 		s, far := fileLink(t, link, netio.Config{})

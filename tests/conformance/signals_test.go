@@ -13,7 +13,7 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-func init() { // what package signal keeps is no leak
+func init() { // goroutines that package signal keeps are no leak
 	c := make(chan os.Signal, 1)
 	signal.Notify(c, syscall.SIGUSR2)
 	signal.Stop(c)
@@ -39,14 +39,14 @@ type notASignal struct{}
 func (notASignal) String() string { return "not a signal" }
 func (notASignal) Signal()        {}
 
-// badSignals are those that no handler can be added for.
+// badSignals are signals for which AddSignalHandler fails.
 func badSignals() []os.Signal {
 	bad := []os.Signal{nil, notASignal{}, syscall.SIGKILL, syscall.SIGSTOP}
 	for _, n := range []int{0, -1, 65, 1000} {
 		bad = append(bad, syscall.Signal(n))
 	}
 	if runtime.GOOS == "linux" {
-		for n := 32; n <= 34; n++ { // the C library's
+		for n := 32; n <= 34; n++ { // reserved by the C library
 			bad = append(bad, syscall.Signal(n))
 		}
 	}
@@ -129,7 +129,7 @@ func TestEachSignalCounts(t *testing.T) {
 	run(t, l)
 }
 
-// Whatever has come for a handler that is gone is dropped.
+// A signal that arrived before the removal of its handler is dropped.
 func TestHandleSignalNoHandler(t *testing.T) {
 	l := newLoop(t, nil)
 	came := shield(t, syscall.SIGUSR1)
@@ -164,7 +164,7 @@ func TestHandleSignalCancelledHandler(t *testing.T) {
 	for range 3 {
 		pass(t, l)
 	}
-	l.RemoveSignalHandler(syscall.SIGUSR1) // unless the signal has found it cancelled
+	l.RemoveSignalHandler(syscall.SIGUSR1) // unless the callback of the signal was cancelled
 	wantBool(t, "remove", l.RemoveSignalHandler(syscall.SIGUSR1), false)
 	if called != 1 {
 		t.Errorf("called %d times", called)
@@ -211,7 +211,7 @@ func TestAddSignalHandlerReplaces(t *testing.T) {
 	raise(t, syscall.SIGUSR1)
 	<-came
 	must(t, l.AddSignalHandler(syscall.SIGUSR1, func() { got.add("new")(); l.Stop() }))
-	run(t, l) // the signal that has come is for the new one
+	run(t, l) // the signal that has arrived is for the new handler
 	got.want(t, "new")
 	wantBool(t, "first remove", l.RemoveSignalHandler(syscall.SIGUSR1), true)
 	wantBool(t, "second remove", l.RemoveSignalHandler(syscall.SIGUSR1), false)
@@ -242,8 +242,8 @@ func TestRemoveSignalHandler2(t *testing.T) { testDefaultIsBack(t, "remove", sys
 
 func TestSignalClose(t *testing.T) { testDefaultIsBack(t, "close", syscall.SIGTERM) }
 
-// childEnv makes TestDefaultDispositionChild a process that handles a signal, gives
-// that up, and then gets the signal.
+// childEnv makes TestDefaultDispositionChild a process that adds a signal handler, removes it, and
+// then gets the signal.
 const childEnv = "ZMQIO_TEST_SIGNAL"
 
 func testDefaultIsBack(t *testing.T, how string, sig syscall.Signal) {

@@ -86,7 +86,7 @@ func TestSockRecvInto(t *testing.T) {
 	}
 	must(t, far.Close())
 	_, err = on(t, l, near.SetReadDeadline, func(context.Context) (int, error) { return near.Read(b) }).Wait(bounded(t))
-	wants(t, err, io.EOF) // asyncio returns no bytes instead
+	wants(t, err, io.EOF) // asyncio returns an empty result instead
 }
 
 // A cancelled call takes no data, and the next call gets it.
@@ -201,7 +201,7 @@ func TestSockRecvfromInto(t *testing.T) {
 	}
 }
 
-// A datagram without room waits, but not on the loop.
+// A call that sends a datagram waits for room, and the loop goes on.
 func TestSockSendto(t *testing.T) {
 	l := endpointLoop(t)
 	near, far := packetConn(t, "unixgram", anyEndpoint(t, "unixgram")), unread(t)
@@ -246,7 +246,7 @@ func TestSockClientConnectRacing(t *testing.T) {
 	begun, ended := make(chan struct{}), make(chan error, 1)
 	f := on(t, l, nil, func(ctx context.Context) (net.Conn, error) {
 		close(begun)
-		<-ctx.Done() // while the connection is being made, if there were one
+		<-ctx.Done() // a connection would be made in this time
 		c, err := new(net.Dialer).DialContext(ctx, "tcp4", "127.0.0.1:9")
 		ended <- err
 		return c, err

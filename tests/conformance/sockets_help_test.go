@@ -15,8 +15,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A recorder is a protocol that notes what it is called with, in order, and lets a test
-// join in. Each callback makes await and until look again.
+// A recorder is a protocol that records its callbacks in order. Each callback makes await and until
+// check their conditions again.
 type recorder struct {
 	onMade            func(*zmqio.Transport)
 	onLost            func(error)
@@ -27,9 +27,9 @@ type recorder struct {
 	mu      sync.Mutex
 	loop    *zmqio.EventLoop
 	changed chan struct{}
-	events  []string // all but messages, unless these come at the wrong time
+	events  []string // the callbacks, except MsgReceived at a time when it may come
 	msgs    [][][]byte
-	err     error // of ConnectionLost
+	err     error // the error of ConnectionLost
 }
 
 func (r *recorder) note(event string) {
@@ -38,7 +38,7 @@ func (r *recorder) note(event string) {
 	r.events = append(r.events, event)
 }
 
-// tell has every waiter look again.
+// tell makes every waiter check its condition again.
 func (r *recorder) tell() {
 	r.mu.Lock()
 	loop, changed := r.loop, r.watchLocked()
@@ -111,7 +111,7 @@ func (r *recorder) MsgReceived(msg [][]byte) {
 	}
 }
 
-// happened returns what the protocol was called with, but for messages.
+// happened returns the callbacks, except MsgReceived.
 func (r *recorder) happened() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -138,7 +138,7 @@ func (r *recorder) has(n int) func() bool {
 	}
 }
 
-// did returns a condition: an event of that name has come last.
+// did returns a condition: the last callback is event.
 func (r *recorder) did(event string) func() bool {
 	return func() bool {
 		events := r.happened()
@@ -153,7 +153,7 @@ func (r *recorder) lostWith() error {
 	return r.err
 }
 
-// wants fails the test unless the protocol was called so, and with these messages.
+// wants fails the test unless these are the callbacks and the messages.
 func (r *recorder) wants(t testing.TB, events string, msgs ...string) {
 	t.Helper()
 	if got := strings.Join(r.happened(), " "); got != events {
@@ -164,7 +164,7 @@ func (r *recorder) wants(t testing.TB, events string, msgs ...string) {
 	}
 }
 
-// until waits, off the loop, for something that a live recorder is told of.
+// until waits, off the loop goroutine, for a condition of a live recorder.
 func (r *recorder) until(ctx context.Context, done func() bool) error {
 	r.mu.Lock()
 	changed := r.watchLocked()
@@ -179,8 +179,7 @@ func (r *recorder) until(ctx context.Context, done func() bool) error {
 	return nil
 }
 
-// await runs the loop until done returns true, which it asks after each callback of a
-// recorder.
+// await runs the loop until done returns true. It calls done after each callback of a recorder.
 func await(t testing.TB, l *zmqio.EventLoop, done func() bool) {
 	t.Helper()
 	for ctx := bounded(t); !done(); {
@@ -188,13 +187,13 @@ func await(t testing.TB, l *zmqio.EventLoop, done func() bool) {
 	}
 }
 
-// blocked returns a transport of which libzmq takes nothing until a peer connects.
+// blocked returns a transport without a peer, so that libzmq takes no message from it.
 func blocked(t testing.TB, l *zmqio.EventLoop, p zmqio.Protocol) *zmqio.Transport {
 	t.Helper()
 	return create(t, l, p, zmq.PUSH, bindTo(anyPort))
 }
 
-// pullFrom connects a PULL to what tr has bound, and returns its protocol.
+// pullFrom connects a PULL to the endpoint of tr, and returns its protocol.
 func pullFrom(t testing.TB, l *zmqio.EventLoop, tr *zmqio.Transport) *recorder {
 	t.Helper()
 	r := &recorder{}
@@ -202,7 +201,7 @@ func pullFrom(t testing.TB, l *zmqio.EventLoop, tr *zmqio.Transport) *recorder {
 	return r
 }
 
-// newContext returns a context, and a loop that uses it. Both end with the test.
+// newContext returns a context, and a loop that uses it. The end of the test ends both.
 func newContext(t testing.TB) (*zmq4.Context, *zmqio.EventLoop) {
 	t.Helper()
 	ctx, err := zmq4.NewContext()
@@ -210,17 +209,17 @@ func newContext(t testing.TB) (*zmq4.Context, *zmqio.EventLoop) {
 	l := newLoop(t, &zmqio.LoopConfig{Context: ctx})
 	t.Cleanup(func() {
 		must(t, l.Close())
-		_ = ctx.Term() // the test may have done it
+		_ = ctx.Term() // the test may have terminated it
 	})
 	return ctx, l
 }
 
-// rawSocket returns a socket that no transport has. It is closed with the test.
+// rawSocket returns a socket that no transport has. The end of the test closes it.
 func rawSocket(t testing.TB, ctx *zmq4.Context, typ zmq4.Type) *zmq4.Socket {
 	t.Helper()
 	z, err := ctx.NewSocket(typ)
 	must(t, err)
-	t.Cleanup(func() { _ = z.Close() }) // the test may have done it
+	t.Cleanup(func() { _ = z.Close() }) // the test may have closed it
 	return z
 }
 

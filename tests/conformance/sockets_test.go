@@ -61,7 +61,7 @@ func TestPubSub(t *testing.T) {
 		Configure: func(o zmq.Sockopts) error { return o.SetSubscribe([]byte("node_id")) },
 	})
 	wantMade(t, server, client)
-	// libzmq has the subscription when the PUB has looked at its pipe, in one of these.
+	// A PUB learns of a subscription when it reads from its pipe, in one of these calls.
 	for !client.has(1)() {
 		must(t, pub.Write(msg("other", "1")))
 		must(t, pub.Write(msg("node_id", "publish")))
@@ -118,8 +118,9 @@ func TestSockoptBadopt(t *testing.T) {
 	}
 }
 
-// The caller's socket is used as it is: what it was bound to is not in Listeners, and it
-// is open until the transport closes it. Its context stays as well.
+// A transport uses the caller's socket as it is. Listeners does not have the socket's earlier
+// endpoints. The socket stays open until the transport closes it, and its context is not
+// terminated.
 func TestZmqSocket(t *testing.T) {
 	ctx, l := newContext(t)
 	z := rawSocket(t, ctx, zmq4.PULL)
@@ -144,7 +145,7 @@ func TestZmqSocket(t *testing.T) {
 	wantSocketClosed(t, tr)
 }
 
-// A loop with a context from elsewhere leaves it open.
+// A loop does not terminate a context that was made elsewhere.
 func TestExternalContext(t *testing.T) {
 	ctx, l := newContext(t)
 	create(t, l, &recorder{}, zmq.PULL, bindTo("inproc://external"))
@@ -182,7 +183,7 @@ func TestZmqSocketInvalidType(t *testing.T) {
 	}
 }
 
-// A closed socket is refused, and no protocol hears of it.
+// A closed socket is refused, and the factory is not called.
 func TestCreateZmqConnectionZMQError(t *testing.T) {
 	ctx, l := newContext(t)
 	z := rawSocket(t, ctx, zmq4.PULL)
@@ -251,7 +252,7 @@ func bigMessage() [][]byte {
 	return m
 }
 
-// The test writes 260 MB while no peer is there, and closes the transport. They all arrive.
+// The test writes 260 MB without a peer, and closes the transport. All messages arrive.
 func TestTransferBigDataSendAfterClosing(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -307,7 +308,7 @@ func TestTransportRepr(t *testing.T) {
 	}
 }
 
-// The protocol in its own type comes back with the transport.
+// CreateZmqConnection returns the protocol with its own type.
 func TestCreateTyped(t *testing.T) {
 	l := newLoop(t, nil)
 	r := &recorder{}
@@ -322,7 +323,7 @@ func TestCreateTyped(t *testing.T) {
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
 
-// Every method of aiozmq's ZmqTransport is there.
+// Transport has every method of aiozmq's ZmqTransport.
 func TestInterface(t *testing.T) {
 	tr := reflect.TypeFor[*zmqio.Transport]()
 	for name, want := range map[string]any{
@@ -360,7 +361,7 @@ func TestInterface(t *testing.T) {
 	}
 }
 
-// A BaseProtocol does nothing in each of its methods, and needs nothing for it.
+// Each method of BaseProtocol does nothing, and works on the zero value.
 func TestBaseProtocol(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -383,7 +384,7 @@ func TestBaseProtocol(t *testing.T) {
 	p.MsgReceived(nil)
 }
 
-// Off the loop goroutine it is as on it, while the loop runs.
+// Off the loop goroutine the creation works in the same way, while the loop runs.
 func TestCreateOffTheLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	server, client := &recorder{live: true}, &recorder{live: true}

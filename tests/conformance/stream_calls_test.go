@@ -24,7 +24,7 @@ func sendNumbers(ctx context.Context, t *testing.T, s *zmqio.Stream, n int) {
 	}
 }
 
-// recvNumbers receives a message for each number from from to below to, in order.
+// recvNumbers receives the messages with the numbers from from to below to, in order.
 func recvNumbers(ctx context.Context, t *testing.T, s *zmqio.Stream, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
@@ -36,7 +36,7 @@ func recvNumbers(ctx context.Context, t *testing.T, s *zmqio.Stream, from, to in
 	}
 }
 
-// A loop that breaks off leaves what it has not got.
+// A range over Messages that breaks off leaves the next message in the stream.
 func TestStreamMessagesBreaksOff(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -65,7 +65,7 @@ func TestStreamMessagesBreaksOff(t *testing.T) {
 	}
 }
 
-// A message that no receiver of the channel has taken is the next one of the stream.
+// A message that was not taken from the channel is the next one of the stream.
 func TestStreamChan(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -80,7 +80,7 @@ func TestStreamChan(t *testing.T) {
 	}
 	cancel()
 	next := 4
-	for msg := range ch { // one may have been offered already
+	for msg := range ch { // the channel may have offered one already
 		if string(msg[0]) != fmt.Sprint(next) {
 			t.Errorf("got %s, want %d", msg[0], next)
 		}
@@ -97,8 +97,8 @@ func TestStreamChan(t *testing.T) {
 	}
 }
 
-// offered returns a stream with a message that the goroutine of a channel holds, and the end of
-// the channel's context.
+// offered returns a stream whose channel offers a message, and a function that ends the channel's
+// context.
 func offered(ctx context.Context, t *testing.T, bound, connected zmq.SocketType) (s *zmqio.Stream, giveBack func()) {
 	t.Helper()
 	s, c := zmqiotest.Streams(t, bound, connected, zmqio.StreamConfig{})
@@ -106,7 +106,7 @@ func offered(ctx context.Context, t *testing.T, bound, connected zmq.SocketType)
 	t.Cleanup(cancel)
 	ch := s.Chan(reading)
 	zmqiotest.Must(t, c.Send(ctx, []byte("1")))
-	<-ch // the goroutine goes on to the next one
+	<-ch // the channel offers the next one
 	if bound == zmq.REP {
 		zmqiotest.Must(t, s.Send(ctx, []byte("reply")))
 		if _, err := c.Recv(ctx); err != nil {
@@ -123,7 +123,7 @@ func offered(ctx context.Context, t *testing.T, bound, connected zmq.SocketType)
 	}
 }
 
-// The message that a channel gives back behind Abort is dropped as the others are.
+// Abort also drops a message that a channel returns to the stream.
 func TestStreamChanAfterAbort(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -137,7 +137,7 @@ func TestStreamChanAfterAbort(t *testing.T) {
 	}
 }
 
-// A request that a channel gives back cannot be replied to before it is received again.
+// A request that a channel has returned to the stream can be replied to only after another Recv.
 func TestStreamChanGivesTheTurnBack(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -150,7 +150,7 @@ func TestStreamChanGivesTheTurnBack(t *testing.T) {
 	zmqiotest.Must(t, s.Send(ctx, []byte("reply")))
 }
 
-// A REQ with REQ_RELAXED asks anew; the reply to an earlier request never comes.
+// A REQ with REQ_RELAXED may send another request; the reply to an earlier one never comes.
 func TestStreamAsksAnew(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -199,7 +199,7 @@ func TestStreamAsksAnewAfterTheEnd(t *testing.T) {
 	}
 }
 
-// On a REQ and a REP one conversation goes on at a time, whatever the loop has received.
+// A REQ and a REP have one conversation at a time, whatever the loop has received.
 func TestStreamTurns(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -251,14 +251,14 @@ func TestStreamClosedTwice(t *testing.T) {
 	if err := s.Shutdown(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("while the first waits: %v", err)
 	}
-	zmqiotest.Must(t, s.Abort()) // nothing can be sent
+	zmqiotest.Must(t, s.Abort()) // libzmq cannot send
 	if err := <-first; err != nil && !errors.Is(err, zmqio.ErrUndelivered) {
 		t.Error(err)
 	}
 	zmqiotest.Must(t, s.Close())
 }
 
-// Calls that would wait on the loop goroutine are refused there.
+// On the loop goroutine, calls that would wait return ErrWouldDeadlock.
 func TestStreamOnTheLoop(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -323,7 +323,7 @@ func TestStreamRefuses(t *testing.T) {
 	}
 }
 
-// Shutdown whose context ends says what is missing.
+// If its context ends, Shutdown says how much was not delivered.
 func TestStreamShutdownWithoutPeer(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, nil)
@@ -347,8 +347,8 @@ func TestStreamShutdownWithoutPeer(t *testing.T) {
 	}
 }
 
-// The end of a program: a message that was sent before Close arrives, and a program that
-// forgets Close ends.
+// At the end of a program, a message that was sent before Close arrives. A program that forgets
+// Close ends too.
 func TestStreamOfAProgramThatEnds(t *testing.T) {
 	const variable = "ZMQIO_STREAM_PROGRAM"
 	if at := os.Getenv(variable); at != "" {

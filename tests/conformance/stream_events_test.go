@@ -22,7 +22,7 @@ func TestStreamWaitConnected(t *testing.T) {
 	b := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 	waiting := make(chan error, 1)
 	go func() { waiting <- b.WaitConnected(ctx, 2) }()
-	// A stranger has a TCP connection, and no handshake.
+	// A stranger has a TCP connection, and makes no handshake.
 	stranger, err := net.Dial("tcp", strings.TrimPrefix(b.Addr(), "tcp://"))
 	zmqiotest.Must(t, err)
 	defer stranger.Close()
@@ -37,7 +37,7 @@ func TestStreamWaitConnected(t *testing.T) {
 	two := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{Loop: loop, Connect: []string{b.Addr()}})
 	zmqiotest.Must(t, <-waiting)
 
-	// The ends of connections count, of the stranger's too.
+	// Ends of connections count, also that of the stranger.
 	lost := nextEvents(ctx, b, zmq.EVENT_DISCONNECTED)
 	zmqiotest.Must(t, stranger.Close())
 	<-lost
@@ -67,7 +67,7 @@ func TestStreamWaitConnected(t *testing.T) {
 	}
 }
 
-// nextEvents returns a channel that is closed when an event of a kind has come.
+// nextEvents returns a channel that is closed when an event of that kind has come.
 func nextEvents(ctx context.Context, s *zmqio.Stream, kind zmq.Event) <-chan struct{} {
 	come := make(chan struct{})
 	events := s.Events(ctx)
@@ -95,7 +95,7 @@ func TestStreamWaitConnectedInproc(t *testing.T) {
 	}
 }
 
-// Events come from the call on. Those that a reader is too slow for are counted.
+// Events begin with the call. The stream counts the events that a slow reader misses.
 func TestStreamEvents(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -103,7 +103,7 @@ func TestStreamEvents(t *testing.T) {
 	s := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 	slow := s.Events(ctx)
 	const bound = 1500
-	for range bound { // each is an event
+	for range bound { // each connection is an event
 		addr, err := s.Transport().Bind("tcp://127.0.0.1:*")
 		zmqiotest.Must(t, err)
 		zmqiotest.Must(t, s.Transport().Unbind(addr))
@@ -113,7 +113,7 @@ func TestStreamEvents(t *testing.T) {
 	zmqiotest.Must(t, err)
 	next, stop := iter.Pull2(late)
 	defer stop()
-	for { // what Unbind before the call has set off may come behind it
+	for { // events of an Unbind before the call may come after it
 		ev, err, ok := next()
 		if !ok || err != nil {
 			t.Fatalf("%v, %t", err, ok)
@@ -154,7 +154,7 @@ func TestStreamEvents(t *testing.T) {
 	}
 }
 
-// Events without a context is an error, and a context that goes on keeps no stream in memory.
+// Events without a context returns an error. A context that does not end keeps no stream in memory.
 func TestStreamEventsOfContexts(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	loop := zmqiotest.RunLoop(t, nil)
@@ -188,8 +188,8 @@ func TestStreamEventsOfContexts(t *testing.T) {
 	t.Error("the context keeps the stream")
 }
 
-// A cable stalls, as if it were pulled out. Liveness tells that the stream is stale and its
-// endpoint gone, and that both are back.
+// A cable stalls, as if it were pulled out. Liveness reports that the stream is stale and its
+// endpoint gone, and later that both are back.
 func TestStreamLiveness(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -240,8 +240,8 @@ func TestStreamLiveness(t *testing.T) {
 	recvNumbers(ctx, t, pull, 2, 4)
 }
 
-// libzmq calls an endpoint with a host name by the address when it connects again. To Liveness
-// it is the same endpoint.
+// When libzmq connects again to a host name, its events have the address. For Liveness that is the
+// same endpoint.
 func TestStreamLivenessOfNames(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)

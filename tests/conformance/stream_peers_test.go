@@ -16,11 +16,11 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A book keeps what Peers has said.
+// A book records the events of Peers.
 type book struct {
 	cond    zmqiotest.Condition
 	here    map[string]bool
-	arrived map[string]int // how often each has come
+	arrived map[string]int // how often each peer has come
 	faults  []string
 	err     error
 	done    chan struct{}
@@ -53,7 +53,7 @@ func (b *book) add(ev zmqio.PeerEvent, err error) {
 	b.here[id] = !ev.Gone
 }
 
-// until waits until those that are here are these, and no others.
+// until waits until exactly these peers are connected.
 func (b *book) until(ctx context.Context, t *testing.T, want ...string) {
 	t.Helper()
 	is := func() bool {
@@ -77,7 +77,7 @@ func (b *book) until(ctx context.Context, t *testing.T, want ...string) {
 	}
 }
 
-// check fails the test if events did not alternate.
+// check fails the test unless the events of each peer alternate.
 func (b *book) check(t *testing.T) {
 	t.Helper()
 	b.cond.Lock()
@@ -93,8 +93,8 @@ func (b *book) times(id string) int {
 	return b.arrived[id]
 }
 
-// openRouter opens a ROUTER whose peers may take the routing ids of earlier ones, of which
-// libzmq may not have noticed the end.
+// openRouter opens a ROUTER with ROUTER_HANDOVER. A peer may then take the routing id of an earlier
+// one whose end libzmq has not yet noticed.
 func openRouter(t *testing.T, loop *zmqio.EventLoop, maxReadBuffer int) *zmqio.Stream {
 	t.Helper()
 	return zmqiotest.Open(t, zmq.ROUTER, zmqio.StreamConfig{
@@ -131,7 +131,7 @@ func drain(t *testing.T, s *zmqio.Stream) {
 	})
 }
 
-// strangers open connections to a ZeroMQ endpoint until stop, and finish no handshake.
+// strangers opens connections to a ZeroMQ endpoint until stop, and finishes no handshake.
 func strangers(t *testing.T, endpoint string, stop <-chan struct{}) {
 	for n := 0; ; n++ {
 		select {
@@ -152,7 +152,7 @@ func strangers(t *testing.T, endpoint string, stop <-chan struct{}) {
 	}
 }
 
-// Dealers come and go at random, and strangers with them.
+// Dealers come and go at random, and so do strangers.
 func TestStreamPeersOfRouter(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -202,7 +202,7 @@ func TestStreamPeersOfRouter(t *testing.T) {
 	b.until(ctx, t, here...)
 	b.check(t)
 
-	// What this side ends is gone too.
+	// Peers that this side disconnects are gone, too.
 	zmqiotest.Must(t, router.Transport().Unbind(router.Addr()))
 	b.until(ctx, t)
 	b.check(t)
@@ -217,8 +217,8 @@ func TestStreamPeersOfRouter(t *testing.T) {
 	}
 }
 
-// Connections come and go as fast as they can, over few descriptors, while messages flow.
-// None of them waits for its events.
+// Connections come and go as fast as they can, over few descriptors, while messages flow. They do
+// not wait for their events.
 func TestStreamPeersOverReusedDescriptors(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, 2*zmqiotest.Patience)
@@ -258,7 +258,7 @@ func TestStreamPeersOverReusedDescriptors(t *testing.T) {
 					}
 				}
 				if rand.IntN(2) == 0 {
-					_ = s.Abort() // with what has been sent, or without
+					_ = s.Abort() // some close with messages that were sent, some without
 				} else if err := s.Shutdown(ctx); err != nil {
 					t.Error(err)
 				}
@@ -275,8 +275,8 @@ func TestStreamPeersOverReusedDescriptors(t *testing.T) {
 	for _, id := range want {
 		zmqiotest.Must(t, b.cond.Until(ctx, func() bool { return b.arrived[id] > 0 }))
 	}
-	// Among so much a peer may have been taken for another. Its next message says otherwise,
-	// once the router has been empty: when it answers after that.
+	// With so many connections, Peers may have taken one peer for another. A peer's next message
+	// corrects that, once the router has been empty. So each peer answers a message.
 	for range 2 {
 		for _, s := range staying {
 			zmqiotest.Must(t, s.Send(ctx, []byte("still here")))
@@ -288,8 +288,8 @@ func TestStreamPeersOverReusedDescriptors(t *testing.T) {
 	b.check(t)
 }
 
-// What a peer has sent before it went is received when its descriptor has been used again. The
-// next user is another peer that is silent at first, or the same peer.
+// A message of a peer that has gone may arrive when its descriptor is in use again: by another peer
+// that is silent at first, or by the same peer.
 func TestStreamPeersThatAreReadLate(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -298,7 +298,7 @@ func TestStreamPeersThatAreReadLate(t *testing.T) {
 	b := keepBook(router.Peers(ctx))
 	gone := nextEvents(ctx, router, zmq.EVENT_DISCONNECTED)
 	early := openNamed(t, loop, "early", router.Addr())
-	for range 900 { // more than the stream takes, and less than libzmq
+	for range 900 { // more than the stream takes, and less than libzmq takes
 		zmqiotest.Must(t, early.Send(ctx, make([]byte, 1<<10)))
 	}
 	zmqiotest.Must(t, early.Shutdown(ctx))
@@ -329,7 +329,7 @@ func TestStreamPeersThatAreReadLate(t *testing.T) {
 	b.check(t)
 }
 
-// A cable is cut and mended: each time the peer goes, and comes with its next message.
+// A cable is cut and mended. Each time the peer goes, and comes with its next message.
 func TestStreamPeersReconnect(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -426,8 +426,8 @@ func TestStreamPeersOfPull(t *testing.T) {
 	}
 }
 
-// Peers come through the endpoint that the stream is bound to, whatever libzmq calls it, and
-// go with it.
+// Peers reports the peers of each endpoint that the stream is bound to, in whatever form libzmq
+// writes it. Their end comes with the endpoint's.
 func TestStreamPeersThroughEndpoints(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -458,7 +458,7 @@ func TestStreamPeersThroughEndpoints(t *testing.T) {
 	}
 }
 
-// The events end with the context, and those that a reader is too slow for are counted.
+// The events end with the context. The stream counts the events that a slow reader misses.
 func TestStreamPeersEnd(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
@@ -471,7 +471,7 @@ func TestStreamPeersEnd(t *testing.T) {
 	slow := router.Peers(ctx)
 	b := keepBook(router.Peers(ctx))
 	drain(t, router)
-	const peers = 600 // each comes and goes
+	const peers = 600 // each peer comes and goes
 	for n := range peers {
 		s := openNamed(t, loop, "peer", router.Addr())
 		zmqiotest.Must(t, s.Send(ctx, []byte("hello")))

@@ -47,8 +47,8 @@ func TestStreamSendsAndReceives(t *testing.T) {
 	}
 }
 
-// A hundred receivers wait under contexts that end at random. Each message comes to one of
-// them, and those of one receiver come in order.
+// A hundred receivers wait with contexts that end at random. Each message goes to one receiver, and
+// each receiver gets its messages in order.
 func TestStreamCancelledReceiversLoseNothing(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const receivers, messages = 100, 200_000
@@ -105,7 +105,8 @@ func TestStreamCancelledReceiversLoseNothing(t *testing.T) {
 	t.Logf("%d receives were cancelled", cancelled)
 }
 
-// What is received and not read is bounded, its sender waits, and others go on.
+// The stream bounds the messages that are received and not read. Then the sender waits, and other
+// streams go on.
 func TestStreamReadBufferIsBounded(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const size = 1 << 10
@@ -206,7 +207,7 @@ func TestStreamEndings(t *testing.T) {
 	}
 }
 
-// Close and Shutdown of a stream that has ended otherwise have nothing to wait for.
+// Close and Shutdown of a stream that has already ended do not wait.
 func TestStreamCloseAfterTheEnd(t *testing.T) {
 	for name, end := range map[string]func(*zmqio.Stream) error{
 		"Abort":              (*zmqio.Stream).Abort,

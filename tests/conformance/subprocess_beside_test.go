@@ -14,8 +14,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/subprocess"
 )
 
-// Children of this package, of os/exec and of a ChildWatcher live side by side: each gets its
-// own code, by its own way.
+// Children of this package, of os/exec and of a ChildWatcher do not disturb one another. Each of
+// these gets the code of its own child.
 func TestSubprocessBesideOthers(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(watchers)) {
 		t.Run(name, func(t *testing.T) {
@@ -66,8 +66,8 @@ func TestSubprocessBesideOthers(t *testing.T) {
 	}
 }
 
-// Where another part of the program has reaped the child, which it must not, the code is 255
-// and the exception handler is told.
+// If another part of the program reaps the child, against the rules, the code is 255, and the
+// exception handler gets an error.
 func TestSubprocessReapedElsewhere(t *testing.T) {
 	l := childLoop(t)
 	told := make(chan zmqio.ExceptionContext, 1)

@@ -107,7 +107,7 @@ func TestSubprocessSendSignal(t *testing.T) {
 	must(t, tr.Close())
 }
 
-// echo2 reads once and writes that to its standard output and error.
+// echo2 reads once, and writes the data to its standard output and error.
 const echo2 = `x=$(dd bs=1024 count=1 2>/dev/null); printf 'OUT:%s' "$x"; printf 'ERR:%s' "$x" >&2`
 
 func TestSubprocessStderr(t *testing.T) {
@@ -133,7 +133,7 @@ func TestSubprocessStderrRedirectToStdout(t *testing.T) {
 	must(t, tr.Close())
 }
 
-// A child that writes where its parent has closed the pipe gets EPIPE.
+// A child that writes to a pipe that its parent has closed gets EPIPE.
 func TestSubprocessCloseClientStream(t *testing.T) {
 	l := childLoop(t)
 	tr, o := shell(t, l, subprocess.Config{}, `trap '' PIPE
@@ -157,11 +157,11 @@ func TestSubprocessWaitNoSameGroup(t *testing.T) {
 	cfg.Setup = func(cmd *exec.Cmd) error { cmd.SysProcAttr = attr; return nil }
 	_, o := shell(t, l, cfg, "exit 7")
 	o.ends(7)
-	_, o = shell(t, l, cfg, "exit 8") // the attributes stay the caller's
+	_, o = shell(t, l, cfg, "exit 8") // Exec does not change the caller's attributes
 	o.ends(8)
 }
 
-// What the compiler lets pass, for Exec and Shell alike.
+// These are invalid arguments that the compiler accepts, for Exec and Shell.
 func TestSubprocessInvalidArgs(t *testing.T) {
 	l := childLoop(t)
 	setup := func(fn func(cmd *exec.Cmd)) subprocess.Config {
@@ -205,7 +205,7 @@ func TestSubprocessInvalidArgs(t *testing.T) {
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
 
-// A child that Setup has started, against the rules, is not left behind, however Setup ends.
+// A child that Setup has started, against the rules, is killed, however Setup ends.
 func TestSubprocessStartedBySetup(t *testing.T) {
 	l := childLoop(t)
 	refused := errors.New("refused")

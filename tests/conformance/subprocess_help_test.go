@@ -12,15 +12,15 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// An offspring is a protocol of a child that notes its callbacks. It fails its test when one
-// comes outside the loop or out of order.
+// An offspring is the protocol of a child that records its callbacks. It fails its test if one
+// comes outside the loop goroutine or out of order.
 type offspring struct {
 	zmqiotest.Condition
 	t      testing.TB
 	loop   *zmqio.EventLoop
-	log    []string // what came; "data 1" once, however often it came
+	log    []string // the callbacks; several "data 1" in a row count as one
 	got    [3][]byte
-	errs   [3]error // of PipeConnectionLost
+	errs   [3]error // errors of PipeConnectionLost
 	paused int
 
 	onMade   func(*subprocess.Transport)
@@ -128,7 +128,7 @@ func (o *offspring) ends(code int) {
 	}
 }
 
-// saw checks that these callbacks came in this order, among others.
+// saw checks that these callbacks came, in this order. Others may come between.
 func (o *offspring) saw(want ...string) {
 	o.t.Helper()
 	o.Change(func() {
@@ -144,14 +144,14 @@ func (o *offspring) hasEnded(event string) (ended bool) {
 	return ended
 }
 
-// childLoop is pipeLoop, and checks that no child is left.
+// childLoop is pipeLoop, and its end checks that no child is left.
 func childLoop(t testing.TB) *zmqio.EventLoop {
 	t.Helper()
 	t.Cleanup(func() { noChildren(t) })
 	return pipeLoop(t)
 }
 
-// noChildren makes sure that the process has no child, alive or not yet reaped.
+// noChildren checks that the process has no child, alive or not yet reaped.
 func noChildren(t testing.TB) {
 	t.Helper()
 	if pid, err := syscall.Wait4(-1, nil, syscall.WNOHANG, nil); err != syscall.ECHILD {
@@ -161,7 +161,7 @@ func noChildren(t testing.TB) {
 
 func newOffspring(t testing.TB, l *zmqio.EventLoop) *offspring { return &offspring{t: t, loop: l} }
 
-// execute starts a program, which is killed in the end.
+// execute starts a program. The end of the test kills it.
 func execute(t testing.TB, l *zmqio.EventLoop, o *offspring, cfg subprocess.Config, name string, args ...string) *subprocess.Transport {
 	t.Helper()
 	tr, got, err := subprocess.Exec(bounded(t), l, func() *offspring { return o }, cfg, name, args...)
@@ -179,7 +179,7 @@ func execute(t testing.TB, l *zmqio.EventLoop, o *offspring, cfg subprocess.Conf
 	return tr
 }
 
-// shell starts a command, which is killed in the end.
+// shell starts a command. The end of the test kills it.
 func shell(t testing.TB, l *zmqio.EventLoop, cfg subprocess.Config, command string) (*subprocess.Transport, *offspring) {
 	t.Helper()
 	o := newOffspring(t, l)
@@ -193,7 +193,7 @@ func echo(t testing.TB, l *zmqio.EventLoop) (*subprocess.Transport, *offspring) 
 	return execute(t, l, o, subprocess.Config{}, "cat"), o
 }
 
-// inherited has the child use this process's standard streams, as None does in asyncio.
+// inherited gives the child this process's standard streams, as None does in asyncio.
 var inherited = subprocess.Config{Stdin: subprocess.Inherit, Stdout: subprocess.Inherit, Stderr: subprocess.Inherit}
 
 // feed writes text to the standard input of the child, and closes it.

@@ -12,7 +12,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/subprocess"
 )
 
-// What the child has written before it exits is read after that.
+// Data that the child has written before it exits is read afterwards.
 func TestSubprocessReadStdoutAfterProcessExit(t *testing.T) {
 	l := childLoop(t)
 	const size = 256 << 10
@@ -57,8 +57,8 @@ func TestSubprocessOnATerminal(t *testing.T) {
 	must(t, writer.Abort())
 }
 
-// Where the loop is not told that a child has exited, a goroutine waits. Here the caller takes
-// the descriptor of the process.
+// If the loop gets no pidfd, a goroutine waits for the child. Here the caller takes the descriptor
+// of the process.
 func TestSubprocessWithoutPidfd(t *testing.T) {
 	var pidfd int
 	cfg := subprocess.Config{Setup: func(cmd *exec.Cmd) error {

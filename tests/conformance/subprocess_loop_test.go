@@ -15,10 +15,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/subprocess"
 )
 
-// Children and the loop, the rest of the program, and protocols that misbehave.
+// These tests are about children and the loop, about the rest of the program, and about protocols
+// that fail.
 
-// Close of the loop kills its children, and every ConnectionLost has been called when it
-// returns.
+// Close of the loop kills its children. It returns after every ConnectionLost.
 func TestSubprocessLoopCloses(t *testing.T) {
 	defer noChildren(t)
 	l := newLoop(t, nil)
@@ -50,8 +50,8 @@ func TestSubprocessLoopShutsDown(t *testing.T) {
 	}
 }
 
-// While no goroutine runs the loop, Exec calls ConnectionMade itself. The child is reaped
-// once the loop runs.
+// While no goroutine runs the loop, Exec calls ConnectionMade itself. The loop reaps the child when
+// it runs.
 func TestSubprocessIdleLoop(t *testing.T) {
 	defer noChildren(t)
 	l := newLoop(t, nil)
@@ -67,7 +67,7 @@ func TestSubprocessIdleLoop(t *testing.T) {
 	o.ends(4)
 }
 
-// Exec works in callbacks: the loop is held up while the program starts.
+// Exec works in callbacks. The loop waits while the program starts.
 func TestSubprocessInCallback(t *testing.T) {
 	l := childLoop(t)
 	o := newOffspring(t, l)
@@ -81,7 +81,7 @@ func TestSubprocessInCallback(t *testing.T) {
 	o.ends(9)
 }
 
-// A protocol can be replaced, also by none.
+// SetProtocol replaces a protocol, and ignores nil.
 func TestSubprocessSetProtocol(t *testing.T) {
 	l := childLoop(t)
 	tr, first := echo(t, l)
@@ -127,8 +127,7 @@ func threadCount() int {
 	return len(tasks)
 }
 
-// A panic of a protocol is told to the exception handler. The child and its other pipes go
-// on.
+// The exception handler gets a panic of a protocol. The child and its other pipes go on.
 func TestSubprocessPanics(t *testing.T) {
 	for _, goexit := range []bool{false, true} {
 		for _, method := range []string{"ConnectionMade", "PipeDataReceived", "PipeConnectionLost", "ProcessExited", "ConnectionLost"} {
@@ -174,7 +173,7 @@ func TestSubprocessPanics(t *testing.T) {
 	}
 }
 
-// A thrower panics in one of its methods, or ends the goroutine, after it has noted the call.
+// A thrower panics in one of its methods, or calls runtime.Goexit, after it has recorded the call.
 type thrower struct {
 	*offspring
 	method string
@@ -216,7 +215,7 @@ func (p *thrower) ConnectionLost(err error) {
 	p.throw("ConnectionLost")
 }
 
-// A factory that panics, or ends the goroutine, leaves no child.
+// A factory that panics, or calls runtime.Goexit, leaves no child.
 func TestSubprocessFactoryFails(t *testing.T) {
 	l := childLoop(t)
 	l.SetExceptionHandler(func(*zmqio.EventLoop, zmqio.ExceptionContext) {})

@@ -29,7 +29,7 @@ func TestSubprocessStdinStdout(t *testing.T) {
 	o.wrote(1, "some data")
 }
 
-// All goes in and out at the same time, though neither fits into a pipe.
+// All data goes in and out at the same time, although neither direction fits into a pipe.
 func TestSubprocessCommunicate(t *testing.T) {
 	l := childLoop(t)
 	tr, o := shell(t, l, subprocess.Config{Stderr: subprocess.Null}, "cat")
@@ -54,7 +54,7 @@ func TestSubprocessCommunicateStdout(t *testing.T) {
 	}
 }
 
-// A kill reaches the shell, and not what it has started.
+// Kill ends the shell, and not the programs that it has started.
 func TestSubprocessKillShell(t *testing.T) {
 	l := childLoop(t)
 	tr, o := shell(t, l, subprocess.Config{}, "cat; cat")
@@ -75,7 +75,7 @@ func TestSubprocessSignalWhenReady(t *testing.T) {
 	o.ends(-int(syscall.SIGHUP))
 }
 
-// A write to a child that has gone is an error of the pipe, and none of the child.
+// A write to a child that has gone ends the pipe with an error, and does not end the transport.
 func TestSubprocessStdinBrokenPipe(t *testing.T) {
 	l := childLoop(t)
 	large := make([]byte, 4<<20)
@@ -115,7 +115,7 @@ func TestSubprocessStdinBrokenPipe(t *testing.T) {
 	})
 }
 
-// A protocol that pauses a pipe is not told more until it resumes.
+// A protocol that pauses a pipe gets no data until it resumes.
 func TestSubprocessPauseReading(t *testing.T) {
 	l := childLoop(t)
 	o := newOffspring(t, l)
@@ -186,7 +186,7 @@ func TestSubprocessDevstdinInput(t *testing.T) {
 	o.wrote(1, "3")
 }
 
-// The child has files of the caller's, which stay open.
+// The child gets files of the caller, which stay open.
 func TestSubprocessFiles(t *testing.T) {
 	l := childLoop(t)
 	path := filepath.Join(t.TempDir(), "file")
@@ -212,7 +212,7 @@ func TestSubprocessFiles(t *testing.T) {
 	}
 }
 
-// The child has the standard streams of this process, as they are when it is started.
+// The child gets the standard streams that this process has when Exec starts it.
 func TestSubprocessInherit(t *testing.T) {
 	l := childLoop(t)
 	in, feeder := osPipe(t)
@@ -300,7 +300,7 @@ func TestSubprocessCloseKillRunning(t *testing.T) {
 	}
 }
 
-// Close leaves the code of a child that has exited, even if the loop does not know yet.
+// Close does not change the code of a child that has exited, even if the loop does not know yet.
 func TestSubprocessCloseDontKillFinished(t *testing.T) {
 	l := childLoop(t)
 	o := newOffspring(t, l)
@@ -314,7 +314,7 @@ func TestSubprocessCloseDontKillFinished(t *testing.T) {
 	o.ends(3)
 }
 
-// What could not be started leaves no descriptor: newLoop looks for them.
+// A failed start leaves no descriptor: newLoop checks that.
 func TestSubprocessPopenError(t *testing.T) {
 	l := childLoop(t)
 	factory := func() *offspring { t.Error("factory called"); return nil }

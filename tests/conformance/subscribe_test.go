@@ -9,8 +9,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// What is subscribed to, in whatever way, is what comes, and Subscriptions lists it. An
-// XPUB tells when libzmq has each of them.
+// A SUB receives the topics that it has subscribed to, by any means, and Subscriptions lists them.
+// An XPUB shows when libzmq has each subscription.
 func TestSubscribe(t *testing.T) {
 	l := newLoop(t, nil)
 	p, s := &recorder{}, &recorder{}
@@ -20,10 +20,10 @@ func TestSubscribe(t *testing.T) {
 		Configure: func(o zmq.Sockopts) error { return o.SetSubscribe([]byte("end")) },
 	})
 	changes := 1
-	// check writes a message to each topic, and looks which come.
+	// check writes a message to each topic, and checks which messages arrive.
 	check := func(subscribed string, want ...string) {
 		t.Helper()
-		await(t, l, p.has(changes)) // libzmq passes on only what changes something
+		await(t, l, p.has(changes)) // libzmq passes on only subscriptions that change something
 		if got := strings.Join(sub.Subscriptions(), " "); got != subscribed {
 			t.Errorf("subscribed to %q, want %q", got, subscribed)
 		}
@@ -46,7 +46,7 @@ func TestSubscribe(t *testing.T) {
 	changes++
 	check("a b end", "a", "ab", "b", "bc")
 	must(t, sub.Subscribe("b"))
-	must(t, sub.Unsubscribe("b")) // one of two
+	must(t, sub.Unsubscribe("b")) // one of two subscriptions
 	check("a b end", "a", "ab", "b", "bc")
 	must(t, sub.Setsockopt(zmq.UNSUBSCRIBE, []byte("b")))
 	changes++

@@ -29,7 +29,7 @@ func TestCallLater(t *testing.T) {
 	wants(t, err, zmqio.ErrInvalidArgument)
 }
 
-// A delay that goes beyond the end of time is not an overdue one.
+// A delay beyond the largest time is not overdue.
 func TestCallLaterForever(t *testing.T) {
 	l := newLoop(t, nil)
 	later(t, l, math.MaxInt64, func() { t.Error("called") })

@@ -32,7 +32,7 @@ func shutDown(t testing.TB, tr *zmqio.Transport, order string) {
 
 var orders = []string{"close", "abort", "close close", "close abort", "abort close", "abort abort", "close abort close abort"}
 
-// places are where Close and Abort may be called from: while no goroutine runs the loop, in a
+// places are those from which Close and Abort may be called: while no goroutine runs the loop, in a
 // callback, and on another goroutine.
 var places = map[string]func(testing.TB, *zmqio.EventLoop, func()){
 	"idle": func(_ testing.TB, _ *zmqio.EventLoop, fn func()) { fn() },
@@ -46,8 +46,8 @@ var places = map[string]func(testing.TB, *zmqio.EventLoop, func()){
 	},
 }
 
-// ConnectionLost(nil) comes once, in any order, place and state. It does not come inside the call,
-// and not before Close has sent everything.
+// ConnectionLost(nil) comes once, with any order, place and state of the calls. It comes after the
+// call, and after Close has sent everything.
 func TestCloseAndAbort(t *testing.T) {
 	for place, at := range places {
 		for _, order := range orders {
@@ -74,13 +74,13 @@ func TestCloseAndAbort(t *testing.T) {
 					})
 					pass(t, l)
 					if state != "empty" && !strings.Contains(order, "abort") {
-						p.wants(t, want) // it waits for a peer
+						p.wants(t, want) // the message waits for a peer
 						pull := &recorder{}
 						create(t, l, pull, zmq.PULL, connectTo(endpoint))
 						await(t, l, func() bool { return pull.has(2)() && p.did("lost")() })
 						pull.wants(t, "made", sent...)
 					}
-					shutDown(t, tr, order) // and again, to no effect
+					shutDown(t, tr, order) // further calls have no effect
 					pass(t, l)
 					p.wants(t, want+" lost")
 					if p.err != nil || tr.WriteBufferSize() != 0 || len(*reported) != 0 {
@@ -174,8 +174,7 @@ func TestCloseWithEmptyBuffer(t *testing.T) {
 	order.want(t, "close", "same iteration", "lost", "soon")
 }
 
-// A socket that was closed behind the transport's back is not closed again, and does
-// not keep the transport from ending.
+// A transport whose socket was closed elsewhere does not close it again, and ends.
 func TestCloseAlreadyClosedSocket(t *testing.T) {
 	for _, order := range orders {
 		l := newLoop(t, nil)
@@ -190,7 +189,7 @@ func TestCloseAlreadyClosedSocket(t *testing.T) {
 	}
 }
 
-// After Close the transport ends with the last sent message, and none is missing.
+// After Close the transport sends all its messages, and then ends.
 func TestCloseOnLastWriteReady(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -231,8 +230,8 @@ func TestClosePaused(t *testing.T) {
 	}
 }
 
-// Close and Abort race with one another and with writers; what was accepted by Write
-// before need not arrive, for one of them aborts.
+// Close and Abort run concurrently with one another and with writers. Messages that Write has
+// accepted need not arrive, because one call aborts.
 func TestCloseFromManyGoroutines(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -265,7 +264,7 @@ func TestCloseFromManyGoroutines(t *testing.T) {
 	}
 }
 
-// Abort drops what libzmq has not sent, so that nothing keeps the context open.
+// Abort drops what libzmq has not sent, so that it does not keep the context open.
 func TestAbortDropsMessagesInLibzmq(t *testing.T) {
 	ctx, l := newContext(t)
 	late := "ipc://" + t.TempDir() + "/late"
@@ -332,7 +331,7 @@ func TestAfterConnectionLost(t *testing.T) {
 	p.wants(t, "made lost")
 }
 
-// After an error that ended the transport nothing is left for Close and Abort to do.
+// After an error has ended the transport, Close and Abort do nothing.
 func TestCloseAfterFatalError(t *testing.T) {
 	for _, order := range orders {
 		ctx, l := newContext(t)

@@ -28,8 +28,8 @@ func wantNumber(t testing.TB, err error, errno zmq.Errno, classes ...error) {
 	}
 }
 
-// A context that is terminated elsewhere ends each of its transports with ETERM, whatever
-// it is doing, and the exception handler is told of each.
+// A context that is terminated elsewhere ends each of its transports with ETERM, in any state. The
+// exception handler gets each error.
 func TestContextTerminatedElsewhere(t *testing.T) {
 	ctx, l := newContext(t)
 	reported := caught(l)
@@ -85,7 +85,7 @@ func TestWriteToATerminatedContext(t *testing.T) {
 	term := make(chan error)
 	go func() { term <- ctx.Term() }()
 	var err error
-	for err == nil { // until libzmq has told the socket
+	for err == nil { // until libzmq has sent the socket the command
 		err = tr.Write(msg("x"))
 	}
 	if !errors.Is(err, zmqio.ErrTransportClosed) { // as if the loop had seen it first
@@ -102,8 +102,8 @@ func TestWriteToATerminatedContext(t *testing.T) {
 	p.wants(t, "made lost")
 }
 
-// A call that meets a socket closed behind the transport's back returns ENOTSOCK. A Write also ends
-// the transport, and the exception handler is told.
+// A call on a socket that was closed elsewhere returns ENOTSOCK. A Write also ends the transport,
+// and the exception handler gets the error.
 func TestCloseOnError(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -130,8 +130,7 @@ func TestCloseOnError(t *testing.T) {
 	wantNumber(t, (*reported)[0].Err, zmq.ENOTSOCK)
 }
 
-// Out of turn REQ and REP refuse a message with EFSM and nothing else happens: the turns
-// go on as they were.
+// Out of turn, REQ and REP refuse a message with EFSM. The turns stay as they were.
 func TestOutOfTurn(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -163,8 +162,8 @@ func TestOutOfTurn(t *testing.T) {
 	}
 }
 
-// Requests that were buffered, because no peer was there to take the first, go out each after
-// the reply to the one before. They also do when the transport is closing.
+// Requests are buffered if no peer is there for the first. Each is then sent after the reply to the
+// one before, also while the transport closes.
 func TestRequestsWaitForReplies(t *testing.T) {
 	for _, closing := range []bool{false, true} {
 		l := newLoop(t, nil)
@@ -190,8 +189,8 @@ func TestRequestsWaitForReplies(t *testing.T) {
 	}
 }
 
-// A mandatory router refuses a message for an unknown peer, when that shows inside Write. A
-// message for a known peer goes out as before.
+// A mandatory router refuses a message for an unknown peer, if Write learns of it. It sends a
+// message for a known peer.
 func TestHostUnreachable(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -215,8 +214,8 @@ func TestHostUnreachable(t *testing.T) {
 	}
 }
 
-// Written in a batch, such messages are met later: they alone are dropped, and the exception
-// handler told of all of them.
+// In a batch, the transport learns later that a peer is unknown. It drops only those messages, and
+// the exception handler gets their number.
 func TestHostUnreachableLater(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -246,14 +245,14 @@ func TestHostUnreachableLater(t *testing.T) {
 	}
 }
 
-// Buffered messages are dropped when libzmq can no longer take them. The transport ends with the
-// reason, even if it is closing already.
+// The transport drops buffered messages when libzmq can no longer take them. It ends with the
+// reason, even if it is closing.
 func TestBadPendingWrite(t *testing.T) {
 	for name, look := range map[string]func(*zmqio.Transport) error{
 		"Write": func(tr *zmqio.Transport) error { return tr.Write(msg("more")) },
 		"Close": (*zmqio.Transport).Close,
 		"limits": func(tr *zmqio.Transport) error {
-			return tr.SetWriteBufferLimits(0, 0) // offers everything before it pauses
+			return tr.SetWriteBufferLimits(0, 0) // the transport offers everything before it pauses
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

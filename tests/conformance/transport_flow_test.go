@@ -49,8 +49,8 @@ func TestSetWriteBufferLimits(t *testing.T) {
 	}
 }
 
-// PauseWriting is called inside the Write that goes over the mark and on its goroutine,
-// else the race detector would object to inside.
+// PauseWriting runs inside the Write that goes over the mark, on its goroutine. Otherwise the race
+// detector would report inside.
 func TestPauseIsSynchronous(t *testing.T) {
 	for place, at := range places {
 		t.Run(place, func(t *testing.T) {
@@ -98,8 +98,8 @@ func TestPauseCountsPayload(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// ResumeWriting comes when the buffer is at the low mark, not over it. With room for one
-// message of the three, libzmq brings it there in steps.
+// ResumeWriting comes when the buffer is at the low mark. With room for one message of three,
+// libzmq brings it there in steps.
 func TestResumeAtTheLowMark(t *testing.T) {
 	for _, low := range []int{0, 10, 19, 20} {
 		l := newLoop(t, nil)
@@ -129,8 +129,8 @@ func TestResumeAtTheLowMark(t *testing.T) {
 	}
 }
 
-// Raising the marks does not resume a protocol that is paused, nor does lowering them
-// pause it again. The next message that goes out does.
+// Raising the marks does not resume a paused protocol, and lowering them does not pause it again.
+// The next message that is sent resumes it.
 func TestLimitsChangedWhilePaused(t *testing.T) {
 	const none = zmqio.DefaultLimit
 	for _, limits := range [][][2]int{{{1000, 500}}, {{1, 1}}, {{0, 0}}, {{none, none}}, {{100, 50}, {4, 2}}} {
@@ -144,7 +144,7 @@ func TestLimitsChangedWhilePaused(t *testing.T) {
 			p.wants(t, "made pause")
 		}
 		pass(t, l)
-		writeAll(t, tr, "6") // is offered to libzmq, which refuses it
+		writeAll(t, tr, "6") // libzmq refuses the message
 		pass(t, l)
 		p.wants(t, "made pause")
 		pull := pullFrom(t, l, tr)
@@ -176,8 +176,8 @@ func TestLoweringTheLimitsPauses(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// With a mark of 0 even an empty frame pauses, a message without frames does not, and only
-// an empty buffer resumes.
+// With a mark of 0 an empty frame pauses the protocol, and a message without frames does not. Only
+// an empty buffer resumes it.
 func TestZeroMarks(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}
@@ -225,7 +225,7 @@ func TestNoPauseWhileThereIsRoom(t *testing.T) {
 	must(t, tr.Abort())
 }
 
-// What PauseWriting does to the transport does not pause it again, nor resume it.
+// Calls of the transport inside PauseWriting neither pause the protocol again nor resume it.
 func TestCallsFromPauseWriting(t *testing.T) {
 	for name, c := range map[string]struct {
 		call func(*zmqio.Transport) error
@@ -263,8 +263,8 @@ func TestCallsFromPauseWriting(t *testing.T) {
 	}
 }
 
-// A ResumeWriting that fills the buffer again, or lowers the mark below what is there,
-// is followed by a pause; one that closes is the last.
+// A ResumeWriting that fills the buffer, or lowers the mark below its size, is followed by a pause.
+// One that closes the transport is the last of these calls.
 func TestCallsFromResumeWriting(t *testing.T) {
 	for name, c := range map[string]struct {
 		call func(*zmqio.Transport) error
@@ -306,8 +306,8 @@ func TestCallsFromResumeWriting(t *testing.T) {
 	}
 }
 
-// ConnectionLost follows a PauseWriting that aborts, and does not come inside it, on the
-// loop goroutine and on another one.
+// ConnectionLost follows a PauseWriting that aborts, on the loop goroutine and on another one. It
+// does not come inside.
 func TestAbortWhilePausing(t *testing.T) {
 	for name, writeA := range map[string]func(*zmqio.EventLoop, func()){
 		"on the loop": func(l *zmqio.EventLoop, write func()) { soon(t, l, write) },
@@ -356,7 +356,8 @@ func TestWriteFromResumeWriting(t *testing.T) {
 	must(t, push.Abort())
 }
 
-// A panic in either goes to the exception handler, and pause and resume go on in turn.
+// A panic in PauseWriting or ResumeWriting goes to the exception handler. The calls still
+// alternate.
 func TestPauseAndResumePanic(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -386,7 +387,7 @@ func TestPauseAndResumePanic(t *testing.T) {
 	pull.wants(t, "made", "a", "b", "c")
 }
 
-// An alternator fails the test when pause and resume do not alternate, or run at the
+// An alternator fails the test if PauseWriting and ResumeWriting do not alternate, or run at the
 // same time.
 type alternator struct {
 	zmqio.BaseProtocol
@@ -408,7 +409,7 @@ func (a *alternator) turn(pause bool) {
 		a.pauses++
 	}
 	a.mu.Unlock()
-	for range 20 { // time for another to come in
+	for range 20 { // time for another call to come
 		runtime.Gosched()
 	}
 	a.mu.Lock()
@@ -426,9 +427,9 @@ func (a *alternator) PauseWriting()        { a.turn(true) }
 func (a *alternator) ResumeWriting()       { a.turn(false) }
 func (a *alternator) ConnectionLost(error) { close(a.lost) }
 
-// manyWriters has 100 goroutines write with write, which gets the writer's number, to a
-// peer that has little room. It checks that pause and resume alternate, and that each
-// writer's order is kept, and returns how often the protocol was paused.
+// manyWriters makes 100 goroutines write to a peer that has little room. write gets the writer's
+// number. manyWriters checks that pauses and resumes alternate, and that each writer's order is
+// kept. It returns the number of pauses.
 func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio.Transport, int, [][]byte) error) (pauses int) {
 	t.Helper()
 	l := newLoop(t, nil)
@@ -462,8 +463,8 @@ func manyWriters(t *testing.T, high, low int, write func(context.Context, *zmqio
 				}
 			})
 		}
-		// The peer may have the last message before the writer that sent it has the protocol
-		// resumed; a Close in between ends the pause without ResumeWriting.
+		// The peer may have the last message before its writer has made the protocol resume. A
+		// Close in between ends the pause without ResumeWriting.
 		writing.Wait()
 		for a.isPaused() && ctx.Err() == nil {
 			runtime.Gosched()
@@ -488,7 +489,7 @@ func TestPairingOfManyWriters(t *testing.T) {
 	manyWriters(t, 50, 10, func(_ context.Context, tr *zmqio.Transport, _ int, m [][]byte) error { return tr.Write(m) })
 }
 
-// Writers that stop while the protocol is paused let the buffer run empty again and again.
+// Writers stop while the protocol is paused, so the buffer becomes empty again and again.
 func TestPairingOfWritersThatStop(t *testing.T) {
 	pauses := manyWriters(t, 50, 10, func(ctx context.Context, tr *zmqio.Transport, _ int, m [][]byte) error {
 		for a := tr.Protocol().(*alternator); a.isPaused() && ctx.Err() == nil; {

@@ -8,8 +8,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// Nothing is received while reading is paused, nothing is lost, and it may be paused and
-// resumed again. The errors are those of aiozmq.
+// While reading is paused nothing is received or lost. It may be paused and resumed again. The
+// errors are those of aiozmq.
 func TestPauseResumeReading(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -30,8 +30,7 @@ func TestPauseResumeReading(t *testing.T) {
 	}
 }
 
-// pullAlong returns the protocol of another pair of sockets, to which a message is on its
-// way.
+// pullAlong returns the protocol of another pair of sockets, with a message on its way.
 func pullAlong(t testing.TB, l *zmqio.EventLoop) *recorder {
 	t.Helper()
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -39,8 +38,8 @@ func pullAlong(t testing.TB, l *zmqio.EventLoop) *recorder {
 	return pullFrom(t, l, push)
 }
 
-// Reading that is paused in MsgReceived stops before the next message of the same batch,
-// and with it the messages of other sockets go on.
+// PauseReading in MsgReceived takes effect before the next message of the batch. Messages of other
+// sockets go on.
 func TestPauseReadingWithinABatch(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -62,7 +61,7 @@ func TestPauseReadingWithinABatch(t *testing.T) {
 func TestPauseClosing(t *testing.T) {
 	l := newLoop(t, nil)
 	tr := blocked(t, l, zmqio.BaseProtocol{})
-	writeAll(t, tr, "x") // so that it stays in between for a while
+	writeAll(t, tr, "x") // without a peer the transport keeps it, and stays closing
 	must(t, tr.Close())
 	wants(t, tr.PauseReading(), zmqio.ErrTransportClosed)
 	must(t, tr.ResumeReading())
@@ -85,7 +84,7 @@ func TestIsReading(t *testing.T) {
 	is(false)
 	must(t, tr.ResumeReading())
 	is(true)
-	writeAll(t, tr, "x") // so that it stays in between for a while
+	writeAll(t, tr, "x") // without a peer the transport keeps it, and stays closing
 	must(t, tr.Close())
 	is(false)
 	must(t, tr.ResumeReading())
@@ -144,7 +143,7 @@ func TestReadReadyFatalError(t *testing.T) {
 	wantSocketClosed(t, pull)
 }
 
-// The receiver owns its frames: changing or growing one touches no other.
+// The protocol owns its frames: changing or growing one changes no other.
 func TestReceivedFramesAreOwned(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -200,7 +199,7 @@ func TestPanicsInCallbacks(t *testing.T) {
 	got.want(t, "ConnectionMade panicked", "MsgReceived panicked", "MsgReceived panicked", "ConnectionLost panicked")
 }
 
-// A protocol that is changed gets what comes from then on.
+// SetProtocol gives later messages to the new protocol.
 func TestSetProtocol(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -248,8 +247,7 @@ func TestExtraInfo(t *testing.T) {
 	}
 }
 
-// While reading is paused, a peer that closes without a message left still goes, with its
-// descriptors.
+// While reading is paused, the end of a peer without messages still frees its descriptors.
 func TestPeerGoesWhilePaused(t *testing.T) {
 	l := newLoop(t, nil)
 	p := &recorder{}

@@ -32,7 +32,7 @@ func TestEmptyWrite(t *testing.T) {
 	}
 }
 
-// The peer has the message before the loop has run again.
+// Write sends before the loop runs again.
 func TestWrite(t *testing.T) {
 	ctx, l := newContext(t)
 	pull := rawSocket(t, ctx, zmq4.PULL)
@@ -52,7 +52,7 @@ func TestWrite(t *testing.T) {
 	p.wants(t, "made")
 }
 
-// Write does not keep what it is given.
+// Write does not keep the frames of its caller.
 func TestWriteCopies(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, &recorder{})
@@ -95,7 +95,7 @@ func TestPartialDoubleWrite(t *testing.T) {
 	}
 }
 
-// What waits goes out whole and in order, and what is written when it has gone as well.
+// The transport sends buffered messages whole and in order. Later messages follow them.
 func TestWriteReady(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, &recorder{})
@@ -112,7 +112,7 @@ func TestWriteReady(t *testing.T) {
 	pull.wants(t, "made", all...)
 }
 
-// With room for one message libzmq refuses over and over again.
+// With room for one message libzmq refuses again and again.
 func TestWriteReadyRaisesEAGAIN(t *testing.T) {
 	l := newLoop(t, nil)
 	push := create(t, l, &recorder{}, zmq.PUSH, zmqio.ConnectionConfig{
@@ -131,7 +131,7 @@ func TestWriteReadyRaisesEAGAIN(t *testing.T) {
 	pull.wants(t, "made", all...)
 }
 
-// A message keeps its frames together when others are refused behind it.
+// The frames of a message stay together if libzmq refuses later messages.
 func TestWriteReadyMultipart(t *testing.T) {
 	l := newLoop(t, nil)
 	push := create(t, l, &recorder{}, zmq.PUSH, zmqio.ConnectionConfig{
@@ -205,7 +205,7 @@ func TestEINTR(t *testing.T) {
 	await(t, l, pull.has(n))
 }
 
-// An error of libzmq that Write meets goes to the caller, and to him alone.
+// An error of libzmq that Write meets goes to the caller alone.
 func TestWriteCommonError(t *testing.T) {
 	l := newLoop(t, nil)
 	reported := caught(l)
@@ -232,8 +232,7 @@ func TestWriteCommonError(t *testing.T) {
 	}
 }
 
-// Writers on many goroutines each keep their own order, and no frame gets into
-// another's message.
+// Messages of many writers are whole, and each writer's are in order.
 func TestWriteFromManyGoroutines(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})

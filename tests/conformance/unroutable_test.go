@@ -13,16 +13,16 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// unrouted records the calls of Unroutable, and that its transport is alive.
+// unrouted records the calls of Unroutable, and checks that the transport is alive.
 type unrouted struct {
 	recorder
 	t       *testing.T
 	router  *zmqio.Transport
 	dropped []string
-	then    func() // called with each
+	then    func() // called with each message
 }
 
-// route makes a ROUTER that has to find the peer of each message.
+// route makes a ROUTER with ROUTER_MANDATORY.
 func (u *unrouted) route(l *zmqio.EventLoop, unroutable func([][]byte, error)) {
 	u.t.Helper()
 	u.router = create(u.t, l, u, zmq.ROUTER, zmqio.ConnectionConfig{
@@ -48,7 +48,7 @@ func (u *unrouted) unroutable(m [][]byte, err error) {
 
 func (u *unrouted) has(n int) func() bool { return func() bool { return len(u.dropped) >= n } }
 
-// dealer connects a DEALER to the router, of which libzmq keeps a message at most.
+// dealer connects to the router a DEALER for which libzmq keeps at most one message.
 func (u *unrouted) dealer(l *zmqio.EventLoop, id string) (*zmqio.Transport, *recorder) {
 	u.t.Helper()
 	r := &recorder{}
@@ -67,7 +67,7 @@ func TestUnroutable(t *testing.T) {
 	u := &unrouted{t: t}
 	u.route(l, u.unroutable)
 	large := strings.Repeat("large", 20<<10)
-	u.onMsg = func(m [][]byte) { // in a delivery, so that it goes out behind it
+	u.onMsg = func(m [][]byte) { // written in a callback, so that it is sent after it
 		must(t, u.router.Write(msg("nobody", "in", "", "parts")))
 		must(t, u.router.Write(m))
 		must(t, u.router.Write(msg("nobody", large, large)))
@@ -94,8 +94,8 @@ func TestUnroutable(t *testing.T) {
 	}
 }
 
-// A peer goes away for which messages wait. Each one that libzmq has not taken goes to
-// Unroutable, also when the transport is closing, and then before ConnectionLost.
+// A peer goes for which messages wait. Unroutable gets each one that libzmq has not taken, also
+// while the transport closes, and before ConnectionLost.
 func TestUnroutablePeerGone(t *testing.T) {
 	for name, end := range map[string]func(*zmqio.Transport) error{
 		"open":    func(*zmqio.Transport) error { return nil },
@@ -115,7 +115,7 @@ func TestUnroutablePeerGone(t *testing.T) {
 			must(t, dealer.PauseReading())
 			must(t, dealer.Write(msg("go on")))
 			await(t, l, u.recorder.has(1))
-			pass(t, l) // libzmq has taken what it takes
+			pass(t, l) // libzmq has as many messages as it takes
 			must(t, end(u.router))
 			must(t, dealer.Abort())
 			await(t, l, func() bool { return len(u.dropped) > 0 && u.dropped[len(u.dropped)-1] == "me|19" })
@@ -136,7 +136,7 @@ func TestUnroutablePeerGone(t *testing.T) {
 	}
 }
 
-// EventLoop.Close drops callbacks, but not these calls.
+// EventLoop.Close drops callbacks, but not calls of Unroutable.
 func TestUnroutableLoopCloses(t *testing.T) {
 	for name, told := range map[string]bool{"Unroutable": true, "exception handler": false} {
 		t.Run(name, func(t *testing.T) {
@@ -151,7 +151,7 @@ func TestUnroutableLoopCloses(t *testing.T) {
 			u.onMsg = func([][]byte) {
 				must(t, u.router.Write(msg("nobody", "a")))
 				must(t, u.router.Write(msg("nobody", "b")))
-				l.Stop() // before the callback that tells
+				l.Stop() // Stop comes before the callback that calls Unroutable
 			}
 			dealer, _ := u.dealer(l, "me")
 			must(t, dealer.Write(msg("ping")))
@@ -183,7 +183,7 @@ func TestUnroutableGoexit(t *testing.T) {
 				for i := range 3 {
 					must(t, u.router.Write(msg("nobody", fmt.Sprint(i))))
 				}
-				if closed { // behind what is flushed
+				if closed { // after the buffered messages
 					soon(t, l, func() { must(t, u.router.Abort()) })
 				}
 			}
@@ -203,8 +203,8 @@ func TestUnroutableGoexit(t *testing.T) {
 	}
 }
 
-// Without Unroutable the exception handler is told how many messages there were, and the
-// routing id of the last: at once, then once a second, and before ConnectionLost.
+// Without Unroutable the exception handler gets the number of messages, and the routing id of the
+// last. That comes at once, then once a second, and before ConnectionLost.
 func TestUnroutableReports(t *testing.T) {
 	l := newLoop(t, nil)
 	var at []time.Duration

@@ -30,8 +30,8 @@ func narrow(t testing.TB, l *zmqio.EventLoop, pushing, pulling zmqio.Protocol) (
 	return push, pull
 }
 
-// countWaiting returns how many goroutines wait in WriteContext, except one that is being woken.
-// Only their stacks show this.
+// countWaiting returns how many goroutines wait in WriteContext. It does not count one that is
+// being woken. Only their stacks show this.
 func countWaiting() (n int) {
 	buf := make([]byte, 1<<22)
 	for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
@@ -57,7 +57,7 @@ func untilWaiting(ctx context.Context, n int) error {
 	}
 }
 
-// waiting starts a WriteContext. It returns when n writers wait.
+// waiting starts a WriteContext, and waits until n writers wait.
 func waiting(t testing.TB, ctx context.Context, tr *zmqio.Transport, n int, text string) <-chan error {
 	t.Helper()
 	result := make(chan error, 1)
@@ -66,7 +66,7 @@ func waiting(t testing.TB, ctx context.Context, tr *zmqio.Transport, n int, text
 	return result
 }
 
-// With room WriteContext behaves as Write does, with the same errors.
+// If there is room, WriteContext behaves as Write does, with the same errors.
 func TestWriteContext(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, &recorder{})
@@ -114,8 +114,7 @@ func TestWriteContextWaitsForRoom(t *testing.T) {
 	}
 }
 
-// A message whose context has ended, before or while it waits, is not sent, and those
-// that are behind it are.
+// A message whose context ends before its turn is not sent. The messages behind it are sent.
 func TestWriteContextEnds(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -160,8 +159,8 @@ func TestWriteContextEnds(t *testing.T) {
 	r.wants(t, "made", append(append([]string{"first"}, slices.Repeat([]string{"other"}, 20)...), "last")...)
 }
 
-// Waiting writers are served in the order in which they came, with large messages and small
-// ones. The test has no room at all in one case, and too little in the other.
+// Waiting writers are served in the order in which they came, whatever the size of their messages.
+// One case has no room at all, the other too little.
 func TestWriteContextInTurn(t *testing.T) {
 	for name, c := range map[string]struct {
 		high, low int
@@ -197,8 +196,8 @@ func TestWriteContextInTurn(t *testing.T) {
 	}
 }
 
-// A smaller message may fit where the one before it, which gave up, did not. Marks that are
-// raised make room, and Close ends the wait.
+// A smaller message may fit when a larger one before it gives up. Raising the marks makes room, and
+// Close ends the wait.
 func TestWriteContextGivesUp(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -227,8 +226,7 @@ func TestWriteContextGivesUp(t *testing.T) {
 	must(t, push.Abort())
 }
 
-// While the protocol is paused no writer keeps the buffer from coming down to the mark at
-// which it is resumed.
+// While the protocol is paused, waiting writers do not keep the buffer above the low mark.
 func TestWriteContextLetsTheProtocolResume(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -237,7 +235,7 @@ func TestWriteContextLetsTheProtocolResume(t *testing.T) {
 	must(t, push.SetWriteBufferLimits(10, 0))
 	writeAll(t, push, "12345678901")
 	w := waiting(t, bounded(t), push, 1, "x")
-	must(t, push.SetWriteBufferLimits(100, 0)) // marks above do not resume
+	must(t, push.SetWriteBufferLimits(100, 0)) // marks above the buffer's size do not resume
 	if n := countWaiting(); n != 1 {
 		t.Error("a writer got in while the protocol is paused")
 	}
@@ -247,7 +245,7 @@ func TestWriteContextLetsTheProtocolResume(t *testing.T) {
 	p.wants(t, "made pause resume")
 }
 
-// Small messages that find room do not keep a large one waiting for ever.
+// Small messages that fit do not delay a large one for ever.
 func TestWriteContextIsPassedOverOnce(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -255,7 +253,7 @@ func TestWriteContextIsPassedOverOnce(t *testing.T) {
 	must(t, push.SetWriteBufferLimits(10, 10))
 	writeAll(t, push, "1")
 	large := waiting(t, bounded(t), push, 1, "1234567890")
-	small := waiting(t, bounded(t), push, 2, "2") // has room, but so it would be for ever
+	small := waiting(t, bounded(t), push, 2, "2") // it has room, but must wait behind the large one
 	r := &recorder{live: true}
 	create(t, l, r, zmq.PULL, connectTo(push.Listeners()...))
 	must(t, <-large)
@@ -264,7 +262,7 @@ func TestWriteContextIsPassedOverOnce(t *testing.T) {
 	r.wants(t, "made", "1", "1234567890", "2")
 }
 
-// A writer waits only while there is no room, and all writers get in at last.
+// A writer waits only while there is no room, and all writers get their turn.
 func TestWriteContextLosesNoWakeUp(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -303,7 +301,7 @@ func TestWriteContextLosesNoWakeUp(t *testing.T) {
 	})
 	writers.Wait()
 	marks.Wait()
-	// Two more writes show whether a waiter has left anything behind.
+	// Two more writes show whether a waiter has left something behind.
 	must(t, push.WriteContext(ctx, msg("last")))
 	must(t, push.WriteContext(ctx, msg("last")))
 	for got := range int(sent.Load()) + 2 {
@@ -369,8 +367,8 @@ func TestWriteContextThousandWaiters(t *testing.T) {
 	}
 }
 
-// What waits when the transport is closed is refused; what was accepted goes out on
-// Close, and not on Abort.
+// Close refuses messages of waiting writers. Accepted messages are sent on Close, and dropped on
+// Abort.
 func TestWriteContextClosed(t *testing.T) {
 	for _, order := range orders {
 		t.Run(order, func(t *testing.T) {
@@ -407,7 +405,7 @@ func TestWriteContextClosed(t *testing.T) {
 	}
 }
 
-// WriteContext does not wait on the loop goroutine, in any callback.
+// On the loop goroutine WriteContext does not wait, in any callback.
 func TestWriteContextWouldDeadlock(t *testing.T) {
 	l := newLoop(t, nil)
 	var push *zmqio.Transport
@@ -434,7 +432,8 @@ func TestWriteContextWouldDeadlock(t *testing.T) {
 	pass(t, l)
 }
 
-// It does not wait there either if the protocol is not paused and the message has no room.
+// On the loop goroutine it does not wait either if the protocol is not paused and the message has
+// no room.
 func TestWriteContextDoesNotWaitOnTheLoop(t *testing.T) {
 	l := newLoop(t, nil)
 	push := blocked(t, l, zmqio.BaseProtocol{})
@@ -450,8 +449,8 @@ func TestWriteContextDoesNotWaitOnTheLoop(t *testing.T) {
 	must(t, push.Abort())
 }
 
-// Nor does it wait in the transport's own PauseWriting, away from the loop: that would have
-// to return first.
+// It does not wait in the transport's own PauseWriting, on another goroutine: PauseWriting must
+// return first.
 func TestWriteContextInPauseWriting(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -476,7 +475,7 @@ func (c nosy) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// The methods of a context are the user's, so they are called without a lock.
+// The user's methods of a context are called without a lock.
 func TestWriteContextAsksTheContextUnlocked(t *testing.T) {
 	l := newLoop(t, nil)
 	inBackground(t, l)
@@ -492,7 +491,7 @@ func TestWriteContextAsksTheContextUnlocked(t *testing.T) {
 }
 
 func TestPairingOfManyWritersThatWait(t *testing.T) {
-	// Each message is over the mark, so that each that is buffered pauses.
+	// Each message is over the mark, so each buffered message pauses.
 	manyWriters(t, 5, 0, func(ctx context.Context, tr *zmqio.Transport, _ int, m [][]byte) error {
 		return tr.WriteContext(ctx, m)
 	})

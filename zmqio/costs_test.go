@@ -1,7 +1,7 @@
 //go:build !asan && !race
 
-// AddressSanitizer makes some of what is measured here escape to the heap, and under the
-// race detector a sync.Pool forgets what it has.
+// AddressSanitizer moves some of the measured variables to the heap. Under the race detector a
+// sync.Pool sometimes drops its content.
 
 package zmqio_test
 
@@ -18,26 +18,26 @@ import (
 	"github.com/zmqio/zmq/zmqio/rpc"
 )
 
-// What a message costs on each path that it can take: allocations, and calls of C. How many
-// messages gather before they go out depends on time off the loop. The bounds leave room for
-// that, and are below one allocation or one call for each message.
+// These tests measure what a message costs on each of its paths: allocations, and calls of C. How
+// many messages go together depends on time, off the loop. The bounds leave room for that, and are
+// below one allocation or one call for each message.
 
 // costMessages is how many messages are sent on each path.
 const costMessages = 10_000
 
-// burst is how many messages go together where the test decides.
+// burst is how many messages a test sends together.
 const burst = 256
 
-// A cost is what one message takes, in all threads of the process.
+// A cost is the cost of one message, in all threads of the process.
 type cost struct{ allocations, calls float64 }
 
-// gathers is the most for messages that go out together if they come one after the other.
+// gathers bounds the cost of messages that are sent together if they come one after the other.
 var gathers = cost{0.1, 0.75}
 
-// costOf returns what each of n messages costs of those that do sends, receives or both.
-// What prepare does before does not count.
+// costOf returns the cost of each of the n messages that do sends, receives or both. prepare runs
+// before the measurement.
 func costOf(n int, prepare, do func()) cost {
-	for range 2 { // what is made once does not count
+	for range 2 { // allocations that are made once do not count
 		prepare()
 		do()
 	}
@@ -53,7 +53,7 @@ func costOf(n int, prepare, do func()) cost {
 
 func nothing() {}
 
-// wantCost compares with the most that is allowed.
+// wantCost compares a cost with its bound.
 func wantCost(t *testing.T, path string, got, most cost) {
 	t.Helper()
 	t.Logf("%s: a message takes %.4f allocations, %.4f calls of C", path, got.allocations, got.calls)
@@ -80,7 +80,7 @@ func unlimited(o zmq.Sockopts) error {
 	return o.SetSndHWM(0)
 }
 
-// unread binds a PULL that queues what it gets.
+// unread binds a PULL whose messages stay in libzmq.
 func unread(t *testing.T, l *zmqio.EventLoop, endpoint string) {
 	t.Helper()
 	z, err := l.Context().NewSocket(zmq4.PULL)
@@ -92,7 +92,7 @@ func unread(t *testing.T, l *zmqio.EventLoop, endpoint string) {
 
 var payload = [][]byte{make([]byte, 64)}
 
-// Sending allocates nothing for a message, on the loop and off it, in each way to send.
+// Sending allocates nothing for a message, on the loop and off it, with each method.
 func TestCostOfSending(t *testing.T) {
 	l := costLoop(t)
 	unread(t, l, "inproc://costs")
@@ -145,7 +145,7 @@ func TestCostOfSending(t *testing.T) {
 	}
 }
 
-// A taker counts messages and reports when all have come.
+// A taker counts messages, and reports when all have come.
 type taker struct {
 	zmqio.BaseProtocol
 	n    int
@@ -177,7 +177,7 @@ func transport(t *testing.T, l *zmqio.EventLoop, p zmqio.Protocol, typ zmq.Socke
 	return tr
 }
 
-// filler returns a function that sends all messages from a PUSH to what is bound to endpoint.
+// filler returns a function that sends all messages from a PUSH to endpoint.
 func filler(t *testing.T, l *zmqio.EventLoop, endpoint string) (fill func()) {
 	t.Helper()
 	tr, b := transport(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Connect: []string{endpoint}}), new(zmqio.Batch)
@@ -190,8 +190,8 @@ func filler(t *testing.T, l *zmqio.EventLoop, endpoint string) (fill func()) {
 	}
 }
 
-// Receiving allocates for a batch alone, and nothing where frames are lent. A batch is one
-// call, of some hundred messages.
+// Receiving allocates only for a batch, and nothing with lent frames. A batch is one call, of some
+// hundred messages.
 func TestCostOfReceiving(t *testing.T) {
 	l := costLoop(t)
 	testkit.Must(t, l.Start())
@@ -228,7 +228,7 @@ func stream(t *testing.T, l *zmqio.EventLoop, typ zmq.SocketType, cfg zmqio.Stre
 	return s
 }
 
-// A Stream costs what its transport does. What is received counts with its sending.
+// A Stream costs as much as its transport. The cost of receiving includes that of sending.
 func TestCostOfStreams(t *testing.T) {
 	l := costLoop(t)
 	testkit.Must(t, l.Start())
@@ -251,7 +251,7 @@ func TestCostOfStreams(t *testing.T) {
 	}), cost{0.1, 0.1})
 }
 
-// A Proxy forwards a batch in C. What it forwards counts with its sending and receiving.
+// A Proxy forwards a batch in C. The cost of forwarding includes those of sending and receiving.
 func TestCostOfProxy(t *testing.T) {
 	l := costLoop(t)
 	testkit.Must(t, l.Start())
@@ -273,7 +273,7 @@ func TestCostOfProxy(t *testing.T) {
 	<-ended
 }
 
-// A call costs what the client and the server take together.
+// The cost of a call is that of the client and of the server.
 func TestCostOfCalls(t *testing.T) {
 	const calls = 1000
 	l := costLoop(t)

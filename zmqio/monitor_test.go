@@ -32,7 +32,7 @@ func spyOn(t *testing.T, l *EventLoop, typ zmq.SocketType, cfg ConnectionConfig)
 	return s, create(t, l, s, typ, cfg)
 }
 
-// The logger is told of messages that are no events, and they do no harm.
+// The logger gets messages of the PAIR that are no events, and they do no harm.
 func TestMonitorEventOfTheWrongForm(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -60,8 +60,8 @@ func TestMonitorEventOfTheWrongForm(t *testing.T) {
 	}
 }
 
-// A socket that was closed behind the transport's back lives on in libzmq while it lingers, and
-// reports events. The departure must receive them, or libzmq's I/O thread would block.
+// A socket that was closed elsewhere lingers in libzmq, and reports events. The departure must
+// receive them, or libzmq's I/O thread would block.
 func TestMonitorOfASocketClosedElsewhere(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)

@@ -10,8 +10,8 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// Reading is paused by every third message and resumed by another goroutine, so
-// that old messages and new ones are there at the same time.
+// Every third message pauses reading, and another goroutine resumes it. So old messages and new
+// ones are there at the same time.
 func TestOrderWhenResumedOffTheLoop(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -57,7 +57,7 @@ type receiver struct {
 
 func (r *receiver) MsgReceived(m [][]byte) { r.fn(m) }
 
-// A message that was put aside must not stay behind in the slice that brought it.
+// A delivered message must not stay in the slice that brought it.
 func TestNothingDeliveredIsKept(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -91,8 +91,8 @@ func TestNothingDeliveredIsKept(t *testing.T) {
 	}
 }
 
-// What reading was paused before is kept with what a disconnect takes out of libzmq, in
-// order, also when a callback calls runtime.Goexit amid it.
+// A pause keeps the rest of a batch, and a disconnect takes more messages out of libzmq. Both stay
+// in order, also if a callback calls runtime.Goexit.
 func TestOrderThroughPauseDisconnectAndGoexit(t *testing.T) {
 	for _, borrow := range []bool{false, true} {
 		leakCheck(t)
@@ -137,15 +137,15 @@ func TestOrderThroughPauseDisconnectAndGoexit(t *testing.T) {
 	}
 }
 
-// PauseReading with ResumeReading and holdReading with releaseReading do not touch one
-// another, in whichever order they are called. The loop looks again when the last reason goes.
+// PauseReading with ResumeReading and holdReading with releaseReading do not affect one another, in
+// any order. The loop looks for messages when the last reason ends.
 func TestReasonsForNotReadingAreASet(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	tr := create(t, l, BaseProtocol{}, zmq.PULL, bindTo("inproc://reasons"))
 	const ops, length = 4, 5
 	paused, full := false, false
-	for plan := range 1 << (2 * length) { // two bits an operation
+	for plan := range 1 << (2 * length) { // two bits encode an operation
 		for i := range length {
 			tr.task.Unschedule()
 			var err, want error
@@ -183,8 +183,8 @@ func TestReasonsForNotReadingAreASet(t *testing.T) {
 	}
 }
 
-// Goroutines hold and release reading while another pauses and resumes it: no message comes
-// while either holds, and all come in the end.
+// Goroutines hold and release reading, and another one pauses and resumes it. No message comes
+// while reading is held or paused, and all come in the end.
 func TestReadingIsHeldFromEveryGoroutine(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
@@ -192,7 +192,7 @@ func TestReadingIsHeldFromEveryGoroutine(t *testing.T) {
 	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://held"))
 	n, lift := 0, make(chan func(), 2)
 	var pull *Transport
-	var held atomic.Int32 // reasons that no goroutine is about to lift
+	var held atomic.Int32 // reasons that no goroutine will end
 	stop := func(hold, release func()) {
 		held.Add(1)
 		hold()

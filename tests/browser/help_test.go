@@ -119,7 +119,7 @@ func command[P, R any](c cdp.Command[P, R], params P) step {
 	})
 }
 
-// hear gets every event of the tab.
+// hear handles every event of the tab.
 func (b *tab) hear(ev any) {
 	switch ev := ev.(type) {
 	case *page.EventJavascriptDialogOpening:
@@ -175,7 +175,7 @@ func (b *tab) check() {
 	}
 }
 
-// forgive forgets faults that begin with prefix.
+// forgive removes faults that begin with prefix.
 func (b *tab) forgive(prefix string) (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

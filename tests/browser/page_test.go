@@ -94,7 +94,7 @@ func TestPause(t *testing.T) {
 	b.wait(`document.querySelector("#status").textContent === "paused"`)
 	n := b.questions()
 	ask[int](b, `new Promise(done => setTimeout(() => done(1), 2500))`, chromedp.EvalAwaitPromise)
-	if more := b.questions() - n; more > 1 { // one may have been on its way
+	if more := b.questions() - n; more > 1 { // a request may have been on its way
 		t.Errorf("the page asked %d times", more)
 	}
 	b.do(chromedp.Click(chromedp.CSS("#pause")))
@@ -138,7 +138,8 @@ func TestStuck(t *testing.T) {
 	b.wait(`document.querySelector(".pill.running") && document.querySelector(".alert").hidden`)
 }
 
-// If the server is gone, the page says since when. It goes on when the server is back.
+// If the server does not answer, the page says since when. It goes on when the server answers
+// again.
 func TestLost(t *testing.T) {
 	var gone atomic.Bool
 	b := newTab(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -170,7 +171,7 @@ func (g *guest) Abort() error                    { return g.Close() }
 func (g *guest) Undelivered() (items, bytes int) { return 1, 2 }
 func (g *guest) String() string                  { return g.text }
 
-// hostile has texts that HTML, an attribute or a script would act on.
+// hostile has texts that would be markup in HTML, an attribute or a script.
 var hostile = []string{
 	`<script>alert(1)</script>`,
 	`<img src=x onerror=alert(2)>`,

@@ -20,7 +20,7 @@ func badCreate(typ zmq.SocketType, cfg zmqio.ConnectionConfig) func(t *testing.T
 	return func(t *testing.T) error { return refused(t, zmqiotest.NewLoop(t, nil), typ, cfg) }
 }
 
-// socket returns a socket of a context of its own.
+// socket returns a socket of a new context.
 func socket(t *testing.T, typ zmq4.Type) *zmq4.Socket {
 	t.Helper()
 	z, err := zmq4.NewContext()
@@ -28,7 +28,7 @@ func socket(t *testing.T, typ zmq4.Type) *zmq4.Socket {
 	s, err := z.NewSocket(typ)
 	zmqiotest.Must(t, err)
 	t.Cleanup(func() {
-		_ = s.Close() // or a transport has
+		_ = s.Close() // a transport may have closed it
 		_ = z.Term()
 	})
 	return s
@@ -36,7 +36,7 @@ func socket(t *testing.T, typ zmq4.Type) *zmq4.Socket {
 
 func base() zmqio.Protocol { return zmqio.BaseProtocol{} }
 
-// configured returns the provocation of a Configure that makes a socket which is refused.
+// configured returns the provocation of a Configure whose socket is refused.
 func configured(typ zmq.SocketType, configure func(zmq.Sockopts) error) func(t *testing.T) error {
 	return badCreate(typ, zmqio.ConnectionConfig{Bind: []string{"tcp://127.0.0.1:*"}, Configure: configure})
 }
@@ -144,7 +144,7 @@ var createCases = []provocation{
 
 type recorder struct{ zmqio.BaseProtocol }
 
-// A bind or a connect of a PULL that is refused.
+// These provoke the refused bind or connect of a PULL.
 func badBind(endpoint string) func(t *testing.T) error {
 	return func(t *testing.T) error {
 		_, err := create(t, zmqiotest.RunLoop(t, nil), zmq.PULL, zmqio.ConnectionConfig{Bind: []string{}}).Bind(endpoint)
@@ -159,7 +159,7 @@ func badConnect(endpoint string) func(t *testing.T) error {
 	}
 }
 
-// closedTransport returns a transport that is closed.
+// closedTransport returns a closed transport.
 func closedTransport(t *testing.T, typ zmq.SocketType) *zmqio.Transport {
 	t.Helper()
 	tr := create(t, zmqiotest.RunLoop(t, nil), typ, zmqio.ConnectionConfig{Bind: []string{}})
@@ -261,7 +261,7 @@ var endpointCases = []provocation{
 	}},
 }
 
-// option returns the provocation of something that is done with the options of a transport.
+// option returns the provocation of a call on the options of a transport.
 func option(typ zmq.SocketType, do func(tr *zmqio.Transport) error) func(t *testing.T) error {
 	return func(t *testing.T) error {
 		return do(create(t, zmqiotest.RunLoop(t, nil), typ, zmqio.ConnectionConfig{Bind: []string{}}))

@@ -34,8 +34,8 @@ const golden = "errors.golden"
 // A provocation is one way to get an error.
 type provocation struct {
 	name    string
-	is      error // what errors.Is finds
-	says    says  // what was tried, and on what
+	is      error // the target of errors.Is
+	says    says  // words for what was tried, and on what
 	provoke func(t *testing.T) error
 }
 
@@ -69,7 +69,7 @@ var chapters = []chapter{
 	{"zap", zapCases},
 }
 
-// The texts are those of the golden file, and each names what was tried on what.
+// The texts are those of the golden file. Each names what was tried, and on what.
 func TestTexts(t *testing.T) {
 	var texts strings.Builder
 	for _, c := range chapters {
@@ -118,7 +118,7 @@ func compare(t *testing.T, texts string) {
 	}
 }
 
-// check makes sure that the error has the form that all have.
+// check checks the form that all error texts have.
 func (p provocation) check(t *testing.T, err error) {
 	t.Helper()
 	if err == nil {
@@ -155,7 +155,7 @@ func (p provocation) check(t *testing.T, err error) {
 // isName reports whether a word is a name that is written with capital letters.
 func isName(word string) bool { return word == "EOF" }
 
-// Each mask replaces what differs from run to run.
+// Each mask replaces a part of a text that differs from run to run.
 var masks = []struct {
 	pattern *regexp.Regexp
 	by      string
@@ -175,7 +175,7 @@ func mask(text string) string {
 	return text
 }
 
-// variables are the exported errors of the packages, by the name that their users have for them.
+// variables are the exported errors of the packages, by their names in programs.
 var variables = map[string]error{
 	"zmqio.ErrInvalidArgument":  zmqio.ErrInvalidArgument,
 	"zmqio.ErrDNSEndpoint":      zmqio.ErrDNSEndpoint,
@@ -220,7 +220,7 @@ var unprovoked = map[string]string{
 	"zap.ErrTemporary": "for handlers to return",
 }
 
-// Each exported error variable is what a provocation returns.
+// Each exported error variable is the error of a provocation.
 func TestComplete(t *testing.T) {
 	provoked := make(map[error]bool)
 	for _, c := range chapters {
@@ -315,7 +315,7 @@ func onLoop(t *testing.T, loop *zmqio.EventLoop, fn func() error) (err error) {
 	return err
 }
 
-// create makes a transport that the test aborts in the end.
+// create makes a transport. The end of the test aborts it.
 func create(t *testing.T, loop *zmqio.EventLoop, typ zmq.SocketType, cfg zmqio.ConnectionConfig) *zmqio.Transport {
 	t.Helper()
 	tr := zmqiotest.Create(t, loop, zmqio.BaseProtocol{}, typ, cfg)

@@ -15,7 +15,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// badLoop returns the provocation of a configuration that no loop can have.
+// badLoop returns the provocation of an invalid configuration of a loop.
 func badLoop(cfg zmqio.LoopConfig) func(t *testing.T) error {
 	return func(*testing.T) error {
 		_, err := zmqio.NewEventLoop(&cfg)
@@ -214,7 +214,7 @@ func done(t *testing.T) *zmqio.Future[int] {
 	return f
 }
 
-// goes returns the error of a function that Go was given.
+// goes returns the error of a function of Go.
 func goes(t *testing.T, ctx context.Context, loop *zmqio.EventLoop, fn func(context.Context) (int, error)) error {
 	t.Helper()
 	_, err := zmqio.RunUntilComplete(bounded(t), loop, zmqio.Go(ctx, loop, fn))

@@ -21,10 +21,10 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// silence is where a server of net/http writes that handshakes failed.
+// silence drops the log of failed handshakes of a server of net/http.
 var silence = log.New(io.Discard, "", 0)
 
-// A listener is a protocol whose transport stays open when the peer has no more to say.
+// A listener is a protocol whose transport stays open at the end of the peer's stream.
 type listener struct{ netio.BaseProtocol }
 
 func (*listener) EOFReceived() (keepOpen bool) { return true }
@@ -180,7 +180,7 @@ var netioCases = []provocation{
 		for range cap(ran) {
 			go func() { ran <- s.ServeForever(ctx) }()
 		}
-		err := <-ran // the one that came second
+		err := <-ran // the second of two calls
 		cancel()
 		<-ran
 		return err
@@ -273,7 +273,7 @@ func whileSendFile(t *testing.T) error {
 	defer f.Close()
 	zmqiotest.Must(t, f.Truncate(64<<20))
 	sent := make(chan error, 1)
-	// SendFile begins on the loop before it waits for the file to be read.
+	// SendFile begins on the loop goroutine, and then waits for the peer.
 	go func() { _, err := tr.SendFile(context.Background(), f, 0, 64<<20); sent <- err }()
 	for err = nil; err == nil; {
 		err = tr.Write(nil)

@@ -11,7 +11,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A guest is a Resident of which nothing is to be told.
+// A guest is a Resident that does nothing.
 type guest struct{ place *zmqio.Residence }
 
 func (g *guest) Close() error          { g.place.Leave(); return nil }
@@ -99,7 +99,7 @@ var residentCases = []provocation{
 	}},
 }
 
-// completed returns the error of a future, for which it runs the loop.
+// completed runs the loop until the future is done, and returns its error.
 func completed[T any](t *testing.T, loop *zmqio.EventLoop, f *zmqio.Future[T]) error {
 	t.Helper()
 	_, err := zmqio.RunUntilComplete(bounded(t), loop, f)

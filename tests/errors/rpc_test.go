@@ -22,14 +22,14 @@ func badClient(cfg rpc.Config) func(t *testing.T) error {
 	}
 }
 
-// badServe returns the provocation of what cannot be served.
+// badServe returns the provocation of a Serve that is refused.
 func badServe(typ zmq.SocketType, h rpc.Handler, cfg rpc.ServerConfig) func(t *testing.T) error {
 	return func(t *testing.T) error { return rpc.Serve(bounded(t), stream(t, typ), h, cfg) }
 }
 
 func echo(_ context.Context, req [][]byte) ([][]byte, error) { return req, nil }
 
-// client returns a client of a handler.
+// client returns a client of a server with the handler.
 func client(t *testing.T, h rpc.Handler, cfg rpc.Config) *rpc.Client {
 	t.Helper()
 	s := stream(t, zmq.ROUTER)
@@ -44,7 +44,7 @@ func client(t *testing.T, h rpc.Handler, cfg rpc.Config) *rpc.Client {
 	return c
 }
 
-// absent returns a client of a server that is not there.
+// absent returns a client without a server.
 func absent(t *testing.T, cfg rpc.Config) *rpc.Client {
 	t.Helper()
 	cfg.Loop, cfg.Endpoints = zmqiotest.RunLoop(t, nil), []string{zmqiotest.FreeEndpoint(t, "tcp")}

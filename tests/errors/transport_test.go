@@ -31,8 +31,8 @@ func over(t *testing.T, loop *zmqio.EventLoop) *zmqio.Transport {
 	return tr
 }
 
-// write returns the provocation of a message that libzmq refuses. It is written on the loop,
-// where no other goroutine has the socket: libzmq gets the message at once.
+// write returns the provocation of a message that libzmq refuses. It writes on the loop goroutine,
+// where no other goroutine has the socket, so that libzmq gets the message at once.
 func write(typ zmq.SocketType, configure func(zmq.Sockopts) error, msg ...string) func(t *testing.T) error {
 	return func(t *testing.T) error {
 		loop := zmqiotest.RunLoop(t, nil)
@@ -124,8 +124,7 @@ func batch(messages ...string) *zmqio.Batch {
 	return b
 }
 
-// unroutable returns the error that comes with a message whose peer is unknown by the time
-// that the loop sends it.
+// unroutable returns the error for a message whose peer has gone when the loop sends it.
 func unroutable(t *testing.T) error {
 	loop := zmqiotest.RunLoop(t, nil)
 	got := make(chan error, 1)
@@ -140,7 +139,7 @@ func unroutable(t *testing.T) error {
 	return <-got
 }
 
-// unroutableReport returns what the exception handler gets about such a message.
+// unroutableReport returns the error that the exception handler gets for such a message.
 func unroutableReport(t *testing.T) error {
 	loop := zmqiotest.RunLoop(t, nil)
 	got := make(chan error, 1)

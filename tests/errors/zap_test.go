@@ -18,7 +18,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// parses returns the provocation of a certificate that is none.
+// parses returns the provocation of an invalid certificate.
 func parses(text string) func(t *testing.T) error {
 	return func(*testing.T) error {
 		_, err := zap.ParseCertificate([]byte(text))
@@ -40,7 +40,8 @@ func written(t *testing.T, text string, mode os.FileMode) string {
 	return path
 }
 
-// reported returns what the exception handler gets where h is asked about a client of PLAIN.
+// reported returns the error that the exception handler gets when h is asked about a client of
+// PLAIN.
 func reported(cfg zap.Config, h zap.Handler) func(t *testing.T) error {
 	return func(t *testing.T) error {
 		loop := zmqiotest.RunLoop(t, nil)
@@ -69,7 +70,7 @@ func reported(cfg zap.Config, h zap.Handler) func(t *testing.T) error {
 	}
 }
 
-// identified returns what the exception handler gets where a handler returns an Identity.
+// identified returns the error that the exception handler gets for the Identity of a handler.
 func identified(who zap.Identity) func(t *testing.T) error {
 	return reported(zap.Config{}, func(context.Context, zap.Request) (zap.Identity, error) { return who, nil })
 }

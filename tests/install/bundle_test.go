@@ -30,8 +30,7 @@ func TestImage(t *testing.T) {
 	t.Run("Peer", func(t *testing.T) { testPeer(t, image) })
 }
 
-// Each library of the image is one that the loader maps, and without it zmqcat does not
-// start. The loader maps none from elsewhere, because there is no elsewhere.
+// The loader maps each library of the image, and without it zmqcat does not start.
 func testFiles(t *testing.T, image *stage) {
 	var libraries int
 	must(t, fs.WalkDir(os.DirFS(image.files), ".", func(path string, entry fs.DirEntry, err error) error {

@@ -13,19 +13,19 @@ import (
 	"testing"
 )
 
-// A stage is what the lines after a FROM make. A stage that begins with an image has
-// this machine's files below its own, through an overlay: the test fetches no images.
-// A stage that begins with scratch has its own files alone.
+// A stage is the result of the lines after a FROM. A stage that begins with an image has this
+// machine's files below its own, through an overlay: the test fetches no images. A stage that
+// begins with scratch has its own files alone.
 type stage struct {
 	files      string // the directory that has what the stage adds
-	machine    bool   // this machine's files show through
+	machine    bool   // has this machine's files below
 	workdir    string
 	user       *syscall.Credential
 	entrypoint []string
 }
 
-// carryOut does what docker build does with the Dockerfile, and returns the last stage.
-// An instruction that it does not know fails the test.
+// carryOut carries out the Dockerfile as docker build does, and returns the last stage. An unknown
+// instruction fails the test.
 func carryOut(t *testing.T, dockerfile string) *stage {
 	t.Helper()
 	text, err := os.ReadFile(dockerfile)

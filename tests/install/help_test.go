@@ -12,13 +12,13 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// repository is the top of the repository.
+// repository is the top directory of the repository.
 const repository = "../.."
 
 var must = zmqiotest.Must
 
-// output runs the command and returns what it writes to standard output. If it fails,
-// so does the test, with what it wrote to standard error.
+// output runs the command and returns its standard output. If the command fails, so does the test,
+// with the standard error.
 func output(t *testing.T, cmd *exec.Cmd) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer

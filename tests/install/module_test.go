@@ -24,9 +24,8 @@ type user struct {
 	env []string
 }
 
-// newUser commits the tree to a repository of its own, tags it, and has git find it
-// where the go command looks for the module. Other modules come out of the module cache
-// of this machine.
+// newUser commits the tree to a new repository and tags it. It makes git find that repository where
+// the go command looks for the module. Other modules come from the module cache of this machine.
 func newUser(t *testing.T) *user {
 	t.Helper()
 	dir := t.TempDir()

@@ -42,8 +42,7 @@ func requirer(t *testing.T) string {
 	return strings.TrimSuffix(filepath.Base(files[0]), ".pc")
 }
 
-// The messages name the packages that deps.sh installs, each on its system, and leave no
-// system out.
+// The messages name the packages that deps.sh installs, for each of its systems.
 func TestNeedsNames(t *testing.T) {
 	t.Run("libzmq.pc", func(t *testing.T) {
 		var systems []string
@@ -109,7 +108,7 @@ func errorLine(t *testing.T) string {
 	return string(m[1])
 }
 
-// A build without what zmqio needs fails, and says what to install.
+// A build without a package that zmqio needs fails, and names the package.
 func TestNeedsMessages(t *testing.T) {
 	empty := t.TempDir()
 	for _, c := range []struct {
@@ -151,7 +150,7 @@ func TestNeedsMessages(t *testing.T) {
 	}
 }
 
-// A build with all of it says nothing.
+// A build with all packages prints nothing.
 func TestNeedsNothing(t *testing.T) {
 	if out, err := buildNeeds(t, nil, ""); err != nil || out != "" {
 		t.Errorf("go build: %v\n%s", err, out)
@@ -165,15 +164,14 @@ func otherArch() string {
 	return "arm64"
 }
 
-// buildNeeds builds internal/needs as if for the first time: -D changes nothing but
-// what the package is called in the cache.
+// buildNeeds builds internal/needs as if for the first time: -D only changes the name in the cache.
 func buildNeeds(t *testing.T, env []string, mount string) (string, error) {
 	t.Helper()
 	build := fmt.Sprintf("go build -gcflags=github.com/zmqio/zmq/zmqio/internal/needs/...=-D=%s ./zmqio/internal/sock", t.TempDir())
 	cmd := exec.Command("sh", "-ec", build)
 	if mount != "" {
 		needsNamespaces(t)
-		// hide DIR FILE takes a file out of a directory.
+		// hide DIR FILE hides a file of a directory.
 		hide := fmt.Sprintf(`hide() {
 			mount -t overlay overlay -o "lowerdir=$1,upperdir=%s,workdir=%s" "$1"
 			rm "$1/$2"

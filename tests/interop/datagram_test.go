@@ -19,7 +19,7 @@ func asyncioDatagrams(t *testing.T, args ...string) *program {
 	return runProgram(t, pythonWith(t, "asyncio"), append([]string{"-B", "testdata/datagram_peer.py"}, args...)...)
 }
 
-// payloads are what goes both ways; datagram_peer.py has the same.
+// payloads are the datagrams in both directions; datagram_peer.py has the same.
 func payloads() (all [][]byte) {
 	base := make([]byte, 251)
 	for i := range base {
@@ -31,7 +31,7 @@ func payloads() (all [][]byte) {
 	return all
 }
 
-// A datagramEcho returns what comes to its sender.
+// A datagramEcho returns each datagram to its sender.
 type datagramEcho struct {
 	netio.BaseDatagramProtocol
 	t  *testing.T
@@ -47,7 +47,7 @@ func (e *datagramEcho) DatagramReceived(data []byte, from net.Addr) {
 	}
 }
 
-// A datagramClient collects what comes.
+// A datagramClient collects datagrams.
 type datagramClient struct {
 	netio.BaseDatagramProtocol
 	t       *testing.T
@@ -164,7 +164,7 @@ func TestDatagramServerForAsyncio(t *testing.T) {
 	}
 }
 
-// asyncio learns that no socket is there any more.
+// asyncio gets an error when no socket is at the address any more.
 func TestDatagramServerLeavesAsyncio(t *testing.T) {
 	checkLeaks(t)
 	tr := newDatagramEcho(t, "udp4", "127.0.0.1:0")
@@ -175,7 +175,7 @@ func TestDatagramServerLeavesAsyncio(t *testing.T) {
 	}
 }
 
-// socat sends each line as a datagram, and prints what comes back.
+// socat sends each line as a datagram, and prints the answers.
 func TestDatagramServerForSocat(t *testing.T) {
 	for network, address := range map[string]string{"udp4": "UDP4:", "unixgram": "UNIX-SENDTO:"} {
 		t.Run(network, func(t *testing.T) {
@@ -204,7 +204,7 @@ func TestDatagramClientOfSocat(t *testing.T) {
 			checkLeaks(t)
 			at := freeEndpoint(t, network)
 			address := "UNIX-RECVFROM:" + at
-			if network == "udp4" { // socat does not tell which port it gets
+			if network == "udp4" { // socat does not tell its port
 				c, err := net.ListenPacket("udp4", at)
 				must(t, err)
 				at = c.LocalAddr().String()

@@ -8,14 +8,14 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// lockstep are the series for REQ, which waits for each reply; there and back
-// are those for DEALER, which does not.
+// lockstep has the series for REQ, which waits for each reply. thereAndBack has those for DEALER,
+// which does not wait.
 var (
 	lockstep     = []series{{"numbered", 1_000}, {"shapes", 200}, {"large", 8}}
 	thereAndBack = []series{{"numbered", 20_000}, {"shapes", 500}, {"large", 8}}
 )
 
-// routingID is what a DEALER calls itself, and its ROUTER has to find.
+// routingID is the routing id of a DEALER, to which its ROUTER sends.
 var routingID = []byte{0x01, 0x00, 0xff, '\t', 'd'}
 
 func TestReq(t *testing.T) {

@@ -2,7 +2,7 @@ package interop
 
 import "github.com/zmqio/zmq/zmqio/zmqiotest"
 
-// What zmqiotest has, by shorter names.
+// Short names for functions of zmqiotest.
 var (
 	must       = zmqiotest.Must
 	checkLeaks = zmqiotest.CheckLeaks

@@ -16,7 +16,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// shown returns the transport with an endpoint, as a program gets it over HTTP.
+// shown returns the transport that has endpoint, from the JSON that a program gets over HTTP.
 func shown(t *testing.T, server *httptest.Server, endpoint string) inspect.Transport {
 	t.Helper()
 	r, err := http.Get(server.URL + "?format=json&match=" + url.QueryEscape(endpoint))
@@ -32,8 +32,8 @@ func shown(t *testing.T, server *httptest.Server, endpoint string) inspect.Trans
 	return inspect.Transport{}
 }
 
-// A peer of pyzmq, whose names would do harm in HTML, is shown with what it sends, from its
-// coming to its going. So is one that the ZAP handler refuses, and no password.
+// The page shows a peer of pyzmq whose names would do harm in HTML: its arrival, its messages, and
+// its end. It also shows a peer that the ZAP handler refuses, and no password.
 func TestInspectShowsPyzmq(t *testing.T) {
 	zmqiotest.NeedsLibrary(t, "4.3.0", "libzmq does not report handshakes")
 	loop := zmqiotest.RunLoop(t, nil)

@@ -23,8 +23,7 @@ var links = []link{
 	{"ipc/python-binds", "ipc", false},
 }
 
-// eachLink runs a test against every library and over every link, each time with
-// a loop and a peer of its own.
+// eachLink runs a test with every library and over every link. Each run has its own loop and peer.
 func eachLink(t *testing.T, test func(*testing.T, *station)) {
 	for _, library := range libraries {
 		t.Run(library, func(t *testing.T) {
@@ -40,7 +39,7 @@ func eachLink(t *testing.T, test func(*testing.T, *station)) {
 	}
 }
 
-// A station is what one test works with.
+// A station is the loop and the peer of one test.
 type station struct {
 	t    *testing.T
 	ctx  context.Context // ends at the deadline
@@ -55,8 +54,7 @@ type protocol interface {
 	ended(ctx context.Context) error
 }
 
-// join opens both ends, the one that binds first. theirs are the arguments of
-// the peer's open.
+// join opens both ends, first the one that binds. theirs are the arguments of the peer's open.
 func (s *station) join(p protocol, typ zmq.SocketType, configure func(zmq.Sockopts) error, theirs args) *zmqio.Transport {
 	s.t.Helper()
 	cfg := zmqio.ConnectionConfig{Configure: configure}
@@ -75,7 +73,7 @@ func (s *station) join(p protocol, typ zmq.SocketType, configure func(zmq.Sockop
 	return t
 }
 
-// part closes both ends, in which nothing may be left.
+// part closes both ends, and checks that no message is left.
 func (s *station) part(t *zmqio.Transport, p protocol) {
 	s.t.Helper()
 	if err := t.Close(); err != nil {
@@ -87,7 +85,7 @@ func (s *station) part(t *zmqio.Transport, p protocol) {
 	s.peer.close()
 }
 
-// wait waits for an outcome, which has to be good.
+// wait waits for an outcome, which must be nil.
 func (s *station) wait(outcome <-chan error) {
 	s.t.Helper()
 	must(s.t, await(s.ctx, outcome))

@@ -27,8 +27,8 @@ type program struct {
 	stderr bytes.Buffer
 }
 
-// runProgram starts a program, which is killed when the test ends: what matters it has printed
-// by then.
+// runProgram starts a program. The end of the test kills it, and it must have printed its lines
+// before.
 func runProgram(t *testing.T, name string, args ...string) *program {
 	t.Helper()
 	path, err := exec.LookPath(name)
@@ -58,7 +58,7 @@ func runProgram(t *testing.T, name string, args ...string) *program {
 	return p
 }
 
-// runProgramWithErrors is runProgram for one whose standard error has lines that matter.
+// runProgramWithErrors is runProgram for a program whose standard error the test reads.
 func runProgramWithErrors(t *testing.T, name string, args ...string) *program {
 	t.Helper()
 	if _, err := exec.LookPath(name); err != nil {
@@ -90,7 +90,7 @@ func asyncioPeer(t *testing.T, job, address string, settings ...string) *program
 	return runProgram(t, pythonWith(t, "pyzmq"), append([]string{"-B", "testdata/asyncio_peer.py", job, address}, settings...)...)
 }
 
-// chunks are what goes both ways; asyncio_peer.py has the same.
+// chunks are the data in both directions; asyncio_peer.py has the same.
 func chunks() (all [][]byte) {
 	base := make([]byte, 251)
 	for i := range base {
@@ -106,8 +106,8 @@ func chunks() (all [][]byte) {
 
 const bye = "bye\n"
 
-// An echoer is a server's protocol: it returns what comes until its end, and then says bye.
-// A slow peer slows it.
+// An echoer is a server's protocol. It returns all data until the end of the stream, and then says
+// bye. A slow peer slows it.
 type echoer struct {
 	netio.BaseProtocol
 	t       *netio.Transport
@@ -143,7 +143,7 @@ func (e *echoer) EOFReceived() (keepOpen bool) {
 	return false
 }
 
-// An exchanger is a client's protocol: it collects what comes.
+// An exchanger is a client's protocol that collects data.
 type exchanger struct {
 	netio.BaseProtocol
 	got  bytes.Buffer
@@ -166,7 +166,7 @@ func (e *exchanger) DataReceived(data []byte) {
 
 func (e *exchanger) ConnectionLost(err error) { e.lost <- err }
 
-// wantsExchange has a client send all chunks to an echo server, and compares what comes back.
+// wantsExchange makes a client send all chunks to an echo server, and compares the answers.
 func wantsExchange(ctx context.Context, t *testing.T, tr *netio.Transport, e *exchanger) {
 	t.Helper()
 	before := e.got.Len()
@@ -281,7 +281,7 @@ func TestNetServerForAsyncio(t *testing.T) {
 	}
 }
 
-// A client of zmqio refuses asyncio's certificate, and tells why. No protocol is made.
+// A client of zmqio refuses asyncio's certificate with an error. No protocol is made.
 func TestNetClientRefusesAsyncio(t *testing.T) {
 	certs := newCertificates(t)
 	for name, c := range map[string]struct {
@@ -305,8 +305,8 @@ func TestNetClientRefusesAsyncio(t *testing.T) {
 	}
 }
 
-// asyncio refuses the certificate of a server of zmqio, and the server refuses a client of
-// asyncio that has none.
+// asyncio refuses the certificate of a server of zmqio. The server refuses a client of asyncio that
+// has no certificate.
 func TestNetServerIsRefusedByAsyncio(t *testing.T) {
 	certs := newCertificates(t)
 	for name, c := range map[string]struct {
@@ -316,7 +316,7 @@ func TestNetServerIsRefusedByAsyncio(t *testing.T) {
 	}{
 		"unknown authority": {[]string{"tls=", "name=" + serverName}, certs.serverConfig(), []string{"SSLCertVerificationError"}},
 		"another name":      {[]string{certs.trust(), "name=other.example"}, certs.serverConfig(), []string{"SSLCertVerificationError"}},
-		// With TLS 1.3 the client learns of it when it reads.
+		// With TLS 1.3 the client gets the refusal when it reads.
 		"no certificate": {
 			[]string{certs.trust(), "name=" + serverName},
 			certs.demandingConfig(),
@@ -333,7 +333,7 @@ func TestNetServerIsRefusedByAsyncio(t *testing.T) {
 	}
 }
 
-// Both ends change to TLS in the middle of a connection, which one of them asked for.
+// Both ends change to TLS in the middle of a connection, after one of them has asked for it.
 func TestNetStartTLSWithAsyncio(t *testing.T) {
 	certs := newCertificates(t)
 	t.Run("client", func(t *testing.T) {

@@ -22,7 +22,7 @@ import (
 // serverName is the host name of the servers' certificate.
 const serverName = "server.example"
 
-// certificates are an authority's, a server's and a client's, in files and for package tls.
+// certificates has those of an authority, a server and a client, as files and for package tls.
 type certificates struct {
 	dir            string
 	pool           *x509.CertPool

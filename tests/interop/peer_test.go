@@ -18,7 +18,7 @@ const deadline = 60 * time.Second
 // A peer is a running testdata/peer.py. It answers one command at a time.
 type peer struct {
 	t      *testing.T
-	ctx    context.Context // ends at the deadline, and the process with it
+	ctx    context.Context // ends at the deadline, which also ends the process
 	in     io.Writer
 	out    *bufio.Reader
 	stderr bytes.Buffer
@@ -27,20 +27,20 @@ type peer struct {
 // args are the arguments of a command.
 type args map[string]any
 
-// A reply is what a command came to; each command sets its own fields.
+// A reply is the outcome of a command. Each command sets its own fields.
 type reply struct {
 	Error    string // a Python traceback
-	Library  string // of the first line: the library's version
-	Libzmq   string // and that of libzmq
-	Endpoint string // of open: what was bound
+	Library  string // the library's version, in the first line
+	Libzmq   string // libzmq's version, in the first line
+	Endpoint string // of open: the bound endpoint
 	Received int    // of receive, echo and exchange
 	Wrong    string // of the same: the first difference
 	Extra    int    // of close: messages that no test asked for
 	Seen     bool   // of probed
 }
 
-// startPeer starts a peer. It ends with the test: in good order when the test
-// passed, killed when it failed or the deadline has passed.
+// startPeer starts a peer. It ends with the test: in good order if the test passed. It is killed if
+// the test failed, or at the deadline.
 func startPeer(t *testing.T, python, library string) *peer {
 	t.Helper()
 	ctx, kill := context.WithTimeout(context.Background(), deadline)
@@ -60,7 +60,7 @@ func startPeer(t *testing.T, python, library string) *peer {
 		defer kill()
 		failed := t.Failed()
 		if failed {
-			kill() // it may be waiting for what will not come
+			kill() // it may be waiting for a message that does not come
 		}
 		in.Close()
 		if err := cmd.Wait(); err != nil && !failed {
@@ -89,7 +89,7 @@ func (p *peer) begin(do string, a args) {
 	}
 }
 
-// finish waits for what the last command came to, and for its success.
+// finish waits for the outcome of the last command, which must be a success.
 func (p *peer) finish() reply {
 	p.t.Helper()
 	r := p.reply()
@@ -102,7 +102,7 @@ func (p *peer) finish() reply {
 	return r
 }
 
-// reply waits for what the last command came to.
+// reply waits for the outcome of the last command.
 func (p *peer) reply() reply {
 	p.t.Helper()
 	line, err := p.out.ReadBytes('\n')
@@ -122,7 +122,7 @@ func (p *peer) call(do string, a args) reply {
 	return p.finish()
 }
 
-// close closes the peer's socket, in which nothing may be left.
+// close closes the peer's socket, and checks that no message is left.
 func (p *peer) close() {
 	p.t.Helper()
 	if r := p.call("close", nil); r.Extra != 0 {

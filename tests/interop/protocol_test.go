@@ -15,19 +15,19 @@ import (
 type intake struct {
 	mu     sync.Mutex
 	want   *check     // nil: nothing
-	done   chan error // of want
+	done   chan error // gets the outcome of want
 	strays int        // messages while nothing was expected
 
 	arrived chan struct{} // holds a token once a message, or a probe, has arrived
-	lost    chan error    // what ConnectionLost was given
+	lost    chan error    // gets the error of ConnectionLost
 }
 
 func newIntake() intake {
 	return intake{arrived: make(chan struct{}, 1), lost: make(chan error, 1)}
 }
 
-// expect says what comes next. The channel gets nil when all of it has arrived,
-// or the first difference.
+// expect sets the messages that must come next. The channel gets nil when all have arrived, or the
+// first difference.
 func (in *intake) expect(s series, prefix ...[]byte) <-chan error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -61,7 +61,7 @@ func (in *intake) take(msg [][]byte) {
 
 func (in *intake) ConnectionLost(err error) { in.lost <- err }
 
-// ended waits for ConnectionLost, before which nothing may have arrived unasked.
+// ended waits for ConnectionLost, and checks that no unexpected message came before.
 func (in *intake) ended(ctx context.Context) error {
 	if err := await(ctx, in.lost); err != nil {
 		return err
@@ -74,7 +74,7 @@ func (in *intake) ended(ctx context.Context) error {
 	return nil
 }
 
-// await waits for the outcome of something.
+// await waits for an outcome.
 func await(ctx context.Context, outcome <-chan error) error {
 	select {
 	case err := <-outcome:
@@ -84,7 +84,7 @@ func await(ctx context.Context, outcome <-chan error) error {
 	}
 }
 
-// A client sends at the pace that the transport sets, on a test's goroutine.
+// A client sends on a test's goroutine, and waits while the transport pauses it.
 type client struct {
 	intake
 	gate   sync.Mutex
@@ -108,7 +108,7 @@ func (c *client) ResumeWriting() {
 	c.opened = nil
 }
 
-// send writes messages, and waits after any that paused writing.
+// send writes messages. It waits after each one that pauses writing.
 func (c *client) send(ctx context.Context, t *zmqio.Transport, messages iter.Seq[[][]byte]) error {
 	for msg := range messages {
 		if err := t.Write(msg); err != nil {
@@ -131,8 +131,8 @@ func (c *client) send(ctx context.Context, t *zmqio.Transport, messages iter.Seq
 	return nil
 }
 
-// A service returns each message to where it came from, on the loop goroutine.
-// While it cannot get rid of the answers it takes no more questions.
+// A service returns each message to its sender, on the loop goroutine. While its writing is paused
+// it reads nothing.
 type service struct {
 	intake
 	transport *zmqio.Transport

@@ -13,11 +13,11 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A device starts a proxy of two types, with a PUB or a PUSH that captures, and returns its
-// endpoints: front, back and capture.
+// A device starts a proxy of two types, with a PUB or a PUSH as capture. It returns its endpoints:
+// front, back and capture.
 type device func(ctx context.Context, t *testing.T, front, back, capture zmq.SocketType) string
 
-// devices are the proxies that the same peers are run against.
+// devices are the proxies that all peers are run against.
 var devices = map[string]device{
 	"zmqio": func(ctx context.Context, t *testing.T, front, back, capture zmq.SocketType) string {
 		return runProxy(ctx, t, front, back, capture, nil)
@@ -42,7 +42,7 @@ steers.connect("inproc://control")
 zmq.proxy_steerable(*sockets, control)
 `
 
-// runProxy runs a proxy of ours, until the test ends.
+// runProxy runs a zmqio.Proxy until the test ends.
 func runProxy(ctx context.Context, t *testing.T, front, back, capture zmq.SocketType,
 	filter func(zmqio.ProxyDirection, zmqio.Message) (forward, answer [][]byte),
 ) string {
@@ -63,7 +63,7 @@ func runProxy(ctx context.Context, t *testing.T, front, back, capture zmq.Socket
 	go func() { ran <- p.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()
-		if err := <-ran; err != nil && !errors.Is(err, zmqio.ErrNotDrained) { // when the peers have gone
+		if err := <-ran; err != nil && !errors.Is(err, zmqio.ErrNotDrained) { // when the peers have closed
 			t.Error(err)
 		}
 	})
@@ -85,8 +85,8 @@ threading.Thread(target=end, daemon=True).start()
 	return s.line()
 }
 
-// through runs a script of pyzmq against each device. It has front, back and capture, and must
-// print the lines wanted.
+// through runs a script of pyzmq against each device, and compares the lines that it prints. The
+// script has front, back and capture.
 func through(t *testing.T, front, back, capture zmq.SocketType, body string, lines ...string) {
 	for name, start := range devices {
 		t.Run(name, func(t *testing.T) {

@@ -11,9 +11,8 @@ var (
 	probe = []byte("probe")
 )
 
-// A publisher drops what no peer has subscribed to yet, so a test first publishes probes until
-// one comes through. The subscriber asked for the topic before it asked for probes, so then it
-// gets both.
+// A publisher drops messages without a subscriber, so a test first publishes probes until one
+// arrives. The subscriber has subscribed to the topic before the probes, and then gets both.
 
 func TestPub(t *testing.T) {
 	eachLink(t, func(t *testing.T, s *station) {

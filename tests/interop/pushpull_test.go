@@ -6,7 +6,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// oneWay are the series for patterns that flow one way only.
+// oneWay has the series for patterns with one direction.
 var oneWay = []series{{"numbered", 100_000}, {"shapes", 500}, {"large", 8}}
 
 func TestPush(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// libraries are the peers that every test is run against.
+// libraries are the peers of every test.
 var libraries = []string{"pyzmq", "aiozmq"}
 
 // findPython returns the first Python that has pyzmq.
@@ -28,7 +28,7 @@ var findPython = sync.OnceValues(func() (string, error) {
 	return "", fmt.Errorf("no Python with pyzmq: %s", strings.Join(tried, "; "))
 })
 
-// findAiozmq reports whether that Python has aiozmq as well.
+// findAiozmq reports whether that Python also has aiozmq.
 var findAiozmq = sync.OnceValue(func() error {
 	python, err := findPython()
 	if err != nil {
@@ -46,8 +46,8 @@ func imports(python, module string) error {
 	return fmt.Errorf("%s: import %s: %w: %s", python, module, err, lines[len(lines)-1])
 }
 
-// pythonWith returns the Python to run a library with. Without one it skips the
-// test, or fails it where CI is set, because there nothing may be left out.
+// pythonWith returns the Python to run a library with. If there is none it skips the test, or with
+// CI set fails it, because CI must run all tests.
 func pythonWith(t *testing.T, library string) string {
 	t.Helper()
 	python, err := findPython()
@@ -60,7 +60,7 @@ func pythonWith(t *testing.T, library string) string {
 	return python
 }
 
-// missing ends a test whose peer is not there.
+// missing ends a test whose peer is missing.
 func missing(t *testing.T, err error) {
 	t.Helper()
 	if os.Getenv("CI") != "" {

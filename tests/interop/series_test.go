@@ -9,16 +9,16 @@ import (
 	"strings"
 )
 
-// A series is a run of messages that both sides know by heart: count messages,
-// each derived from its number, and one that ends it. Whatever is lost, doubled,
-// cut or out of order shows as a difference. testdata/series.py has the same rules.
+// A series is a run of messages that both sides can compute: count messages, each derived from its
+// number, and one that ends it. Lost, doubled, cut or reordered messages show as a difference.
+// testdata/series.py has the same rules.
 type series struct {
 	Name  string
 	Count int
 }
 
-// Lengths around what libzmq and its wire format treat differently: 33 bytes fit
-// into a zmq_msg_t, 255 into a short frame, 8192 into an encoder's buffer.
+// The lengths are around the bounds of libzmq and its wire format: 33 bytes fit into a zmq_msg_t,
+// 255 into a short frame, 8192 into an encoder's buffer.
 var lengths = []int{0, 1, 2, 29, 30, 33, 34, 127, 255, 256, 257, 8191, 8192, 8193, 65536}
 
 const mib = 1 << 20
@@ -73,8 +73,8 @@ func (s series) messages(prefix ...[]byte) iter.Seq[[][]byte] {
 	}
 }
 
-// args are the arguments of a command that is about the series, each message
-// after a frame that is prefix, unless that is nil.
+// args returns the arguments of a command about the series. If prefix is not nil, it is a frame in
+// front of each message.
 func (s series) args(prefix []byte) args {
 	a := args{"series": s.Name, "count": s.Count}
 	if prefix != nil {
@@ -83,7 +83,7 @@ func (s series) args(prefix []byte) args {
 	return a
 }
 
-// A check compares what arrives with a series.
+// A check compares received messages with a series.
 type check struct {
 	series
 	prefix   [][]byte

@@ -12,8 +12,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// What goroutines write to pyzmq, and what pyzmq sends back, is in the figures to the message
-// and to the byte.
+// The figures count each message, and each byte, that goroutines write to pyzmq and that pyzmq
+// sends back.
 func TestStatsOfEcho(t *testing.T) {
 	checkLeaks(t)
 	const writers, each = 10, 500
@@ -58,8 +58,8 @@ sys.stdin.readline()
 	}
 }
 
-// Clients of pyzmq that do not come in count under the reason: one that the ZAP handler refuses, one
-// with another server's key, and one without keys.
+// Refused clients of pyzmq count under the reason: one that the ZAP handler refuses, one with
+// another server's key, and one without keys.
 func TestStatsOfRefusals(t *testing.T) {
 	needsCurve(t)
 	checkLeaks(t)
@@ -86,7 +86,7 @@ clients = [client(key.encode()), client(zmq.curve_keypair()[0]), client(None)]
 sys.stdin.readline()
 `)
 	count := func() zmqio.HandshakeFailures { return s.Transport().Stats().Connections.Failures }
-	// Of two sides with different mechanisms one hangs up, and the other may not come to its own verdict.
+	// Of two sides with different mechanisms one hangs up, and the other may not learn the reason.
 	for f := count(); f.Denied == 0 || f.Cryptographic == 0 || f.Mechanism+f.Other == 0; f = count() {
 		if ctx.Err() != nil {
 			t.Fatalf("%+v", f)

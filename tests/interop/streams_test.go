@@ -18,8 +18,8 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A script is a Python program that runs beside a test. It has zmq, a context ctx, and in
-// endpoint what the test gives it. The test reads what it prints.
+// A script is a Python program that runs beside a test. It has zmq, a context ctx, and the test's
+// endpoint. The test reads what it prints.
 type script struct {
 	t     *testing.T
 	lines *bufio.Scanner
@@ -116,7 +116,7 @@ for _ in range(3):
 		}
 		s.wants("A", "", "B")
 	}
-	// A receive that is cancelled leaves the reply to the next.
+	// A cancelled receive leaves the reply to the next one.
 	s.sends("late")
 	cancelled, cancel := context.WithCancel(s.ctx)
 	cancel()
@@ -215,7 +215,7 @@ print(r.recv())
 	p.want(`b'too'`)
 }
 
-// A ROUTER learns the routing id of a peer from its first message, and its end.
+// Peers of a ROUTER reports the routing id of a peer with its first message, and its end.
 func TestStreamPeers(t *testing.T) {
 	s := listen(t, zmq.ROUTER, zmqio.StreamConfig{})
 	next, end := iter.Pull2(s.Peers(s.ctx))
@@ -229,7 +229,7 @@ for n in range(3):
     print(s.recv())
     s.close()
 `)
-	// What libzmq says of different peers has no order.
+	// libzmq reports different peers in any order.
 	got := make(map[string][]bool)
 	for n := 0; n < 6; n++ {
 		ev, err, ok := next()

@@ -14,7 +14,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A collector is the protocol of a child and of a pipe that keeps what comes.
+// A collector is the protocol of a child or a pipe that keeps the data.
 type collector struct {
 	got    bytes.Buffer
 	stderr bytes.Buffer
@@ -105,7 +105,7 @@ func TestAsyncioAtPipes(t *testing.T) {
 	})
 }
 
-// pour writes data as there is room, and ends the pipe.
+// pour writes data while there is room, and then ends the pipe.
 func pour(ctx context.Context, t *testing.T, tr *netio.Transport, data []byte) {
 	t.Helper()
 	for len(data) > 0 {

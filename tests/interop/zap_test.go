@@ -21,7 +21,7 @@ func needsCurve(t *testing.T) {
 	}
 }
 
-// pyzmqs has pyzmq write the certificates of names to dir.
+// pyzmqs makes pyzmq write the certificates of names to dir.
 func pyzmqs(t *testing.T, dir string, names ...string) {
 	t.Helper()
 	for _, name := range names {
@@ -34,7 +34,7 @@ print(*zmq.auth.create_certificates(*endpoint.split(" "), metadata={"X-Role": "a
 	}
 }
 
-// secret reads a secret certificate that pyzmq has written, which others can read.
+// secret reads a secret certificate that pyzmq has written, although other users can read it.
 func secret(t *testing.T, path string) zap.Certificate {
 	t.Helper()
 	if _, err := zap.ReadCertificate(path); !errors.Is(err, zap.ErrExposed) {
@@ -46,7 +46,7 @@ func secret(t *testing.T, path string) zap.Certificate {
 	return c
 }
 
-// The certificates of pyzmq are read, and pyzmq reads ours.
+// zap reads the certificates of pyzmq, and pyzmq those of zap.
 func TestCertificates(t *testing.T) {
 	needsCurve(t)
 	dir := t.TempDir()
@@ -74,8 +74,8 @@ print(sorted(zmq.auth.load_certificates(os.path.dirname(endpoint))) == sorted(
 	s.want("True")
 }
 
-// dial runs a client of pyzmq that the mechanism, in Python, prepares. It sends a word and
-// prints the reply, or the status with which it was refused. dial compares that.
+// dial runs a client of pyzmq, which the Python code mechanism configures. The client sends a word.
+// It prints the reply, or the status of a refusal. dial compares that with want.
 func dial(t *testing.T, url, argument, mechanism, want string) {
 	t.Helper()
 	p := startScript(zmqiotest.Bounded(t, deadline), t, url+" "+argument, `
@@ -108,8 +108,8 @@ s.curve_publickey, s.curve_secretkey = zmq.auth.load_certificate(argument)
 s.curve_serverkey, _ = zmq.auth.load_certificate(os.path.join(os.path.dirname(argument), "server.key_secret"))
 `
 
-// serveZAP has a server that returns each message behind the user id, on a loop whose
-// ZAP handler is h.
+// serveZAP runs a server that returns each message behind the user id, on a loop with the ZAP
+// handler h.
 func serveZAP(t *testing.T, h zap.Handler, configure func(zmq.Sockopts) error) (url string) {
 	t.Helper()
 	loop := zmqiotest.RunLoop(t, nil)
@@ -132,7 +132,7 @@ func serveZAP(t *testing.T, h zap.Handler, configure func(zmq.Sockopts) error) (
 	return s.Addr()
 }
 
-// Clients of pyzmq come in with each mechanism, and are refused by it.
+// A ZAP handler lets clients of pyzmq in, and refuses them, with each mechanism.
 func TestPyzmqAsks(t *testing.T) {
 	h := zap.Domains{"test": zap.Mechanisms{
 		Null:  zap.Allow(zap.Anyone, netip.MustParsePrefix("127.0.0.0/8")),
@@ -181,8 +181,7 @@ func TestPyzmqAsksDir(t *testing.T) {
 	dial(t, url, filepath.Join(all, "bob.key_secret"), curve, "bob: hello")
 }
 
-// A server of pyzmq with its ThreadAuthenticator lets clients in by the certificates that we
-// have written.
+// A server of pyzmq with its ThreadAuthenticator lets clients in by certificates of package zap.
 func TestThreadAuthenticator(t *testing.T) {
 	needsCurve(t)
 	checkLeaks(t)

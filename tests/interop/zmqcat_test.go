@@ -68,7 +68,7 @@ func raceDetector() string {
 	return "false"
 }
 
-// startZmqcat starts the program, which ends with the test at the latest.
+// startZmqcat starts the program. The end of the test ends it.
 func startZmqcat(t *testing.T, configure func(*exec.Cmd), arguments ...string) *exec.Cmd {
 	t.Helper()
 	ctx, kill := context.WithTimeout(context.Background(), deadline)

@@ -24,7 +24,7 @@ type zmqcat struct {
 
 func newZmqcat(t *testing.T) *zmqcat { return &zmqcat{t, buildZmqcat(t)} }
 
-// run returns what the program prints, given an input, by its end.
+// run gives the program an input, and returns its output.
 func (z *zmqcat) run(input string, arguments ...string) string {
 	z.t.Helper()
 	cmd := exec.CommandContext(zmqiotest.Bounded(z.t, deadline), z.program, arguments...)
@@ -37,8 +37,8 @@ func (z *zmqcat) run(input string, arguments ...string) string {
 	return string(out)
 }
 
-// start starts the program. It returns the endpoints that it has bound, and what ends it
-// with SIGINT and returns what it has printed.
+// start starts the program. It returns the bound endpoints, and a function that ends the program
+// with SIGINT and returns its output.
 func (z *zmqcat) start(input string, bound int, arguments ...string) (endpoints []string, stop func() string) {
 	z.t.Helper()
 	ctx, kill := context.WithTimeout(context.Background(), deadline)

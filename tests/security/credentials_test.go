@@ -109,8 +109,8 @@ func TestCurveKeys(t *testing.T) {
 	talk(t, server, connect(t, loop, server, right))
 }
 
-// A client does not talk to a server that has not the secret key of the key that it knows,
-// whatever the ZAP handler says.
+// A client does not talk to a server without the secret key of the client's server key, whatever
+// the ZAP handler says.
 func TestCurveServerKeys(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	checkLeaks(t)
@@ -140,8 +140,8 @@ func TestCurveServerKeys(t *testing.T) {
 	}
 }
 
-// A peer of ZMTP 1.0 knows no mechanisms. What it says does not arrive at a server that
-// has one, and does at a server that has none.
+// A peer of ZMTP 1.0 has no mechanism. Its messages arrive at a server without a mechanism, and not
+// at one that has a mechanism.
 func TestVanillaPeer(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)

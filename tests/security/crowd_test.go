@@ -14,7 +14,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zap"
 )
 
-// knock has n peers of PLAIN connect to a server, as far as its question to the handler.
+// knock makes n peers of PLAIN connect to a server. Each gets as far as the request to the handler.
 func knock(t *testing.T, server *party, n int) []net.Conn {
 	t.Helper()
 	conns := make([]net.Conn, n)
@@ -42,8 +42,8 @@ func letIn(t *testing.T, conn net.Conn) bool {
 	return string(answer[66:]) == "\x07WELCOME"
 }
 
-// Of a thousand peers that come at once the handler is asked about as many as it may have in
-// flight, on as many goroutines. The others wait, and come in when it answers.
+// A thousand peers come at once. The server asks the handler about as many at a time as
+// Config.Requests permits, on as many goroutines. The others wait, and come in when it answers.
 func TestCrowd(t *testing.T) {
 	checkLeaks(t)
 	const peers, most = 1000, 8
@@ -79,8 +79,8 @@ func TestCrowd(t *testing.T) {
 	}
 }
 
-// A server that closes amid handshakes lets none of the peers in, and the next one is asked about
-// those that come then.
+// A server that closes amid handshakes lets none of the peers in. Its successor is asked about the
+// peers that come then.
 func TestCloseAmidHandshakes(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)

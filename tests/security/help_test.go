@@ -17,7 +17,7 @@ import (
 
 const anyPort = "tcp://127.0.0.1:*"
 
-// What zmqiotest has, by shorter names.
+// Short names for functions of zmqiotest.
 var (
 	must       = zmqiotest.Must
 	checkLeaks = zmqiotest.CheckLeaks
@@ -28,14 +28,13 @@ var (
 
 type condition = zmqiotest.Condition
 
-// bounded is a context that ends a test that would hang.
+// bounded returns a context that ends a test that would hang.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
 	return zmqiotest.Bounded(t, time.Minute)
 }
 
-// needs skips a test of events that the running libzmq does not report, or of a mechanism
-// that it does not have.
+// needs skips a test if the running libzmq does not report its events, or lacks its mechanism.
 func needs(t *testing.T, events zmq.Event, capabilities ...zmq.Capability) {
 	t.Helper()
 	if err := events.Require(); err != nil {
@@ -63,7 +62,7 @@ func newPair(t testing.TB) pair {
 	return p
 }
 
-// A journal is a slog.Handler that keeps what is logged.
+// A journal is a slog.Handler that keeps its records.
 type journal struct {
 	mu      sync.Mutex
 	entries []string
@@ -80,7 +79,7 @@ func (j *journal) Handle(_ context.Context, r slog.Record) error {
 	return nil
 }
 
-// take returns what was logged since the last call.
+// take returns the records since the last call.
 func (j *journal) take() []string {
 	j.mu.Lock()
 	defer j.mu.Unlock()

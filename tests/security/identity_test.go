@@ -15,12 +15,11 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// properties are what the servers of these tests ask for.
+// properties are the properties that the servers of these tests ask for.
 var properties = []string{"User-Id", "Peer-Address", "X-Role", "X-Team", "X-Own"}
 
-// The user id and the metadata of the store come back with each message, also for a client
-// that comes again with another key. Those of a key that has changed come with the next
-// connection.
+// Each message has the user id and the metadata of the store, also from a client that comes again
+// with another key. Changes of a key count from the next connection on.
 func TestIdentities(t *testing.T) {
 	needs(t, 0, zmq.CapabilityCurve)
 	checkLeaks(t)
@@ -81,8 +80,8 @@ func pushRaw(t *testing.T, to *zmqio.Stream, says map[string]string) net.Conn {
 	return conn
 }
 
-// A peer cannot set what the handler has set, nor its address. It can set other metadata, which is
-// why stores reserve the names of all keys. Without a handler it can set the user id.
+// A peer cannot set a property that the handler has set, nor its address. It can set other
+// metadata, so stores reserve the names of all keys. Without a handler it can set the user id.
 func TestForgedIdentity(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t)
@@ -113,7 +112,7 @@ func TestForgedIdentity(t *testing.T) {
 	}
 }
 
-// A property that is too long is missing, and the others are not.
+// A property that is too long counts as missing, and the others do not.
 func TestLongProperties(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t)

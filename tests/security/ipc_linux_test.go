@@ -12,14 +12,14 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// A socket of another user, which cannot be asked, is left alone. The thread takes another
-// user's place for it, and ends with the goroutine.
+// A bind leaves alone a socket of another user that it may not connect to. The thread takes another
+// user's rights for that, and ends with the goroutine.
 func TestIPCForeignSocket(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root can become another user")
 	}
 	checkLeaks(t)
-	loop, err := zmqio.NewEventLoop(nil) // that does not run, so that the bind is made here
+	loop, err := zmqio.NewEventLoop(nil) // the loop does not run, so this goroutine binds
 	must(t, err)
 	defer func() { must(t, loop.Close()) }()
 	dir := socketDir(t)

@@ -147,8 +147,8 @@ func fillBacklog(t *testing.T, path string) {
 	t.Skip("the backlog does not fill")
 }
 
-// A server keeps its path, its peers and their messages if another server, or itself, binds there.
-// Its exception handler is not told. Its monitor reports a connection that ends.
+// A server keeps its path, its peers and their messages if another server, or the same one, binds
+// there. Its exception handler gets no error. Its monitor reports a connection that ends.
 func TestIPCServerIsNotRobbed(t *testing.T) {
 	checkLeaks(t)
 	loop, other := newLoop(t, nil), newLoop(t, nil)
@@ -178,7 +178,7 @@ func TestIPCServerIsNotRobbed(t *testing.T) {
 	}
 }
 
-// Of several binds to one path at the same time one succeeds.
+// Of several concurrent binds to one path one succeeds.
 func TestIPCBindsAtOnce(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)
@@ -286,8 +286,8 @@ func TestIPCGivenFD(t *testing.T) {
 	}
 }
 
-// After Unbind, and after the end of the transport, the path can be bound again as soon as
-// libzmq has let it go.
+// After Unbind, and after the end of the transport, the path can be bound again as soon as libzmq
+// has closed the listener.
 func TestIPCBindAgain(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)
@@ -295,7 +295,7 @@ func TestIPCBindAgain(t *testing.T) {
 	p := idle(t, loop)
 	for range 10 {
 		bindSoon(t, p, "ipc://"+path)
-		_, err := p.tr.Sockopts().Events() // or libzmq may forget to close what is unbound at once
+		_, err := p.tr.Sockopts().Events() // else libzmq may forget to close a listener that is unbound at once
 		must(t, err)
 		must(t, p.tr.Unbind("ipc://"+path))
 	}

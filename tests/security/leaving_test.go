@@ -10,7 +10,7 @@ import (
 	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
-// A witness is a Resident that leaves when it is told to close, and says so.
+// A witness is a Resident that leaves when Close is called, and records that.
 type witness struct {
 	place  *zmqio.Residence
 	closed chan struct{}
@@ -21,8 +21,8 @@ func (w *witness) Abort() error                    { w.place.Leave(); return nil
 func (w *witness) Undelivered() (items, bytes int) { return 0, 0 }
 func (w *witness) String() string                  { return "witness" }
 
-// While a loop shuts down, the handler is there until the servers have sent what they had:
-// a client that it denies gets nothing of that.
+// While a loop shuts down, the handler lives until the servers have sent their messages. A client
+// that it denies gets none of them.
 func TestHandlerStaysUntilServersHaveLeft(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	since(t, "4.3.3", stuckPeersTakeMessages)

@@ -17,8 +17,8 @@ const frameSize = 1000
 
 func atMost(bytes int64) setter { return func(o zmq.Sockopts) error { return o.SetMaxMsgSize(bytes) } }
 
-// MAXMSGSIZE bounds each frame. A message of several may be longer, and a frame that is
-// longer costs the peer its connection.
+// MAXMSGSIZE bounds each frame. A message of several frames may be longer. A longer frame ends the
+// peer's connection.
 func TestMaxMsgSizeIsPerFrame(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)
@@ -33,7 +33,7 @@ func TestMaxMsgSizeIsPerFrame(t *testing.T) {
 		t.Error("the client was disconnected")
 	}
 
-	// What is in front of the frame that is too long does not arrive either.
+	// The frames in front of the one that is too long do not arrive either.
 	must(t, client.tr.Write([][]byte{frame, append(frame, 'x')}))
 	server.wait(func() bool { return server.events&zmq.EVENT_DISCONNECTED != 0 })
 	client.abort()
@@ -42,8 +42,8 @@ func TestMaxMsgSizeIsPerFrame(t *testing.T) {
 	server.waitGot(want, "from another client")
 }
 
-// RCVHWM counts whole messages: one that does not end is taken in for as long as it goes on,
-// where whole messages are kept back.
+// RCVHWM counts whole messages. libzmq receives a message without end as long as it goes on,
+// although it stops whole messages.
 func TestUnfinishedMessageHasNoBound(t *testing.T) {
 	checkLeaks(t)
 	loop := newLoop(t, nil)
@@ -71,7 +71,7 @@ func TestUnfinishedMessageHasNoBound(t *testing.T) {
 			must(t, err)
 			frame := append([]byte{c.flags, 0, 0, 0, 0, 0, 0, frameSize >> 8, frameSize & 0xff}, make([]byte, frameSize)...)
 			if !c.taken {
-				must(t, conn.SetWriteDeadline(time.Now().Add(impatient))) // it would wait for ever
+				must(t, conn.SetWriteDeadline(time.Now().Add(impatient))) // the write would wait for ever
 			}
 			_, err = conn.Write(bytes.Repeat(frame, total/frameSize))
 			if c.taken && err != nil || !c.taken && !errors.Is(err, os.ErrDeadlineExceeded) {

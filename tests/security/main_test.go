@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestMain opens what the runtime's poller keeps, so that no test is to blame for it.
+// TestMain opens the descriptors of the runtime's poller, so that no test counts them as a leak.
 func TestMain(m *testing.M) {
 	if r, w, err := os.Pipe(); err == nil {
 		r.Close()

@@ -60,8 +60,8 @@ func TestNoHandlerEnforced(t *testing.T) {
 	}
 }
 
-// A CURVE server that binds without a ZAP handler in its context is warned of, once, and
-// nothing else is.
+// A CURVE server that binds without a ZAP handler in its context logs a warning, once. No other
+// server does.
 func TestWarnsOfNoHandler(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	checkLeaks(t)
@@ -95,7 +95,7 @@ func TestWarnsOfNoHandler(t *testing.T) {
 		logs("a CURVE server that connects", 0, zmqio.ConnectionConfig{Connect: []string{"tcp://127.0.0.1:9"}}, server)
 		logs("inproc, which has no mechanism", 0, zmqio.ConnectionConfig{Bind: []string{"inproc://warns"}}, server)
 
-		// A bind that fails warns of nothing, and the next one does.
+		// A bind that fails logs no warning, and the next one does.
 		late := logs("no endpoint", 0, zmqio.ConnectionConfig{Bind: []string{}}, server)
 		if _, err := late.tr.Bind(p.tr.Listeners()[0]); err == nil || len(j.take()) > 0 {
 			t.Errorf("bound what is taken: %v, or warned", err)
@@ -113,7 +113,7 @@ func TestWarnsOfNoHandler(t *testing.T) {
 		logs("a handler that has gone", 1, bound, server)
 		must(t, rep.Close())
 
-		// What looked for a handler is gone, and one can be bound.
+		// The socket that looked for a handler has been closed, so a handler can be bound.
 		h := newHandler(t, loop, allow)
 		checked := logs("a CURVE server with zmqio's handler", 0, bound, server)
 		talk(t, checked, connect(t, loop, checked, curveClient(client, own.public)))
@@ -123,8 +123,7 @@ func TestWarnsOfNoHandler(t *testing.T) {
 	})
 }
 
-// A handler that a transport binds gets its place, however many CURVE servers look for one
-// meanwhile.
+// A transport can bind as the handler, however many CURVE servers look for one meanwhile.
 func TestHandlerAmidLooks(t *testing.T) {
 	needs(t, 0, zmq.CapabilityCurve)
 	t.Setenv("TMPDIR", t.TempDir()) // for ipc://*; libzmq before 4.3.3 leaves its directories there

@@ -12,11 +12,11 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// handshakes are the events that say how a handshake ended.
+// handshakes are the events that report the end of a handshake.
 const handshakes = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL |
 	zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
-// A verdict is what a monitor said about a handshake.
+// A verdict is a monitor's event about a handshake.
 type verdict struct {
 	event zmq.Event
 	value int32
@@ -24,7 +24,7 @@ type verdict struct {
 
 func (v verdict) String() string { return zmq.MonitorEvent{Event: v.event, Value: v.value}.String() }
 
-// The errno of a failure without detail, and the value of a success, mean nothing.
+// The errno of a failure without detail has no meaning, and neither has the value of a success.
 var (
 	succeeded = verdict{event: zmq.EVENT_HANDSHAKE_SUCCEEDED}
 	noDetail  = verdict{event: zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL}
@@ -81,12 +81,12 @@ func handshakeWithin(d time.Duration) setter {
 	return func(o zmq.Sockopts) error { return o.SetHandshakeInterval(d) }
 }
 
-// curveClient makes a client with the keys own of the server whose public key is to.
+// curveClient configures a client with the keys own. to is the public key of its server.
 func curveClient(own pair, to zmq.CurveKey) setter {
 	return inOrder(serverKey(to), public(own.public), secret(own.secret))
 }
 
-// A party is a DEALER, with what arrived at it and what its monitor said.
+// A party is a DEALER, with its received messages and the events of its monitor.
 type party struct {
 	zmqio.BaseProtocol
 	t  testing.TB
@@ -94,7 +94,7 @@ type party struct {
 	condition
 	got      []string // with | between frames
 	verdicts []verdict
-	events   zmq.Event // all that came
+	events   zmq.Event // all events
 }
 
 func (p *party) ConnectionMade(tr *zmqio.Transport) {
@@ -149,7 +149,7 @@ func (p *party) write(text string) {
 	must(p.t, p.tr.Write([][]byte{[]byte(text)}))
 }
 
-// wait waits until what arrived, and what the monitor said, is as fn wants it.
+// wait waits until fn returns true.
 func (p *party) wait(fn func() bool) {
 	p.t.Helper()
 	if err := p.Until(bounded(p.t), fn); err != nil {
@@ -173,13 +173,13 @@ func (p *party) wantGot(want ...string) {
 	}
 }
 
-// waitVerdict waits until the monitor has said v.
+// waitVerdict waits until the monitor has reported v.
 func (p *party) waitVerdict(v verdict) {
 	p.t.Helper()
 	p.wait(func() bool { return slices.Contains(p.verdicts, v) })
 }
 
-// wantVerdicts checks that the monitor said nothing but what is in want.
+// wantVerdicts checks that the monitor has reported no verdict that is not in want.
 func (p *party) wantVerdicts(want ...verdict) {
 	p.t.Helper()
 	p.Lock()
@@ -197,7 +197,7 @@ func (p *party) said(v verdict) bool {
 
 func (p *party) abort() { must(p.t, p.tr.Abort()) }
 
-// talk has two parties write to one another, and waits until all has arrived.
+// talk makes two parties write to one another, and waits until both messages have arrived.
 func talk(t testing.TB, server, client *party) {
 	t.Helper()
 	server.write("from the server")
@@ -205,12 +205,12 @@ func talk(t testing.TB, server, client *party) {
 	server.waitGot("from the client")
 	client.waitGot("from the server")
 	for _, p := range []*party{server, client} {
-		p.waitVerdict(succeeded) // which may come behind the message
+		p.waitVerdict(succeeded) // the event may come after the message
 		p.wantVerdicts(succeeded)
 	}
 }
 
-// A refusal is a client that a server does not talk to, and what their monitors say of it.
+// A refusal is a client that a server does not talk to, and the verdicts of their monitors.
 type refusal struct {
 	server, client verdict
 	// either says that one of the two breaks the connection off, with its verdict. The other
@@ -253,7 +253,7 @@ func (r refusal) check(t testing.TB, server, client *party, right func() *party)
 	server.abort()
 }
 
-// String returns what has arrived and what the monitor said.
+// String returns the received messages and the verdicts.
 func (p *party) String() string {
 	p.Lock()
 	defer p.Unlock()

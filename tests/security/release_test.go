@@ -1,4 +1,4 @@
 package security
 
-// stuckPeersTakeMessages is what CVE-2020-15166 is about.
+// stuckPeersTakeMessages means that libzmq has the fault of CVE-2020-15166.
 const stuckPeersTakeMessages = "earlier ones give messages to peers that have not finished their handshake"

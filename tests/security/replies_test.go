@@ -12,10 +12,10 @@ import (
 type asker struct {
 	name           string
 	server, client setter
-	credentials    []string // that the handler is told
+	credentials    []string // in the request that the handler gets
 }
 
-// askers returns one for each mechanism that the running libzmq has.
+// askers returns an asker for each mechanism of the running libzmq.
 func askers(t testing.TB) []asker {
 	list := []asker{
 		{name: "NULL", server: domain("test"), client: inOrder()},
@@ -90,7 +90,7 @@ func TestReplies(t *testing.T) {
 // libzmq sends the client nothing, and does not hang up.
 const impatient = 200 * time.Millisecond
 
-// A reply that is late, and not too late, lets the client in.
+// A reply that comes shortly before the client gives up lets the client in.
 func TestLateReply(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -105,8 +105,7 @@ func TestLateReply(t *testing.T) {
 			server.write("from the server")
 			client.write("from the client")
 			r := h.wait(1)[0]
-			// Another client gets its reply first, so that the server has had the time to
-			// let in both.
+			// Another client gets its reply first, so the server has had time to let both in.
 			h.begin(allow)
 			other := connect(t, loop, server, a.client)
 			other.waitGot("from the server")
@@ -153,7 +152,7 @@ func TestReplyTooLate(t *testing.T) {
 	}
 }
 
-// What the handler is asked is the domain, the server's routing id and the credentials.
+// A request to the handler has the domain, the server's routing id and the credentials.
 func TestRequests(t *testing.T) {
 	needs(t, handshakes)
 	checkLeaks(t)

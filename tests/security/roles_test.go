@@ -29,8 +29,7 @@ func (r role) fits(o role) bool {
 	return r.mechanism == o.mechanism && (r.mechanism == zmq.NULL || r.server != o.server)
 }
 
-// roles returns every role of every mechanism that the running libzmq has, with credentials
-// that are right for one another.
+// roles returns every role of every mechanism of the running libzmq, with matching credentials.
 func roles(t testing.TB) []role {
 	list := []role{
 		{zmq.NULL, false, inOrder()},
@@ -45,8 +44,8 @@ func roles(t testing.TB) []role {
 	return list
 }
 
-// Two ends connect if they are of one mechanism and, except with NULL, one server and one
-// client. Which of the two binds does not matter.
+// Two ends connect if they have one mechanism and, except with NULL, one is the server and one the
+// client. Either may bind.
 func TestRoles(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)

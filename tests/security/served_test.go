@@ -47,7 +47,7 @@ func errs(err error) zap.Handler {
 }
 
 // zap.Serve turns the answers of a handler into admissions and refusals, which the monitors report.
-// Whatever a handler does, it is asked about the next client.
+// After any answer the handler is asked about the next client.
 func TestServed(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -160,8 +160,8 @@ func TestServedOverIPC(t *testing.T) {
 	}
 }
 
-// A handler on one loop serves the servers of another, in a context that both use and neither
-// has made.
+// A handler on one loop serves the servers of another loop, in a context that both share and that
+// was made elsewhere.
 func TestServedContext(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -189,7 +189,7 @@ func TestServedContext(t *testing.T) {
 	})
 }
 
-// Garbage gets no answer that admits a client, and clients are admitted as before.
+// A garbage request gets no reply that admits a client. Later clients are admitted.
 func TestServedGarbage(t *testing.T) {
 	needs(t, handshakes, zmq.CapabilityCurve)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -250,7 +250,7 @@ func TestPublicCertificate(t *testing.T) {
 	}
 }
 
-// A server of IPv6 has peers of both kinds, and the rules are about their own addresses.
+// A server with IPV6 has peers of both address families, and Allow compares their own addresses.
 func TestServedOverIPv6(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)

@@ -8,8 +8,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// inTheClear is a socket whose user has asked for a mechanism, and that has none. libzmq's server
-// flags turn the mechanism off when they are set to false.
+// inTheClear is a socket for which the user has set credentials, and whose mechanism is NULL.
+// Setting libzmq's server flags to false turns the mechanism off.
 const inTheClear = "NULL, in the clear"
 
 // The last option that is set decides the mechanism. Keys choose CURVE and keep the role. A server
@@ -25,7 +25,7 @@ func TestOrderOfSetters(t *testing.T) {
 	clearPassword := func(o zmq.Sockopts) error { return o.ClearPlainPassword() }
 	keys := inOrder(secret(own.secret), public(own.public))
 	plain := inOrder(username("ann"), password("sesame"))
-	// What fits each role.
+	// The other end for each role.
 	peers := map[string]setter{
 		"NULL": inOrder(), "PLAIN server": plain, "PLAIN client": plainServer(true),
 		"CURVE server": curveClient(client, own.public), "CURVE client": inOrder(curveServer(true), secret(client.secret)),
@@ -62,7 +62,7 @@ func TestOrderOfSetters(t *testing.T) {
 		// A flag of PLAIN counts for CURVE.
 		{"PLAIN flag, keys", inOrder(plainServer(true), keys), "CURVE server"},
 
-		// A user name that is cleared takes the mechanism back; a flag that is false does so too.
+		// Clearing a user name makes the mechanism NULL, and so does a flag that is set to false.
 		{"keys, server key, no flag", inOrder(keys, serverKey(client.public), curveServer(false)), inTheClear},
 		{"keys, flag, no flag", inOrder(keys, curveServer(true), curveServer(false)), inTheClear},
 		{"keys, server key, no PLAIN flag", inOrder(keys, serverKey(client.public), plainServer(false)), inTheClear},
@@ -90,7 +90,7 @@ func TestOrderOfSetters(t *testing.T) {
 	}
 }
 
-// roleOf returns what the options say that a party is.
+// roleOf returns a party's role according to its options.
 func roleOf(t testing.TB, p *party) string {
 	t.Helper()
 	o := p.tr.Sockopts()

@@ -9,7 +9,7 @@ import (
 	"github.com/zmqio/zmq"
 )
 
-// reasons returns how many handshakes have failed, by reason, without those that none has.
+// reasons returns the number of failed handshakes for each reason, without zeros.
 func (p *party) reasons() map[string]uint64 {
 	got := maps.Collect(p.tr.Stats().Connections.Failures.All())
 	maps.DeleteFunc(got, func(_ string, n uint64) bool { return n == 0 })
@@ -74,7 +74,7 @@ func TestFailureReasons(t *testing.T) {
 	}
 }
 
-// What is no ZeroMQ peer counts as well: one that hangs up, and one that breaks the protocol.
+// Peers that are not ZeroMQ's count too: one that hangs up, and one that breaks the protocol.
 func TestFailureReasonsOfStrangers(t *testing.T) {
 	needs(t, handshakes)
 	checkLeaks(t)

@@ -11,14 +11,14 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-// greeting is what a peer of ZMTP 3 says first.
+// greeting is the first message of a peer of ZMTP 3.
 func greeting(mechanism string) []byte {
 	b := make([]byte, 64)
 	copy(b, "\xff\x00\x00\x00\x00\x00\x00\x00\x01\x7f\x03\x00"+mechanism)
 	return b
 }
 
-// sayings are the beginnings of handshakes that go no further.
+// sayings are beginnings of handshakes. The peer then falls silent.
 var sayings = map[string][]byte{
 	"nothing":                 nil,
 	"a byte":                  greeting("")[:1],
@@ -51,8 +51,7 @@ func mechanismOf(saying []byte) string {
 	return "NULL"
 }
 
-// HANDSHAKE_IVL ends a connection whose handshake goes no further, on the bound side, and
-// the others' go on.
+// On the bound side HANDSHAKE_IVL ends a connection whose handshake stops. Other handshakes go on.
 func TestStuckPeer(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -75,7 +74,7 @@ func TestStuckPeer(t *testing.T) {
 			server.waitVerdict(noDetail)
 			server.wait(func() bool { return server.events&zmq.EVENT_DISCONNECTED != 0 })
 			server.wantVerdicts(noDetail)
-			// libzmq has hung up: after its greeting the stream ends.
+			// libzmq has closed the connection: after its greeting the stream ends.
 			if _, err := io.Copy(io.Discard, conn); err != nil && !errors.Is(err, net.ErrClosed) && !isReset(err) {
 				t.Error(err)
 			}
@@ -85,7 +84,7 @@ func TestStuckPeer(t *testing.T) {
 	}
 }
 
-// On the connecting side the connection is made again.
+// On the connecting side libzmq connects again.
 func TestStuckServer(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)
@@ -117,7 +116,7 @@ func TestStuckServer(t *testing.T) {
 	}
 }
 
-// A client that is stuck does not keep another one out, nor is it ended before its time.
+// A stuck client does not keep another client out, and is not ended early.
 func TestStuckBesideOthers(t *testing.T) {
 	needs(t, handshakes)
 	since(t, "4.3.3", stuckPeersTakeMessages)

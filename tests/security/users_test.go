@@ -33,7 +33,7 @@ func (l *ledger) MessageReceived(m zmqio.Message) {
 		want = letter(user, l.next[user])
 		l.next[user]++
 	})
-	got := m.Frames[1:] // behind the routing id
+	got := m.Frames[1:] // the body behind the routing id
 	if m.Metadata["X-Role"] != "role of "+user || m.Metadata["Socket-Type"] != "DEALER" || len(m.Metadata) != 3 || !equal(got, want) || cap(m.Frames) != len(m.Frames) {
 		l.t.Errorf("%d frames, beginning with %.20q, have %v", len(got), got[0], m.Metadata)
 	}
@@ -48,7 +48,7 @@ func equal(a, b [][]byte) bool {
 	return len(a) == len(b) && bytes.Equal(bytes.Join(a, []byte{0}), bytes.Join(b, []byte{0}))
 }
 
-// letter returns message i of a user: of one to four frames, some of which are large.
+// letter returns message i of a user. It has one to four frames, some of which are large.
 func letter(user string, i int) [][]byte {
 	msg := [][]byte{fmt.Append(nil, user, i)}
 	for n := range i % 4 {
@@ -57,9 +57,9 @@ func letter(user string, i int) [][]byte {
 	return msg
 }
 
-// The messages of several users come mixed, and each has what its own user is: whether it is
-// copied or lent, large, in one frame or several. So has one that waits while reading is
-// paused, and one that was begun when another socket operation looks at the socket.
+// Messages of several users arrive interleaved, and each has its own user's id: copied or lent,
+// large, in one frame or several. So has a message that waits while reading is paused, and one that
+// another call on the socket has begun to receive.
 func TestUsersAtOnce(t *testing.T) {
 	for name, lent := range map[string]bool{"copied": false, "lent": true} {
 		t.Run(name, func(t *testing.T) {

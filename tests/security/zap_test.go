@@ -66,12 +66,12 @@ func (h *handler) answer(r request, reply [][]byte) {
 	}
 }
 
-// begin forgets the requests so far, and replies with reply from now on.
+// begin drops the requests so far, and replies with reply from now on.
 func (h *handler) begin(reply func(request) [][]byte) {
 	h.Change(func() { h.requests, h.reply = nil, reply })
 }
 
-// wait waits for n requests and returns all that came.
+// wait waits for n requests, and returns all.
 func (h *handler) wait(n int) []request {
 	h.t.Helper()
 	if err := h.Until(bounded(h.t), func() bool { return len(h.requests) >= n }); err != nil {
@@ -94,14 +94,14 @@ func frames(text ...string) [][]byte {
 	return list
 }
 
-// status returns a proper reply.
+// status returns a valid reply.
 func status(code string) func(request) [][]byte {
 	return func(r request) [][]byte { return frames("1.0", r.id, code, "because", "ann", "") }
 }
 
 var allow = status("200")
 
-// allowOnly lets those in that have the credentials.
+// allowOnly returns replies that admit only clients with the credentials.
 func allowOnly(credentials ...string) func(request) [][]byte {
 	return func(r request) [][]byte {
 		if slices.Equal(r.credentials, credentials) {

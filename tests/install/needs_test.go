@@ -185,18 +185,26 @@ func buildNeeds(t *testing.T, env []string, mount string) (string, error) {
 	return string(out), err
 }
 
-// zmqcat's README lists the same packages.
+// README and zmqcat's README list the same packages, for the most usual systems and for all.
 func TestNeedsInReadme(t *testing.T) {
-	text, err := os.ReadFile(repository + "/zmqio/cmd/zmqcat/README.md")
+	if systems := readmeSystems(t, "README.md"); len(systems) < 4 {
+		t.Errorf("README.md names only %v", systems)
+	}
+	wantAll(t, readmeSystems(t, "zmqio/cmd/zmqcat/README.md"))
+}
+
+// readmeSystems checks the table of packages in file, and returns the systems that it names.
+func readmeSystems(t *testing.T, file string) (systems []string) {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(repository, file))
 	must(t, err)
-	var systems []string
 	for _, m := range regexp.MustCompile("(?m)^\\| (\\w+)[, \\w]* \\| `(\\S+) (.*)` \\|$").FindAllStringSubmatch(string(text), -1) {
 		system, manager, rest := m[1], m[2], m[3]
 		systems = append(systems, system)
 		_, names, _ := strings.Cut(rest, " ")
 		if want := packageNames(t, system, "cc", "libzmq", "pkg-config"); manager != managers[system] || names != want {
-			t.Errorf("%s: %s %s, want %s ... %s", system, manager, rest, managers[system], want)
+			t.Errorf("%s: %s: %s %s, want %s ... %s", file, system, manager, rest, managers[system], want)
 		}
 	}
-	wantAll(t, systems)
+	return systems
 }

@@ -124,7 +124,7 @@ type EventLoop struct {
 	handler   ExceptionHandler
 	executor  Executor
 	signals   map[syscall.Signal]*signalWatch
-	followers []follower // whom Close tells; nil after Close
+	followers []follower // Close notifies them; nil after Close
 
 	over chan struct{} // closed at the end of Close
 	late []error       // messages lost after their transports had closed their sockets; under departing.mu

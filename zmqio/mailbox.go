@@ -109,8 +109,8 @@ func (m *mailbox) countLocked(msg [][]byte, n int) {
 	m.size.Items += n * size.Items
 }
 
-// next returns the next message of the queue. Where there is none it returns the end, if that
-// has come.
+// next returns the next message of the queue. If the queue is empty, it returns the error of the
+// mailbox's end, or nil before that.
 func (m *mailbox) next() (msg [][]byte, err error) {
 	m.mu.Lock()
 	msg, err = m.nextLocked()

@@ -166,12 +166,12 @@ func (c *cat) writeLine(line []byte) (err error) {
 	default:
 		c.frames = append(c.frames, line)
 	}
-	typ := c.cfg.typ
+	typ, addressee := c.cfg.typ, c.cfg.addressee()
 	switch {
-	case c.cfg.addressed() && len(c.frames) < 2 && c.cfg.json:
-		return fmt.Errorf("%v needs two frames or more: whom to send to, and the message", typ)
-	case c.cfg.addressed() && len(c.frames) < 2:
-		return fmt.Errorf("%v needs --frames, and whom to send to and a tab before the message", typ)
+	case addressee != "" && len(c.frames) < 2 && c.cfg.json:
+		return fmt.Errorf("%v needs two frames or more: %s, and the message", typ, addressee)
+	case addressee != "" && len(c.frames) < 2:
+		return fmt.Errorf("%v needs --frames, and in each line %s, a tab and the message", typ, addressee)
 	case typ == zmq.REQ, typ == zmq.REP:
 		c.gate.hold(turn) // set before the peer can answer
 	}

@@ -208,9 +208,9 @@ func TestRouter(t *testing.T) {
 func TestRouterErrors(t *testing.T) {
 	leakCheck(t)
 	for _, test := range []struct{ args, input, want string }{
-		{"router", "x\n", "zmqcat: line 1: ROUTER needs --frames, and whom to send to and a tab before the message"},
-		{"router --frames", "A\n", "zmqcat: line 1: ROUTER needs --frames, and whom to send to and a tab before the message"},
-		{"stream --frames", "\n", "zmqcat: line 1: STREAM needs --frames, and whom to send to and a tab before the message"},
+		{"router", "x\n", "zmqcat: line 1: ROUTER needs --frames, and in each line the peer's routing id, a tab and the message"},
+		{"router --frames", "A\n", "zmqcat: line 1: ROUTER needs --frames, and in each line the peer's routing id, a tab and the message"},
+		{"stream --frames", "\n", "zmqcat: line 1: STREAM needs --frames, and in each line the peer's routing id, a tab and the message"},
 	} {
 		p := start(t, append(strings.Fields(test.args), "--bind", anyPort)...)
 		p.give(test.input)

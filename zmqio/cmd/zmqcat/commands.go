@@ -73,7 +73,7 @@ func noSuchCommand(root *cobra.Command, args []string) error {
 	if near := root.SuggestionsFor(args[0]); len(near) > 0 && args[0] != "" {
 		return usagef("%w; did you mean %s?", err, strings.Join(near, " or "))
 	}
-	return usageError{err}
+	return usagef("%w; see zmqcat --help", err)
 }
 
 // newHelpCommand returns the command help, which prints the same as --help. cobra's own accepts any

@@ -56,8 +56,8 @@ func (c *config) check(fs *pflag.FlagSet) error {
 		return usagef("give one of --json and --binary")
 	case c.binary && c.frames:
 		return usagef("--binary sends one frame, so that there is nothing for --frames to split")
-	case c.binary && c.addressed():
-		return usagef("--binary sends one frame, and %v needs whom to send to in another: see --json", c.typ)
+	case c.binary && c.addressee() != "":
+		return usagef("--binary sends one frame, and %v needs %s in another: use --json", c.typ, c.addressee())
 	}
 	for _, name := range []string{"wait", "count"} {
 		if fs.Changed(name) && !c.typ.CanReceive() {
@@ -70,7 +70,13 @@ func (c *config) check(fs *pflag.FlagSet) error {
 	return nil
 }
 
-// addressed reports whether the first frame of a message names the peer to send to.
-func (c *config) addressed() bool {
-	return c.typ == zmq.ROUTER || c.typ == zmq.STREAM || c.typ == zmq.DGRAM
+// addressee says what the first frame of a message must be, if it names the peer to send to.
+func (c *config) addressee() string {
+	switch c.typ {
+	case zmq.ROUTER, zmq.STREAM:
+		return "the peer's routing id"
+	case zmq.DGRAM:
+		return "the peer's address"
+	}
+	return ""
 }

@@ -81,7 +81,7 @@ func TestJSONReadsNoMessage(t *testing.T) {
 	leakCheck(t)
 	for args, test := range map[string]struct{ input, want string }{
 		"push":   {"x\n", `zmqcat: line 1: JSON: invalid character 'x' looking for beginning of value`},
-		"router": {`{"frames":["x"]}` + "\n", `zmqcat: line 1: ROUTER needs two frames or more: whom to send to, and the message`},
+		"router": {`{"frames":["x"]}` + "\n", `zmqcat: line 1: ROUTER needs two frames or more: the peer's routing id, and the message`},
 	} {
 		sink := newPeer(t, zmq.DEALER, bindTo(anyPort))
 		if args == "push" {

@@ -52,7 +52,7 @@ func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 func (s *socket) check() error {
 	switch {
 	case len(s.bind)+len(s.connect) == 0:
-		return usagef("nowhere to go: give --%sbind or --%[1]sconnect", s.prefix)
+		return usagef("no endpoint given: use --%sbind or --%[1]sconnect", s.prefix)
 	case len(s.subscribe) > 0 && s.typ.Info().Subscribes == "":
 		return usagef("--%ssubscribe is for SUB and XSUB, not for %v", s.prefix, s.typ)
 	}

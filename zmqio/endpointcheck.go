@@ -94,7 +94,7 @@ func misfit(endpoint string, bind bool) string {
 		return hint
 	case "ipc":
 		if address == "*" && !bind {
-			return "* is one to bind"
+			return "* is only for a bind"
 		}
 	case "udp":
 		return misfitAddress(address[i+1:], bind)
@@ -123,7 +123,7 @@ func misfitAddress(address string, bind bool) string {
 	case (port == "*" || port == "0") && bind:
 		return ""
 	case port == "*" || port == "0":
-		return fmt.Sprintf("the port %s is one to bind", port)
+		return fmt.Sprintf("the port %s is only for a bind", port)
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err != nil || n == 0 {
 		return fmt.Sprintf("the port %q is not a number from 1 to 65535", port)
@@ -162,7 +162,7 @@ func checkConnect(endpoint string) error {
 	case !isName:
 		return nil
 	case host == "*":
-		return opError("zmq_connect", endpoint, &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address; * is one to bind", ErrDNSEndpoint})
+		return opError("zmq_connect", endpoint, &sentinel{"zmqio: a TCP endpoint to connect to needs an IP address; * is only for a bind", ErrDNSEndpoint})
 	}
 	return opError("zmq_connect", endpoint, ErrDNSEndpoint)
 }

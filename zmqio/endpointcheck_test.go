@@ -16,7 +16,7 @@ import (
 const (
 	noTransport = "missing tcp:// or another transport"
 	noPort      = "missing the port"
-	toBind      = "is one to bind"
+	toBind      = "is only for a bind"
 	noNumber    = "is not a number from 1 to 65535"
 )
 
@@ -76,7 +76,7 @@ func TestMisfit(t *testing.T) {
 		{"tcp://127.0.0.1:*;127.0.0.1:5555", "", ""},
 		{"tcp://eth0:0;[::1]:5555", "", ""},
 		{"tcp://localhost:5555", "", ""}, // a name is ErrDNSEndpoint or ENODEV
-		{"ipc://*", "", "* is one to bind"},
+		{"ipc://*", "", "* is only for a bind"},
 		{"ipc://@abstract:99999", "", ""},
 		{"ipc:///tmp/a;b:c", "", ""},
 		{"inproc://a:99999", "", ""},
@@ -148,7 +148,7 @@ func TestMalformedEndpointsAreRefused(t *testing.T) {
 			}
 		}
 	}
-	if _, err := tr.Connect("tcp://*:5555"); !errors.Is(err, ErrDNSEndpoint) || !strings.HasSuffix(err.Error(), "; * is one to bind") {
+	if _, err := tr.Connect("tcp://*:5555"); !errors.Is(err, ErrDNSEndpoint) || !strings.HasSuffix(err.Error(), "; * is only for a bind") {
 		t.Errorf("%v", err)
 	}
 	if tr.IsClosing() || len(tr.Listeners())+len(tr.Connections()) != 0 {

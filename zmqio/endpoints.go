@@ -268,7 +268,7 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 	actual, mistaken := set.resolve(endpoint), !set.has(endpoint) && other.has(endpoint)
 	t.mu.Unlock()
 	if mistaken {
-		return opError(call, endpoint, explainDetach(call, zmq.Translate(call, zmq.ENOENT), true))
+		return opError(call, endpoint, explainDetach(call, endpoint, zmq.Translate(call, zmq.ENOENT), true))
 	}
 	defer t.schedule()
 	end := func() error { return do(actual) }
@@ -283,7 +283,7 @@ func (t *Transport) detach(call, endpoint string, do func(string) error, set, ot
 		t.owner.receivedLocked(false)
 	}
 	if err != nil {
-		return opError(call, endpoint, explainDetach(call, zmq.Translate(call, err), false))
+		return opError(call, endpoint, explainDetach(call, endpoint, zmq.Translate(call, err), false))
 	}
 	if t.owner != nil {
 		t.owner.detachedLocked(actual)
@@ -303,16 +303,18 @@ func (t *Transport) usableLocked(call, endpoint string) error {
 	case t.sock == nil || t.IsClosing():
 		return opError(call, endpoint, ErrTransportClosed)
 	case strings.IndexByte(endpoint, 0) >= 0: // C would stop reading at the NUL
-		return opError(call, endpoint, &endpointError{zmq.Translate(call, zmq.EINVAL), "there is a NUL in it"})
+		return opError(call, endpoint, &endpointError{zmq.Translate(call, zmq.EINVAL), "the endpoint contains a NUL"})
 	}
 	return nil
 }
 
-// explainDetach says in an ENOENT why there is nothing to unbind or disconnect. mistaken means that
-// the endpoint belongs to the other call.
-func explainDetach(call string, err error, mistaken bool) error {
+// explainDetach adds a hint to the error of an unbind or a disconnect. mistaken means that the
+// endpoint belongs to the other call.
+func explainDetach(call, endpoint string, err error, mistaken bool) error {
 	unbind := call == "zmq_unbind"
-	switch {
+	switch hint := misfit(endpoint, unbind); {
+	case errors.Is(err, zmq.EINVAL) && hint != "":
+		return fmt.Errorf("%w (%s)", err, hint)
 	case !errors.Is(err, zmq.ENOENT):
 		return err
 	case mistaken && unbind:

@@ -146,8 +146,11 @@ func (t *Transport) subscribeMonitor(mask zmq.Event, fn func(zmq.MonitorEvent)) 
 }
 
 func checkEvents(events zmq.Event) error {
-	if events == 0 || events&^zmq.EVENT_ALL != 0 {
-		return invalid("no events that libzmq has: %v", events)
+	if events == 0 {
+		return invalid("no event is given")
+	}
+	if unknown := events &^ zmq.EVENT_ALL; unknown != 0 {
+		return invalid("libzmq has no event %v", unknown)
 	}
 	return nil
 }

@@ -155,7 +155,7 @@ func (p *Proxy) check() error {
 		case s.t.loop != front.t.loop:
 			return invalid("proxy: %s lives on another loop than front", roles[i])
 		case slices.Contains(p.streams[:i], s):
-			return invalid("proxy: %s is the stream that another side is", roles[i])
+			return invalid("proxy: %s and %s are the same stream", roles[slices.Index(p.streams[:i], s)], roles[i])
 		}
 	}
 	f, b := front.t.typ.Info(), back.t.typ.Info()

@@ -158,8 +158,11 @@ type Watch struct {
 //   - [ErrLoopClosed]: the loop is closed.
 //   - The error of the system call.
 func (w *Watch) Want(read, write bool) error {
-	if read && w.read == nil || write && w.write == nil {
-		return invalid("Want: Watch was given no function for that")
+	switch {
+	case read && w.read == nil:
+		return invalid("Want: Watch got no function for read")
+	case write && w.write == nil:
+		return invalid("Want: Watch got no function for write")
 	}
 	switch err := w.watch.Want(read, write); {
 	case err == os.ErrClosed:

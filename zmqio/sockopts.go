@@ -118,10 +118,10 @@ func (t *Transport) with(fn func(rawSocket) error) error {
 }
 
 // Subscribe subscribes a SUB to the messages that begin with topic; the empty topic means all
-// messages. A SUB receives nothing before. Subscribe may come before or after a connect, and
-// equals setting the option SUBSCRIBE. A protocol can call it in ConnectionMade, which comes
-// before the first connect. libzmq counts: a topic that was subscribed to twice must
-// be unsubscribed twice.
+// messages. A SUB receives nothing before it subscribes. Subscribe may come before or after a
+// connect, and equals setting the option SUBSCRIBE. A protocol can call it in ConnectionMade,
+// which comes before the first connect. libzmq counts: a topic that was subscribed to twice
+// must be unsubscribed twice.
 //
 // Errors:
 //   - [ErrSocketType]: the type is not SUB. An XSUB writes a message instead: the byte 1 and
@@ -149,8 +149,12 @@ func (t *Transport) Subscriptions() []string {
 }
 
 func (t *Transport) subscription(opt zmq.Option, topic string) error {
-	if t.typ.Info().Subscribes != zmq.SubscribesByOption {
-		return fmt.Errorf("%s %q: %w: only a SUB can, not this %v", strings.ToLower(opt.String()), topic, ErrSocketType, t.typ)
+	if by := t.typ.Info().Subscribes; by != zmq.SubscribesByOption {
+		err := fmt.Errorf("%s %q: %w: only a SUB can, not this %v", strings.ToLower(opt.String()), topic, ErrSocketType, t.typ)
+		if by == zmq.SubscribesByMessage {
+			err = fmt.Errorf("%w; it writes a message instead: the byte 1 (0 to unsubscribe) and the topic", err)
+		}
+		return err
 	}
 	err := t.with(func(r rawSocket) error {
 		if opt == zmq.UNSUBSCRIBE && t.guard.topics[topic] == 0 {

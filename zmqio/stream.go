@@ -356,21 +356,22 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 //
 // aiozmq: read
 func (s *Stream) Recv(ctx context.Context) ([][]byte, error) {
-	msg, err := s.recv(ctx)
+	msg, err := s.recv(ctx, "Recv")
 	return s.t.metadata.frames(msg), err
 }
 
 // RecvMessage is Recv that also returns the properties that StreamConfig.Metadata names.
 func (s *Stream) RecvMessage(ctx context.Context) (Message, error) {
-	msg, err := s.recv(ctx)
+	msg, err := s.recv(ctx, "RecvMessage")
 	return s.t.metadata.message(msg), err
 }
 
-// recv returns the next message of the mailbox, with its properties.
-func (s *Stream) recv(ctx context.Context) ([][]byte, error) {
+// recv returns the next message of the mailbox, with its properties. call is the name of the method
+// for an error.
+func (s *Stream) recv(ctx context.Context, call string) ([][]byte, error) {
 	switch {
 	case ctx == nil:
-		return nil, errNilContext("Recv")
+		return nil, errNilContext(call)
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	}
@@ -413,8 +414,8 @@ func (s *Stream) TryRecv() ([][]byte, error) {
 func (s *Stream) Messages(ctx context.Context) iter.Seq2[[][]byte, error] {
 	return func(yield func([][]byte, error) bool) {
 		for {
-			msg, err := s.Recv(ctx)
-			if err == io.EOF || !yield(msg, err) || err != nil {
+			msg, err := s.recv(ctx, "Messages")
+			if err == io.EOF || !yield(s.t.metadata.frames(msg), err) || err != nil {
 				return
 			}
 		}
@@ -442,7 +443,7 @@ func (s *Stream) Chan(ctx context.Context) <-chan [][]byte {
 	go func() {
 		defer close(ch)
 		for {
-			msg, err := s.recv(ctx)
+			msg, err := s.recv(ctx, "Chan")
 			if err != nil {
 				return
 			}

@@ -321,7 +321,7 @@ func (s *Stream) mayWait(ctx context.Context, call string, n int) error {
 	case ctx == nil:
 		return errNilContext(call)
 	case n < 1:
-		return invalid("%s: cannot wait for %d", call, n)
+		return invalid("%s: n is %d; need 1 or more", call, n)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case s.t.loop.InLoop():

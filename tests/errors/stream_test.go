@@ -22,13 +22,13 @@ func badStream(typ zmq.SocketType, cfg zmqio.StreamConfig) func(t *testing.T) er
 	}
 }
 
-// stream opens a stream that is bound.
+// stream opens a bound stream.
 func stream(t *testing.T, typ zmq.SocketType) *zmqio.Stream {
 	t.Helper()
 	return zmqiotest.Open(t, typ, zmqio.StreamConfig{Bind: []string{"tcp://127.0.0.1:*"}})
 }
 
-// onStream returns the provocation of something that is done with a stream.
+// onStream returns the provocation of a call on a stream.
 func onStream(typ zmq.SocketType, do func(s *zmqio.Stream) error) func(t *testing.T) error {
 	return func(t *testing.T) error { return do(stream(t, typ)) }
 }
@@ -131,7 +131,7 @@ var streamCases = []provocation{
 		sendMore(t, s.Addr())
 		return receive(bounded(t))(s)
 	}},
-	{"Messages, nil context", zmqio.ErrInvalidArgument, says{"Recv"}, onStream(zmq.PULL, func(s *zmqio.Stream) error { return firstError(s.Messages(noContext)) })},
+	{"Messages, nil context", zmqio.ErrInvalidArgument, says{"Messages"}, onStream(zmq.PULL, func(s *zmqio.Stream) error { return firstError(s.Messages(noContext)) })},
 	{"Messages, ended context", context.Canceled, nil, onStream(zmq.PULL, func(s *zmqio.Stream) error { return firstError(s.Messages(ended())) })},
 	{"Events, nil context", zmqio.ErrInvalidArgument, says{"Events"}, onStream(zmq.PULL, func(s *zmqio.Stream) error { return firstError(s.Events(noContext)) })},
 	{"Events, slow reader", zmqio.ErrEventsDropped, nil, func(t *testing.T) error {
@@ -261,7 +261,7 @@ var proxyCases = []provocation{
 		zmqiotest.Must(t, err)
 		go func() { ran <- p.Run(ctx) }()
 		go func() { ran <- other.Run(ctx) }()
-		err = <-ran // the one that came second
+		err = <-ran // the second of two calls
 		cancel()
 		zmqiotest.Must(t, <-ran)
 		return err

@@ -47,6 +47,13 @@ func TestCallLaterNegativeDelays(t *testing.T) {
 	}
 }
 
+// A delay before the beginning of time is due at once.
+func TestCallLaterLongAgo(t *testing.T) {
+	l := newLoop(t, nil)
+	later(t, l, math.MinInt64, l.Stop)
+	run(t, l)
+}
+
 func TestTimeAndCallAt(t *testing.T) {
 	l := newLoop(t, nil)
 	when := l.Time() + 10*time.Millisecond

@@ -122,7 +122,7 @@ func (l *Loop) timeout(leave func() bool, ended time.Duration) time.Duration {
 	case len(l.ready) > 0 || l.stopping:
 		d = 0
 	case len(l.timers) > 0:
-		d = max(l.timers[0].when-l.Time(), 0)
+		d = l.until(l.timers[0].when)
 	}
 	l.sleeping = d != 0
 	l.mu.Unlock()
@@ -283,7 +283,7 @@ func (l *Loop) endRun() []Resident {
 	case len(l.ready) > 0:
 		l.guardUnrunLocked(0)
 	case len(l.timers) > 0:
-		l.guardUnrunLocked(l.timers[0].when - l.Time())
+		l.guardUnrunLocked(l.until(l.timers[0].when))
 	}
 	return l.restlessLocked()
 }

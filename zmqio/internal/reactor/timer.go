@@ -28,10 +28,20 @@ func (l *Loop) CallAt(t *Timer, h *Handle, when time.Duration) error {
 	if t.index == 0 {
 		l.wakeLocked() // it may be due before the loop would wake up
 		if !l.running.Load() {
-			l.guardUnrunLocked(when - l.Time())
+			l.guardUnrunLocked(l.until(when))
 		}
 	}
 	return nil
+}
+
+// until returns the time from now to when, or 0 if when has come. The difference may not fit a
+// Duration if when is long past.
+func (l *Loop) until(when time.Duration) time.Duration {
+	now := l.Time()
+	if when <= now {
+		return 0
+	}
+	return when - now
 }
 
 // CancelTimer removes t from the loop, and cancels its callback.

@@ -3,7 +3,9 @@ package reactor
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 	"time"
@@ -84,6 +86,108 @@ func TestTimersComeInOrder(t *testing.T) {
 	if _, timers := l.Queued(); timers != 0 {
 		t.Errorf("%d timers are left", timers)
 	}
+}
+
+// A model of the heap is a sorted list. Timers of few and of extreme times come and go in all
+// orders, also by cancels amid the heap.
+func TestTimersAgainstList(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	times := []time.Duration{math.MinInt64, math.MinInt64 + 1, -1, 0, 1, math.MaxInt64 - 1, math.MaxInt64}
+	for range 200 {
+		times = append(times, time.Duration(random.Int64N(1e6)))
+	}
+	l := newLoop(t)
+	var model []*Timer // sorted
+	compare := func(a, b *Timer) int { return cmp.Or(cmp.Compare(a.when, b.when), cmp.Compare(a.seq, b.seq)) }
+	var got, want []*Timer
+	for step := range 50_000 {
+		switch n := random.IntN(100); {
+		case n < 52 || len(model) == 0:
+			timer := new(Timer)
+			must(t, l.CallAt(timer, NewHandle(func() { got = append(got, timer) }, nil), times[random.IntN(len(times))]))
+			at, _ := slices.BinarySearchFunc(model, timer, compare)
+			model = slices.Insert(model, at, timer)
+		case n < 99:
+			at := random.IntN(len(model))
+			l.CancelTimer(model[at])
+			model = slices.Delete(model, at, at+1)
+		default:
+			now := times[random.IntN(len(times))]
+			l.mu.Lock()
+			l.dueTimersLocked(now)
+			for _, h := range l.ready {
+				h.fn()
+			}
+			l.ready = l.ready[:0]
+			l.mu.Unlock()
+			due := 0
+			for due < len(model) && model[due].when <= now {
+				due++
+			}
+			want = append(want, model[:due]...)
+			model = slices.Delete(model, 0, due)
+		}
+		if len(l.timers) != len(model) || len(model) > 0 && l.timers[0].timer != model[0] {
+			t.Fatalf("step %d: %d timers with another at the root, want %d", step, len(l.timers), len(model))
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%d timers came, %d were due, or not in their order", len(got), len(want))
+	}
+	if len(want) < 1000 {
+		t.Errorf("only %d timers were due", len(want))
+	}
+}
+
+// A hundred thousand timers come in order after half of them were cancelled at random.
+func TestManyTimers(t *testing.T) {
+	l := newLoop(t)
+	random := rand.New(rand.NewPCG(5, 6))
+	timers := make([]Timer, 100_000)
+	var got []*Timer
+	for i := range timers {
+		timer := &timers[i]
+		must(t, l.CallAt(timer, NewHandle(func() { got = append(got, timer) }, nil), l.Time()-time.Duration(random.Int64N(1e9))))
+	}
+	order := random.Perm(len(timers))
+	for _, i := range order[:len(timers)/2] {
+		l.CancelTimer(&timers[i])
+	}
+	must(t, l.runOnce(never))
+	if !slices.IsSortedFunc(got, func(a, b *Timer) int { return cmp.Or(cmp.Compare(a.when, b.when), cmp.Compare(a.seq, b.seq)) }) {
+		t.Error("not in order")
+	}
+	if _, left := l.Queued(); len(got) != len(timers)/2 || left != 0 {
+		t.Errorf("%d timers came and %d are left", len(got), left)
+	}
+}
+
+// A timer that is due since before all time does not let the loop sleep.
+func TestLongOverdueTimer(t *testing.T) {
+	for _, when := range []time.Duration{math.MinInt64, math.MinInt64 + 1, -1} {
+		l := newLoop(t)
+		must(t, l.CallAt(new(Timer), NewHandle(func() {}, nil), when))
+		if d := l.timeout(never, l.Time()); d != 0 {
+			t.Errorf("due at %d: the loop sleeps for %v", when, d)
+		}
+	}
+}
+
+// A timer that is set off the loop goroutine wakes the loop if it is due before all others.
+func TestTimerWakesTheLoop(t *testing.T) {
+	l := newLoop(t)
+	later(t, l, time.Hour, func() {})
+	go func() {
+		for asleep := false; !asleep; runtime.Gosched() {
+			l.mu.Lock()
+			asleep = l.sleeping
+			l.mu.Unlock()
+		}
+		if err := l.CallAt(new(Timer), NewHandle(l.Stop, nil), 0); err != nil {
+			t.Error(err)
+		}
+	}()
+	run(t, l)
 }
 
 // BenchmarkTimers sets a timer again when it is due, among others that wait.

@@ -17,9 +17,12 @@ func FuzzFraming(f *testing.F) {
 		f.Add([]byte{0, 1, 0, 1, 0, 1, 33, 0, 255, 254}, byte(2), hwm)
 		f.Add(bytes.Repeat([]byte{1}, maxFrames+1), byte(0), hwm)
 		f.Add(bytes.Repeat([]byte{4}, 3*maxMessages), byte(255), hwm)
-		f.Add(bytes.Repeat([]byte{4, 6, 250}, maxMessages), byte(255), hwm)
-		f.Add(bytes.Repeat([]byte{250, 3}, 3*maxMessages), byte(7), hwm)
-		f.Add(bytes.Repeat([]byte{250, 3, 4}, 100), byte(255), hwm)
+		for _, size := range []byte{250, 240} { // just copied, and just not
+			f.Add(bytes.Repeat([]byte{4, 6, size}, maxMessages), byte(255), hwm)
+			f.Add(bytes.Repeat([]byte{size, 3}, 3*maxMessages), byte(7), hwm)
+			f.Add(bytes.Repeat([]byte{size, 3, 4}, 100), byte(255), hwm)
+			f.Add(bytes.Repeat([]byte{size + 1, size + 1, 4}, 100), byte(255), hwm)
+		}
 	}
 	f.Fuzz(func(t *testing.T, plan []byte, batch, hwm byte) {
 		msgs := planned(plan)

@@ -177,6 +177,20 @@ func TestFramesAreCut(t *testing.T) {
 	}
 }
 
+// A receiver may append to a message: that changes no other message of the batch.
+func TestMessagesAreCut(t *testing.T) {
+	for _, frames := range []int{1, 2} {
+		s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+		want := copies("m", 10, frames)
+		sendAll(t, s, want)
+		got := recvAll(t, r)
+		for _, msg := range got {
+			_ = append(msg, []byte("more"))
+		}
+		wantMessages(t, got, want)
+	}
+}
+
 func TestReceiveAllocatesTwiceABatch(t *testing.T) {
 	s, r := pair(t, zmq4.PUSH, zmq4.PULL)
 	msg := [][]byte{make([]byte, 64)}

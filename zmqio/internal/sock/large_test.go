@@ -26,7 +26,7 @@ func around(limit int, single bool) (befores [][][][]byte) {
 
 // A large frame ends the C call that brings it. At every position of a message, and at every limit
 // of a call, it arrives in its place, with what comes behind it. So it does with properties, lent,
-// and where a busy Copier gives its memory away.
+// and where a busy Copier gives its memory away. No Recv ends amid a message.
 func TestLargeFramesAnywhere(t *testing.T) {
 	var msgs [][][]byte
 	befores := slices.Concat(around(0, true), around(maxMessages, true), around(maxFrames, true), around(maxFrames, false))
@@ -68,6 +68,9 @@ func TestLargeFramesAnywhere(t *testing.T) {
 							msg = msg[:len(msg)-1]
 						}
 						got = append(got, msg)
+					}
+					if r.inbox.partial != nil {
+						t.Fatalf("Recv has left a message amid its frames, after %d messages", len(got))
 					}
 					rec.Return(nil, true)
 				}

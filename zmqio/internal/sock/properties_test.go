@@ -122,6 +122,24 @@ func TestPropertiesOfNone(t *testing.T) {
 	}
 }
 
+// The properties of a message have room in the memory of a C call, even if the message just fits.
+func TestPropertiesFit(t *testing.T) {
+	for name, rec := range map[string]Receiver{"copier": NewCopier(true), "lender": NewLender()} {
+		t.Run(name, func(t *testing.T) {
+			s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+			r.AskProperties(asked)
+			var want [][][]byte
+			for n := 1; n < scratchSize/maxCopy; n++ { // each fills 1/8 with an empty value of each property
+				want = append(want, [][]byte{bytes.Repeat([]byte{byte(n)}, maxCopy-len(asked))})
+			}
+			want = append(want, [][]byte{bytes.Repeat([]byte{0xff}, maxCopy)}) // leaves no room for properties
+			sendAll(t, s, want)
+			got, _ := described(t, r, rec, len(want))
+			wantMessages(t, got, want)
+		})
+	}
+}
+
 // Properties returns what a frame has.
 func TestPropertiesOfFrame(t *testing.T) {
 	long := strings.Repeat("x", MaxProperty)

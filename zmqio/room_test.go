@@ -2,9 +2,11 @@ package zmqio
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/pebbe/zmq4"
 
@@ -115,6 +117,46 @@ func TestWriteDuringResumeWriting(t *testing.T) {
 	r.out <- struct{}{}
 	for r.pauses.Load() == 1 {
 		runtime.Gosched()
+	}
+	must(t, tr.Abort())
+}
+
+// What a writer buffers while the loop is in ResumeWriting is sent after it, without a further
+// write. It is over the mark, but a peer with room pauses no protocol.
+func TestWriteDuringResumeWritingIsSent(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	runAside(t, l)
+	r := &resumer{in: make(chan struct{}), out: make(chan struct{})}
+	tr := blocked(t, l, r)
+	must(t, tr.SetWriteBufferLimits(0, 0))
+	must(t, tr.Write(msg("first")))
+	peer, err := l.context.NewSocket(zmq4.PULL)
+	must(t, err)
+	must(t, peer.Connect(tr.Listeners()[0]))
+	<-r.in
+	written := 0
+	for tr.WriteBufferSize() == 0 { // until two writes came quickly one after the other
+		must(t, tr.Write(msg(fmt.Sprint(written))))
+		written++
+	}
+	r.out <- struct{}{}
+	must(t, peer.SetRcvtimeo(30*time.Second))
+	for i := -1; i < written; i++ {
+		want := fmt.Sprint(i)
+		if i < 0 {
+			want = "first"
+		}
+		got, err := peer.Recv(0)
+		must(t, err)
+		if got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	must(t, peer.SetLinger(0))
+	must(t, peer.Close())
+	if n := r.pauses.Load(); n != 1 {
+		t.Errorf("paused %d times, want once", n)
 	}
 	must(t, tr.Abort())
 }

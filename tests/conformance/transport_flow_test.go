@@ -393,6 +393,7 @@ type alternator struct {
 	zmqio.BaseProtocol
 	t      testing.TB
 	lost   chan struct{}
+	during func(pause bool) // called inside PauseWriting and ResumeWriting, unless nil
 	mu     sync.Mutex
 	inside bool
 	paused bool
@@ -411,6 +412,9 @@ func (a *alternator) turn(pause bool) {
 	a.mu.Unlock()
 	for range 20 { // time for another call to come
 		runtime.Gosched()
+	}
+	if a.during != nil {
+		a.during(pause)
 	}
 	a.mu.Lock()
 	a.inside = false

@@ -9,7 +9,6 @@
 // PauseWriting and ResumeWriting alternate strictly. They never run at the same time, except that a
 // ResumeWriting that fills the buffer is paused from inside. ConnectionLost waits for a
 // PauseWriting in progress, and ends a pause without ResumeWriting.
-// ResumeWriting.
 package flow
 
 import (

@@ -212,6 +212,8 @@
 //     mostly sends small messages. Two busy loops need a processor each.
 //   - [LoopConfig].CPUs keeps the loop goroutine on one thread. Another goroutine that talks to
 //     the loop then wakes that thread each time: a round trip takes about half as long again.
+//   - The loop's thread hands its processors on to what a callback starts: processes, and the
+//     threads of another libzmq context. Start those off the loop goroutine.
 //   - [LoopConfig].SchedBatch is for loops that only send. An I/O thread that is woken then
 //     waits until the loop's thread blocks or its time is over, and finds many messages. It
 //     always slows down loops that receive.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 
@@ -92,6 +93,51 @@ func TestPlacement(t *testing.T) {
 	if got := cpusOf(t, tids[0]); got != want || attr.Policy != unix.SCHED_BATCH {
 		t.Errorf("libzmq's thread may run on %v, with policy %d", got, attr.Policy)
 	}
+}
+
+// Several loops run on processors of their own at the same time. A loop without CPUs runs where the
+// process may, also beside them. A list with a processor that the machine lacks counts without it.
+func TestPlacementOfSeveralLoops(t *testing.T) {
+	leakCheck(t)
+	free, last := cpusOf(t, 0), lastCPU(t)
+	first := 0
+	for !free.IsSet(first) {
+		first++
+	}
+	only := func(cpu int) (set unix.CPUSet) {
+		set.Set(cpu)
+		return set
+	}
+	configured := []struct {
+		cpus []int
+		want unix.CPUSet
+	}{{[]int{first}, only(first)}, {nil, free}, {[]int{last}, only(last)}, {[]int{}, free}, {[]int{last, 1023, last}, only(last)}}
+	var inside, over sync.WaitGroup
+	inside.Add(len(configured))
+	for _, c := range configured {
+		l, err := NewEventLoop(&LoopConfig{CPUs: c.cpus})
+		if errors.Is(err, errors.ErrUnsupported) {
+			t.Skip(err)
+		}
+		must(t, err)
+		soon(t, l, func() {
+			inside.Done()
+			inside.Wait() // all loops run now
+			if got := cpusOf(t, 0); got != c.want {
+				t.Errorf("CPUs %d: the loop may run on %v, want %v", c.cpus, got, c.want)
+			}
+			l.Stop()
+		})
+		over.Go(func() {
+			if err := errors.Join(l.RunForever(bounded(t)), l.Close()); err != nil {
+				t.Error(err)
+			}
+			if got := cpusOf(t, 0); got != free {
+				t.Errorf("CPUs %d: after the run the thread may run on %v", c.cpus, got)
+			}
+		})
+	}
+	over.Wait()
 }
 
 // Settings for which libzmq would end the process are errors of the set.

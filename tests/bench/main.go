@@ -88,10 +88,12 @@ func parseFlags(args []string) (s settings, err error) {
 		return s, fmt.Errorf("need no arguments, one round or more and a positive time; see -help")
 	}
 	if s.cases, err = regexp.Compile(*cases); err != nil {
-		return s, err
+		return s, fmt.Errorf("-cases: %w", err)
 	}
-	s.peers, err = regexp.Compile(*peers)
-	return s, err
+	if s.peers, err = regexp.Compile(*peers); err != nil {
+		return s, fmt.Errorf("-peers: %w", err)
+	}
+	return s, nil
 }
 
 func run(ctx context.Context, args []string) error {

@@ -55,3 +55,43 @@ func TestPercentiles(t *testing.T) {
 		t.Errorf("20 ns are %v µs", got)
 	}
 }
+
+// Percentiles of few, of equal and of extreme times are among the times.
+func TestPercentilesOfFewTimes(t *testing.T) {
+	const low, high = 40, 50 // have buckets of their own
+	times := func(lows, highs int) (all []int64) {
+		return append(slices.Repeat([]int64{low}, lows), slices.Repeat([]int64{high}, highs)...)
+	}
+	for name, c := range map[string]struct {
+		times          []int64
+		p50, p99, p999 int64
+	}{
+		"one":                     {times(1, 0), low, low, low},
+		"two":                     {times(1, 1), low, high, high},
+		"three":                   {times(1, 2), high, high, high},
+		"equal":                   {times(0, 5000), high, high, high},
+		"one of a hundred":        {times(99, 1), low, low, high},
+		"two of a hundred":        {times(98, 2), low, high, high},
+		"one of a thousand":       {times(999, 1), low, low, low},
+		"one of 999":              {times(998, 1), low, low, high},
+		"none":                    {times(0, 1)[:0], 0, 0, 0},
+		"nothing lasts":           {make([]int64, 10), 0, 0, 0},
+		"the longest of all":      {[]int64{math.MaxInt64}, math.MaxInt64, math.MaxInt64, math.MaxInt64},
+		"the longest and a short": {[]int64{math.MaxInt64, low}, low, math.MaxInt64, math.MaxInt64},
+	} {
+		var h histogram
+		for _, d := range c.times {
+			h.add(d)
+		}
+		got := h.percentiles()
+		for _, v := range []struct {
+			got  float64
+			want int64
+		}{{got.P50, c.p50}, {got.P99, c.p99}, {got.P999, c.p999}} {
+			want := float64(v.want) / 1e3
+			if math.Abs(v.got-want) > want/(2*fine) || v.want == high && v.got != want || v.want == low && v.got != want {
+				t.Errorf("%s: %v, want %v in %+v", name, v.got, want, got)
+			}
+		}
+	}
+}

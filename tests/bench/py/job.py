@@ -1,6 +1,7 @@
 """What the Python peers of the benchmark share: parameters and the meter."""
 
 import json
+import math
 import os
 import resource
 import sys
@@ -68,7 +69,7 @@ def percentiles(times):
     """Returns the percentiles of a result, in microseconds."""
     shares = {"p50": 0.5, "p99": 0.99, "p999": 0.999} if times else {}
     times = sorted(times)
-    return {name: times[int(share * len(times))] * 1e6 for name, share in shares.items()}
+    return {name: times[math.ceil(share * len(times)) - 1] * 1e6 for name, share in shares.items()}
 
 
 def tell(what):

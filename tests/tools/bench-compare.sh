@@ -12,6 +12,18 @@
 set -eu
 
 ref=${1:?usage: bench-compare.sh REF [BENCH [COUNT [FAIL]]]} bench=${2:-.} count=${3:-6} fail=${4:-}
+case $count in
+*[!0-9]*)
+	echo "bench-compare: COUNT is $count, and not a number of runs" >&2
+	exit 2
+	;;
+esac
+case $fail in
+*[!0-9.]*)
+	echo "bench-compare: FAIL is $fail, and not a number of percent" >&2
+	exit 2
+	;;
+esac
 if [ -n "$fail" ] && [ "$count" -lt 4 ]; then
 	echo "bench-compare: FAIL needs a COUNT of 4 or more" >&2
 	exit 2

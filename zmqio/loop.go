@@ -52,9 +52,9 @@ type LoopConfig struct {
 	// Loops that talk over inproc need the same Context.
 	Context *zmq4.Context
 	// CPUs are the processors on which the loop goroutine's thread and libzmq's I/O threads
-	// run, by the system's numbers from 0 on. Empty leaves the choice to the system, which
-	// ignores the processors that it lacks, unless it lacks all. CPUs needs Linux, libzmq 4.3.0
-	// or later, and a libzmq context of the loop's own. See "Where threads run".
+	// run, by the system's numbers from 0 on. Empty leaves the choice to the system. The process
+	// must be allowed to use each. CPUs needs Linux, libzmq 4.3.0 or later, and a libzmq context
+	// of the loop's own. See "Where threads run".
 	CPUs []int
 	// SchedBatch gives libzmq's I/O threads the policy SCHED_BATCH. A thread that wakes them
 	// then keeps its processor. It is for loops that only send, and needs what CPUs needs.

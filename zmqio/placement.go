@@ -13,9 +13,9 @@ import (
 // checkPlacement returns the kernel's error for a thread on c.CPUs or with SchedBatch. libzmq would
 // end the process when it starts its first thread.
 func (c LoopConfig) checkPlacement() error {
-	if len(c.CPUs) > 0 {
-		if err := proc.TryAffinity(c.CPUs); err != nil {
-			return invalid("LoopConfig.CPUs is %d: %w", c.CPUs, err)
+	for _, cpu := range c.CPUs { // one by one, because the kernel ignores those that it lacks
+		if err := proc.TryAffinity([]int{cpu}); err != nil {
+			return invalid("LoopConfig.CPUs is %d: processor %d: %w", c.CPUs, cpu, err)
 		}
 	}
 	if c.SchedBatch {

@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/pebbe/zmq4"
+
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
 )
@@ -37,6 +39,9 @@ func TestWritersBesideASlowResume(t *testing.T) {
 	}{
 		"Write": {limit, func(ctx context.Context, tr *zmqio.Transport, msgs [][][]byte) error {
 			for _, m := range msgs {
+				for a := tr.Protocol().(*alternator); a.isPaused() && ctx.Err() == nil; {
+					runtime.Gosched()
+				}
 				err := tr.Write(m)
 				for ; errors.Is(err, zmqio.ErrBufferFull) && ctx.Err() == nil; err = tr.Write(m) {
 					runtime.Gosched()
@@ -67,6 +72,7 @@ func TestWritersBesideASlowResume(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			ctx := bounded(t)
 			zctx, out := newContext(t)
+			rawSocket(t, zctx, zmq4.PUSH) // starts libzmq's threads, whose descriptors last as long as zctx
 			in := newLoop(t, &zmqio.LoopConfig{Context: zctx})
 			var written, biggest atomic.Int64
 			var finished atomic.Bool
@@ -139,9 +145,16 @@ func TestWritersBesideASlowResume(t *testing.T) {
 				for a.isPaused() && ctx.Err() == nil {
 					runtime.Gosched()
 				}
+				resuming.Wait()
+				for _, end := range []*zmqio.Transport{tr, pull} {
+					gone := end.Closed()
+					if err := end.Abort(); err != nil {
+						return err
+					}
+					<-gone
+				}
 				return nil
 			}))
-			resuming.Wait()
 			in.Stop()
 			must(t, <-reading)
 			if got := biggest.Load(); got > int64(c.bound) {
@@ -151,8 +164,6 @@ func TestWritersBesideASlowResume(t *testing.T) {
 				t.Errorf("paused %t at the end, %d times in all", a.isPaused(), a.pauses)
 			}
 			t.Logf("%d pauses, at most %d bytes in the buffer", a.pauses, biggest.Load())
-			must(t, tr.Abort())
-			must(t, pull.Abort())
 		})
 	}
 }

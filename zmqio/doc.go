@@ -229,37 +229,37 @@
 // Rates are in thousands of messages a second, with the ratio to C.
 //
 //	payload   received       Batch of 256   Write from a goroutine
-//	16 B      5,800 (0.79)   7,200 (1.02)   2,200 (0.29)
-//	64 B      4,600 (1.00)   5,700 (1.01)   1,500 (0.26)
-//	1 KiB       800 (0.99)     630 (0.85)     500 (0.70)
-//	64 KiB       21 (0.82)      10 (0.33)      17 (0.59)
+//	16 B      5,900 (0.90)   8,200 (1.03)   6,400 (0.81)
+//	64 B      4,900 (1.10)   3,700 (0.81)   4,200 (0.95)
+//	1 KiB       810 (1.06)     740 (1.02)     680 (0.93)
+//	64 KiB       24 (0.92)     @B64 (@R64)     @W64 (@V64)
 //
 // Of everything else:
 //
-//   - Callers. A thousand goroutines that call through one client of package rpc get 340,000
-//     replies a second. Each takes 2.8 µs of CPU time.
+//   - Callers. A thousand goroutines that call through one client of package rpc get 310,000
+//     replies a second. Each takes 3.1 µs of CPU time.
 //   - Timers. A loop carries 100,000 timers that each fire every 1 to 10 s, with a tenth of a
 //     core. A timer is 0.6 ms late in the median, and one in a hundred 1.2 ms: the loop waits
-//     for whole milliseconds. To set a timer and to cancel it takes 0.15 µs. A timer takes
+//     for whole milliseconds. To set a timer and to cancel it takes 0.12 µs. A timer takes
 //     about 100 bytes.
 //   - Sockets. An idle socket takes no CPU time. 9,000 connected sockets that each receive a
-//     message a second take 0.3 of a core, and zmq_poll in C a whole one.
-//   - Memory. A transport that is connected over inproc takes 9.3 KiB, of which libzmq takes
+//     message a second take 0.26 of a core, and zmq_poll in C more than one.
+//   - Memory. A transport that is connected over inproc takes 10.6 KiB, of which libzmq takes
 //     8.5. A socket has a descriptor, and one more for each connection over TCP.
-//   - Latency. At a tenth of the highest rate the median of 64 B is 0.12 ms, in C 0.11. At half
-//     of it the median is 0.13 to 0.24 ms, in C 0.13 to 0.19. One message in a hundred takes
-//     0.6 to 4 ms, in C 0.3 to 3. At 90 % queues fill: 0.3 to 1.5 ms, in C 0.2 to 0.5.
+//   - Latency. At a tenth of the highest rate the median of 64 B is 0.12 ms, as in C. At half of
+//     it the median is 0.2 to 0.3 ms, in C 0.15 to 0.25. One message in a hundred takes 2 to 5
+//     ms, in C 1 to 2.5. At 90 % queues fill: the median is 1 ms and more, in C 0.4.
 //
 // How it grows:
 //
 //   - Loops. Where callbacks take a microsecond, two loops on two cores reach 1.6 times the rate
 //     of one, and so do two threads in C. The senders had the same two cores.
 //   - Loops that only count. One loop and its sender nearly use up both cores. Two loops reach
-//     1.2 times the rate of one, and two threads in C 1.4 to 1.8 times. Four loops do less
+//     1.1 times the rate of one, and two threads in C 1.2 to 1.8 times. Four loops do less
 //     than two.
 //   - GOMAXPROCS. Leave it at the number of cores. Two loops on two cores reach 0.7 of their
 //     rate with 1, and four loops 0.8 of theirs with 4.
-//   - I/O threads. Each loop has one, in a libzmq context of its own. One carries 1.4 GB a
+//   - I/O threads. Each loop has one, in a libzmq context of its own. One carries 1.5 GB a
 //     second in messages of 64 KiB.
 //
 // What limits it:

@@ -92,7 +92,7 @@
 // # What it costs
 //
 // The descriptor leaves the poller of Go's runtime, so that only the loop wakes up for it. An idle
-// connection takes no goroutine and about 1.3 KiB. With TLS it takes about 10.6 KiB, because
+// connection takes no goroutine and about 1.2 KiB. With TLS it takes about 10 KiB, because
 // crypto/tls keeps keys and buffers. A connection that has received full records of TLS keeps up
 // to 17 KiB more, which belong to crypto/tls.
 package netio

@@ -778,7 +778,8 @@ func (s Sockopts) SetProbeRouter(v bool) error { return s.Set(PROBE_ROUTER, v) }
 
 // SetRouterMandatory sets ROUTER_MANDATORY, which makes a send to an unknown or absent peer fail
 // with EHOSTUNREACH. A send to a peer at its high-water mark waits. Without the option both
-// messages are dropped.
+// messages are dropped. Where zmqio has buffered the message, the error comes later: see
+// ConnectionConfig.Unroutable.
 //
 // libzmq: ZMQ_ROUTER_MANDATORY (33), since 3.2.1. Default: false. Takes effect: at once. Sockets:
 // REP, ROUTER.

@@ -186,6 +186,12 @@ func TestTimerWakesTheLoop(t *testing.T) {
 		if err := l.CallAt(new(Timer), NewHandle(l.Stop, nil), 0); err != nil {
 			t.Error(err)
 		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.sleeping {
+			t.Error("the loop sleeps on")
+			l.wakeLocked()
+		}
 	}()
 	run(t, l)
 }

@@ -22,9 +22,9 @@ type Held [][C.sizeof_zmq_msg_t / 8]uint64
 // keptMemory is how much free memory malloc keeps in each arena for large messages, in bytes.
 const keptMemory = 8 << 20
 
-// keepMemory keeps malloc from giving the memory of each large message back to the system, which
-// would then have to clear it for the next one. glibc keeps at most twice the size of the largest
-// block that it has mapped and freed. It does the same after one message of that size.
+// keepMemory keeps malloc from giving the memory of each large message back to the system. The
+// system would have to clear that memory for the next message. glibc keeps at most twice the size of
+// the largest block that it has mapped and freed.
 var keepMemory = sync.OnceFunc(func() { C.zmqio_keep_memory(keptMemory / 2) })
 
 // Hold copies msg into h, which is empty, and reuses its capacity. The errno means that libzmq has

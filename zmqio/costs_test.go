@@ -196,7 +196,7 @@ func TestCostOfReceiving(t *testing.T) {
 	l := costLoop(t)
 	testkit.Must(t, l.Start())
 	for name, lent := range map[string]bool{"copied": false, "lent": true} {
-		most := cost{3.0 / burst, 1.5 / burst}
+		most := cost{2.0 / burst, 1.5 / burst}
 		if lent {
 			most.allocations = 0.001
 		}

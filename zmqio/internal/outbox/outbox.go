@@ -64,7 +64,16 @@ func (o *Outbox) Frames() int { return o.frames }
 
 // Add copies msg, which has a frame at least and size bytes in all, to the end. A large message
 // goes to libzmq's memory, which a send or Clear frees.
-func (o *Outbox) Add(msg [][]byte, size int) { o.put(msg, size, IsLarge(size, len(msg))) }
+func (o *Outbox) Add(msg [][]byte, size int) {
+	hold := IsLarge(size, len(msg))
+	c := o.last
+	if c == nil || hold || !c.hasRoom(msg, size) {
+		c = newChunk(msg, size, hold)
+		o.append(c)
+	}
+	c.add(msg)
+	o.grow(1, len(msg), size)
+}
 
 // Gather is Add to an Outbox that may be forgotten. The garbage collector then frees it, with
 // libzmq's memory too.
@@ -73,16 +82,6 @@ func (o *Outbox) Gather(msg [][]byte, size int) {
 	if c := o.last; len(c.held) > 0 {
 		c.forgotten = runtime.AddCleanup(c, sock.Held.Close, c.held)
 	}
-}
-
-func (o *Outbox) put(msg [][]byte, size int, hold bool) {
-	c := o.last
-	if c == nil || hold || !c.hasRoom(msg, size) {
-		c = newChunk(msg, size, hold)
-		o.append(c)
-	}
-	c.add(msg)
-	o.grow(1, len(msg), size)
 }
 
 // AddRefused adds the message that an outlet of f refused. The outbox shares its memory.

@@ -63,13 +63,3 @@ func (s *subjectResult) sumUpTimes() {
 	s.P99 = s.spreadOf(func(r result) float64 { return r.P99 })
 	s.P999 = s.spreadOf(func(r result) float64 { return r.P999 })
 }
-
-// spreadOf sums up a figure of each round.
-func (s *subjectResult) spreadOf(of func(result) float64) *spread {
-	var all []float64
-	for _, r := range s.Samples {
-		all = append(all, of(r))
-	}
-	v := spreadOf(all)
-	return &v
-}

@@ -126,12 +126,17 @@ func (s *subjectResult) sumUp(u unit) {
 // perMessage returns the spread of a figure divided by the round's messages, or nil if a round has
 // no messages.
 func (s *subjectResult) perMessage(of func(result) float64) *spread {
+	if slices.ContainsFunc(s.Samples, func(r result) bool { return r.Messages == 0 }) {
+		return nil
+	}
+	return s.spreadOf(func(r result) float64 { return of(r) / float64(r.Messages) })
+}
+
+// spreadOf sums up a figure of each round.
+func (s *subjectResult) spreadOf(of func(result) float64) *spread {
 	var all []float64
 	for _, r := range s.Samples {
-		if r.Messages == 0 {
-			return nil
-		}
-		all = append(all, of(r)/float64(r.Messages))
+		all = append(all, of(r))
 	}
 	v := spreadOf(all)
 	return &v

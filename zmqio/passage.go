@@ -5,7 +5,7 @@ import (
 	"syscall"
 
 	"github.com/zmqio/zmq"
-	"github.com/zmqio/zmq/zmqio/internal/flow"
+	"github.com/zmqio/zmq/zmqio/internal/goroutine"
 	"github.com/zmqio/zmq/zmqio/internal/reactor"
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
@@ -190,7 +190,7 @@ func (w *passage) settleLocked(t *Transport, passed sock.Passed) {
 	t.mu.Lock()
 	if passed.Refused {
 		t.out.AddRefused(w.forwarder)
-		f.fx = t.flow.Grew(t.pendingLocked(), flow.Self())
+		f.fx = t.flow.Grew(t.pendingLocked(), goroutine.ID())
 	}
 	f.fx |= t.settleLocked(sent)
 	t.mu.Unlock()

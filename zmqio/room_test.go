@@ -81,6 +81,22 @@ func (r *resumer) ResumeWriting() {
 	<-r.out
 }
 
+// resumed returns a blocked transport and its resumer.
+func resumed(t *testing.T, l *EventLoop) (*resumer, *Transport) {
+	t.Helper()
+	r := &resumer{in: make(chan struct{}), out: make(chan struct{})}
+	return r, blocked(t, l, r)
+}
+
+// pullFrom returns a PULL that is connected to tr.
+func pullFrom(t *testing.T, tr *Transport) *zmq4.Socket {
+	t.Helper()
+	peer, err := tr.loop.context.NewSocket(zmq4.PULL)
+	must(t, err)
+	must(t, peer.Connect(tr.Listeners()[0]))
+	return peer
+}
+
 // While the loop is in ResumeWriting, a writer that fills the buffer calls libzmq once for
 // many messages: libzmq has refused, and the writer could not pause the protocol. The end of
 // ResumeWriting pauses it.
@@ -88,15 +104,12 @@ func TestWriteDuringResumeWriting(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	runAside(t, l)
-	r := &resumer{in: make(chan struct{}), out: make(chan struct{})}
-	tr := blocked(t, l, r)
+	r, tr := resumed(t, l)
 	for r.pauses.Load() == 0 {
 		must(t, tr.Write(msg("x")))
 		must(t, tr.SetWriteBufferLimits(0, 0))
 	}
-	peer, err := l.context.NewSocket(zmq4.PULL)
-	must(t, err)
-	must(t, peer.Connect(tr.Listeners()[0]))
+	peer := pullFrom(t, tr)
 	<-r.in
 	must(t, peer.SetLinger(0))
 	must(t, peer.Close())
@@ -127,13 +140,10 @@ func TestWriteDuringResumeWritingIsSent(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
 	runAside(t, l)
-	r := &resumer{in: make(chan struct{}), out: make(chan struct{})}
-	tr := blocked(t, l, r)
+	r, tr := resumed(t, l)
 	must(t, tr.SetWriteBufferLimits(0, 0))
 	must(t, tr.Write(msg("first")))
-	peer, err := l.context.NewSocket(zmq4.PULL)
-	must(t, err)
-	must(t, peer.Connect(tr.Listeners()[0]))
+	peer := pullFrom(t, tr)
 	<-r.in
 	written := 0
 	for tr.WriteBufferSize() == 0 { // until two writes came quickly one after the other

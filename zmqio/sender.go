@@ -345,7 +345,7 @@ func (t *Transport) sendLocked(msg [][]byte, size flow.Size) (flow.Effects, erro
 	fx := t.settleLocked(sent)
 	switch {
 	case stays:
-		return fx | t.flow.Grew(t.pendingLocked(), flow.Self()), nil
+		return fx | t.flow.Grew(t.pendingLocked(), goroutine.ID()), nil
 	case sent.Errno == syscall.EAGAIN:
 		t.counts.refused++
 		return fx, errBufferFull(size)
@@ -383,7 +383,7 @@ func (t *Transport) bufferLocked(l load) flow.Effects {
 	} else {
 		t.out.Add(l.msg, l.size.Bytes)
 	}
-	fx := t.flow.Grew(t.pendingLocked(), flow.Self())
+	fx := t.flow.Grew(t.pendingLocked(), goroutine.ID())
 	full := l.batch != nil || t.out.Frames() >= outbox.BatchFrames || t.out.Bytes() >= outbox.BatchBytes
 	switch {
 	case fx.Has(flow.Offer):
@@ -479,7 +479,7 @@ func (t *Transport) SetWriteBufferLimits(high, low int) error {
 		return invalid("SetWriteBufferLimits: high %d, low %d; need 0 <= low <= high", high, low)
 	}
 	t.mu.Lock()
-	fx := t.flow.SetMarks(h, l, t.pendingLocked(), flow.Self())
+	fx := t.flow.SetMarks(h, l, t.pendingLocked(), goroutine.ID())
 	t.mu.Unlock()
 	t.carry(fx)
 	return nil

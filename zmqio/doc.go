@@ -161,7 +161,8 @@
 // delivered, or in its next iteration. A writer that has gathered 256 frames or 32 KiB
 // sends them itself, unless another goroutine is at it. Nothing is allocated. A message of
 // 32 KiB and more is copied once, to memory of libzmq's own, and waits there if libzmq has
-// no room. glibc's malloc then keeps up to 8 MiB of free memory in each of its arenas.
+// no room. zmqio keeps the memory of sent frames of 16 KiB and more for the next ones. The
+// process keeps at most 8 MiB.
 //
 // What a user can choose:
 //

@@ -1,4 +1,5 @@
 #include "sock.h"
+#include "spare.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -195,21 +196,6 @@ void zmqio_recv(uintptr_t sock, zmq_msg_t *msg, char *buf, int64_t size, int64_t
     zmq_msg_init(msg);
 }
 
-void zmqio_keep_memory(size_t size)
-{
-    /* volatile, or the compiler leaves both calls out. */
-    void *volatile memory = malloc(size);
-    free(memory);
-}
-
-int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size)
-{
-    if (zmq_msg_init_size(msg, size) != 0)
-        return zmq_errno();
-    memcpy(zmq_msg_data(msg), payload, size);
-    return 0;
-}
-
 /*
  * Sends a frame: payload if held is NULL, and else a copy of held, which shares its memory. With
  * give it sends held itself, which is empty afterwards.
@@ -217,6 +203,7 @@ int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size)
 static int send_frame(void *sock, const char *payload, zmq_msg_t *held, int give, uint64_t entry)
 {
     const int flags = ZMQ_DONTWAIT | (entry & 1 ? ZMQ_SNDMORE : 0);
+    const size_t size = entry >> 1;
     zmq_msg_t copy, *msg = held;
     int err;
     if (held && !give) {
@@ -224,9 +211,14 @@ static int send_frame(void *sock, const char *payload, zmq_msg_t *held, int give
         zmq_msg_init(msg);
         if (zmq_msg_copy(msg, held) != 0)
             return zmq_errno();
+    } else if (!held && size >= ZMQIO_SPARE_FRAME) {
+        msg = &copy;
+        err = zmqio_init_frame(msg, payload, size);
+        if (err != 0)
+            return err;
     }
     do {
-        const int sent = msg ? zmq_msg_send(msg, sock, flags) : zmq_send(sock, payload, (size_t)(entry >> 1), flags);
+        const int sent = msg ? zmq_msg_send(msg, sock, flags) : zmq_send(sock, payload, size, flags);
         err = sent >= 0 ? 0 : zmq_errno();
     } while (err == EINTR);
     if (msg == &copy && err != 0)

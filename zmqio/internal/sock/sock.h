@@ -112,12 +112,6 @@ enum {
     ZMQIO_HEADLESS      /* REQ before 4.3.1: as ZMQIO_FORGETS, without the empty frame */
 };
 
-/* Maps and frees a block of size bytes, so that malloc keeps twice as much. */
-void zmqio_keep_memory(size_t size);
-
-/* Initialises msg as a frame with a copy of the payload. */
-int zmqio_hold(zmq_msg_t *msg, const char *payload, size_t size);
-
 /*
  * Sends the n frames of the table without waiting. The last one ends a message. The payload is
  * in buf, or in held, a zmq_msg_t for each frame, which keeps its content. With give libzmq

@@ -117,10 +117,13 @@ var zapCases = []provocation{
 		c.Public = zap.NewCertificate(nil).Public
 		return c.WriteFiles(filepath.Join(t.TempDir(), "me.key"))
 	}},
-	{"AsServer, no secret key", zap.ErrCertificate, says{"secret key"}, func(t *testing.T) error {
-		c := zap.NewCertificate(nil)
-		c.Secret, c.Public = zmq.CurveKey{}, key(t)
-		return configured(zmq.PULL, c.AsServer)(t)
+	{"AsServer, no secret key", zap.ErrCertificate, says{"secret key", aPublic, "ReadCertificate", zap.SecretSuffix}, func(t *testing.T) error {
+		return configured(zmq.PULL, zap.Certificate{Public: key(t)}.AsServer)(t)
+	}},
+	{"AsClient, file of the public key", zap.ErrCertificate, says{"secret key", aPublic, "ReadCertificate", zap.SecretSuffix}, func(t *testing.T) error {
+		c, err := zap.ReadCertificate(written(t, "curve\n    public-key = \""+aPublic+"\"\n", 0o644))
+		zmqiotest.Must(t, err)
+		return configured(zmq.PULL, c.AsClient(key(t)))(t)
 	}},
 	{"NewDir, directory that is not there", fs.ErrNotExist, says{"/no/such/directory"}, func(*testing.T) error {
 		_, err := zap.NewDir("/no/such/directory", nil)

@@ -106,10 +106,20 @@ func (c Certificate) AsClient(server zmq.CurveKey) func(zmq.Sockopts) error {
 
 func (c Certificate) needsSecret() error {
 	if c.Secret == (zmq.CurveKey{}) {
-		return fmt.Errorf("%w: %v has no secret key", ErrCertificate, c)
+		return &noSecret{c.Public}
 	}
 	return nil
 }
+
+// A noSecret is the error for a public certificate where a secret one is needed. It is
+// ErrCertificate.
+type noSecret struct{ public zmq.CurveKey }
+
+func (e *noSecret) Error() string {
+	return fmt.Sprintf("zap: the certificate of %v has no secret key; ReadCertificate reads one from the file whose name ends in %s", e.public, SecretSuffix)
+}
+
+func (e *noSecret) Unwrap() error { return ErrCertificate }
 
 // ReadCertificate reads a certificate file.
 //

@@ -16,7 +16,7 @@ import (
 //
 // mu guards all fields but t.
 type mailbox struct {
-	t *Transport // to hold and release reading
+	t *Transport // of the stream
 
 	mu      sync.Mutex // in the order of locks at Transport.sockMu
 	queue   [][][]byte // valid from head on
@@ -43,7 +43,7 @@ func (m *mailbox) put(msgs [][][]byte) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.end != nil {
-		m.lost.add(sock.Tally(msgs))
+		m.loseLocked(sock.Tally(msgs))
 		return
 	}
 	n := min(len(msgs), len(m.waiting))
@@ -87,7 +87,7 @@ func (m *mailbox) unget(msg [][]byte) {
 	defer m.mu.Unlock()
 	switch {
 	case m.dropped:
-		m.lost.add(1, sock.Size(msg))
+		m.loseLocked(1, sock.Size(msg))
 		return
 	case len(m.waiting) > 0:
 		m.waiting[0].handed <- msg
@@ -209,8 +209,14 @@ func (m *mailbox) clear() {
 
 // clearLocked drops the received messages. Caller holds m.mu.
 func (m *mailbox) clearLocked() {
-	m.lost.add(len(m.queue)-m.head, m.size.Bytes)
+	m.loseLocked(len(m.queue)-m.head, m.size.Bytes)
 	m.emptyLocked()
+}
+
+// loseLocked counts messages that are dropped. Caller holds m.mu.
+func (m *mailbox) loseLocked(messages, bytes int) {
+	m.lost.add(messages, bytes)
+	m.t.totalUnread(messages, bytes)
 }
 
 // emptyLocked removes and returns all messages. Caller holds m.mu.

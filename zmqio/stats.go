@@ -173,6 +173,7 @@ func (t *Transport) dropUnread(messages, bytes int) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.counts.unread.add(messages, bytes)
+	t.totalUnread(messages, bytes)
 }
 
 // counts are the figures of a transport that Transport.mu guards.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"weak"
 
 	"github.com/zmqio/zmq"
@@ -43,8 +44,18 @@ type kind struct {
 
 // A group has the transports of one kind.
 type group struct {
-	open  map[weak.Pointer[Transport]]struct{}
-	ended Stats // the sum of those that have ended
+	open   map[weak.Pointer[Transport]]struct{}
+	ended  Stats                                   // the sum of those that have ended
+	unread struct{ messages, bytes atomic.Uint64 } // Dropped.Unread of all
+}
+
+// totalUnread adds to Dropped.Unread of the group. A stream may drop messages long after its
+// transport has ended. So the group counts them as they are dropped, and not at the end.
+func (t *Transport) totalUnread(messages, bytes int) {
+	if t.group != nil { // nil if the creation failed
+		t.group.unread.messages.Add(uint64(messages))
+		t.group.unread.bytes.Add(uint64(bytes))
+	}
 }
 
 // enlist adds t to the open transports of its kind.
@@ -78,6 +89,7 @@ func TransportTotals() []TransportTotal {
 	for i := range sums {
 		for _, t := range open[i] {
 			s := t.Stats()
+			s.Dropped.Unread = Traffic{} // the group has it
 			sums[i].count(s)
 			sums[i].measure(s)
 			if s.IsPaused {
@@ -99,6 +111,7 @@ func snapshot() (sums []TransportTotal, open [][]*Transport) {
 	for k, g := range totals.groups {
 		sum := TransportTotal{Type: k.typ, Name: k.name}
 		sum.count(g.ended)
+		sum.Dropped.Unread = Traffic{g.unread.messages.Load(), g.unread.bytes.Load()}
 		var transports []*Transport
 		for w := range g.open {
 			if t := w.Value(); t != nil {

@@ -145,6 +145,45 @@ func TestTransportTotalsAmidEnds(t *testing.T) {
 	wantTraffic(t, "unsent", total(zmq.PUSH, name).Dropped.Unsent, 3*rounds, 3*rounds)
 }
 
+// A stream that drops messages after the end of its transport adds them to the total, which never
+// falls.
+func TestTransportTotalsAfterTheEnd(t *testing.T) {
+	leakCheck(t)
+	const name, rounds = "dropping late", 200
+	freshTotals(t)
+	l := newLoop(t)
+	runAside(t, l)
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://late"))
+	done := make(chan struct{})
+	var reading sync.WaitGroup
+	reading.Go(func() {
+		for last := uint64(0); ; {
+			dropped := total(zmq.PULL, name).Dropped.Unread.Messages
+			if dropped < last {
+				t.Errorf("%d after %d", dropped, last)
+			}
+			last = dropped
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	for range rounds {
+		pull := openStream(t, zmq.PULL, StreamConfig{Loop: l, Name: name, Connect: []string{"inproc://late"}})
+		must(t, push.Write(msg("abc")))
+		for ctx := bounded(t); pull.t.Stats().Unread.Messages == 0; runtime.Gosched() {
+			must(t, ctx.Err())
+		}
+		must(t, pull.Close())
+		must(t, pull.Abort())
+	}
+	close(done)
+	reading.Wait()
+	wantTraffic(t, "dropped unread", total(zmq.PULL, name).Dropped.Unread, rounds, 3*rounds)
+}
+
 // totals keeps no forgotten transport.
 func TestTransportTotalsForget(t *testing.T) {
 	const name = "forgotten"

@@ -19,6 +19,9 @@
 package zmqprom
 
 import (
+	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -31,7 +34,8 @@ import (
 // nothing.
 type Options struct {
 	// Clients are clients of package rpc, by the value of the label client. A program should
-	// have few names, all fixed. The map must not change while the collector is registered.
+	// have few names, all fixed. The map must not change while the collector is registered. With
+	// a nil client a registry refuses the collector, and its error is zmqio.ErrInvalidArgument.
 	Clients map[string]*rpc.Client
 	// Proxies are proxies, by the value of the label proxy. What is said of Clients holds for
 	// them.
@@ -62,10 +66,22 @@ func (c collector) Describe(ch chan<- *prometheus.Desc) {
 	describe(ch, loops)
 	if len(c.Clients) > 0 {
 		describe(ch, clients)
+		refuseNil(ch, "Clients", c.Clients)
 	}
 	if len(c.Proxies) > 0 {
 		describe(ch, proxies)
 		describe(ch, flows)
+		refuseNil(ch, "Proxies", c.Proxies)
+	}
+}
+
+// refuseNil makes the registration fail if a field of Options has a nil value.
+func refuseNil[T any](ch chan<- *prometheus.Desc, field string, values map[string]*T) {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		if values[name] == nil {
+			ch <- prometheus.NewInvalidDesc(fmt.Errorf("%w: zmqprom: Options.%s[%q] is nil", zmqio.ErrInvalidArgument, field, name))
+			return
+		}
 	}
 }
 

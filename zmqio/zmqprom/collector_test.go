@@ -2,6 +2,7 @@ package zmqprom_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -371,4 +372,17 @@ func TestRaces(t *testing.T) {
 	scrapes.Wait()
 	cancel()
 	traffic.Wait()
+}
+
+// A registry refuses a collector with a nil client or proxy, and its error names both.
+func TestNil(t *testing.T) {
+	for want, opts := range map[string]*zmqprom.Options{
+		`Options.Clients["orders"] is nil`: {Clients: map[string]*rpc.Client{"orders": nil}},
+		`Options.Proxies["front"] is nil`:  {Proxies: map[string]*zmqio.Proxy{"front": nil}},
+	} {
+		err := prometheus.NewRegistry().Register(zmqprom.NewCollector(opts))
+		if !errors.Is(err, zmqio.ErrInvalidArgument) || !strings.Contains(err.Error(), want) {
+			t.Errorf("registered, with the error %v, want %s", err, want)
+		}
+	}
 }

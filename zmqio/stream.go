@@ -162,34 +162,32 @@ func Open(ctx context.Context, typ zmq.SocketType, cfg StreamConfig) (*Stream, e
 // Dial returns a stream that connects to endpoints, on the DefaultLoop. A TCP endpoint may have
 // a name: see ConnectionConfig.AllowHostnames. libzmq connects in the background, so Dial
 // succeeds without a peer: see Stream.WaitConnected. A SUB receives nothing before
-// Stream.Subscribe. Without endpoints the stream starts connected to nothing, for
-// Transport.Connect.
+// Stream.Subscribe.
 //
-// The errors are those of Open.
+// The errors are those of Open. ErrInvalidArgument also refuses a call without endpoints. Open
+// with an empty StreamConfig.Connect makes a stream that connects later.
 //
 // aiozmq: create_zmq_stream
 func Dial(ctx context.Context, typ zmq.SocketType, endpoints ...string) (*Stream, error) {
-	return Open(ctx, typ, StreamConfig{Connect: given(endpoints), AllowHostnames: true})
+	if len(endpoints) == 0 {
+		return nil, invalid("Dial: no endpoint is given; Open with an empty StreamConfig.Connect needs none")
+	}
+	return Open(ctx, typ, StreamConfig{Connect: endpoints, AllowHostnames: true})
 }
 
 // Listen returns a stream that is bound to endpoints, on the DefaultLoop. A TCP port may be *:
 // Stream.Addr returns the endpoint with the real port. The host is an address or *; libzmq
-// 4.3.5 and later also take names. Without endpoints the stream starts bound to nothing, for
-// Transport.Bind.
+// 4.3.5 and later also take names.
 //
-// The errors are those of Open.
+// The errors are those of Open. ErrInvalidArgument also refuses a call without endpoints. Open
+// with an empty StreamConfig.Bind makes a stream that binds later.
 //
 // aiozmq: create_zmq_stream
 func Listen(ctx context.Context, typ zmq.SocketType, endpoints ...string) (*Stream, error) {
-	return Open(ctx, typ, StreamConfig{Bind: given(endpoints)})
-}
-
-// given returns endpoints as a non-nil slice, which counts as given.
-func given(endpoints []string) []string {
-	if endpoints == nil {
-		return []string{}
+	if len(endpoints) == 0 {
+		return nil, invalid("Listen: no endpoint is given; Open with an empty StreamConfig.Bind needs none")
 	}
-	return endpoints
+	return Open(ctx, typ, StreamConfig{Bind: endpoints})
 }
 
 // A streamProtocol is the protocol of a Stream's transport.

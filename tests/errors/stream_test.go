@@ -56,6 +56,14 @@ var streamCases = []provocation{
 		return err
 	}},
 	{"Open, nothing given", zmqio.ErrInvalidArgument, says{"Bind, Connect or Socket"}, badStream(zmq.PULL, zmqio.StreamConfig{})},
+	{"Dial, no endpoint", zmqio.ErrInvalidArgument, says{"Dial", "endpoint", "StreamConfig.Connect"}, func(t *testing.T) error {
+		_, err := zmqio.Dial(bounded(t), zmq.PUSH)
+		return err
+	}},
+	{"Listen, empty list of endpoints", zmqio.ErrInvalidArgument, says{"Listen", "endpoint", "StreamConfig.Bind"}, func(t *testing.T) error {
+		_, err := zmqio.Listen(bounded(t), zmq.PULL, []string{}...)
+		return err
+	}},
 	{"Open, Socket and Bind", zmqio.ErrInvalidArgument, says{"Socket", "Bind"}, func(t *testing.T) error {
 		return badStream(zmq.PULL, zmqio.StreamConfig{Bind: []string{}, Socket: socket(t, 7)})(t)
 	}},

@@ -18,8 +18,8 @@ import (
 //   - [ErrInvalidArgument] and zmq.EINVAL: no socket can bind endpoint. It has no transport, or
 //     its port is no number up to 65535. Or its name is neither an address nor an interface, or
 //     its IPv6 address needs the option IPV6. The text says which.
-//   - [ErrInvalidArgument]: keys are set and MECHANISM is NULL, or ZAP_ENFORCE_DOMAIN is set
-//     without ZAP_DOMAIN.
+//   - [ErrInvalidArgument]: keys are set and MECHANISM is NULL. CURVE keys are set, and neither
+//     CURVE_SERVERKEY nor CURVE_SERVER is. Or ZAP_ENFORCE_DOMAIN is set without ZAP_DOMAIN.
 //   - zmq.EMFILE: the process would run out of descriptors, and libzmq would end it.
 //
 // Over ipc, libzmq itself would unlink any file at the path. So Bind looks first. If a server
@@ -67,8 +67,9 @@ func (t *Transport) Bind(endpoint string) (string, error) {
 //   - [ErrInvalidArgument] and zmq.EINVAL: no socket can connect to endpoint; see Bind. Other
 //     cases are a wildcard port, and an IPv6 address without the option IPV6, for which libzmq
 //     would wait in silence.
-//   - [ErrInvalidArgument]: keys are set and MECHANISM is NULL, or a server has
-//     ZAP_ENFORCE_DOMAIN without ZAP_DOMAIN.
+//   - [ErrInvalidArgument]: keys are set and MECHANISM is NULL. CURVE keys are set, and neither
+//     CURVE_SERVERKEY nor CURVE_SERVER is. Or a server has ZAP_ENFORCE_DOMAIN without
+//     ZAP_DOMAIN.
 //   - zmq.EMFILE: see the next paragraph.
 //   - Others of libzmq.
 //
@@ -190,6 +191,9 @@ func (t *Transport) attach(call, endpoint string, do func(string) error, set *en
 func (t *Transport) attachLocked(call, endpoint string, binds bool, do func(string) error) error {
 	g := t.guard
 	if err := g.inTheClear(t.sock); err != nil {
+		return err
+	}
+	if err := lacksServerKey(t.sock, endpoint); err != nil {
 		return err
 	}
 	if binds || isServer(t.sock) {

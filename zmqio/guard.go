@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"weak"
@@ -15,8 +16,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/sock"
 )
 
-// A guard refuses options, binds and connects for which libzmq would end the process or send in the
-// clear. It remembers the settings that libzmq cannot return. The lock of the socket guards it.
+// A guard refuses options, binds and connects for which libzmq would end the process, send in the
+// clear or stay silent. It remembers the settings that libzmq cannot return. The lock of the socket
+// guards it.
 type guard struct {
 	topics  topics
 	next    string              // CONNECT_ROUTING_ID for the next connect
@@ -164,6 +166,27 @@ func (g *guard) inTheClear(s *sock.Socket) error {
 	}
 	return invalid("%v is set, but MECHANISM is NULL, and messages would go in the clear;"+
 		" a client sets neither CURVE_SERVER nor PLAIN_SERVER, not even to false", g.secured)
+}
+
+// lacksServerKey returns an error if endpoint has security mechanisms, and the socket is a CURVE client
+// without the public key of its server. libzmq with libsodium would connect, stay silent and never
+// try again.
+func lacksServerKey(s *sock.Socket, endpoint string) error {
+	opts := rawSockopts(s)
+	if m, err := opts.Mechanism(); err != nil || m != zmq.CURVE || !strings.HasPrefix(endpoint, "tcp://") && !strings.HasPrefix(endpoint, "ipc://") {
+		return err
+	}
+	if typ, err := opts.Type(); err != nil || typ == zmq.STREAM { // a STREAM has no mechanism
+		return err
+	}
+	if server, err := opts.CurveServer(); err != nil || server {
+		return err
+	}
+	if key, err := opts.CurveServerKey(); err != nil || key != (zmq.CurveKey{}) {
+		return err
+	}
+	return invalid("CURVE keys are set, and neither CURVE_SERVERKEY nor CURVE_SERVER, so every handshake would fail;" +
+		" a client sets CURVE_SERVERKEY, the public key of its server, and a server sets CURVE_SERVER")
 }
 
 // enforcesNothing returns an error if ZAP_ENFORCE_DOMAIN is set without a domain. A PLAIN

@@ -155,10 +155,12 @@ func TestEnforcedDomainThatIsMissing(t *testing.T) {
 func TestKeysWithoutMechanism(t *testing.T) {
 	leakCheck(t)
 	l := newLoop(t)
-	_, secret := curveKeys(t)
+	public, secret := curveKeys(t)
 	for name, c := range map[string]struct{ set, reset func(zmq.Sockopts) error }{
 		"CURVE_SECRETKEY": {
-			func(o zmq.Sockopts) error { return o.SetCurveSecretKey(secret) },
+			func(o zmq.Sockopts) error {
+				return errors.Join(o.SetCurveServerKey(public), o.SetCurveSecretKey(secret))
+			},
 			func(o zmq.Sockopts) error { return o.SetCurveServer(false) },
 		},
 		"CURVE_SERVER": {
@@ -206,6 +208,42 @@ func TestKeysWithoutMechanism(t *testing.T) {
 	must(t, create(t, l, BaseProtocol{}, zmq.REQ, configured(connectTo("tcp://127.0.0.1:1"), func(o zmq.Sockopts) error {
 		return errors.Join(o.SetPlainServer(false), o.SetCurveServer(false))
 	})).Abort())
+}
+
+// A CURVE client that does not know its server would connect, and then stay silent. A socket with
+// keys that binds is such a client too, unless CURVE_SERVER is set.
+func TestKeysWithoutRole(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	public, secret := curveKeys(t)
+	keys := func(o zmq.Sockopts) error {
+		return errors.Join(o.SetCurvePublicKey(public), o.SetCurveSecretKey(secret))
+	}
+	path := "ipc://" + t.TempDir() + "/s"
+	for _, cfg := range []ConnectionConfig{
+		connectTo("tcp://127.0.0.1:1"), connectTo(path), bindTo(anyPort), bindTo(path),
+	} {
+		refuses(t, l, zmq.DEALER, configured(cfg, keys), "CURVE_SERVERKEY", "CURVE_SERVER,")
+	}
+	secretAlone := func(o zmq.Sockopts) error { return o.SetCurveSecretKey(secret) }
+	refuses(t, l, zmq.SUB, configured(connectTo("tcp://127.0.0.1:1"), secretAlone), "CURVE_SERVERKEY")
+
+	// Over inproc there are no mechanisms, and a STREAM has none. A role may come after the creation.
+	must(t, create(t, l, BaseProtocol{}, zmq.DEALER, configured(bindTo("inproc://role"), keys)).Abort())
+	must(t, create(t, l, BaseProtocol{}, zmq.STREAM, configured(connectTo("tcp://127.0.0.1:1"), keys)).Abort())
+	for _, role := range []func(zmq.Sockopts) error{
+		func(o zmq.Sockopts) error { return o.SetCurveServerKey(public) },
+		func(o zmq.Sockopts) error { return o.SetCurveServer(true) },
+	} {
+		tr := create(t, l, BaseProtocol{}, zmq.DEALER, configured(ConnectionConfig{Connect: []string{}}, keys))
+		if _, err := tr.Connect("tcp://127.0.0.1:1"); !errors.Is(err, ErrInvalidArgument) {
+			t.Errorf("connected without a role: %v", err)
+		}
+		must(t, role(tr.Sockopts()))
+		_, err := tr.Connect("tcp://127.0.0.1:1")
+		must(t, err)
+		must(t, tr.Abort())
+	}
 }
 
 // libzmq would tear a message of several frames, and end the process when the connection ends.

@@ -119,6 +119,11 @@ var createCases = []provocation{
 	{"keys and MECHANISM NULL", zmqio.ErrInvalidArgument, says{"PUB", "PLAIN_SERVER"}, configured(zmq.PUB, func(o zmq.Sockopts) error {
 		return errors.Join(o.SetPlainUsername("user"), o.SetPlainPassword("password"), o.SetPlainServer(false))
 	})},
+	{"CURVE keys without a role", zmqio.ErrInvalidArgument, says{"127.0.0.1:5555", "CURVE_SERVERKEY", "CURVE_SERVER,"}, func(t *testing.T) error {
+		return refused(t, zmqiotest.NewLoop(t, nil), zmq.PUB, zmqio.ConnectionConfig{
+			Connect: []string{"tcp://127.0.0.1:5555"}, Configure: func(o zmq.Sockopts) error { return o.SetCurveSecretKey(zmq.CurveKey{1}) },
+		})
+	}},
 	{"ZAP_ENFORCE_DOMAIN without ZAP_DOMAIN", zmqio.ErrInvalidArgument, says{"PUB", "bind", "ZAP_DOMAIN"}, func(t *testing.T) error {
 		zmqiotest.NeedsLibrary(t, "4.3.0", "it has ZAP_ENFORCE_DOMAIN")
 		return configured(zmq.PUB, func(o zmq.Sockopts) error {

@@ -21,9 +21,9 @@ import (
 //
 // asyncio: a thread that calls run_forever
 func (l *EventLoop) Start() error {
-	return l.reactor.Start(func(err error) {
+	return l.refuse("Start", l.reactor.Start(func(err error) {
 		l.CallExceptionHandler(ExceptionContext{Message: "event loop has stopped: it cannot wait", Err: err})
-	})
+	}))
 }
 
 // common is the loop that DefaultLoop returns.

@@ -115,7 +115,7 @@ func (c *children) AddChildHandler(pid int, fn func(pid, code int)) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return ErrWatcherClosed
+		return refuse(fmt.Sprintf("AddChildHandler: process %d", pid), ErrWatcherClosed)
 	}
 	if h := c.handlers[pid]; h != nil {
 		h.fn = fn
@@ -176,9 +176,9 @@ func (c *children) AttachLoop(l *EventLoop) error {
 	case l == c.loop:
 		return nil
 	case c.closed:
-		return ErrWatcherClosed
+		return refuse("AttachLoop", ErrWatcherClosed)
 	case !l.belongTo(c):
-		return ErrLoopClosed
+		return l.refuse("AttachLoop", ErrLoopClosed)
 	}
 	c.detachLocked()
 	c.loop = l

@@ -59,6 +59,10 @@ func (l *EventLoop) Close() (err error) {
 	if errors.Is(err, ErrLoopClosed) {
 		return nil
 	}
+	err = l.refuse("EventLoop.Close", err)
+	if r, ok := err.(*refusal); ok && r.err == ErrLoopRunning {
+		r.remedy = "call Stop, and Close after the run"
+	}
 	return err
 }
 

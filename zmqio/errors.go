@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"strconv"
+	"strings"
 	"syscall"
 
 	"github.com/zmqio/zmq"
@@ -104,6 +106,40 @@ func (e *sentinel) Unwrap() error { return e.also }
 type also struct{ error }
 
 func (e also) Unwrap() []error { return []error{ErrInvalidArgument, e.error} }
+
+// A refusal is an Err variable with the call that it refuses.
+type refusal struct {
+	call   string
+	err    error
+	remedy string // what to do instead, or ""
+}
+
+func (e *refusal) Error() string {
+	text := "zmqio: " + e.call + ": " + strings.TrimPrefix(e.err.Error(), "zmqio: ")
+	if e.remedy != "" {
+		text += "; " + e.remedy
+	}
+	return text
+}
+
+func (e *refusal) Unwrap() error { return e.err }
+
+// refuse returns err, an Err variable, with the call that it refuses.
+func refuse(call string, err error) error { return &refusal{call: call, err: err} }
+
+// refuse returns err with the call and the name of the loop if the loop's state refused the call.
+// It returns other errors as they are, and nil for nil.
+func (l *EventLoop) refuse(call string, err error) error {
+	switch err {
+	case ErrLoopClosed, ErrLoopRunning, reactor.ErrNested, ErrLoopStopped, ErrWouldDeadlock, ErrExecutorShutdown:
+	default:
+		return err
+	}
+	if l.label != "" {
+		call += ": loop " + strconv.Quote(l.label)
+	}
+	return refuse(call, err)
+}
 
 // errNilContext is the error of a call with a nil context.
 func errNilContext(call string) error { return invalid("%s: nil context", call) }

@@ -47,7 +47,7 @@ func (l *EventLoop) SetDefaultExecutor(e Executor) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.IsClosed() {
-		return ErrLoopClosed
+		return l.refuse("SetDefaultExecutor", ErrLoopClosed)
 	}
 	l.executor = e
 	return nil
@@ -71,7 +71,7 @@ func (l *EventLoop) ShutdownDefaultExecutor(ctx context.Context) error {
 	case ctx == nil:
 		return errNilContext("ShutdownDefaultExecutor")
 	case l.InLoop():
-		return ErrWouldDeadlock
+		return l.refuse("ShutdownDefaultExecutor", ErrWouldDeadlock)
 	}
 	return l.defaultExecutor().Shutdown(ctx)
 }
@@ -119,7 +119,7 @@ func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, e
 	case fn == nil:
 		_ = f.SetError(invalid("Go: nil function"))
 	case l.IsClosed():
-		_ = f.SetError(ErrLoopClosed)
+		_ = f.SetError(l.refuse("Go", ErrLoopClosed))
 	default:
 		ctx, f.end = context.WithCancelCause(NewContext(ctx, l))
 		f.execute(ctx, fn)
@@ -130,7 +130,7 @@ func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, e
 // execute gives fn to the executor. The loop sets the result.
 func (f *Future[T]) execute(ctx context.Context, fn func(context.Context) (T, error)) {
 	var zero T
-	open := context.AfterFunc(f.loop.alive, func() { _ = f.SetError(ErrLoopClosed) })
+	open := context.AfterFunc(f.loop.alive, func() { _ = f.SetError(f.loop.refuse("Go", ErrLoopClosed)) })
 	deliver := func(value T, err error) {
 		_ = f.loop.reactor.CallSoon(reactor.NewHandle(func() { // fails only on a closed loop
 			open()
@@ -146,7 +146,7 @@ func (f *Future[T]) execute(ctx context.Context, fn func(context.Context) (T, er
 	})
 	if err != nil && start() {
 		open()
-		_ = f.SetError(err)
+		_ = f.SetError(f.loop.refuse("Go", err))
 	}
 }
 

@@ -58,10 +58,13 @@ func (l *EventLoop) addCallback(call string, add func(int, func()) error, fd int
 	if errors.Is(err, reactor.ErrReserved) {
 		return invalid("%s: descriptor %d: a resident of the loop watches it", call, fd)
 	}
-	if err != nil && !errors.Is(err, ErrLoopClosed) {
-		return fmt.Errorf("zmqio: %s: descriptor %d: %w", call, fd, err)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, ErrLoopClosed):
+		return l.refuse(fmt.Sprintf("%s: descriptor %d", call, fd), err)
 	}
-	return err
+	return fmt.Errorf("zmqio: %s: descriptor %d: %w", call, fd, err)
 }
 
 // checkDescriptor returns an error if fd cannot be a descriptor.

@@ -181,7 +181,7 @@ func (f *Future[T]) Wait(ctx context.Context) (T, error) {
 		return zero, errNilContext("Wait")
 	}
 	if !f.Done() && f.loop.InLoop() {
-		return zero, ErrWouldDeadlock
+		return zero, f.loop.refuse("Wait", ErrWouldDeadlock)
 	}
 	select {
 	case <-f.done:

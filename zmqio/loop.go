@@ -262,7 +262,7 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 	h := new(Handle)
 	h.handle.Init(fn, l.reactor.Origin(fn))
 	if err := l.reactor.CallSoon(&h.handle); err != nil {
-		return nil, err
+		return nil, l.refuse("CallSoon", err)
 	}
 	return h, nil
 }
@@ -294,7 +294,7 @@ func (l *EventLoop) Do(ctx context.Context, fn func() error) error {
 	case fn == nil:
 		return invalid("Do: nil function")
 	}
-	return l.reactor.Do(ctx, fn)
+	return l.refuse("Do", l.reactor.Do(ctx, fn))
 }
 
 // A follower refers to a loop, and forgets it when the loop closes.

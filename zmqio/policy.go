@@ -127,7 +127,7 @@ func (p *Policy) register(goroutine int64, l *EventLoop) (ChildWatcher, error) {
 	p.mu.Lock() // taken before belongTo, so that a loop that closes afterwards calls forget
 	defer p.mu.Unlock()
 	if l != nil && !l.belongTo(p) {
-		return nil, ErrLoopClosed
+		return nil, l.refuse("SetEventLoop", ErrLoopClosed)
 	}
 	if p.loops == nil {
 		p.loops = make(map[int64]*EventLoop)

@@ -212,10 +212,10 @@ func (p *Proxy) Run(ctx context.Context) error {
 	case ctx == nil:
 		return errNilContext("Proxy.Run")
 	case loop.InLoop():
-		return ErrWouldDeadlock
+		return loop.refuse("Proxy.Run", ErrWouldDeadlock)
 	}
-	if err := loop.Do(ctx, p.begin); err != nil {
-		return err
+	if err := loop.reactor.Do(ctx, p.begin); err != nil {
+		return loop.refuse("Proxy.Run", err)
 	}
 	defer p.end()
 	select {
@@ -314,9 +314,10 @@ func (p *Proxy) drain() error {
 	defer p.draining.Store(false)
 	ctx, cancel := context.WithTimeout(context.Background(), p.cfg.DrainTimeout)
 	defer cancel()
+	loop := p.streams[0].t.loop
 	for {
 		drained := false
-		err := p.streams[0].t.loop.Do(ctx, func() error {
+		err := loop.reactor.Do(ctx, func() error {
 			drained = p.drained()
 			return nil
 		})
@@ -326,7 +327,7 @@ func (p *Proxy) drain() error {
 		case drained:
 			return nil
 		case err != nil && ctx.Err() == nil:
-			return err
+			return loop.refuse("Proxy.Run", err)
 		}
 		select {
 		case <-p.progress:

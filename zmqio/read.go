@@ -166,7 +166,7 @@ func (t *Transport) PauseReading() error {
 	before := t.status.Or(userPaused)
 	switch {
 	case before&phaseClosing != 0:
-		return ErrTransportClosed
+		return refuse("PauseReading", ErrTransportClosed)
 	case before&userPaused != 0:
 		return ErrAlreadyPaused
 	}

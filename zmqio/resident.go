@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"time"
 
@@ -41,7 +42,7 @@ func (l *EventLoop) Adopt(r Resident) (*Residence, error) {
 		p.created = reactor.NewTrace()
 	}
 	if err := p.residence.Enter(); err != nil {
-		return nil, err
+		return nil, l.refuse("Adopt", err)
 	}
 	return p, nil
 }
@@ -122,14 +123,14 @@ func (p *Residence) Watch(fd int, read, write func()) (*Watch, error) {
 	if read == nil && write == nil {
 		return nil, invalid("Watch: descriptor %d: nil functions", fd)
 	}
-	w := &Watch{read: p.task(read), write: p.task(write)}
+	w := &Watch{loop: p.loop, read: p.task(read), write: p.task(write)}
 	var err error
 	w.watch, err = p.residence.Watch(fd, w.read, w.write)
 	if errors.Is(err, reactor.ErrReserved) {
 		return nil, invalid("Watch: descriptor %d: a resident of the loop watches it", fd)
 	}
 	if err != nil {
-		return nil, err
+		return nil, p.loop.refuse(fmt.Sprintf("Watch: descriptor %d", fd), err)
 	}
 	return w, nil
 }
@@ -144,6 +145,7 @@ func (p *Residence) task(fn func()) *reactor.Task {
 // A Watch is a descriptor that a Resident watches. Its methods are safe for concurrent use.
 // Those of a zero Watch panic.
 type Watch struct {
+	loop        *EventLoop
 	watch       *reactor.Watch
 	read, write *reactor.Task // nil for a nil function
 }
@@ -168,7 +170,7 @@ func (w *Watch) Want(read, write bool) error {
 	case err == os.ErrClosed:
 		return errWatchStopped
 	case err != nil:
-		return err
+		return w.loop.refuse("Want", err)
 	}
 	if !read && w.read != nil {
 		w.read.Unschedule()

@@ -29,7 +29,7 @@ func (l *EventLoop) RunForever(ctx context.Context) error {
 	}
 	stopped, err := l.reactor.Run(ctx, func() bool { return ctx.Err() != nil })
 	if err != nil || stopped {
-		return err
+		return l.refuse("RunForever", err)
 	}
 	return context.Cause(ctx)
 }
@@ -70,10 +70,10 @@ func (l *EventLoop) Run(ctx context.Context, body func(context.Context) error) e
 	})
 	switch {
 	case err != nil:
-		return err
+		return l.refuse("Run", err)
 	case stopped && !over.Swap(true):
 		cancel(ErrLoopStopped)
-		return ErrLoopStopped
+		return l.refuse("Run", ErrLoopStopped)
 	}
 	return result
 }
@@ -120,11 +120,11 @@ func RunUntilComplete[T any](ctx context.Context, l *EventLoop, f *Future[T]) (T
 	stopped, err := l.reactor.Run(ctx, func() bool { return done.Load() || ctx.Err() != nil })
 	switch {
 	case err != nil:
-		return zero, err
+		return zero, l.refuse("RunUntilComplete", err)
 	case done.Load():
 		return f.Result()
 	case stopped:
-		return zero, ErrLoopStopped
+		return zero, l.refuse("RunUntilComplete", ErrLoopStopped)
 	}
 	return zero, context.Cause(ctx)
 }

@@ -45,11 +45,11 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 	case ctx == nil:
 		return errNilContext("EventLoop.Shutdown")
 	case l.IsClosed():
-		return ErrLoopClosed
+		return l.refuse("EventLoop.Shutdown", ErrLoopClosed)
 	case l.InLoop():
-		return ErrWouldDeadlock
+		return l.refuse("EventLoop.Shutdown", ErrWouldDeadlock)
 	case running != nil:
-		return ErrLoopRunning
+		return l.refuse("EventLoop.Shutdown", reactor.ErrNested)
 	}
 	closing := make(map[*reactor.Residence]bool)
 	var failed []error
@@ -82,7 +82,7 @@ func (l *EventLoop) Shutdown(ctx context.Context) error {
 		case err == nil, ctx.Err() != nil:
 			continue
 		case !errors.Is(err, ErrLoopRunning):
-			return err
+			return l.refuse("EventLoop.Shutdown", err)
 		}
 		select {
 		case <-changed:

@@ -1,6 +1,7 @@
 package zmqio
 
 import (
+	"fmt"
 	"os"
 	"os/signal"
 	"runtime"
@@ -35,7 +36,7 @@ func (l *EventLoop) AddSignalHandler(sig os.Signal, fn func()) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.IsClosed() {
-		return ErrLoopClosed
+		return l.refuse(fmt.Sprintf("AddSignalHandler: %v", sig), ErrLoopClosed)
 	}
 	if w := l.signals[n]; w != nil {
 		w.replaceLocked(n, h)

@@ -326,12 +326,12 @@ func (s *Stream) sendAnew(ctx context.Context, frames [][]byte) error {
 	for i, f := range frames {
 		msg[i] = bytes.Clone(f)
 	}
-	err := s.t.loop.Do(ctx, func() error {
+	err := s.t.loop.reactor.Do(ctx, func() error {
 		s.mailbox.clear()
 		return s.t.Write(msg)
 	})
 	if errors.Is(err, ErrLoopClosed) { // the stream is closed too
-		err = ErrTransportClosed
+		err = errClosedForWrite()
 	}
 	return err
 }
@@ -377,11 +377,11 @@ func (s *Stream) recv(ctx context.Context, call string) ([][]byte, error) {
 	switch {
 	case msg != nil || err != nil:
 	case s.t.loop.InLoop():
-		err = ErrWouldDeadlock
+		err = s.t.loop.refuse(call, ErrWouldDeadlock)
 	default:
 		msg, err = s.mailbox.await(ctx)
 	}
-	return s.received(msg), err
+	return s.received(msg), ended(call, err)
 }
 
 // received gives the turn to the callers after a message.
@@ -403,7 +403,16 @@ func (s *Stream) unreceived(msg [][]byte) {
 // error that ended the socket.
 func (s *Stream) TryRecv() ([][]byte, error) {
 	msg, err := s.mailbox.next()
-	return s.t.metadata.frames(s.received(msg)), err
+	return s.t.metadata.frames(s.received(msg)), ended("TryRecv", err)
+}
+
+// ended returns the error of a mailbox for the method call. io.EOF and the error of the socket stay
+// as they are.
+func ended(call string, err error) error {
+	if err == ErrTransportClosed {
+		return refuse(call, err)
+	}
+	return err
 }
 
 // Messages returns an iterator over the messages, for range. After Close it ends without an
@@ -537,7 +546,7 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	case ctx == nil:
 		return errNilContext("Stream.Shutdown")
 	case s.t.loop.InLoop():
-		return ErrWouldDeadlock
+		return s.t.loop.refuse("Stream.Shutdown", ErrWouldDeadlock)
 	case !s.beginClose():
 		select { // waits for the first call, or a program could return from main too early
 		case <-s.shut:

@@ -47,8 +47,9 @@ func (r *roster) update(do func()) {
 	r.change = make(chan struct{})
 }
 
-// until waits until is returns true for the roster, or alive ends.
-func (r *roster) until(ctx, alive context.Context, is func() bool) error {
+// until waits until is returns true for the roster, or alive ends. call is the name of the method for
+// an error.
+func (r *roster) until(ctx, alive context.Context, call string, is func() bool) error {
 	for {
 		r.mu.Lock()
 		done, change := is(), r.change
@@ -61,7 +62,7 @@ func (r *roster) until(ctx, alive context.Context, is func() bool) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		case <-alive.Done():
-			return ErrTransportClosed
+			return refuse(call, ErrTransportClosed)
 		}
 	}
 }
@@ -259,7 +260,7 @@ func (s *Stream) WaitConnected(ctx context.Context, n int) error {
 	if len(listeners) > 0 && len(connections) == 0 && !slices.ContainsFunc(listeners, isReported) {
 		return fmt.Errorf("zmqio: WaitConnected: libzmq does not report connections over inproc: %w", errors.ErrUnsupported)
 	}
-	err := s.roster.until(ctx, s.alive, func() bool {
+	err := s.roster.until(ctx, s.alive, "WaitConnected", func() bool {
 		ready := 0
 		for _, c := range connections {
 			if isInproc(c) {
@@ -313,7 +314,7 @@ func (s *Stream) WaitSubscribed(ctx context.Context, topic string, n int) error 
 	if n > 1 && !s.t.isSet(zmq.XPUB_VERBOSER) {
 		return invalid("WaitSubscribed: libzmq tells %d subscriptions to one topic apart only with XPUB_VERBOSER", n)
 	}
-	return s.roster.until(ctx, s.alive, func() bool { return s.roster.topics[topic] >= n })
+	return s.roster.until(ctx, s.alive, "WaitSubscribed", func() bool { return s.roster.topics[topic] >= n })
 }
 
 func (s *Stream) mayWait(ctx context.Context, call string, n int) error {
@@ -325,7 +326,7 @@ func (s *Stream) mayWait(ctx context.Context, call string, n int) error {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	case s.t.loop.InLoop():
-		return ErrWouldDeadlock
+		return s.t.loop.refuse(call, ErrWouldDeadlock)
 	}
 	return nil
 }

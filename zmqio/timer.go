@@ -40,7 +40,7 @@ func (l *EventLoop) callAt(call string, when time.Duration, fn func()) (*TimerHa
 	h := &TimerHandle{loop: l}
 	h.handle.Init(fn, l.reactor.Origin(fn))
 	if err := l.reactor.CallAt(&h.timer, &h.handle, when); err != nil {
-		return nil, err
+		return nil, l.refuse(call, err)
 	}
 	return h, nil
 }

@@ -127,6 +127,11 @@ func (p provocation) check(t *testing.T, err error) {
 	if p.is != errAny && !errors.Is(err, p.is) {
 		t.Errorf("%v is not %v", err, p.is)
 	}
+	for name, bare := range variables {
+		if err == bare && !results[name] {
+			t.Errorf("%q names no call: it is %s as it is", err, name)
+		}
+	}
 	text := err.Error()
 	for _, word := range p.says {
 		if !strings.Contains(text, word) {
@@ -212,6 +217,19 @@ var variables = map[string]error{
 	"zap.ErrNoAnswer":           zap.ErrNoAnswer,
 	"zap.ErrMalformed":          zap.ErrMalformed,
 	"zap.ErrIdentity":           zap.ErrIdentity,
+}
+
+// results are the variables that calls return as they are. They are the result of what was called,
+// or their text names the call, which a program may repeat often.
+var results = map[string]bool{
+	"zmqio.ErrAlreadyPaused": true, // PauseReading
+	"zmqio.ErrNotPaused":     true, // ResumeReading
+	"zmqio.ErrNotDrained":    true, // Proxy.Run
+	"zmqio.ErrGoexit":        true,
+	"zmqio.ErrCancelled":     true,
+	"rpc.ErrClientClosed":    true, // Client.Call
+	"rpc.ErrNotDrained":      true, // Serve
+	"zap.ErrDenied":          true, // a Handler
 }
 
 // unprovoked are the variables that no provocation returns, and why.

@@ -113,7 +113,16 @@ var loopCases = []provocation{
 	}},
 	{"Start, running loop", zmqio.ErrLoopRunning, nil, func(t *testing.T) error { return running(t).Start() }},
 	{"Start, closed loop", zmqio.ErrLoopClosed, nil, func(t *testing.T) error { return closedLoop(t).Start() }},
-	{"Close, running loop", zmqio.ErrLoopRunning, nil, func(t *testing.T) error { return running(t).Close() }},
+	{"Close, running loop", zmqio.ErrLoopRunning, says{"EventLoop.Close", "Stop"}, func(t *testing.T) error { return running(t).Close() }},
+	{"Close, callback of a loop in the background", zmqio.ErrLoopRunning, says{"EventLoop.Close", "Stop"}, func(t *testing.T) error {
+		loop := zmqiotest.NewLoop(t, nil)
+		zmqiotest.Must(t, loop.Start())
+		return onLoop(t, loop, loop.Close)
+	}},
+	{"Close, function that works in the loop's place", zmqio.ErrWouldDeadlock, says{"EventLoop.Close", "call from another"}, func(t *testing.T) error {
+		loop := zmqiotest.NewLoop(t, nil)
+		return loop.Do(bounded(t), loop.Close)
+	}},
 	{"Close, what was not delivered", zmqio.ErrUndelivered, says{"PUSH", "1 messages, 1 bytes"}, func(t *testing.T) error {
 		loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Millisecond})
 		zmqiotest.Must(t, err)
@@ -138,6 +147,12 @@ var loopCases = []provocation{
 	}},
 	{"CallSoon, closed loop", zmqio.ErrLoopClosed, nil, func(t *testing.T) error {
 		_, err := closedLoop(t).CallSoon(func() {})
+		return err
+	}},
+	{"CallSoon, closed loop with a name", zmqio.ErrLoopClosed, says{"CallSoon", `"orders"`}, func(t *testing.T) error {
+		loop := zmqiotest.NewLoop(t, &zmqio.LoopConfig{Name: "orders"})
+		zmqiotest.Must(t, loop.Close())
+		_, err := loop.CallSoon(func() {})
 		return err
 	}},
 	{"CallLater, nil function", zmqio.ErrInvalidArgument, says{"CallLater"}, func(t *testing.T) error {

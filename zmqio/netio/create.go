@@ -39,7 +39,7 @@ func CreateConnection[P Protocol](ctx context.Context, l *zmqio.EventLoop, facto
 			return nil, err
 		}
 		if l.InLoop() {
-			return nil, zmqio.ErrWouldDeadlock
+			return nil, refused("CreateConnection", zmqio.ErrWouldDeadlock)
 		}
 		cfg := cfg.forHost(network, address)
 		if err := checkTLS(cfg.TLS, false); err != nil {
@@ -75,7 +75,7 @@ func CreateTransport[P Protocol](ctx context.Context, l *zmqio.EventLoop, factor
 			return nil, err
 		}
 		if cfg.TLS != nil && l.InLoop() {
-			return nil, zmqio.ErrWouldDeadlock
+			return nil, refused("CreateTransport", zmqio.ErrWouldDeadlock)
 		}
 		return adopt(ctx, l, factory, conn, cfg, serverSide)
 	})
@@ -110,7 +110,7 @@ func checkAll(ctx context.Context, call string, l *zmqio.EventLoop, factory func
 	case factory == nil:
 		return invalid("netio.%s: nil protocol factory", call)
 	case l.IsClosed():
-		return zmqio.ErrLoopClosed
+		return refused(call, zmqio.ErrLoopClosed)
 	}
 	return cfg.check()
 }

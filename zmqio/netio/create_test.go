@@ -73,7 +73,7 @@ func TestConnectFails(t *testing.T) {
 		}
 	}
 	do(t, l, func() {
-		if _, _, err := CreateConnection(bounded(t), l, factory, "tcp", "127.0.0.1:1", Config{}); err != zmqio.ErrWouldDeadlock {
+		if _, _, err := CreateConnection(bounded(t), l, factory, "tcp", "127.0.0.1:1", Config{}); !errors.Is(err, zmqio.ErrWouldDeadlock) {
 			t.Errorf("on the loop: %v", err)
 		}
 	})

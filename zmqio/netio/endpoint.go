@@ -103,7 +103,7 @@ func createEndpoint(ctx context.Context, l *zmqio.EventLoop, network string, cfg
 		return nil, err
 	}
 	if l.InLoop() && (needsLookup(cfg.Local) || needsLookup(cfg.Remote)) && network != "unixgram" {
-		return nil, zmqio.ErrWouldDeadlock
+		return nil, refused("CreateDatagramEndpoint", zmqio.ErrWouldDeadlock)
 	}
 	m, err := cfg.open(ctx, l.Resolver(), network)
 	if err != nil {

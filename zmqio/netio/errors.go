@@ -34,6 +34,9 @@ func invalid(format string, args ...any) error {
 	return fmt.Errorf("%w: "+format, append([]any{zmqio.ErrInvalidArgument}, args...)...)
 }
 
+// refused returns err, a variable of package zmqio, with the call that it refuses.
+func refused(call string, err error) error { return fmt.Errorf("netio.%s: %w", call, err) }
+
 // opError returns the error of an operation of t in the form of package net, or for a pipe in that
 // of package os.
 func (t *socket) opError(op string, err error) error {

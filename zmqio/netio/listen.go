@@ -110,7 +110,7 @@ func resolve(ctx context.Context, l *zmqio.EventLoop, network, address string) (
 	case host == "":
 		ips = []netip.Addr{netip.IPv4Unspecified(), netip.IPv6Unspecified()}
 	case l.InLoop():
-		return nil, zmqio.ErrWouldDeadlock
+		return nil, refused("CreateServer", zmqio.ErrWouldDeadlock)
 	default:
 		if ips, err = l.Resolver().LookupNetIP(ctx, "ip"+network[len("tcp"):], host); err != nil {
 			return nil, &net.OpError{Op: "listen", Net: network, Err: err}

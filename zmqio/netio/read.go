@@ -30,7 +30,7 @@ func (t *Transport) pauseReadingLocked() (flow.Effects, error) {
 	case t.pipe.is(toWrite):
 		return 0, t.opError("read", errWriteOnly)
 	case t.state.is(closing):
-		return 0, zmqio.ErrTransportClosed
+		return 0, t.errClosed("pause reading")
 	case t.state.is(userPaused):
 		return 0, zmqio.ErrAlreadyPaused
 	}

@@ -47,7 +47,7 @@ func (t *Transport) SendFile(ctx context.Context, f *os.File, offset, count int6
 	case offset < 0 || count < -1:
 		return 0, invalid("netio.Transport.SendFile: offset %d, count %d", offset, count)
 	case t.loop.InLoop():
-		return 0, zmqio.ErrWouldDeadlock
+		return 0, refused("Transport.SendFile", zmqio.ErrWouldDeadlock)
 	case ctx.Err() != nil:
 		return 0, context.Cause(ctx)
 	}

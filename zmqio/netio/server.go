@@ -201,7 +201,7 @@ func (s *Server) ServeForever(ctx context.Context) error {
 	case ctx == nil:
 		return invalid("netio.Server.ServeForever: nil context")
 	case s.loop.InLoop():
-		return zmqio.ErrWouldDeadlock
+		return refused("Server.ServeForever", zmqio.ErrWouldDeadlock)
 	}
 	if err := s.beginForever(); err != nil {
 		return err
@@ -312,7 +312,7 @@ func (s *Server) Wait(ctx context.Context) error {
 	default:
 	}
 	if s.loop.InLoop() {
-		return zmqio.ErrWouldDeadlock
+		return refused("Server.Wait", zmqio.ErrWouldDeadlock)
 	}
 	select {
 	case <-s.over:

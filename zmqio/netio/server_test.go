@@ -66,7 +66,7 @@ func TestServer(t *testing.T) {
 			t.Errorf("Wait with a client: %v", err)
 		}
 		do(t, l, func() {
-			if err := s.Wait(context.Background()); err != zmqio.ErrWouldDeadlock {
+			if err := s.Wait(context.Background()); !errors.Is(err, zmqio.ErrWouldDeadlock) {
 				t.Errorf("Wait on the loop: %v", err)
 			}
 		})
@@ -127,7 +127,7 @@ func TestServeForever(t *testing.T) {
 		t.Error("the server serves")
 	}
 	do(t, l, func() {
-		if err := s.ServeForever(context.Background()); err != zmqio.ErrWouldDeadlock {
+		if err := s.ServeForever(context.Background()); !errors.Is(err, zmqio.ErrWouldDeadlock) {
 			t.Errorf("on the loop: %v", err)
 		}
 	})
@@ -227,7 +227,7 @@ func TestListenFails(t *testing.T) {
 		}
 	}
 	do(t, l, func() {
-		if _, err := CreateServer(bounded(t), l, newRecorder, "tcp", []string{"localhost:0"}, ServerConfig{}); err != zmqio.ErrWouldDeadlock {
+		if _, err := CreateServer(bounded(t), l, newRecorder, "tcp", []string{"localhost:0"}, ServerConfig{}); !errors.Is(err, zmqio.ErrWouldDeadlock) {
 			t.Errorf("a name on the loop: %v", err)
 		}
 		s, err := CreateServer(bounded(t), l, newRecorder, "tcp", []string{"127.0.0.1:0"}, ServerConfig{})

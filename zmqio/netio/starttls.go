@@ -48,7 +48,7 @@ func (t *Transport) StartTLS(ctx context.Context, cfg *tls.Config, serverSide bo
 	}
 	switch {
 	case t.loop.InLoop():
-		return zmqio.ErrWouldDeadlock
+		return refused("Transport.StartTLS", zmqio.ErrWouldDeadlock)
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
 	}

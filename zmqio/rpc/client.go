@@ -242,7 +242,7 @@ func (c *Client) Call(ctx context.Context, frames ...[]byte) ([][]byte, error) {
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case c.loop.InLoop():
-		return nil, zmqio.ErrWouldDeadlock
+		return nil, fmt.Errorf("rpc.Client.Call: %w", zmqio.ErrWouldDeadlock)
 	}
 	select {
 	case c.tokens <- struct{}{}:

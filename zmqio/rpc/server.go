@@ -108,6 +108,8 @@ func Serve(ctx context.Context, s *zmqio.Stream, h Handler, cfg ServerConfig) er
 		return invalid("ServerConfig.Handlers is negative: %d", cfg.Handlers)
 	case cfg.DrainTimeout < 0:
 		return invalid("ServerConfig.DrainTimeout is negative: %v", cfg.DrainTimeout)
+	case s.Transport().Loop().InLoop():
+		return fmt.Errorf("rpc.Serve: %w", zmqio.ErrWouldDeadlock)
 	}
 	typ, _ := s.Transport().ExtraInfo("zmq_type", nil).(zmq.SocketType)
 	slots := cmp.Or(cfg.Handlers, DefaultHandlers)

@@ -2,6 +2,7 @@ package subprocess
 
 import (
 	"context"
+	"fmt"
 	"os/exec"
 
 	"github.com/zmqio/zmq/zmqio"
@@ -69,7 +70,7 @@ func run(ctx context.Context, l *zmqio.EventLoop, factory func() Protocol, cfg C
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
 	case l.IsClosed():
-		return nil, zmqio.ErrLoopClosed
+		return nil, fmt.Errorf("subprocess.Exec: %w", zmqio.ErrLoopClosed)
 	}
 	c, err := start(cmd, cfg)
 	if err != nil {

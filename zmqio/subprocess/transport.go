@@ -85,7 +85,7 @@ func (t *Transport) Wait(ctx context.Context) (code int, err error) {
 		return code, nil
 	}
 	if t.loop.InLoop() {
-		return 0, zmqio.ErrWouldDeadlock
+		return 0, fmt.Errorf("subprocess.Transport.Wait: %w", zmqio.ErrWouldDeadlock)
 	}
 	select {
 	case <-t.exited:

@@ -24,7 +24,7 @@ import (
 var (
 	ErrClosed        = errors.New("zmqio: event loop is closed")
 	ErrRunning       = errors.New("zmqio: event loop is running")
-	errNested        = fmt.Errorf("%w: another one, on this goroutine", ErrRunning)
+	ErrNested        = fmt.Errorf("%w: another one, on this goroutine", ErrRunning)
 	ErrWouldDeadlock = errors.New("zmqio: would wait for the event loop on its own goroutine; call from another")
 	ErrGoexit        = errors.New("zmqio: the function called runtime.Goexit")
 	// ErrReserved means that a resident watches the descriptor.

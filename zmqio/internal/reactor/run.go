@@ -34,7 +34,7 @@ func (l *Loop) Run(ctx context.Context, leave func() bool) (stopped bool, err er
 	case l:
 		return false, ErrRunning
 	default:
-		return false, errNested
+		return false, ErrNested
 	}
 	if err := l.acquire(ctx, forRunning); err != nil {
 		return false, err

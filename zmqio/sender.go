@@ -276,7 +276,7 @@ func (t *Transport) attempt(l load, how manner, offered bool) (admission, *flow.
 }
 
 func errBufferFull(size flow.Size) error {
-	return &OpError{Op: "write", Err: fmt.Errorf("a message of %d bytes: %w", size.Bytes, ErrBufferFull)}
+	return &OpError{Op: "write", Err: fmt.Errorf("a message of %s: %w", amount(size.Bytes, "byte"), ErrBufferFull)}
 }
 
 // writeInTurn waits until there is room for a load, and buffers it.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -121,9 +122,22 @@ func newLoss(r Resident, dropped outbox.Tally) error {
 		return nil
 	}
 	if dropped.Messages == 0 { // a stream of bytes has no messages
-		return loss(fmt.Sprintf("%v: %d bytes", r, dropped.Bytes))
+		return loss(fmt.Sprintf("%v: %s", r, amount(dropped.Bytes, "byte")))
 	}
-	return loss(fmt.Sprintf("%v: %d messages, %d bytes", r, dropped.Messages, dropped.Bytes))
+	return loss(fmt.Sprintf("%v: %s", r, inMessages(dropped.Messages, dropped.Bytes)))
+}
+
+// inMessages returns a number of messages with their bytes, for a text.
+func inMessages(messages, bytes int) string {
+	return amount(messages, "message") + ", " + amount(bytes, "byte")
+}
+
+// amount returns n with its unit, which is in the plural unless n is 1.
+func amount(n int, unit string) string {
+	if n != 1 {
+		unit += "s"
+	}
+	return strconv.Itoa(n) + " " + unit
 }
 
 // joinLosses joins errors. All losses among them become one error.

@@ -57,7 +57,7 @@ func TestShutdownSaysWhatIsLeft(t *testing.T) {
 	empty.SetProtocol(&recorder{onLost: func(error) { cancel(mine) }})
 	err := l.Shutdown(ctx)
 	if !errors.Is(err, mine) || !errors.Is(err, ErrUndelivered) || !strings.Contains(err.Error(), name) ||
-		!strings.Contains(err.Error(), "1 messages, 3 bytes") {
+		!strings.Contains(err.Error(), "1 message, 3 bytes") {
 		t.Error(err)
 	}
 	if !tr.IsClosing() {

@@ -571,7 +571,7 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 	}
 	messages, bytes := s.t.Undelivered()
-	left := fmt.Sprintf("%d messages, %d bytes", messages, bytes)
+	left := inMessages(messages, bytes)
 	if s.t.in(phaseClosed) {
 		left = notSent
 	}

@@ -74,7 +74,7 @@ func (t *Transport) tellUnroutable() {
 	var err error = &OpError{Op: "write", Err: zmq.Translate("zmq_send", zmq.EHOSTUNREACH)}
 	if count > 0 {
 		ctx := t.exception("messages dropped: no peer to send them to; ConnectionConfig.Unroutable would get them", t.Protocol())
-		ctx.Err = fmt.Errorf("%d messages, the last one for routing id %q: %w", count, id, err)
+		ctx.Err = fmt.Errorf("%s, the last one for routing id %q: %w", amount(count, "message"), id, err)
 		t.loop.CallExceptionHandler(ctx)
 	}
 	defer func() {

@@ -123,7 +123,7 @@ var loopCases = []provocation{
 		loop := zmqiotest.NewLoop(t, nil)
 		return loop.Do(bounded(t), loop.Close)
 	}},
-	{"Close, what was not delivered", zmqio.ErrUndelivered, says{"PUSH", "1 messages, 1 bytes"}, func(t *testing.T) error {
+	{"Close, what was not delivered", zmqio.ErrUndelivered, says{"PUSH", "1 message, 1 byte"}, func(t *testing.T) error {
 		loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Millisecond})
 		zmqiotest.Must(t, err)
 		tr := zmqiotest.Create(t, loop, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{"tcp://127.0.0.1:*"}})

@@ -112,7 +112,7 @@ var streamCases = []provocation{
 		zmqiotest.Must(t, s.TrySend([]byte("x")))
 		return onLoop(t, s.Transport().Loop(), func() error { return s.Send(context.Background(), []byte("y")) })
 	}},
-	{"TrySend, full buffer", zmqio.ErrBufferFull, says{"write", "1 bytes"}, func(t *testing.T) error {
+	{"TrySend, full buffer", zmqio.ErrBufferFull, says{"write", "1 byte"}, func(t *testing.T) error {
 		s := stream(t, zmq.PUSH)
 		zmqiotest.Must(t, s.Transport().SetWriteBufferLimits(0, 0))
 		zmqiotest.Must(t, s.TrySend([]byte("x")))
@@ -185,7 +185,7 @@ var streamCases = []provocation{
 		onStream(zmq.SUB, func(s *zmqio.Stream) error { return s.Unsubscribe("news") }),
 	},
 	{"Shutdown, nil context", zmqio.ErrInvalidArgument, says{"Shutdown"}, onStream(zmq.PUSH, func(s *zmqio.Stream) error { return s.Shutdown(noContext) })},
-	{"Shutdown, not in time", zmqio.ErrUndelivered, says{"PUSH", "1 messages, 1 bytes"}, onStream(zmq.PUSH, func(s *zmqio.Stream) error {
+	{"Shutdown, not in time", zmqio.ErrUndelivered, says{"PUSH", "1 message, 1 byte"}, onStream(zmq.PUSH, func(s *zmqio.Stream) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Millisecond)
 		defer cancel()
 		return errors.Join(s.TrySend([]byte("x")), s.Shutdown(ctx))

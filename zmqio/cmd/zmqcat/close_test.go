@@ -188,7 +188,7 @@ func TestSignals(t *testing.T) {
 		if got := cmd.ProcessState.ExitCode(); got != status {
 			t.Errorf("%v: exit status %d, want %d", sig, got, status)
 		}
-		if !strings.Contains(stderr.String(), "received 1 messages (1 bytes)") {
+		if !strings.Contains(stderr.String(), "received 1 message (1 byte)") {
 			t.Errorf("%v: no figures: %q", sig, stderr)
 		}
 	}

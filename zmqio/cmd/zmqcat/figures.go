@@ -28,7 +28,15 @@ func (t *traffic) add(msg [][]byte) {
 }
 
 func (t *traffic) String() string {
-	return fmt.Sprintf("%d messages (%d bytes)", t.messages.Load(), t.bytes.Load())
+	return fmt.Sprintf("%s (%s)", amount(t.messages.Load(), "message"), amount(t.bytes.Load(), "byte"))
+}
+
+// amount returns n with its unit, which is in the plural unless n is 1.
+func amount[N int64 | uint64](n N, unit string) string {
+	if n != 1 {
+		unit += "s"
+	}
+	return fmt.Sprintf("%d %s", n, unit)
 }
 
 func (f *figures) String() string {

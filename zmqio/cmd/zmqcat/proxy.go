@@ -159,8 +159,8 @@ func partOf(verb string, t zmqio.Traffic) part { return part{verb, int64(t.Messa
 
 // proxyFigures returns the figures of a proxy as text.
 func proxyFigures(s zmqio.ProxyStats) string {
-	text := fmt.Sprintf("to back %d messages (%d bytes), to front %d (%d bytes)",
-		s.ToBack.Messages, s.ToBack.Bytes, s.ToFront.Messages, s.ToFront.Bytes)
+	text := fmt.Sprintf("to back %s (%s), to front %d (%s)", amount(s.ToBack.Messages, "message"), amount(s.ToBack.Bytes, "byte"),
+		s.ToFront.Messages, amount(s.ToFront.Bytes, "byte"))
 	if dropped := s.ToBack.Dropped + s.ToFront.Dropped; dropped > 0 {
 		text += fmt.Sprintf(", %d dropped", dropped)
 	}

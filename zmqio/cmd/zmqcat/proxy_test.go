@@ -95,7 +95,7 @@ func TestProxySubscriptions(t *testing.T) {
 	source.send("a")
 	source.send("b", "1")
 	sink.receives("b|1")
-	stopProxy(t, p, "to back 1 messages (2 bytes), to front 1 (2 bytes), 2 captured")
+	stopProxy(t, p, "to back 1 message (2 bytes), to front 1 (2 bytes), 2 captured")
 }
 
 // TestProxySubscribes has the proxy itself subscribe, with both types.

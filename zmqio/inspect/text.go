@@ -54,12 +54,16 @@ func escape(s string) string {
 }
 
 // Patterns of credentials in texts: the part before the @ of an address, and parameters whose name
-// is that of a secret.
+// is that of a secret. The value of a flag, as in --token=a&b, goes on to a blank. That of another
+// parameter ends before the next one.
 var (
 	userInfo  = regexp.MustCompile(`(\w+)://[^/\s]+@`)
 	bareInfo  = regexp.MustCompile(`(^|[\s"'=,;<\[(])[^\s"'=,;<\[(/:@]+:[^\s/@]+@`) // without a scheme, as in a proxy's address
-	parameter = regexp.MustCompile(`(?i)(\b[\w-]*(?:pass|pwd|secret|token|auth|credential|signature|api[_-]?key|private)[\w-]*=)[^&;,\s>\]]+`)
+	flag      = regexp.MustCompile(`(?i)((?:^|\s)--?[\w-]*` + secretName + `[\w-]*=)[^\s>\]]+`)
+	parameter = regexp.MustCompile(`(?i)(\b[\w-]*` + secretName + `[\w-]*=)[^&;,\s>\]]+`)
 )
+
+const secretName = `(?:pass|pwd|secret|token|auth|credential|signature|api[_-]?key|private)`
 
 // redact replaces credentials in s by "…". In an inproc or ipc endpoint, which may have an @, only
 // text with a colon before the @ counts as credentials.
@@ -77,6 +81,7 @@ func redact(s string) string {
 		s = bareInfo.ReplaceAllString(s, "${1}…@")
 	}
 	if strings.ContainsRune(s, '=') {
+		s = flag.ReplaceAllString(s, "${1}…")
 		s = parameter.ReplaceAllString(s, "${1}…")
 	}
 	return s

@@ -1,13 +1,17 @@
 package main
 
 import (
+	"context"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
 	"github.com/zmqio/zmq/zmqio/zap"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // keys are what zmqcat keygen writes: a server's, and those of the client ann, whom a
@@ -144,6 +148,46 @@ func TestCurveErrors(t *testing.T) {
 		"--curve-server-key " + strings.Repeat("~", 40):       "--curve-server-key: not a key in Z85, which has 40 characters",
 	} {
 		p := start(t, append([]string{"req", "-c", "tcp://127.0.0.1:1"}, strings.Fields(args)...)...)
+		p.ends(exitUsage, "zmqcat: "+want)
+	}
+}
+
+// A file has the value of an option. The password is not on the command line, and there is no warning.
+func TestSecretInAFile(t *testing.T) {
+	leakCheck(t)
+	path := filepath.Join(t.TempDir(), "password")
+	must(t, os.WriteFile(path, []byte("sesame\n"), 0o600))
+	loop, asked := zmqiotest.RunLoop(t, nil), make(chan string, 1)
+	_, err := zap.Serve(loop, func(_ context.Context, r zap.Request) (zap.Identity, error) {
+		select {
+		case asked <- r.Username + ":" + r.Password:
+		default: // another attempt of the client
+		}
+		return zap.Identity{}, nil
+	})
+	must(t, err)
+	pull := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
+		Loop: loop, Bind: []string{anyPort}, Configure: func(o zmq.Sockopts) error { return o.SetPlainServer(true) },
+	})
+	p := start(t, "push", "-c", pull.Addr(), "--set", "PLAIN_USERNAME=ann", "--set-file", "PLAIN_PASSWORD="+path)
+	select {
+	case got := <-asked:
+		if got != "ann:sesame" {
+			t.Errorf("the server got %q", got)
+		}
+	case <-zmqiotest.Bounded(t, zmqiotest.Patience).Done():
+		t.Error("the server was not asked")
+	}
+	p.endInput()
+	p.wait()
+	if got := p.stderr.String(); strings.Contains(got, "command line") {
+		t.Errorf("standard error says %q", got)
+	}
+	for args, want := range map[string]string{
+		"PLAIN_PASSWORD":         "--set-file PLAIN_PASSWORD: not of the form OPTION=FILE",
+		"PLAIN_PASSWORD=/no/one": "--set-file: open /no/one: no such file or directory",
+	} {
+		p := start(t, "pull", "-b", anyPort, "--set-file", args)
 		p.ends(exitUsage, "zmqcat: "+want)
 	}
 }

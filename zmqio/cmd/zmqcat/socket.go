@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"os"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -17,6 +18,7 @@ type socket struct {
 	bind, connect []string
 	subscribe     []string
 	set           []string // OPTION=VALUE; parsed below
+	setFile       []string // OPTION=FILE
 	settings      []setting
 	curve         curve
 	// first sets options before those of the command line. It may be nil.
@@ -27,6 +29,7 @@ type socket struct {
 type setting struct {
 	option zmq.Option
 	value  string
+	isRead bool // the value comes from a file
 }
 
 // flags adds the flags that set s. If prefix is not "", their names begin with it, and they have no
@@ -45,6 +48,8 @@ func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 		"repeated; a SUB without it receives everything")
 	array(&s.set, "set", "o", "set a socket option before binding and connecting: `OPTION=VALUE` with "+
 		"libzmq's name, as in SNDHWM=10; may be repeated")
+	array(&s.setFile, "set-file", "", "the same with the value in a file, without the newline at its end: "+
+		"`OPTION=FILE`; for PLAIN_PASSWORD, which others could read on the command line")
 	s.curve.flags(fs, prefix)
 }
 
@@ -57,7 +62,14 @@ func (s *socket) check() error {
 		return usagef("--%ssubscribe is for SUB and XSUB, not for %v", s.prefix, s.typ)
 	}
 	for _, text := range s.set {
-		option, err := parseSetting("--"+s.prefix+"set", text)
+		option, err := parseSetting("--"+s.prefix+"set", text, "OPTION=VALUE")
+		if err != nil {
+			return err
+		}
+		s.settings = append(s.settings, option)
+	}
+	for _, text := range s.setFile {
+		option, err := readSetting("--"+s.prefix+"set-file", text)
 		if err != nil {
 			return err
 		}
@@ -66,17 +78,31 @@ func (s *socket) check() error {
 	return s.curve.check(s.prefix)
 }
 
-// parseSetting reads the OPTION=VALUE of a flag.
-func parseSetting(flag, text string) (setting, error) {
+// readSetting reads the OPTION=FILE of a flag, and the file.
+func readSetting(flag, text string) (setting, error) {
+	s, err := parseSetting(flag, text, "OPTION=FILE")
+	if err != nil {
+		return s, err
+	}
+	value, err := os.ReadFile(s.value)
+	if err != nil {
+		return s, usagef("%s: %w", flag, err)
+	}
+	s.value, s.isRead = strings.TrimSuffix(strings.TrimSuffix(string(value), "\n"), "\r"), true
+	return s, nil
+}
+
+// parseSetting reads the OPTION=VALUE of a flag, whose form is for the error.
+func parseSetting(flag, text, form string) (setting, error) {
 	name, value, ok := strings.Cut(text, "=")
 	if !ok {
-		return setting{}, usagef("%s %s: not of the form OPTION=VALUE", flag, text)
+		return setting{}, usagef("%s %s: not of the form %s", flag, text, form)
 	}
 	option, err := zmq.ParseOption(name)
 	if err != nil {
 		return setting{}, usagef("%s: %w", flag, err)
 	}
-	return setting{option, value}, nil
+	return setting{option: option, value: value}, nil
 }
 
 // configure sets the socket's options.
@@ -113,10 +139,10 @@ func (s *socket) configure(opts zmq.Sockopts) error {
 // warn prints on con which settings of s are unwise.
 func (s *socket) warn(con *console) {
 	for _, option := range s.settings {
-		if !option.option.Info().Secret {
+		if option.isRead || !option.option.Info().Secret {
 			continue
 		}
-		secret := "a password"
+		secret := "a password; --" + s.prefix + "set-file reads it from a file"
 		if option.option == zmq.CURVE_SECRETKEY {
 			secret = "a key; --curve-cert reads it from a file"
 		}

@@ -259,7 +259,8 @@ func (p streamProtocol) ConnectionLost(err error) {
 // its next request after the reply has come, and a REP sends one reply to each request. On a
 // REQ with REQ_RELAXED, Send waits for the loop, and drops the reply to an earlier request.
 //
-// On a ROUTER the first frame is the routing id of the peer. It does not travel. With
+// On a ROUTER the first frame is the routing id of the peer. It does not travel. A routing id
+// alone sends nothing and is no error, because peers can make a forwarder send one. With
 // ROUTER_MANDATORY an unknown peer is zmq.EHOSTUNREACH if the message goes to libzmq at once.
 // From the write buffer such a message goes to StreamConfig.Unroutable.
 //

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"reflect"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // wantMade fails the test unless CreateZmqConnection returned after ConnectionMade.
@@ -89,6 +91,30 @@ func TestDealerRouter(t *testing.T) {
 	server.wants(t, "made", "dealer|request|body")
 	client.wants(t, "made", "answer|")
 	closeAll(t, l, router, dealer)
+}
+
+// A routing id alone sends nothing, also to a peer that is unknown. The next message arrives whole.
+func TestRoutingIDAlone(t *testing.T) {
+	l := zmqiotest.RunLoop(t, nil)
+	router := zmqiotest.Open(t, zmq.ROUTER, zmqio.StreamConfig{Loop: l, Bind: []string{anyPort}, Configure: func(o zmq.Sockopts) error {
+		return o.SetRouterMandatory(true)
+	}})
+	dealer := zmqiotest.Open(t, zmq.DEALER, zmqio.StreamConfig{Loop: l, Connect: []string{router.Addr()}, Configure: func(o zmq.Sockopts) error {
+		return o.SetRoutingID([]byte("dealer"))
+	}})
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	must(t, dealer.Send(ctx, []byte("here")))
+	_, err := router.Recv(ctx)
+	must(t, err)
+	for _, id := range []string{"dealer", "nobody", "dealer"} {
+		must(t, router.Send(ctx, []byte(id)))
+	}
+	must(t, router.Send(ctx, []byte("dealer"), []byte("a"), []byte("b")))
+	got, err := dealer.Recv(ctx)
+	must(t, err)
+	if string(bytes.Join(got, []byte("|"))) != "a|b" {
+		t.Errorf("got %q", got)
+	}
 }
 
 func TestGetsockopt(t *testing.T) {

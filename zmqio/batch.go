@@ -74,11 +74,13 @@ func (t *Transport) writeBatch(b *Batch, how manner, ctx context.Context) (n int
 }
 
 // writeFront writes the first chunk of out. It writes message by message if each can fail by
-// itself, or if the buffer has no room for the whole chunk.
+// itself, or if the buffer has no room for the whole chunk. A single message may have more frames
+// than MaxWriteBuffer, but a chunk may not.
 func (t *Transport) writeFront(out *outbox.Outbox, how manner, ctx context.Context) error {
-	if !t.traits.eager && !t.conflates() {
-		front := out.Front()
-		err := t.writeLoad(load{batch: out, size: flow.Size{Bytes: front.Size(), Items: len(front.Table)}}, how, ctx)
+	front := out.Front()
+	size := flow.Size{Bytes: front.Size(), Items: len(front.Table)}
+	if !t.traits.eager && !t.conflates() && !t.flow.Exceeds(size) {
+		err := t.writeLoad(load{batch: out, size: size}, how, ctx)
 		if !errors.Is(err, ErrBufferFull) {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio/internal/outbox"
@@ -153,6 +154,80 @@ func TestBatchStopsAtMaxWriteBuffer(t *testing.T) {
 	must(t, tr.Abort())
 }
 
+// Frames count too, of empty messages. A Batch with more frames than the buffer may hold is written
+// message by message, into an empty buffer and behind others.
+func TestBatchCountsFrames(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	for before := range 2 {
+		cfg := bindTo(anyPort)
+		cfg.MaxWriteBuffer = 3
+		tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
+		for range before {
+			must(t, tr.Write(msg("")))
+		}
+		b := batchOf("", "", "", "")
+		n, err := tr.WriteBatch(b)
+		if n != 3-before || !errors.Is(err, ErrBufferFull) || b.Len() != 4-n || tr.Stats().Buffered.Messages != 3 {
+			t.Errorf("behind %d: wrote %d, %v; left %d; %+v in the buffer", before, n, err, b.Len(), tr.Stats().Buffered)
+		}
+		must(t, tr.Abort())
+	}
+}
+
+// A large message of a Batch, which libzmq's memory holds, needs room as others do.
+func TestBatchOfLargeMessageNeedsRoom(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	cfg := bindTo(anyPort)
+	cfg.MaxWriteBuffer = 2*outbox.BatchBytes - 1
+	tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
+	var b Batch
+	for range 2 {
+		b.Append(make([]byte, outbox.BatchBytes))
+	}
+	if n, err := tr.WriteBatch(&b); n != 1 || !errors.Is(err, ErrBufferFull) || tr.WriteBufferSize() != outbox.BatchBytes {
+		t.Errorf("wrote %d, %v; %d bytes in the buffer", n, err, tr.WriteBufferSize())
+	}
+	must(t, tr.Abort())
+}
+
+// WriteBatchContext waits for room message by message if the Batch is larger than MaxWriteBuffer.
+func TestBatchWaitsBelowMaxWriteBuffer(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	runAside(t, l)
+	cfg := bindTo(anyPort)
+	cfg.MaxWriteBuffer = 5
+	tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
+	all := []string{"aa", "bb", "cc", "dd", "ee"} // the third finds no room, and the rest is too large
+	b := batchOf(all...)
+	ctx := bounded(t)
+	done := make(chan error, 1)
+	go func() {
+		_, err := tr.WriteBatchContext(ctx, b)
+		done <- err
+	}()
+	for countWaiters(tr) == 0 && len(done) == 0 {
+		runtime.Gosched()
+	}
+	if n := tr.WriteBufferSize(); n != 4 {
+		t.Errorf("%d bytes in the buffer", n)
+	}
+	peer := pullFrom(t, tr)
+	must(t, peer.SetRcvtimeo(30*time.Second))
+	for _, want := range all {
+		got, err := peer.Recv(0)
+		must(t, err)
+		if got != want {
+			t.Fatalf("got %q, want %q", got, want)
+		}
+	}
+	must(t, <-done)
+	must(t, peer.Close())
+	must(t, tr.Abort())
+}
+
 // After an error of the first message the Batch still has all messages.
 func TestBatchErrors(t *testing.T) {
 	leakCheck(t)
@@ -289,6 +364,11 @@ func TestBatchWaits(t *testing.T) {
 	if n, err := tr.WriteBatchContext(ctx, &b); n != 0 || !errors.Is(err, cause) || b.Len() != parts-1 {
 		t.Errorf("with a context that has ended: %d, %v, %d left", n, err, b.Len())
 	}
+	roomy := blocked(t, l, BaseProtocol{})
+	if n, err := roomy.WriteBatchContext(ctx, &b); n != 0 || !errors.Is(err, cause) || b.Len() != parts-1 {
+		t.Errorf("with a context that has ended, and room: %d, %v, %d left", n, err, b.Len())
+	}
+	must(t, roomy.Abort())
 	deadlock := make(chan error, 1)
 	soon(t, l, func() {
 		_, err := tr.WriteBatchContext(bounded(t), &b)

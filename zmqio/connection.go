@@ -39,7 +39,8 @@ type ConnectionConfig struct {
 	Socket *zmq4.Socket
 	// MaxWriteBuffer is the most that the write buffer holds, in bytes and also in frames; 0
 	// means no limit. Beyond it Write returns ErrBufferFull for a message that libzmq does not
-	// take now. Write accepts a message whole or not at all.
+	// take now. Write accepts a message whole or not at all. An empty buffer takes a message
+	// with any number of frames.
 	MaxWriteBuffer int
 	// BorrowFrames lends MsgReceived or MsgsReceived the frames until it returns, instead of
 	// giving them away. The callback must not change frames, and must clone what it keeps. It

@@ -56,6 +56,10 @@ func (c *Control) fits(pending, msg Size) bool {
 	return c.max == 0 || pending.Bytes+msg.Bytes <= c.max && pending.Items+msg.Items <= max(c.max, msg.Items)
 }
 
+// Exceeds reports whether size is over the limit. The limit never changes, so the caller needs no
+// lock.
+func (c *Control) Exceeds(size Size) bool { return c.max > 0 && max(size.Bytes, size.Items) > c.max }
+
 // room reports whether the marks admit the message.
 func (c *Control) room(pending, msg Size) bool {
 	return !c.paused && !c.held && c.fits(pending, msg) && (pending.Items == 0 || pending.Bytes+msg.Bytes <= c.high)

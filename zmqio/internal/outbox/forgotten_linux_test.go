@@ -60,3 +60,20 @@ func TestGatheredMessagesAreFreedOnce(t *testing.T) {
 		o.DropFirst()
 	}
 }
+
+// A large message leaves libzmq's memory when it has been sent or dropped.
+func TestSentMessageIsFreed(t *testing.T) {
+	const size, rounds = 8 << 20, 64
+	msg := [][]byte{make([]byte, size)}
+	for name, end := range map[string]func(*Outbox){"sent": (*Outbox).DropFirst, "cleared": (*Outbox).Clear} {
+		before := resident(t)
+		var o Outbox
+		for range rounds {
+			o.Add(msg, size)
+			end(&o)
+		}
+		if grown := resident(t) - before; grown > rounds*size/4 {
+			t.Errorf("%s: %d MiB are resident, of %d MiB", name, grown>>20, rounds*size>>20)
+		}
+	}
+}

@@ -166,3 +166,18 @@ func TestFrontStays(t *testing.T) {
 	}
 	o.Clear()
 }
+
+// A batch has at most chunkFrames frames of messages that could go in several.
+func TestBatchIsBounded(t *testing.T) {
+	var o Outbox
+	for range 3*chunkFrames + 1 {
+		o.Add([][]byte{nil}, 0)
+	}
+	for batches := 0; !o.Empty(); batches++ {
+		front := o.Front()
+		if n := len(front.Table); n > chunkFrames || batches > 3 {
+			t.Fatalf("batch %d has %d frames", batches, n)
+		}
+		o.Advance(len(front.Table), len(front.Table), 0)
+	}
+}

@@ -219,6 +219,11 @@ func TestCannotForward(t *testing.T) {
 	if !d.source.CanForward() {
 		t.Error("without an inbox")
 	}
+	d.source.inbox.partial = parts(1, 1)
+	if d.source.CanForward() {
+		t.Error("with a part of a message")
+	}
+	d.source.inbox.partial = nil
 	d.source.wary = 1
 	if d.source.CanForward() {
 		t.Error("while it is wary")
@@ -257,4 +262,15 @@ func BenchmarkForward(b *testing.B) {
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/256, "ns/msg")
+}
+
+// A Forward ends as a receive does: no message is begun then.
+func TestForwardIsAReceive(t *testing.T) {
+	d := newDevice(t, 0)
+	if _, errno := d.source.Events(); errno != 0 || !d.source.begun {
+		t.Fatalf("%v; begun %t", errno, d.source.begun)
+	}
+	if f := d.forward(Outlet{}); f.Errno != syscall.EAGAIN || d.source.begun {
+		t.Errorf("%+v; begun %t", f, d.source.begun)
+	}
 }

@@ -451,3 +451,14 @@ func TestOptions(t *testing.T) {
 		t.Errorf("an empty user name: %v", errno)
 	}
 }
+
+// A Send that reads ZMQ_EVENTS has begun a message, and counts the inbox as readable.
+func TestEventsOfSendCountTheInbox(t *testing.T) {
+	a, _ := limitedPair(t, zmq4.PAIR, zmq4.PAIR, 0)
+	a.PutBack([][][]byte{{nil}})
+	a.begun = false
+	buf, table := encode([][]byte{{1}})
+	if sent := a.Send(Batch{Buf: buf, Table: table}, Forgets, true); !sent.Known || !sent.Events.Readable() || !a.begun {
+		t.Errorf("%+v; begun %t", sent, a.begun)
+	}
+}

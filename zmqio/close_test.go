@@ -141,6 +141,12 @@ func TestFatalErrorIsToldOnce(t *testing.T) {
 }
 
 func TestContextTerminatedElsewhere(t *testing.T) {
+	for _, typ := range []zmq.SocketType{zmq.PULL, zmq.PUSH} {
+		t.Run(typ.String(), func(t *testing.T) { testContextTerminatedElsewhere(t, typ) })
+	}
+}
+
+func testContextTerminatedElsewhere(t *testing.T, typ zmq.SocketType) {
 	leakCheck(t)
 	ctx, err := zmq4.NewContext()
 	must(t, err)
@@ -149,7 +155,7 @@ func TestContextTerminatedElsewhere(t *testing.T) {
 	var caught []ExceptionContext
 	l.SetExceptionHandler(func(_ *EventLoop, c ExceptionContext) { caught = append(caught, c) })
 	p := &recorder{onLost: func(error) { l.Stop() }}
-	create(t, l, p, zmq.PULL, bindTo(anyPort))
+	create(t, l, p, typ, bindTo(anyPort))
 	done := make(chan error, 1)
 	soon(t, l, func() { go func() { done <- ctx.Term() }() })
 	must(t, l.RunForever(bounded(t)))

@@ -1,6 +1,8 @@
 package zmqio
 
 import (
+	"bytes"
+	"runtime"
 	"testing"
 
 	"github.com/zmqio/zmq"
@@ -35,4 +37,20 @@ type pauser struct {
 func (p *pauser) PauseWriting() {
 	p.recorder.PauseWriting()
 	p.onPause()
+}
+
+// untilBlocked waits until a goroutine is in a function, in a state as runtime.Stack writes it, or
+// until done has its result.
+func untilBlocked(t *testing.T, state, function string, done <-chan error) {
+	t.Helper()
+	buf := make([]byte, 1<<20)
+	for ctx := bounded(t); len(done) == 0; runtime.Gosched() {
+		must(t, ctx.Err())
+		for stack := range bytes.SplitSeq(buf[:runtime.Stack(buf, true)], []byte("\n\n")) {
+			first, _, _ := bytes.Cut(stack, []byte("\n"))
+			if bytes.Contains(first, []byte("["+state)) && bytes.Contains(stack, []byte(function)) {
+				return
+			}
+		}
+	}
 }

@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/pebbe/zmq4"
 	"golang.org/x/sys/unix"
 
 	"github.com/zmqio/zmq"
@@ -173,4 +174,48 @@ func TestPlacementErrors(t *testing.T) {
 		must(t, opts.SetThreadPriority(1))
 	}
 	create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort)) // makes libzmq start its threads
+}
+
+// libzmq's threads may run on all processors of the list.
+func TestPlacementOnSeveralProcessors(t *testing.T) {
+	leakCheck(t)
+	if len(ioThreads(t)) > 0 {
+		t.Skip("threads of other tests have not ended")
+	}
+	want := cpusOf(t, 0)
+	var cpus []int
+	for i := range lastCPU(t) + 1 {
+		if want.IsSet(i) {
+			cpus = append(cpus, i)
+		}
+	}
+	l, err := NewEventLoop(&LoopConfig{CPUs: cpus})
+	if errors.Is(err, errors.ErrUnsupported) {
+		t.Skip(err)
+	}
+	must(t, err)
+	defer func() { must(t, l.Close()) }()
+	create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(anyPort))
+	tids := ioThreads(t)
+	for ctx := bounded(t); len(tids) == 0 && ctx.Err() == nil; tids = ioThreads(t) {
+		runtime.Gosched() // libzmq's thread sets its name after its placement
+	}
+	if len(tids) != 1 {
+		t.Fatalf("%d I/O threads", len(tids))
+	}
+	if got := cpusOf(t, tids[0]); got != want {
+		t.Errorf("libzmq's thread may run on %v, want %v", got, want)
+	}
+}
+
+// A real-time policy may lack the right, but has a valid priority.
+func TestRealtimePolicyIsTriedWithAPriority(t *testing.T) {
+	ctx, err := zmq4.NewContext()
+	must(t, err)
+	defer func() { must(t, ctx.Term()) }()
+	opts, err := ContextOptions(ctx)
+	must(t, err)
+	if err := opts.SetThreadSchedPolicy(unix.SCHED_FIFO); errors.Is(err, zmq.EINVAL) && !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("SCHED_FIFO: %v", err)
+	}
 }

@@ -239,3 +239,27 @@ func TestReadingIsHeldFromEveryGoroutine(t *testing.T) {
 	}
 	must(t, push.Abort())
 }
+
+// A message that waits because reading is paused does not keep the loop awake.
+func TestPausedTransportLooksOnce(t *testing.T) {
+	leakCheck(t)
+	l := newLoop(t)
+	pull := create(t, l, BaseProtocol{}, zmq.PULL, bindTo("inproc://looks"))
+	must(t, pull.PauseReading())
+	push := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("inproc://looks"))
+	must(t, push.Write(msg("x")))
+	look := func() bool {
+		pull.sockMu.Lock()
+		defer pull.sockMu.Unlock()
+		again, err := pull.lookLocked()
+		must(t, err)
+		return again
+	}
+	if look() {
+		t.Error("the loop would look again and again")
+	}
+	must(t, pull.ResumeReading())
+	if !look() {
+		t.Error("the loop would not receive the message")
+	}
+}

@@ -109,3 +109,32 @@ func TestNamesOfEvents(t *testing.T) {
 		t.Errorf("%d connections after Bind, want 1", ready())
 	}
 }
+
+// A failed handshake at an endpoint that was unbound does not count when it is bound again.
+func TestFailedHandshakesEndWithTheEndpoint(t *testing.T) {
+	s := openStream(t, zmq.DEALER, StreamConfig{Loop: newLoop(t), Bind: []string{}})
+	const endpoint = "tcp://127.0.0.1:1"
+	event := func(ev zmq.Event) zmq.MonitorEvent { return zmq.MonitorEvent{Event: ev, Endpoint: endpoint} }
+	happens(s, event(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL))
+	s.t.sockMu.Lock()
+	s.detachedLocked(endpoint)
+	s.attachedLocked(endpoint)
+	s.t.sockMu.Unlock()
+	happens(s, event(s.roster.begin&-s.roster.begin))
+	if n := s.roster.open(); n != 1 {
+		t.Errorf("%d connections, want 1", n)
+	}
+	happens(s, event(zmq.EVENT_DISCONNECTED))
+	if n := s.roster.open(); n != 0 {
+		t.Errorf("%d connections after the end", n)
+	}
+}
+
+// A topic without subscriptions takes no memory.
+func TestRosterForgetsTopics(t *testing.T) {
+	r := newRoster()
+	r.subscribed(nil, [][][]byte{msg("\x01a"), msg("\x01b"), msg("\x00a"), msg("\x00c")})
+	if len(r.topics) != 1 || r.topics["b"] != 1 {
+		t.Errorf("the topics are %v", r.topics)
+	}
+}

@@ -91,6 +91,7 @@ func TestMaxWriteBufferCountsFrames(t *testing.T) {
 		wants(t, push.WriteContext(bounded(t), m), zmqio.ErrBufferFull)
 	}
 	must(t, push.Write(msg("12345", "")))
+	wants(t, push.WriteContext(bounded(t), msg("12345678901")), zmqio.ErrBufferFull)
 	must(t, push.Write(msg("12345")))
 	ended, cancel := context.WithCancel(bounded(t))
 	cancel()
@@ -105,6 +106,17 @@ func TestMaxWriteBufferCountsFrames(t *testing.T) {
 	must(t, push.Write(msg("123456789012"))) // libzmq takes it
 	await(t, l, pull.has(10))
 	pull.wants(t, "made", "12345|", "12345", "", "", "", "", "", "", "", "123456789012")
+}
+
+// An empty buffer takes a message of more frames than the limit, or it could never be sent.
+func TestMaxWriteBufferOfManyFrames(t *testing.T) {
+	l := newLoop(t, nil)
+	push := create(t, l, zmqio.BaseProtocol{}, zmq.PUSH, zmqio.ConnectionConfig{Bind: []string{anyPort}, MaxWriteBuffer: 2})
+	must(t, push.Write(msg("", "", "")))
+	wants(t, push.Write(msg("")), zmqio.ErrBufferFull)
+	pull := pullFrom(t, l, push)
+	await(t, l, pull.has(1))
+	pull.wants(t, "made", "||")
 }
 
 // A message that just fits is accepted, by each call.

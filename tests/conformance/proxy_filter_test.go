@@ -22,6 +22,10 @@ func TestProxyFilterTakesTurns(t *testing.T) {
 	client.send("question")
 	client.want("question")
 	must(t, end())
+	client.send("another question")
+	for p.front.Transport().Stats().Unread.Messages == 0 { // libzmq would take a reply
+		must(t, p.ctx.Err())
+	}
 	if err := p.front.TrySend([]byte("out of turn")); !errors.Is(err, zmq.EFSM) {
 		t.Errorf("out of turn: %v", err)
 	}
@@ -59,6 +63,9 @@ func TestProxyFilterAndEnd(t *testing.T) {
 				must(t, p.ctx.Err())
 			}
 			wants(t, p.Run(p.ctx), zmqio.ErrTransportClosed)
+			if dropped := p.Stats().ToBack.Dropped; (dropped == 1) != (ends == "back") || dropped > 1 {
+				t.Errorf("%d messages were dropped", dropped)
+			}
 			for i := 1; i < n; i++ {
 				if got := receives(p.ctx, t, p.front); got[0] != fmt.Sprint(i) {
 					t.Fatalf("got %q, want %d", got, i)

@@ -452,6 +452,41 @@ func TestProxyToConflate(t *testing.T) {
 	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 2 && s.ToBack.Dropped == 1 })
 }
 
+// A capture stream with CONFLATE gets no message of several frames. The proxy forwards it.
+func TestProxyCaptureConflates(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	capture := zmqiotest.Open(t, zmq.PUSH, zmqio.StreamConfig{
+		Loop: p.loop, Bind: []string{"tcp://127.0.0.1:*"}, Configure: func(o zmq.Sockopts) error { return o.SetConflate(true) },
+	})
+	var err error
+	p.Proxy, err = zmqio.NewProxy(p.front, p.back, &zmqio.ProxyConfig{Capture: capture})
+	must(t, err)
+	p.run()
+	push, pull, captured := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, p.back), p.peer(zmq.PULL, capture)
+	must(t, capture.WaitConnected(p.ctx, 1))
+	push.send("two", "frames")
+	pull.want("two", "frames")
+	push.send("one")
+	pull.want("one")
+	captured.want("one")
+	p.until(func(s zmqio.ProxyStats) bool { return s.ToBack.Messages == 2 && s.Captured == 1 })
+}
+
+// Pause after Run leaves the streams alone.
+func TestProxyPausedAfterItsRun(t *testing.T) {
+	p := newProxy(t, zmq.PULL, zmq.PUSH, nil)
+	end := p.run()
+	push, pull := p.peer(zmq.PUSH, p.front), p.peer(zmq.PULL, p.back)
+	push.send("through")
+	pull.want("through")
+	must(t, end())
+	p.pause()
+	push.send("to the caller")
+	if got := receives(p.ctx, t, p.front); got[0] != "to the caller" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // Stream.Peers reports the peers of a ROUTER while a proxy forwards from it.
 func TestProxyPeers(t *testing.T) {
 	p := newProxy(t, zmq.ROUTER, zmq.DEALER, nil)

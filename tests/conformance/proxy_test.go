@@ -226,7 +226,16 @@ func TestProxyStreamer(t *testing.T) {
 
 // A REP in front of a REQ keeps the turns of both.
 func TestProxyTakesTurns(t *testing.T) {
-	p := newProxy(t, zmq.REP, zmq.REQ, nil)
+	for name, filter := range map[string]func(zmqio.ProxyDirection, zmqio.Message) (forward, answer [][]byte){
+		"unfiltered": nil,
+		"filtered":   func(_ zmqio.ProxyDirection, msg zmqio.Message) (forward, answer [][]byte) { return msg.Frames, nil },
+	} {
+		t.Run(name, func(t *testing.T) { testProxyTakesTurns(t, &zmqio.ProxyConfig{Filter: filter}) })
+	}
+}
+
+func testProxyTakesTurns(t *testing.T, cfg *zmqio.ProxyConfig) {
+	p := newProxy(t, zmq.REP, zmq.REQ, cfg)
 	end := p.run()
 	client, server := p.peer(zmq.REQ, p.front), p.peer(zmq.REP, p.back)
 	for i := range 50 {
@@ -388,6 +397,9 @@ func TestProxyCaptureThatIsFull(t *testing.T) {
 	pull.want("x", "0") // although capture could not send it
 	for i := 1; i < 100; i++ {
 		push.send("x", fmt.Sprint(i))
+	}
+	for p.front.Transport().IsReading() { // the proxy does not look again and again
+		must(t, p.ctx.Err())
 	}
 	must(t, pull.SetRcvtimeo(50*time.Millisecond))
 	if msg, err := pull.RecvMessage(0); err == nil {

@@ -229,6 +229,23 @@ func TestStreamTurns(t *testing.T) {
 	}
 }
 
+// A Send that fails gives the turn back.
+func TestStreamTurnAfterAnError(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	req := zmqiotest.Open(t, zmq.REQ, zmqio.StreamConfig{
+		Loop: zmqiotest.RunLoop(t, nil), Bind: []string{"tcp://127.0.0.1:*"}, MaxWriteBuffer: 1,
+	})
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	for range 2 {
+		wants(t, req.Send(ended, []byte("x")), context.Canceled)
+		wants(t, req.TrySend([]byte("too large")), zmqio.ErrBufferFull)
+	}
+	zmqiotest.Must(t, req.TrySend([]byte("x")))
+	wants(t, req.TrySend([]byte("y")), zmq.EFSM)
+}
+
 // A second Close waits for the first, which may still send.
 func TestStreamClosedTwice(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
@@ -275,6 +292,7 @@ func TestStreamOnTheLoop(t *testing.T) {
 		}
 		return b.Close()
 	}))
+	zmqiotest.Must(t, b.Shutdown(ctx)) // a Close on the loop has returned
 }
 
 func TestStreamRefuses(t *testing.T) {
@@ -343,6 +361,11 @@ func TestStreamShutdownWithoutPeer(t *testing.T) {
 		}
 		if err := s.Shutdown(context.Background()); err != nil {
 			t.Errorf("again: %v", err)
+		}
+		for bound := zmqiotest.Bounded(t, zmqiotest.Patience); len(loop.Residents()) > 0; { // the stream is aborted
+			if err := loop.Do(bound, func() error { return bound.Err() }); err != nil {
+				t.Fatalf("%s: left on the loop: %v", name, loop.Residents())
+			}
 		}
 	}
 }

@@ -513,3 +513,29 @@ func TestStreamPeersEnd(t *testing.T) {
 		}
 	}
 }
+
+// A second Peers does not make peers come again that the first has reported.
+func TestStreamPeersTwice(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	loop := zmqiotest.RunLoop(t, nil)
+	router := openRouter(t, loop, 0)
+	first := keepBook(router.Peers(ctx))
+	peer := openNamed(t, loop, "peer", router.Addr())
+	for n := range 2 {
+		zmqiotest.Must(t, peer.Send(ctx, []byte("hello")))
+		if _, err := router.Recv(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if n == 0 {
+			router.Peers(ctx)
+		}
+	}
+	zmqiotest.Must(t, router.Abort())
+	<-first.done
+	if n := first.times("peer"); n != 1 {
+		t.Errorf("the peer came %d times", n)
+	}
+	first.check(t)
+	zmqiotest.Must(t, peer.Abort())
+}

@@ -239,3 +239,23 @@ func TestStreamCloseAfterTheEnd(t *testing.T) {
 		})
 	}
 }
+
+// A Recv whose context has ended leaves a message that has come.
+func TestStreamRecvAfterItsContext(t *testing.T) {
+	zmqiotest.CheckLeaks(t)
+	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
+	b, c := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{})
+	zmqiotest.Must(t, c.Send(ctx, []byte("x")))
+	for b.Transport().Stats().Unread.Messages == 0 {
+		zmqiotest.Must(t, ctx.Err())
+		runtime.Gosched()
+	}
+	ended, cancel := context.WithCancel(ctx)
+	cancel()
+	if msg, err := b.Recv(ended); msg != nil || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %q, %v", msg, err)
+	}
+	if msg, err := b.Recv(ctx); err != nil || string(msg[0]) != "x" {
+		t.Errorf("got %q, %v", msg, err)
+	}
+}

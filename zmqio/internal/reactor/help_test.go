@@ -37,7 +37,7 @@ func closeLoop(l *Loop) error {
 // bounded returns a context that fails a test that hangs.
 func bounded(t testing.TB) context.Context {
 	t.Helper()
-	return testkit.Bounded(t, 30*time.Second)
+	return testkit.Bounded(t, 2*time.Minute)
 }
 
 func soon(t testing.TB, l *Loop, fn func()) *Handle {

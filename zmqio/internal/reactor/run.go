@@ -138,7 +138,7 @@ func (l *Loop) beginBatchLocked(batch []*Handle, now time.Duration) {
 	l.stats.Iterations++
 	if len(batch) > 0 {
 		l.guard.batches++
-		if !l.guard.watched {
+		if !l.guard.watched && !l.closed {
 			l.guardLocked(l.guard.stuckInterval())
 		}
 	}

@@ -17,7 +17,8 @@ import (
 	"github.com/zmqio/zmq/zmqio"
 )
 
-const patience = 10 * time.Second
+// patience is the time after which a test that hangs fails. No test depends on it.
+const patience = 2 * time.Minute
 
 func must(t testing.TB, err error) {
 	t.Helper()
@@ -55,7 +56,7 @@ func newLoop(t testing.TB) (*zmqio.EventLoop, <-chan zmqio.ExceptionContext) {
 // newIdleLoop returns a loop that does not run.
 func newIdleLoop(t testing.TB) (*zmqio.EventLoop, <-chan zmqio.ExceptionContext) {
 	t.Helper()
-	l, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Logger: slog.New(slog.DiscardHandler)})
+	l, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: patience, Logger: slog.New(slog.DiscardHandler)})
 	must(t, err)
 	exceptions := make(chan zmqio.ExceptionContext, 100)
 	l.SetExceptionHandler(func(_ *zmqio.EventLoop, ctx zmqio.ExceptionContext) { exceptions <- ctx })
@@ -211,6 +212,9 @@ func (n network) connect(t testing.TB, l *zmqio.EventLoop, r *recorder, cfg Conf
 	must(t, err)
 	peer := wait(t, peers)
 	must(t, peer.SetDeadline(time.Now().Add(patience)))
+	if tcp, ok := peer.(*net.TCPConn); ok { // else the kernel may be set to hold any number of bytes
+		must(t, tcp.SetReadBuffer(256<<10))
+	}
 	t.Cleanup(func() { peer.Close() })
 	return made, peer
 }

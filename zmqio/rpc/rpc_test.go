@@ -1,6 +1,7 @@
 package rpc_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -223,7 +224,12 @@ func TestServeDrainsIntoAStreamThatEnds(t *testing.T) {
 	var v *service
 	v = serve(t, zmq.ROUTER, func(context.Context, [][]byte) ([][]byte, error) {
 		v.stop()
-		time.Sleep(50 * time.Millisecond) // Serve waits for this handler
+		for stacks := make([]byte, 1<<20); ; time.Sleep(time.Millisecond) { // until Serve waits for this handler
+			zmqiotest.Must(t, ctx.Err())
+			if bytes.Contains(stacks[:runtime.Stack(stacks, true)], []byte("rpc.(*server).await(")) {
+				break
+			}
+		}
 		zmqiotest.Must(t, v.stream.Close())
 		close(started)
 		return nil, nil
@@ -244,21 +250,26 @@ func TestServeDrainsWhilePaused(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	ctx := zmqiotest.Bounded(t, zmqiotest.Patience)
 	var v *service
-	begun := make(chan struct{}, 1000)
+	begun, goOn := make(chan struct{}, 1000), make(chan struct{})
 	v = serve(t, zmq.ROUTER, func(context.Context, [][]byte) ([][]byte, error) {
 		begun <- struct{}{}
-		time.Sleep(50 * time.Millisecond)
+		<-goOn
 		return nil, nil
-	}, rpc.ServerConfig{Handlers: 1, DrainTimeout: time.Second}, rpc.Config{})
+	}, rpc.ServerConfig{Handlers: 1, DrainTimeout: 4 * time.Second}, rpc.Config{})
 	short, cancel := context.WithCancel(ctx)
 	var group sync.WaitGroup
-	for range 8 {
+	const calls = 8
+	for range calls {
 		group.Go(func() { v.Call(short, nil) })
 	}
 	<-begun
-	time.Sleep(20 * time.Millisecond) // time for the others to come to the stream
+	for v.stream.Transport().Stats().Received.Messages < calls { // until the others have come to the stream
+		zmqiotest.Must(t, ctx.Err())
+		time.Sleep(time.Millisecond)
+	}
 	zmqiotest.Must(t, v.stream.Transport().PauseReading())
 	v.stop()
+	close(goOn)
 	zmqiotest.Must(t, <-v.served) // after a quarter of DrainTimeout Serve itself pauses reading
 	zmqiotest.Must(t, v.stream.Transport().ResumeReading())
 	cancel()
@@ -273,7 +284,7 @@ func TestRetryAtTheNextEndpoint(t *testing.T) {
 	mute, err := zmqio.Open(ctx, zmq.ROUTER, zmqio.StreamConfig{Loop: loop, Bind: []string{"tcp://127.0.0.1:*"}})
 	zmqiotest.Must(t, err)
 	defer mute.Abort()
-	v := serve(t, zmq.ROUTER, echo, rpc.ServerConfig{}, rpc.Config{Endpoints: []string{mute.Addr()}, Timeout: 500 * time.Millisecond, Retries: 1})
+	v := serve(t, zmq.ROUTER, echo, rpc.ServerConfig{}, rpc.Config{Endpoints: []string{mute.Addr()}, Timeout: 3 * time.Second, Retries: 1})
 	for range 10 { // the silent endpoint gets one call, and then none
 		if _, err := v.Call(ctx, []byte("x")); err != nil {
 			t.Error(err)

@@ -1,6 +1,7 @@
-//go:build !asan
+//go:build !asan && !race
 
-// AddressSanitizer moves some of the measured variables to the heap.
+// AddressSanitizer moves some of the measured variables to the heap. Under the race detector a
+// sync.Pool sometimes drops its content.
 
 package zmqio
 
@@ -30,15 +31,14 @@ func TestWriteDoesNotAllocate(t *testing.T) {
 			t.Errorf("%s: %v allocations", name, n)
 		}
 	}
-	const some = 2 // under the race detector a sync.Pool sometimes drops its content
 	check("one frame, at once", 1, func() { must(t, tr.Write([][]byte{frame})) })
 	check("three frames, at once", 1, func() { must(t, tr.Write([][]byte{frame, frame[:0], frame})) })
 	large := make([]byte, 2*outbox.BatchBytes)
-	check("large, at once", some, func() { must(t, tr.Write([][]byte{large})) })
-	check("large frames, at once", some, func() { must(t, tr.Write([][]byte{large, large})) })
+	check("large, at once", 1, func() { must(t, tr.Write([][]byte{large})) })
+	check("large frames, at once", 1, func() { must(t, tr.Write([][]byte{large, large})) })
 	soon(t, l, func() { // one shortly after the other, so that they gather in the buffer
 		check("Write", 1, func() { must(t, tr.Write([][]byte{frame})) })
-		check("large", some, func() { must(t, tr.Write([][]byte{large})) })
+		check("large", 1, func() { must(t, tr.Write([][]byte{large})) })
 		check("WriteContext", 1, func() { must(t, tr.WriteContext(t.Context(), [][]byte{frame})) })
 	})
 	var b Batch
@@ -158,7 +158,7 @@ func TestForwardingDoesNotAllocate(t *testing.T) {
 		if found, errno := pull.receive(); found != foundEmpty || errno != 0 {
 			t.Fatalf("found %v, %v", found, errno)
 		}
-	}); n > 1 { // under the race detector a sync.Pool sometimes drops a chunk
+	}); n > 1 { // the chunk of a Batch
 		t.Errorf("%v allocations a batch", n)
 	}
 	if s := p.Stats(); s.ToBack.Messages != 1010 {

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +56,16 @@ func awaitClosed(t *testing.T, c <-chan struct{}) {
 	}
 }
 
+// ownPort is anyPort, at an address that other processes do not bind. So no other test takes a port
+// that this one has let go.
+func ownPort() string {
+	if runtime.GOOS != "linux" { // has 127.0.0.1 alone
+		return anyPort
+	}
+	pid := os.Getpid()
+	return fmt.Sprintf("tcp://127.%d.%d.%d:*", 1+pid>>16&0x7f, pid>>8&0xff, pid&0xff)
+}
+
 // After Closed the same endpoint can be bound again at once. Without Closed such a bind sometimes
 // fails.
 func TestBindAgainAfterClosed(t *testing.T) {
@@ -62,7 +74,7 @@ func TestBindAgainAfterClosed(t *testing.T) {
 			t.Run(transport+"/"+name, func(t *testing.T) {
 				leakCheck(t)
 				l := newLoop(t)
-				endpoint := map[string]string{"tcp": anyPort, "ipc": "ipc://" + filepath.Join(t.TempDir(), "s")}[transport]
+				endpoint := map[string]string{"tcp": ownPort(), "ipc": "ipc://" + filepath.Join(t.TempDir(), "s")}[transport]
 				for range 200 {
 					server := create(t, l, BaseProtocol{}, zmq.PULL, bindTo(endpoint))
 					endpoint = server.Listeners()[0]

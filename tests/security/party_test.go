@@ -195,7 +195,17 @@ func (p *party) said(v verdict) bool {
 	return slices.Contains(p.verdicts, v)
 }
 
-func (p *party) abort() { must(p.t, p.tr.Abort()) }
+// abort aborts p, and waits until libzmq has closed its socket. Until then p may connect again.
+func (p *party) abort() {
+	p.t.Helper()
+	closed := p.tr.Closed()
+	must(p.t, p.tr.Abort())
+	select {
+	case <-closed:
+	case <-bounded(p.t).Done():
+		p.t.Fatalf("not closed: %v", p)
+	}
+}
 
 // talk makes two parties write to one another, and waits until both messages have arrived.
 func talk(t testing.TB, server, client *party) {

@@ -1,6 +1,7 @@
 package conformance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -38,7 +39,12 @@ const (
 func newLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
 	checkLeaks(t)
-	l, err := zmqio.NewEventLoop(cfg)
+	var own zmqio.LoopConfig
+	if cfg != nil {
+		own = *cfg
+	}
+	own.Linger = cmp.Or(own.Linger, zmqiotest.Patience) // a busy machine may take longer than DefaultLinger
+	l, err := zmqio.NewEventLoop(&own)
 	must(t, err)
 	t.Cleanup(func() { must(t, l.Close()) })
 	return l

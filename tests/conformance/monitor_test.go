@@ -402,7 +402,7 @@ func TestMonitorNeverStalls(t *testing.T) {
 	select {
 	case err := <-done:
 		must(t, err)
-	case <-time.After(20 * time.Second):
+	case <-bounded(t).Done():
 		t.Fatal("stalled")
 	}
 	counts := make(map[zmq.Event]int)

@@ -248,9 +248,10 @@ const childEnv = "ZMQIO_TEST_SIGNAL"
 
 func testDefaultIsBack(t *testing.T, how string, sig syscall.Signal) {
 	t.Helper()
+	shield(t, sig) // a signal that is caught is not ignored by a child, even if this process was started with it ignored
 	exe, err := os.Executable()
 	must(t, err)
-	cmd := exec.Command(exe, "-test.run=^TestDefaultDispositionChild$", "-test.timeout=30s")
+	cmd := exec.Command(exe, "-test.run=^TestDefaultDispositionChild$", "-test.timeout=4m")
 	cmd.Env = append(os.Environ(), childEnv+"="+how)
 	in, err := cmd.StdinPipe()
 	must(t, err)

@@ -114,11 +114,26 @@ func offered(ctx context.Context, t *testing.T, bound, connected zmq.SocketType)
 		}
 	}
 	zmqiotest.Must(t, c.Send(ctx, []byte("2")))
-	time.Sleep(50 * time.Millisecond)
+	await := func(unread, dropped uint64) {
+		t.Helper()
+		for {
+			if s := s.Transport().Stats(); s.Received.Messages == 2 && s.Unread.Messages == unread && s.Dropped.Unread.Messages == dropped {
+				return
+			}
+			zmqiotest.Must(t, ctx.Err())
+			time.Sleep(time.Millisecond)
+		}
+	}
+	await(0, 0) // the channel's goroutine has taken it
 	return s, func() {
 		cancel()
+		if s.Err() == nil { // before the channel has a receiver
+			await(1, 0)
+		} else {
+			await(0, 1)
+		}
 		for msg := range ch {
-			t.Fatalf("got %q: the channel's goroutine held no message", msg)
+			t.Fatalf("got %q, which the stream got back", msg)
 		}
 	}
 }

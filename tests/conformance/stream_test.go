@@ -116,23 +116,26 @@ func TestStreamReadBufferIsBounded(t *testing.T) {
 	}
 	b, c := zmqiotest.Streams(t, zmq.PULL, zmq.PUSH, zmqio.StreamConfig{MaxReadBuffer: 16 << 10, Configure: few})
 	sent := 0
+filling:
 	for {
 		err := c.TrySend(binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(sent))[:size])
 		if errors.Is(err, zmqio.ErrBufferFull) {
 			one, cancel := context.WithTimeout(ctx, 100*time.Millisecond)
 			err = c.Send(one, binary.BigEndian.AppendUint32(make([]byte, 0, size), uint32(sent))[:size])
 			cancel()
-			if errors.Is(err, context.DeadlineExceeded) {
-				break
+			switch {
+			case !errors.Is(err, context.DeadlineExceeded):
+			case b.Transport().IsReading(): // the machine alone is slow
+				zmqiotest.Must(t, ctx.Err())
+				continue
+			default:
+				break filling
 			}
 		}
 		zmqiotest.Must(t, err)
 		if sent++; sent > 2000 {
 			t.Fatal("the sender does not feel that nothing is read")
 		}
-	}
-	if b.Transport().IsReading() {
-		t.Error("a full stream reads")
 	}
 	other := zmqiotest.Open(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Bind: []string{"inproc://a"}})
 	peer := zmqiotest.Open(t, zmq.PAIR, zmqio.StreamConfig{Loop: b.Transport().Loop(), Connect: []string{"inproc://a"}})

@@ -204,8 +204,19 @@ func TestUnroutableGoexit(t *testing.T) {
 }
 
 // Without Unroutable the exception handler gets the number of messages, and the routing id of the
-// last. That comes at once, then once a second, and before ConnectionLost.
+// last. That comes at once, then once a second, and before ConnectionLost. A machine that takes a
+// second between the second report and Close does not show the last one, so the test tries again.
 func TestUnroutableReports(t *testing.T) {
+	for tries := 0; !unroutableReports(t); tries++ {
+		if tries == 10 {
+			t.Fatal("the last report always comes a second after the one before")
+		}
+	}
+}
+
+// unroutableReports reports whether the last report came within a second after the one before.
+func unroutableReports(t *testing.T) (early bool) {
+	t.Helper()
 	l := newLoop(t, nil)
 	var at []time.Duration
 	var reports []zmqio.ExceptionContext
@@ -233,6 +244,9 @@ func TestUnroutableReports(t *testing.T) {
 	}
 	pass(t, l)
 	if len(reports) != 2 {
+		if len(reports) == 3 && at[2]-at[1] >= time.Second {
+			return false
+		}
 		t.Fatalf("%d reports before the end", len(reports))
 	}
 	must(t, u.router.Close())
@@ -250,7 +264,5 @@ func TestUnroutableReports(t *testing.T) {
 	if wait := at[1] - at[0]; wait < time.Second {
 		t.Errorf("the second report came after %v", wait)
 	}
-	if wait := at[2] - at[1]; wait > time.Second {
-		t.Errorf("the last report came after %v", wait)
-	}
+	return at[2]-at[1] <= time.Second
 }

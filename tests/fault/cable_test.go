@@ -27,7 +27,7 @@ func TestCable(t *testing.T) {
 }
 
 func overCable(t *testing.T, wire string) {
-	ctx := bounded(t, form(time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	start := *seed
 	if start == 0 {
 		start = uint64(time.Now().UnixNano())

@@ -55,7 +55,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for _, l := range c.loops {
 		soon(t, l, func() {}) // waits until a callback that runs has returned
 	}
-	c.finish(bounded(t, 30*time.Second))
+	c.finish(bounded(t, hang))
 	c.log()
 }
 

@@ -35,7 +35,7 @@ func TestConnectionsComeAndGo(t *testing.T) {
 }
 
 func comeAndGo(t *testing.T, transport string, connections, rounds int) {
-	ctx := bounded(t, form(time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	loop := newLoop(t, &zmqio.LoopConfig{MaxSockets: connections + 100})
 	endpoint := freeEndpoint(t, transport)

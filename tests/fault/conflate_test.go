@@ -43,7 +43,7 @@ func TestStrangerAtAConflatingReceiver(t *testing.T) {
 // attackConflating attacks a transport. With paused it unbinds the transport while reading is
 // paused. zmqio then receives what is there before it unbinds.
 func attackConflating(t *testing.T, typ zmq.SocketType, peerType string, paused bool) {
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	loop := newLoop(t, nil)
 	told := make(chan error, 1)
 	loop.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) { told <- c.Err })
@@ -97,7 +97,7 @@ func throwMore(t *testing.T, endpoint, peerType string) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))
 	must(t, err)
-	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
+	must(t, c.SetDeadline(time.Now().Add(hang)))
 	ready := fmt.Sprintf("\x05READY\x0bSocket-Type\x00\x00\x00%c%s", len(peerType), peerType)
 	_, err = c.Write(append(append(fullGreeting(), 4, byte(len(ready))), ready...))
 	must(t, err)

@@ -85,7 +85,7 @@ type parting struct {
 	hwm      int           // the receiver's high-water mark
 	last     uint64        // the number of messages
 	size     int           // of each message, in bytes; 0 means 250
-	patience time.Duration // of the receiver; 0 means 5 s
+	patience time.Duration // of the receiver; 0 means a minute, as it ends with the last message
 
 	t        *testing.T
 	loop     *zmqio.EventLoop
@@ -163,7 +163,7 @@ func (p *parting) begin(ctx context.Context, t *testing.T, linger time.Duration)
 func (p *parting) receive(endpoint string) {
 	p.receiver = start(p.t, job{
 		Role: "idle", Endpoint: endpoint, Bind: p.connects, Relative: p.relative, HWM: p.hwm, Size: p.size, Last: p.last,
-		Pace: cmp.Or(p.patience, 5*time.Second),
+		Pace: cmp.Or(p.patience, time.Minute),
 	})
 }
 
@@ -216,7 +216,7 @@ func (l *logged) wait(ctx context.Context) error {
 // socket.
 func TestCloseOverIPC(t *testing.T) {
 	eachParting(t, func(t *testing.T, p *parting) {
-		ctx := bounded(t, time.Minute)
+		ctx := bounded(t, hang)
 		p.begin(ctx, t, 30*time.Second)
 		closed := p.push.Closed()
 		must(t, p.push.Close())
@@ -241,7 +241,7 @@ func TestLoopCloseOverIPC(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			eachParting(t, func(t *testing.T, p *parting) {
-				ctx := bounded(t, time.Minute)
+				ctx := bounded(t, hang)
 				p.begin(ctx, t, 30*time.Second)
 				closed := p.push.Closed()
 				ended := make(chan error, 1)
@@ -261,7 +261,7 @@ func TestLoopCloseOverIPC(t *testing.T) {
 // descriptors. The calls come at various times after the beginning of that search.
 func TestLoopCloseAtOnceOverIPC(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	null, err := os.Open(os.DevNull)
 	must(t, err)
 	defer null.Close()
@@ -296,7 +296,7 @@ func TestOverIPCTooLate(t *testing.T) {
 		for _, end := range []string{"Close", "Shutdown", "ZMQ_LINGER"} {
 			t.Run(fmt.Sprintf("%s/connects=%t", end, connects), func(t *testing.T) {
 				checkLeaks(t)
-				ctx := bounded(t, time.Minute)
+				ctx := bounded(t, hang)
 				p := &parting{connects: connects, hwm: 1, last: few}
 				linger := 30 * time.Second
 				if end == "Close" {
@@ -344,7 +344,7 @@ func TestOverIPCTooLate(t *testing.T) {
 // Abort does not wait, and keeps no connection open.
 func TestAbortOverIPC(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	p := &parting{connects: true, hwm: 1, last: few, patience: 500 * time.Millisecond}
 	p.begin(ctx, t, 30*time.Second)
 	closed := p.push.Closed()
@@ -363,7 +363,7 @@ func TestAbortOverIPC(t *testing.T) {
 func TestLateReceiverOverIPC(t *testing.T) {
 	for range form(3, 50) {
 		checkLeaks(t)
-		ctx := bounded(t, time.Minute)
+		ctx := bounded(t, hang)
 		p := &parting{connects: true, hwm: 1, last: 3000}
 		p.begin(ctx, t, 30*time.Second)
 		closed := p.push.Closed()
@@ -388,7 +388,7 @@ func TestChildrenDoNotInheritDepartures(t *testing.T) {
 		t.Skip(err)
 	}
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	sockets := func() int {
 		out, err := exec.CommandContext(ctx, "ls", "-l", "/proc/self/fd").Output()
 		must(t, err)

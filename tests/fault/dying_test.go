@@ -104,7 +104,7 @@ func TestDyingPipes(t *testing.T) {
 }
 
 func dyingPipes(t *testing.T, transport string, from, to zmq.SocketType) {
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	loop := newLoop(t, nil)
 	endpoint := freeEndpoint(t, transport)
@@ -179,19 +179,19 @@ func unwritable(ctx context.Context, t *zmqio.Transport) error {
 func TestDyingPipeOfRequest(t *testing.T) {
 	needs(t, "4.3.1", "earlier ones can send a request of several frames without its delimiter")
 	checkLeaks(t)
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	loop := newLoop(t, nil)
 	r := requests{census: census{seen: make(map[uint64]bool)}}
-	rounds := form(40, 400)
-	for range rounds {
+	rounds := 0
+	for ; rounds < form(40, 400) || r.again == 0; rounds++ { // how many peers die amid a request depends on the machine
+		if ctx.Err() != nil {
+			t.Fatalf("no request went to the next peer, and %d were refused", r.refused)
+		}
 		r.round(ctx, t, loop)
 	}
 	t.Logf("%d requests of %d frames, %d peers that died, in %v; %d requests were refused, of which %d went to the next peer",
 		r.number.Load(), cutFrames, rounds, time.Since(begin).Round(time.Millisecond), r.refused, r.again)
-	if r.again == 0 {
-		t.Error("no request went to the next peer")
-	}
 }
 
 // requests counts requests by their fate.

@@ -71,7 +71,7 @@ func handshake() []byte {
 // peer nor the transport.
 func TestGarbage(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	const size = 300
 	loops := [2]*zmqio.EventLoop{newLoop(t, nil), newLoop(t, nil)}
@@ -202,7 +202,7 @@ func dialHalf(t *testing.T, endpoint string, count int) (half []net.Conn) {
 // libzmq itself ends a connection without a handshake.
 func TestHalfOpenConnectionsEnd(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	endpoint := freeEndpoint(t, "tcp")
 	p := newPeer(nil)
 	pull := create(t, newLoop(t, nil), p, zmq.PULL, zmqio.ConnectionConfig{

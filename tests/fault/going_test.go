@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strconv"
 	"testing"
-	"time"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
@@ -22,7 +21,7 @@ func TestAbortWhileReceiversGo(t *testing.T) {
 func abortWhileReceiversGo(t *testing.T) {
 	checkLeaks(t)
 	const pairs, messages = 32, 50
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	senders := newLoop(t, &zmqio.LoopConfig{Context: sharedContext(t)})
 	receivers := newLoop(t, &zmqio.LoopConfig{Context: sharedContext(t)})
 	little := func(s zmq.Sockopts) error { // libzmq keeps most of the messages

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,6 +18,10 @@ const (
 	kib = 1 << 10
 	mib = 1 << 20
 )
+
+// hang is the time after which a test that hangs fails. Tests take seconds, but many times as long
+// on a busy machine and with AddressSanitizer.
+const hang = 4 * time.Minute
 
 // Short names for functions of zmqiotest.
 var (
@@ -64,7 +69,14 @@ func rss() int {
 // order, or with one of the errors given, and nothing may reach its exception handler.
 func newLoop(t *testing.T, cfg *zmqio.LoopConfig, may ...error) *zmqio.EventLoop {
 	t.Helper()
-	loop, err := zmqio.NewEventLoop(cfg)
+	var own zmqio.LoopConfig
+	if cfg != nil {
+		own = *cfg
+	}
+	if len(may) == 0 { // else Close would wait for messages that may be left
+		own.Linger = cmp.Or(own.Linger, time.Minute) // a busy machine may take longer than DefaultLinger
+	}
+	loop, err := zmqio.NewEventLoop(&own)
 	must(t, err)
 	loop.SetExceptionHandler(func(_ *zmqio.EventLoop, c zmqio.ExceptionContext) {
 		t.Errorf("exception handler: %s: %v\n%s", c.Message, c.Err, c.Stack)

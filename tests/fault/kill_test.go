@@ -121,7 +121,7 @@ func TestReceiverKilled(t *testing.T) {
 }
 
 func receiverKilled(t *testing.T, transport string, binds bool) {
-	ctx := bounded(t, form(time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	bound, strict, sum := atMost(transport)
 	t.Log("a kill may lose", sum)
@@ -180,7 +180,7 @@ func TestSenderKilled(t *testing.T) {
 }
 
 func senderKilled(t *testing.T, transport string, binds bool) {
-	ctx := bounded(t, form(time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	bound, strict, sum := atMost(transport)
 	bound += 64 * kib / killSize // the messages that the transport buffers before WriteContext waits

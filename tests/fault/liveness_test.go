@@ -56,7 +56,7 @@ func receiveAlive(j job, in io.Reader, out io.Writer) error {
 // it is stale, that its endpoint is gone, and that both are back. Messages then come again.
 func TestLivenessInACut(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	c := newCut(t)
 	sending := job{Role: "send", Endpoint: "tcp://" + addresses[1] + ":5555", Bind: true, HWM: 10, Buffer: 4 * kib, Size: 100, Name: 1, First: 1, Pace: time.Millisecond}
 	receiving := sending

@@ -59,7 +59,7 @@ func echoes(t *netio.Transport, data []byte) { _ = t.Write(data) } // the client
 // serve starts a server on loop. Its protocols are those that factory returns.
 func serve(t *testing.T, loop *zmqio.EventLoop, factory func() *netPeer, cfg netio.ServerConfig) (s *netio.Server, addr string) {
 	t.Helper()
-	s, err := netio.CreateServer(bounded(t, time.Minute), loop, factory, "tcp4", []string{"127.0.0.1:0"}, cfg)
+	s, err := netio.CreateServer(bounded(t, hang), loop, factory, "tcp4", []string{"127.0.0.1:0"}, cfg)
 	must(t, err)
 	t.Cleanup(func() { must(t, s.Close()) })
 	return s, s.Addrs()[0].String()
@@ -69,7 +69,7 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 	t.Helper()
 	c, err := net.Dial("tcp4", addr)
 	must(t, err)
-	must(t, c.SetDeadline(time.Now().Add(time.Minute)))
+	must(t, c.SetDeadline(time.Now().Add(hang)))
 	t.Cleanup(func() { c.Close() })
 	return c.(*net.TCPConn)
 }
@@ -92,7 +92,7 @@ func wantsEcho(t *testing.T, c net.Conn) {
 // again when there are descriptors.
 func TestNetServerOutOfDescriptors(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	text, err := json.Marshal(job{Role: "net-starve", Size: 2})
 	must(t, err)
 	self, err := os.Executable()
@@ -182,7 +182,7 @@ func TestNetPeerResets(t *testing.T) {
 	for _, situation := range []string{"idle", "sending", "waiting"} {
 		t.Run(situation, func(t *testing.T) {
 			checkLeaks(t)
-			ctx := bounded(t, time.Minute)
+			ctx := bounded(t, hang)
 			c, tr, lost := serveOne(t)
 			waited := make(chan error, 1)
 			switch situation {
@@ -213,7 +213,7 @@ func TestNetPeerResets(t *testing.T) {
 // A peer's machine disappears. TCP's keep-alive, which ListenConfig sets, ends the connection.
 func TestNetPeerHalfOpen(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	c := newCut(t)
 	endpoint := addresses[1] + ":5555"
 	server := c.start(1, job{Role: "net-serve", Endpoint: endpoint})
@@ -283,7 +283,7 @@ func TestNetConnectionsComeAndGo(t *testing.T) {
 		return
 	}
 	checkLeaks(t)
-	ctx := bounded(t, form(2*time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	const at, rounds = 500, 20 // once, and times
 	loop := newLoop(t, nil)
 	server, addr := serve(t, loop, func() *netPeer { return &netPeer{received: echoes} }, netio.ServerConfig{})
@@ -343,7 +343,7 @@ func TestNetPeerReadsNothing(t *testing.T) {
 		return
 	}
 	checkLeaks(t)
-	ctx := bounded(t, form(2*time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	const writers, each, size = 16, 1024, 64 * kib
 	c, tr, lost := serveOne(t)
 

@@ -128,7 +128,7 @@ func TestPartitionNoticed(t *testing.T) {
 func partition(t *testing.T, heartbeat time.Duration, during func(ctx context.Context, sender, receiver *process)) {
 	checkLeaks(t)
 	begin := time.Now()
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	c := newCut(t)
 	receiver := job{
 		Role: "receive", Endpoint: "tcp://" + addresses[1] + ":5555", Bind: true, HWM: killHWM, Buffer: killBuffer,

@@ -47,7 +47,7 @@ func TestProxyDyingReceivers(t *testing.T) {
 	for _, types := range [][2]zmq.SocketType{{zmq.PUSH, zmq.PULL}, {zmq.DEALER, zmq.DEALER}} {
 		t.Run(fmt.Sprint(types[0]), func(t *testing.T) {
 			checkLeaks(t)
-			ctx := bounded(t, form(time.Minute, 3*time.Minute))
+			ctx := bounded(t, form(hang, 2*hang))
 			loop, far := newLoop(t, nil), newLoop(t, nil)
 			unlimited := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(0), o.SetRcvHWM(0)) }
 			front, capture := bound(t, loop, zmq.PULL), bound(t, loop, zmq.PUSH)
@@ -106,7 +106,7 @@ func TestProxyDyingReceivers(t *testing.T) {
 // Senders die amid long messages of several frames. The messages that come through are whole.
 func TestProxyDyingSenders(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	loop, far := newLoop(t, nil), newLoop(t, nil)
 	front, back := bound(t, loop, zmq.PULL), bound(t, loop, zmq.PUSH)
 	running, end := context.WithCancel(ctx)
@@ -196,7 +196,7 @@ type load struct {
 func newLoad(t *testing.T, typ zmq.SocketType) *load {
 	t.Helper()
 	checkLeaks(t)
-	l := &load{t: t, ctx: bounded(t, form(time.Minute, 3*time.Minute)), loop: newLoop(t, nil), far: newLoop(t, nil)}
+	l := &load{t: t, ctx: bounded(t, form(hang, 2*hang)), loop: newLoop(t, nil), far: newLoop(t, nil)}
 	// Small marks, so that both sides are often full.
 	marks := func(o zmq.Sockopts) error { return errors.Join(o.SetSndHWM(20), o.SetRcvHWM(20)) }
 	l.front = open(t, l.loop, typ, zmqio.StreamConfig{Bind: []string{"tcp://127.0.0.1:*"}, Configure: marks})
@@ -414,7 +414,7 @@ func TestProxyCaptureStalls(t *testing.T) {
 // A filter sometimes panics or calls runtime.Goexit. The proxy drops only those messages.
 func TestProxyFilterFails(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, time.Minute)
+	ctx := bounded(t, hang)
 	loop, err := zmqio.NewEventLoop(nil)
 	must(t, err)
 	must(t, loop.Start())
@@ -473,7 +473,7 @@ func TestProxyFilterFails(t *testing.T) {
 // The senders are PUBs, because libzmq 4.3.4 lets a PUSH tear messages while its pipes go.
 func TestProxyDisconnects(t *testing.T) {
 	checkLeaks(t)
-	ctx := bounded(t, form(time.Minute, 3*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	loop, far := newLoop(t, nil), newLoop(t, nil)
 	front, back := open(t, loop, zmq.SUB, zmqio.StreamConfig{Bind: []string{}, Subscribe: []string{""}}), bound(t, loop, zmq.PUSH)
 	running, end := context.WithCancel(ctx)

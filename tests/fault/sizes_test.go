@@ -50,7 +50,7 @@ func TestFrameSizes(t *testing.T) {
 // exchange sends messages from either end of a connection to the other.
 func exchange(t *testing.T, transport string, msgs [][][]byte) {
 	checkLeaks(t)
-	ctx := bounded(t, 2*time.Minute)
+	ctx := bounded(t, hang)
 	begin := time.Now()
 	loop := newLoop(t, nil)
 	endpoint := freeEndpoint(t, transport)

@@ -18,7 +18,7 @@ func TestStalledPeer(t *testing.T) {
 	const size, hwm, high, stalls = 64 * kib, 8, 256 * kib, 5
 	messages := uint64(form(128*mib, 1024*mib) / size)
 	checkLeaks(t)
-	ctx := bounded(t, form(time.Minute, 5*time.Minute))
+	ctx := bounded(t, form(hang, 2*hang))
 	begin := time.Now()
 	j := job{Endpoint: freeEndpoint(t, "tcp"), Bind: true, HWM: hwm, Buffer: 64 * kib}
 

@@ -59,7 +59,7 @@ func (w *ward) has(event string) (has bool) {
 // awaits waits for a callback.
 func (w *ward) awaits(t testing.TB, event string) {
 	t.Helper()
-	if err := w.Until(bounded(t, time.Minute), func() bool { return slices.Contains(w.log, event) }); err != nil {
+	if err := w.Until(bounded(t, hang), func() bool { return slices.Contains(w.log, event) }); err != nil {
 		t.Fatalf("waited for %s: %v; there was %q", event, err, w.log)
 	}
 }
@@ -76,7 +76,7 @@ func (w *ward) over(t testing.TB, tr *subprocess.Transport, code int) {
 
 func raise(t testing.TB, l *zmqio.EventLoop, w *ward, cfg subprocess.Config, name string, args ...string) *subprocess.Transport {
 	t.Helper()
-	tr, _, err := subprocess.Exec(bounded(t, time.Minute), l, func() *ward { return w }, cfg, name, args...)
+	tr, _, err := subprocess.Exec(bounded(t, hang), l, func() *ward { return w }, cfg, name, args...)
 	must(t, err)
 	t.Cleanup(func() {
 		must(t, tr.Abort())
@@ -130,7 +130,7 @@ func TestChildIgnoresSIGTERM(t *testing.T) {
 			t.Error("the child has exited")
 		}
 		must(t, end(tr))
-		if code, err := tr.Wait(bounded(t, time.Minute)); code != killed || err != nil {
+		if code, err := tr.Wait(bounded(t, hang)); code != killed || err != nil {
 			t.Errorf("Wait: %d, %v", code, err)
 		}
 		w.over(t, tr, killed)
@@ -149,7 +149,7 @@ func TestGrandchildHoldsStdout(t *testing.T) {
 		tr := raiseShell(t, l, w, cfg, `{ read x <&3; echo late; } & exit 5`)
 		must(t, r.Close())
 		begin := time.Now()
-		if code, err := tr.Wait(bounded(t, time.Minute)); code != 5 || err != nil {
+		if code, err := tr.Wait(bounded(t, hang)); code != 5 || err != nil {
 			t.Errorf("Wait: %d, %v", code, err)
 		}
 		w.awaits(t, "exited")
@@ -364,7 +364,7 @@ func TestExecFails(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			fds := countFDs(t)
 			for range 5 {
-				_, _, err := subprocess.Exec(bounded(t, time.Minute), l, func() *ward { t.Error("factory called"); return nil }, c.cfg, c.path, c.args...)
+				_, _, err := subprocess.Exec(bounded(t, hang), l, func() *ward { t.Error("factory called"); return nil }, c.cfg, c.path, c.args...)
 				if err == nil || c.want != errAny && !errors.Is(err, c.want) {
 					t.Errorf("got %v, want %v", err, c.want)
 				}
@@ -413,7 +413,7 @@ func TestExecOutOfDescriptors(t *testing.T) {
 		}
 		release(spare)
 		w := newWard()
-		tr, _, err := subprocess.Exec(bounded(t, time.Minute), l, func() *ward { return w }, subprocess.Config{}, "true")
+		tr, _, err := subprocess.Exec(bounded(t, hang), l, func() *ward { return w }, subprocess.Config{}, "true")
 		switch {
 		case err == nil:
 			worked++

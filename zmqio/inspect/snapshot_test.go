@@ -391,7 +391,7 @@ func TestMany(t *testing.T) {
 	}
 	must(t, busy.Abort())
 	t.Logf("100 of %d took %v and %d bytes, all of them %v", n, took, w.Body.Len(), time.Since(begin))
-	if took > 10*time.Second || time.Since(begin) > time.Minute {
+	if took > zmqiotest.Patience || time.Since(begin) > zmqiotest.Patience { // the page takes some 20 ms, all of them a second
 		t.Error("that is too long")
 	}
 }

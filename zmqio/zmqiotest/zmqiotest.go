@@ -13,6 +13,7 @@
 package zmqiotest
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -27,8 +28,9 @@ import (
 	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
-// Patience is how long the helpers of this package wait before they fail a test.
-const Patience = 30 * time.Second
+// Patience is how long the helpers of this package wait before they fail a test. It is long,
+// because only a test that fails waits so long, and a busy machine may take its time.
+const Patience = time.Minute
 
 // Must ends the test with err unless err is nil. Test goroutine only.
 func Must(t testing.TB, err error) {
@@ -71,10 +73,16 @@ func NeedsLibrary(t testing.TB, release, why string) {
 }
 
 // NewLoop returns a loop that the test runs itself. It is closed when the test ends, and fails
-// the test if it cannot send what was written.
+// the test if it cannot send what was written. Without a Linger of cfg that has the time of
+// Patience, because a busy machine may need more than a second.
 func NewLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
-	loop, err := zmqio.NewEventLoop(cfg)
+	var own zmqio.LoopConfig
+	if cfg != nil {
+		own = *cfg
+	}
+	own.Linger = cmp.Or(own.Linger, Patience)
+	loop, err := zmqio.NewEventLoop(&own)
 	testkit.Must(t, err)
 	t.Cleanup(func() {
 		if err := loop.Close(); err != nil {

@@ -199,14 +199,15 @@ func TestStreamLiveness(t *testing.T) {
 	events := make(chan zmqio.LivenessEvent, 100)
 	pull := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
 		Loop: loop, Connect: []string{cable.Endpoint()},
-		Liveness:  zmqio.Liveness{Idle: 450 * time.Millisecond, Notify: func(ev zmqio.LivenessEvent) { events <- ev }},
+		// A second for a heartbeat, because a late one ends the connection, and with it the message on its way.
+		Liveness:  zmqio.Liveness{Idle: 1500 * time.Millisecond, Notify: func(ev zmqio.LivenessEvent) { events <- ev }},
 		Configure: func(o zmq.Sockopts) error { return o.SetHeartbeatTTL(time.Hour) },
 	})
 	ttl, err := pull.Transport().Sockopts().HeartbeatTTL()
 	if err != nil || ttl != time.Hour {
 		t.Errorf("an option that was set by hand is %v, %v", ttl, err)
 	}
-	if ivl, err := pull.Transport().Sockopts().HeartbeatInterval(); err != nil || ivl != 150*time.Millisecond {
+	if ivl, err := pull.Transport().Sockopts().HeartbeatInterval(); err != nil || ivl != 500*time.Millisecond {
 		t.Errorf("HEARTBEAT_IVL is %v, %v", ivl, err)
 	}
 	wait := func(wants ...zmqio.LivenessEvent) {

@@ -36,7 +36,7 @@ func TestEverythingAtOnce(t *testing.T) {
 	for i := range c.loops {
 		c.loops[i] = newLoop(t, &zmqio.LoopConfig{Context: zctx}) // so that inproc connects the two loops
 	}
-	hung := time.AfterFunc(duration+time.Minute, func() {
+	hung := time.AfterFunc(duration+hang, func() {
 		stacks := make([]byte, 4*mib)
 		panic(fmt.Sprintf("it hangs:\n%s", stacks[:runtime.Stack(stacks, true)]))
 	})

@@ -2,6 +2,7 @@ package zmqio_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log"
 
@@ -47,14 +48,17 @@ func ExampleRunProxy() {
 	msg, err := pull.Recv(ctx)
 	fmt.Printf("%s %v\n", msg, err)
 	stop()
-	fmt.Println(<-ended, <-ended, <-ended)
+	for range 3 { // a proxy that has not begun returns the error of ctx
+		if err := <-ended; err != nil && !errors.Is(err, context.Canceled) {
+			log.Fatal(err)
+		}
+	}
 	for _, d := range []device{queue, forwarder, streamer} {
 		_ = d.front.Close()
 		_ = d.back.Close()
 	}
 	// Output:
 	// [sweep the floor] <nil>
-	// <nil> <nil> <nil>
 }
 
 // A filter answers some requests itself. Stats count what it did.

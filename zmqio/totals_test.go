@@ -2,6 +2,7 @@ package zmqio
 
 import (
 	"errors"
+	"fmt"
 	"maps"
 	"reflect"
 	"runtime"
@@ -153,7 +154,6 @@ func TestTransportTotalsAfterTheEnd(t *testing.T) {
 	freshTotals(t)
 	l := newLoop(t)
 	runAside(t, l)
-	push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo("inproc://late"))
 	done := make(chan struct{})
 	var reading sync.WaitGroup
 	reading.Go(func() {
@@ -170,14 +170,17 @@ func TestTransportTotalsAfterTheEnd(t *testing.T) {
 			}
 		}
 	})
-	for range rounds {
-		pull := openStream(t, zmq.PULL, StreamConfig{Loop: l, Name: name, Connect: []string{"inproc://late"}})
+	for i := range rounds {
+		at := fmt.Sprintf("inproc://late-%d", i) // a PUSH of its own: another might still send to the last PULL
+		push := create(t, l, BaseProtocol{}, zmq.PUSH, bindTo(at))
+		pull := openStream(t, zmq.PULL, StreamConfig{Loop: l, Name: name, Connect: []string{at}})
 		must(t, push.Write(msg("abc")))
 		for ctx := bounded(t); pull.t.Stats().Unread.Messages == 0; runtime.Gosched() {
 			must(t, ctx.Err())
 		}
 		must(t, pull.Close())
 		must(t, pull.Abort())
+		must(t, push.Abort())
 	}
 	close(done)
 	reading.Wait()

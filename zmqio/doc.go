@@ -160,7 +160,7 @@
 // copied to the buffer instead. The loop sends the buffer after the batch that is being
 // delivered, or in its next iteration. A writer that has gathered 256 frames or 32 KiB
 // sends them itself, unless another goroutine is at it. Nothing is allocated. A message of
-// 32 KiB and more is copied once, to memory of libzmq's own, and waits there if libzmq has
+// 32 KiB and more is copied once, to memory outside Go's heap, and waits there if libzmq has
 // no room. zmqio keeps the memory of sent frames of 16 KiB and more for the next ones. The
 // process keeps at most 8 MiB.
 //

@@ -14,12 +14,12 @@ import (
 	"unsafe"
 )
 
-// Held is a message in libzmq's memory, one zmq_msg_t for each frame. It serves large messages: a
+// Held is a message in C's memory, one zmq_msg_t for each frame. It serves large messages: a
 // send from it copies nothing, at the first try or later. It must be closed.
 type Held [][C.sizeof_zmq_msg_t / 8]uint64
 
-// Hold copies msg into h, which is empty, and reuses its capacity. The errno means that libzmq has
-// no memory.
+// Hold copies msg into h, which is empty, and reuses its capacity. The errno means that C has no
+// memory.
 func (h Held) Hold(msg [][]byte) (Held, syscall.Errno) {
 	h = slices.Grow(h[:0], len(msg))
 	for _, f := range msg {
@@ -47,6 +47,11 @@ func (h Held) Frame(i int) []byte {
 }
 
 func (h Held) first() *C.zmq_msg_t { return (*C.zmq_msg_t)(unsafe.Pointer(unsafe.SliceData(h))) }
+
+const (
+	spareFrame = C.ZMQIO_SPARE_FRAME // the smallest frame whose memory is kept, in bytes
+	spareMost  = C.ZMQIO_SPARE_BYTES // the most that the process keeps, in bytes
+)
 
 // spareBytes returns the memory that the process keeps of large frames that libzmq has dropped.
 func spareBytes() int { return int(C.zmqio_spare_bytes()) }

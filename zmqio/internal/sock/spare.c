@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +12,7 @@ typedef struct spare {
     size_t size; /* of the payload that has room */
 } spare;
 
-/* AddressSanitizer finds a use of memory after its end only if the memory is freed. */
-#if defined(__SANITIZE_ADDRESS__)
-static const size_t most = 0;
-#else
 static const size_t most = ZMQIO_SPARE_BYTES;
-#endif
 
 /* The loops, writers and libzmq's I/O threads take turns. No other lock is taken meanwhile. */
 static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;

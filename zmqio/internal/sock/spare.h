@@ -11,7 +11,11 @@
 
 enum {
     ZMQIO_SPARE_FRAME = 16 << 10,   /* smaller frames get their memory from libzmq */
+#ifdef ZMQIO_ASAN
+    ZMQIO_SPARE_BYTES = 0           /* AddressSanitizer finds a use of freed memory alone */
+#else
     ZMQIO_SPARE_BYTES = 8 << 20     /* the most that is kept, in the process */
+#endif
 };
 
 /* Initialises msg as a frame with a copy of the payload. Returns an errno, 0 for success. */

@@ -6,34 +6,11 @@ package sock
 
 import (
 	"bytes"
-	"sync"
 	"syscall"
 	"testing"
+
+	"github.com/pebbe/zmq4"
 )
-
-const (
-	spareMost  = 8 << 20  // as in spare.h
-	spareFrame = 16 << 10 // as in spare.h
-)
-
-// holdAll returns n messages of one frame.
-func holdAll(t *testing.T, n int, frame []byte) []Held {
-	t.Helper()
-	held := make([]Held, n)
-	for i := range held {
-		var errno syscall.Errno
-		if held[i], errno = held[i].Hold([][]byte{frame}); errno != 0 {
-			t.Fatal(errno)
-		}
-	}
-	return held
-}
-
-func dropAll(held []Held) {
-	for _, h := range held {
-		h.Close()
-	}
-}
 
 // The memory of large frames is kept for the next ones: the system need not map and clear it again.
 func TestSparesAreUsed(t *testing.T) {
@@ -74,30 +51,147 @@ func TestSparesHaveABound(t *testing.T) {
 	}
 }
 
-// A frame has its own payload and size, whatever spare it got.
-func TestSparesOfMixedSizes(t *testing.T) {
-	var goroutines sync.WaitGroup
-	for g := range 4 {
-		goroutines.Go(func() {
-			for i := range 50 {
-				var held []Held
-				for j := range 12 {
-					size := spareFrame - 2 + (i*7919+j*104729)%(4*spareFrame)
-					frame := bytes.Repeat([]byte{byte(g<<6 | j)}, size)
-					held = append(held, holdAll(t, 1, frame)...)
-				}
-				for j, h := range held {
-					size := spareFrame - 2 + (i*7919+j*104729)%(4*spareFrame)
-					if !bytes.Equal(h.Frame(0), bytes.Repeat([]byte{byte(g<<6 | j)}, size)) {
-						t.Errorf("frame %d of round %d is damaged", j, i)
-					}
-				}
-				dropAll(held)
+// keptOnly makes the process keep spares of these sizes alone, until the end of the test.
+func keptOnly(t *testing.T, sizes ...int) {
+	t.Helper()
+	dropAll(holdAll(t, 1, make([]byte, spareMost))) // displaces all others
+	held := holdAll(t, 1, make([]byte, spareMost))
+	t.Cleanup(func() { dropAll(held) })
+	var spares []Held
+	for _, size := range sizes {
+		spares = append(spares, holdAll(t, 1, make([]byte, size))...)
+	}
+	dropAll(spares)
+}
+
+// wantSpares fails the test unless the process keeps so many bytes.
+func wantSpares(t *testing.T, when string, bytes int) {
+	t.Helper()
+	if n := spareBytes(); n != bytes {
+		t.Errorf("%s: %d bytes are kept, want %d", when, n, bytes)
+	}
+}
+
+// A frame gets a spare that has room for it, and leaves at most a fifth unused.
+func TestSparesFit(t *testing.T) {
+	for _, test := range []struct {
+		size int
+		fits bool
+	}{
+		{4*spareFrame - 1, false},
+		{4 * spareFrame, true},
+		{5 * spareFrame, true},
+		{5*spareFrame + 1, false},
+	} {
+		keptOnly(t, test.size, spareFrame) // the newer one is too small
+		held := holdAll(t, 1, make([]byte, 4*spareFrame))
+		want := test.size + spareFrame
+		if test.fits {
+			want = spareFrame
+		}
+		wantSpares(t, "held", want)
+		dropAll(held)
+	}
+}
+
+// A frame that is sent gets a spare, and gives it back when its last user drops it.
+func TestSendsUseSpares(t *testing.T) {
+	large := bytes.Repeat([]byte("x"), spareFrame)
+	send := func(t *testing.T, s *Socket, frames ...[]byte) {
+		t.Helper()
+		buf, table := encode(frames)
+		if sent := s.Send(Batch{Buf: buf, Table: table}, Forgets, false); sent.Messages != 1 {
+			t.Fatalf("%+v", sent)
+		}
+	}
+	recv := func(t *testing.T, s *Socket) {
+		t.Helper()
+		if got := recvAll(t, s); len(got) != 1 || !bytes.Equal(got[0][0], large) {
+			t.Fatalf("%d messages came, or another payload", len(got))
+		}
+	}
+	t.Run("buffer", func(t *testing.T) {
+		s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+		keptOnly(t, spareFrame)
+		for range 2 {
+			send(t, s, large)
+			wantSpares(t, "sent", 0)
+			recv(t, r)
+			wantSpares(t, "received", spareFrame)
+		}
+		send(t, s, large[1:])
+		wantSpares(t, "a smaller frame was sent", spareFrame)
+	})
+	t.Run("refused", func(t *testing.T) {
+		_, alone := open(t, newContext(t), zmq4.PUSH)
+		keptOnly(t)
+		buf, table := encode([][]byte{large, large})
+		if sent := alone.Send(Batch{Buf: buf, Table: table}, Discards, false); sent.Errno != syscall.EAGAIN {
+			t.Fatalf("%+v", sent)
+		}
+		wantSpares(t, "the buffer was refused", spareFrame)
+		held := hold([][]byte{large})
+		if sent := alone.Send(held, Discards, false); sent.Errno != syscall.EAGAIN {
+			t.Fatalf("%+v", sent)
+		}
+		wantSpares(t, "the held frame was refused", 0)
+		held.Held.Close()
+		wantSpares(t, "closed", spareFrame)
+	})
+	t.Run("held", func(t *testing.T) {
+		s, r := pair(t, zmq4.PUSH, zmq4.PULL)
+		keptOnly(t)
+		for _, closeFirst := range []bool{false, true} {
+			held := hold([][]byte{large})
+			if sent := s.Send(held, Discards, false); sent.Messages != 1 {
+				t.Fatalf("%+v", sent)
 			}
-		})
-	}
-	goroutines.Wait()
-	if n := spareBytes(); n > spareMost {
-		t.Errorf("%d bytes are kept", n)
-	}
+			users := []func(){func() { recv(t, r) }, held.Held.Close}
+			if closeFirst {
+				users[0], users[1] = users[1], users[0]
+			}
+			users[0]()
+			wantSpares(t, "one user has dropped it", 0)
+			users[1]()
+			wantSpares(t, "both have dropped it", spareFrame)
+		}
+	})
+	t.Run("subscribers", func(t *testing.T) {
+		ctx := newContext(t)
+		zp, p := open(t, ctx, zmq4.PUB)
+		must(t, zp.Bind("inproc://subscribers"))
+		var subs []*Socket
+		for range 2 {
+			z, s := open(t, ctx, zmq4.SUB)
+			must(t, z.Connect("inproc://subscribers"))
+			must(t, z.SetSubscribe(""))
+			subs = append(subs, s)
+		}
+		p.Events() // libzmq handles the subscriptions
+		keptOnly(t)
+		send(t, p, large)
+		recv(t, subs[0])
+		wantSpares(t, "a subscriber has it", 0)
+		recv(t, subs[1])
+		wantSpares(t, "no subscriber has it", spareFrame)
+	})
+	keptOnly(t)
+	t.Run("terminated", func(t *testing.T) {
+		ctx := newContext(t)
+		zs, s := open(t, ctx, zmq4.DEALER)
+		zr, _ := open(t, ctx, zmq4.DEALER)
+		must(t, zs.Bind("tcp://127.0.0.1:*"))
+		endpoint, err := zs.GetLastEndpoint()
+		must(t, err)
+		must(t, zr.Connect(endpoint))
+		_, err = zs.Send("", 0) // waits for the connection
+		must(t, err)
+		held := hold([][]byte{large}) // first, or it may get the spare of a frame that is sent
+		defer held.Held.Close()
+		send(t, s, large, large)
+		if sent := s.Send(held, Discards, false); sent.Messages != 1 {
+			t.Fatalf("%+v", sent)
+		}
+	})
+	wantSpares(t, "the context has ended", 3*spareFrame)
 }

@@ -1,0 +1,6 @@
+//go:build asan
+
+package sock
+
+// #cgo CFLAGS: -DZMQIO_ASAN
+import "C"

@@ -124,14 +124,6 @@ func connectedTLS(t testing.TB, l *zmqio.EventLoop, p netio.Protocol, server, cl
 	return tr, (<-done).made(t)
 }
 
-// dialTLS returns a connection of package tls to addr.
-func dialTLS(t testing.TB, addr net.Addr, cfg *tls.Config) *tls.Conn {
-	t.Helper()
-	conn := tls.Client(dialNet(t, addr), cfg)
-	must(t, conn.Handshake())
-	return conn
-}
-
 // A rewound is a connection whose reader has been replaced.
 type rewound struct {
 	net.Conn

@@ -146,16 +146,18 @@ func TestForwardRefused(t *testing.T) {
 // Drop leaves nothing in a Forwarder, neither of the refused message nor of longer ones before it.
 // libzmq would never free the rest.
 func TestForwardHoldsNothing(t *testing.T) {
-	d := newDevice(t, 1) // of each end
-	d.send(parts(3, 100), parts(1, 100), parts(1, 100), parts(1, 100))
-	f := d.forward(Outlet{})
-	if !f.To.Refused || f.Messages < 2 {
-		t.Fatalf("%+v", f)
-	}
-	d.forwarder.Drop()
-	for i := range d.forwarder.msgs {
-		if n := len(d.forwarder.msgs.Frame(i)); n > 0 {
-			t.Errorf("%d bytes are left in message %d", n, i)
+	for _, hwm := range []int{1, 0} { // of each end; without a mark all messages are taken
+		d := newDevice(t, hwm)
+		d.send(parts(3, 100), parts(1, 100), parts(1, 100), parts(1, 100))
+		f := d.forward(Outlet{})
+		if f.To.Refused != (hwm == 1) || f.Messages < 2 {
+			t.Fatalf("%+v", f)
+		}
+		d.forwarder.Drop()
+		for i := range d.forwarder.msgs {
+			if n := len(d.forwarder.msgs.Frame(i)); n > 0 {
+				t.Errorf("mark %d: %d bytes are left in message %d", hwm, n, i)
+			}
 		}
 	}
 }

@@ -52,7 +52,7 @@ func TestOrigins(t *testing.T) {
 		}
 		receive := func(n int) (origins []Origin) {
 			t.Helper()
-			for end := time.Now().Add(30 * time.Second); n > 0; {
+			for end := time.Now().Add(2 * time.Minute); n > 0; {
 				s.Events() // begins a message, and before 4.3.5 loses its origin
 				msgs, _ := r.Recv(s)
 				for _, msg := range msgs {

@@ -3,9 +3,12 @@ package sock
 import (
 	"runtime"
 	"testing"
+	"time"
 	"weak"
 
 	"github.com/pebbe/zmq4"
+
+	"github.com/zmqio/zmq/zmqio/internal/testkit"
 )
 
 func ownedCount() int {
@@ -68,7 +71,7 @@ func TestOwnedSocketIsCollected(t *testing.T) {
 	collected := weak.Make(z)
 	runtime.KeepAlive(z)
 	z = nil
-	for range 1000 {
+	for ctx := testkit.Bounded(t, time.Minute); ctx.Err() == nil; { // the cleanup runs after a collection, on its own goroutine
 		if runtime.GC(); collected.Value() == nil && ownedCount() == before {
 			return
 		}

@@ -54,7 +54,7 @@ func TestWatch(t *testing.T) {
 	watch := func(wake int, pairs ...*Socket) Monitored {
 		t.Helper()
 		n := 0
-		for begin := time.Now(); n == 0 && time.Since(begin) < 30*time.Second; { // a signal ends the Watch
+		for begin := time.Now(); n == 0 && time.Since(begin) < 2*time.Minute; { // a signal ends the Watch
 			n = Watch(pairs, wake, time.Minute, events)
 		}
 		if n != 1 {

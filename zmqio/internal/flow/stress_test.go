@@ -79,7 +79,7 @@ func (p *pipe) take() bool {
 // A writer waits only while there is no room, and all writers get in at last.
 func TestNoWakeUpIsLost(t *testing.T) {
 	p := &pipe{c: New(0)}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute) // only a lost wake-up takes so long
 	defer cancel()
 	var writers, others sync.WaitGroup
 	var done atomic.Bool

@@ -49,6 +49,25 @@ func snapshotOf(t *testing.T, h http.Handler, query string) *inspect.Snapshot {
 	return s
 }
 
+// answered requests JSON until every transport and resident has answered in time, and until ready
+// returns true. A busy machine may be late.
+func answered(t *testing.T, query string, ready func(*inspect.Snapshot) bool) *inspect.Snapshot {
+	t.Helper()
+	for ctx := zmqiotest.Bounded(t, zmqiotest.Patience); ; {
+		s := snapshotOf(t, inspect.Handler(), query)
+		late := slices.ContainsFunc(s.Loops, func(l inspect.Loop) bool {
+			return slices.ContainsFunc(l.Transports, func(one inspect.Transport) bool { return one.SocketBusy }) ||
+				slices.ContainsFunc(l.Residents, func(r inspect.Resident) bool { return r.Busy })
+		})
+		if !late && ready(s) {
+			return s
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("%v: %+v", ctx.Err(), s)
+		}
+	}
+}
+
 // The page and the JSON are the same at every path and prefix.
 func TestPaths(t *testing.T) {
 	mux := http.NewServeMux()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -191,23 +192,21 @@ func TestCableStall(t *testing.T) {
 	}
 }
 
-// Heartbeats notice a stalled cable. Their timeout is long for a busy machine too, because a late
-// heartbeat ends the connection, and with it the message on its way.
+// Heartbeats notice a stalled cable. On a busy machine a late heartbeat ends a connection too, and
+// with it the message on its way.
 func TestCableHeartbeats(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	cable, pull, pushes := newLink(t, "tcp", 1, func(o zmq.Sockopts) error {
 		return errors.Join(o.SetHeartbeatInterval(50*time.Millisecond), o.SetHeartbeatTimeout(2*time.Second))
 	})
 	push := pushes[0]
-	push.sends("before")
-	pull.gets("before")
+	sendUntilGot(pull, "before", push)
 	cable.Stall()
 	gone := []int{push.saw(zmq.EVENT_DISCONNECTED), pull.saw(zmq.EVENT_DISCONNECTED)}
 	push.sees(zmq.EVENT_DISCONNECTED, gone[0])
 	pull.sees(zmq.EVENT_DISCONNECTED, gone[1])
-	push.sends("after")
 	cable.Flow()
-	pull.gets("after")
+	sendUntilGot(pull, "after", push)
 }
 
 // A cable with a low rate is slow, and one without is fast.
@@ -370,30 +369,28 @@ func TestCableAtOnce(t *testing.T) {
 		_, err := push.transport.Connect(cable.Endpoint())
 		zmqiotest.Must(t, err)
 	}
-	// A message may still go into a connection that a PUSH does not know to be cut.
-	got := make(chan struct{})
-	calling.Go(func() {
-		defer close(got)
-		for i := range pushes {
-			pull.until("the last message", func() bool {
-				for _, text := range pull.received {
-					if text == fmt.Sprint("last of ", i) {
-						return true
-					}
-				}
-				return false
-			})
-		}
-	})
-	defer calling.Wait()
+	for i, push := range pushes {
+		sendUntilGot(pull, fmt.Sprint("last of ", i), push)
+	}
+}
+
+// sendUntilGot sends a message until it arrives. It may go into a connection that the PUSH does not
+// know to be cut.
+func sendUntilGot(pull *end, text string, push *end) {
+	pull.t.Helper()
+	ctx := zmqiotest.Bounded(pull.t, zmqiotest.Patience)
 	for again := time.NewTicker(10 * time.Millisecond); ; {
-		for i, push := range pushes {
-			push.sends(fmt.Sprint("last of ", i))
-		}
-		select {
-		case <-got:
+		push.sends(text)
+		pull.cond.Lock()
+		got := slices.Contains(pull.received, text)
+		pull.cond.Unlock()
+		if got {
 			again.Stop()
 			return
+		}
+		select {
+		case <-ctx.Done():
+			pull.t.Fatalf("%v has not received %q, but %d messages", pull.transport, text, len(pull.received))
 		case <-again.C:
 		}
 	}

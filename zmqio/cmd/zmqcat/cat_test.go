@@ -56,10 +56,10 @@ func TestBindAndConnect(t *testing.T) {
 	leakCheck(t)
 	source := newPeer(t, zmq.PUSH, bindTo(anyPort))
 	p := start(t, "pull", "--bind", anyPort, "--bind", socketFile(t), "--connect", source.transport.Listeners()[0], "--count", "3")
-	text := p.stderr.await(t, func(s string) bool { return strings.Count(s, "\n") == 2 })
+	text := p.stderr.await(t, func(s string) bool { return strings.Count(s, boundPrefix) == 2 && strings.HasSuffix(s, "\n") })
 	source.send("one")
 	p.prints("one\n")
-	for i, line := range strings.Split(strings.TrimSpace(text), "\n") {
+	for i, line := range strings.Split(text, "\n")[:2] {
 		newPeer(t, zmq.PUSH, connectTo(strings.TrimPrefix(line, boundPrefix))).send(fmt.Sprint(i))
 		p.stdout.await(t, func(s string) bool { return strings.HasSuffix(s, fmt.Sprintf("%d\n", i)) })
 	}

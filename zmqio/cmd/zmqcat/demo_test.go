@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -88,7 +89,7 @@ func TestDemoDifferences(t *testing.T) {
 		},
 		{
 			"lost", func([][]byte) [][]byte { return nil },
-			"4 lines, 4 bytes", "nothing came back for 500ms\nthe echo is not what was sent: 3 mismatches, 1 missing",
+			"4 lines, 4 bytes", "nothing came back for 1ms\nthe echo is not what was sent: 3 mismatches, 1 missing",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -96,10 +97,21 @@ func TestDemoDifferences(t *testing.T) {
 			loop, err := zmqio.NewEventLoop(nil)
 			must(t, err)
 			d := newDemo(loop)
-			d.patience = 500 * time.Millisecond
+			d.patience = tooLong
 			service := &liar{echo{failed: d.finish}, 2, test.change}
 			var summary strings.Builder
+			var impatient sync.WaitGroup
+			if test.name == "lost" {
+				impatient.Go(func() {
+					eventually(t, "the other lines", func() bool { d.mu.Lock(); defer d.mu.Unlock(); return d.back == 4 })
+					_, err := loop.CallSoon(func() { d.patience = time.Millisecond; d.watch(-1) })
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
 			err = d.run(context.Background(), service, strings.NewReader(numbers(5)), &summary)
+			impatient.Wait()
 			if err == nil || err.Error() != test.err {
 				t.Errorf("error %v, want %s", err, test.err)
 			}

@@ -146,6 +146,11 @@ func (p *process) bound() string {
 	text := p.stderr.await(p.t, func(s string) bool {
 		return strings.HasPrefix(s, boundPrefix) && strings.Contains(s, "\n")
 	})
+	return firstBound(text)
+}
+
+// firstBound returns the endpoint of the first line that standard error has. Hints may follow.
+func firstBound(text string) string {
 	line, _, _ := strings.Cut(strings.TrimPrefix(text, boundPrefix), "\n")
 	return line
 }

@@ -36,7 +36,7 @@ func run(ctx context.Context, endpoints []string) error {
 		go func() { log.Print(rpc.Serve(ctx, s, echo, rpc.ServerConfig{})) }()
 		endpoints = []string{s.Addr(), "tcp://127.0.0.1:1"} // no process listens to the second
 	}
-	client, err := rpc.NewClient(ctx, rpc.Config{Endpoints: endpoints, Timeout: 200 * time.Millisecond, Retries: 9})
+	client, err := rpc.NewClient(ctx, rpc.Config{Endpoints: endpoints, Timeout: 200 * time.Millisecond, Retries: 99})
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,7 @@ func main() {
 func run(addr string, endpoints []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	client, err := rpc.NewClient(ctx, rpc.Config{Endpoints: endpoints, Timeout: 2 * time.Second})
+	client, err := rpc.NewClient(ctx, rpc.Config{Endpoints: endpoints, Timeout: 5 * time.Second})
 	if err != nil {
 		return err
 	}

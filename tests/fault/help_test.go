@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"runtime/debug"
 	"testing"
 	"time"
 
@@ -63,6 +64,13 @@ func rss() int {
 		return 0
 	}
 	return resident * os.Getpagesize()
+}
+
+// kept returns the resident memory without garbage. How much garbage there is between collections
+// depends on the speed of the machine.
+func kept() int {
+	debug.FreeOSMemory()
+	return rss()
 }
 
 // newLoop returns a loop that runs until the test ends. It must then close in good

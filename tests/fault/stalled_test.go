@@ -64,16 +64,16 @@ func TestStalledPeer(t *testing.T) {
 				t.Fatal(err)
 			}
 			if waited++; before == 0 {
-				before = rss() // all buffers are full for the first time
+				before = kept() // all buffers are full for the first time
 			}
 			_ = pull.ResumeReading() // fails if the machine, and not a pause, made the writer wait
 		}
-		switch { // the first stretch shows how much garbage there is between collections
+		switch { // the first stretch shows what the buffers and the receiver keep
 		case number%16 != 0:
 		case number <= messages/stalls:
-			early = max(early, rss())
+			early = max(early, kept())
 		default:
-			peak = max(peak, rss())
+			peak = max(peak, kept())
 		}
 	}
 	select {

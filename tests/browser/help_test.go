@@ -43,7 +43,8 @@ func run(m *testing.M) int {
 		return m.Run()
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path),
-		chromedp.NoSandbox) // a container may offer no sandbox, and root cannot have one
+		chromedp.NoSandbox, // a container may offer no sandbox, and root cannot have one
+		chromedp.WSURLReadTimeout(zmqiotest.Patience))
 	allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 	defer stop()
 	var end context.CancelFunc

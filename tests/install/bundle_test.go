@@ -83,7 +83,7 @@ func testPeer(t *testing.T, image *stage) {
 	words := strings.Fields(line)
 	port, serverKey, public, secret := words[0], words[1], words[2], words[3]
 
-	cmd := image.command("req", "--wait", "30s", "--connect", "tcp://localhost:"+port, "--set", "CURVE_SERVERKEY="+serverKey,
+	cmd := image.command("req", "--wait", "2m", "--connect", "tcp://localhost:"+port, "--set", "CURVE_SERVERKEY="+serverKey,
 		"--set", "CURVE_PUBLICKEY="+public, "--set", "CURVE_SECRETKEY="+secret)
 	cmd.Stdin = strings.NewReader("from an empty root\n")
 	if got := output(t, cmd); got != "FROM AN EMPTY ROOT\n" {

@@ -89,6 +89,13 @@ func newDatagramEcho(t *testing.T, network, local string) *netio.DatagramTranspo
 	return tr
 }
 
+// quietAddress returns a loopback address whose port the system gives to no socket that asks for
+// any port. So the port stays free when a socket leaves it.
+func quietAddress(t *testing.T) string {
+	t.Helper()
+	return strings.TrimPrefix(zmqiotest.FreeEndpoint(t, "tcp"), "tcp://")
+}
+
 // freeEndpoint returns an address to bind to.
 func freeEndpoint(t *testing.T, network string) string {
 	t.Helper()
@@ -167,7 +174,7 @@ func TestDatagramServerForAsyncio(t *testing.T) {
 // asyncio gets an error when no socket is at the address any more.
 func TestDatagramServerLeavesAsyncio(t *testing.T) {
 	checkLeaks(t)
-	tr := newDatagramEcho(t, "udp4", "127.0.0.1:0")
+	tr := newDatagramEcho(t, "udp4", quietAddress(t))
 	must(t, tr.Close())
 	<-tr.Closed()
 	if got := asyncioDatagrams(t, "client", "-", tr.LocalAddr().String()).line(); got != "ConnectionRefusedError" {
@@ -205,10 +212,7 @@ func TestDatagramClientOfSocat(t *testing.T) {
 			at := freeEndpoint(t, network)
 			address := "UNIX-RECVFROM:" + at
 			if network == "udp4" { // socat does not tell its port
-				c, err := net.ListenPacket("udp4", at)
-				must(t, err)
-				at = c.LocalAddr().String()
-				must(t, c.Close())
+				at = quietAddress(t)
 				address = "UDP4-RECVFROM:" + at[strings.LastIndex(at, ":")+1:] + ",bind=127.0.0.1"
 			}
 			p := runProgramWithErrors(t, "socat", "-d", "-d", address, "PIPE")

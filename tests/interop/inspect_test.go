@@ -76,16 +76,23 @@ s = client(b"simsim-of-ann")
 sys.stdin.read()
 s.close()
 `)
-	one := until("messages", func(one inspect.Transport) bool { return one.Received.Messages == 3 })
+	// A snapshot omits what a busy socket does not tell in time. Events may follow the messages.
+	one := until("messages", func(one inspect.Transport) bool {
+		return one.Received.Messages == 3 && !one.SocketBusy && one.Mechanism != "" && one.Connections != nil && one.Connections.Handshakes > 0
+	})
 	if c := one.Connections; one.Received.Bytes != 3*uint64(len("<script>alert(1)</script><img>")) || one.Mechanism != "PLAIN" || c == nil || *c.Open != 1 || c.Handshakes != 1 {
 		t.Errorf("%+v, %+v", one, c)
 	}
 	must(t, router.Send(t.Context(), []byte("<script>alert(1)</script>"), []byte("go")))
-	one = until("refusal", func(one inspect.Transport) bool { return one.Connections.HandshakeFailures["denied"] > 0 })
+	// The end of the first connection may come after the refusal of the second.
+	one = until("refusal and end", func(one inspect.Transport) bool {
+		c := one.Connections
+		return c != nil && c.HandshakeFailures["denied"] > 0 && c.Open != nil && *c.Open == 0
+	})
 	told := func(event string) bool {
 		return slices.ContainsFunc(one.Events, func(ev inspect.Event) bool { return ev.Event == event && ev.Endpoint == router.Addr() })
 	}
-	if *one.Connections.Open != 0 || !told("HANDSHAKE_FAILED_AUTH") {
+	if !told("HANDSHAKE_FAILED_AUTH") {
 		t.Errorf("%+v", one)
 	}
 	text, err := json.Marshal(one)

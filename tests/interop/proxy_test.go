@@ -98,7 +98,7 @@ import threading
 front, back, capture = endpoint.split()
 def open(kind, to, *topics):
     s = ctx.socket(kind)
-    s.linger, s.rcvtimeo, s.sndtimeo = 0, 30000, 30000
+    s.linger, s.rcvtimeo, s.sndtimeo = 0, 120000, 120000
     for topic in topics:
         s.subscribe(topic)
     s.connect(to)

@@ -28,6 +28,7 @@ func napping(s series) args {
 // The long form tries this twenty times.
 func TestZmqcatPushToSlowReceiver(t *testing.T) {
 	python := pythonWith(t, "pyzmq")
+	buildZmqcat(t) // before the peer's time begins
 	checkLeaks(t)
 	runs := 2
 	if *long {
@@ -42,7 +43,7 @@ func pushToSlowReceiver(t *testing.T, python string) {
 	t.Helper()
 	p := startPeer(t, python, "pyzmq")
 	endpoint := p.call("open", args{
-		"type": "PULL", "bind": link{scheme: "ipc"}.endpoint(t), "options": args{"RCVTIMEO": 20_000},
+		"type": "PULL", "bind": link{scheme: "ipc"}.endpoint(t), "options": args{"RCVTIMEO": deadline.Milliseconds()},
 	}).Endpoint
 	var stderr bytes.Buffer
 	cmd := startZmqcat(t, func(cmd *exec.Cmd) {
@@ -74,7 +75,7 @@ func TestCloseBeforeSlowReceiver(t *testing.T) {
 			defer loop.Close()
 			p := startPeer(t, python, "pyzmq")
 			s, c := &station{t: t, ctx: p.ctx, link: l, loop: loop, peer: p}, newClient()
-			tr := s.join(c, zmq.PUSH, nil, args{"type": "PULL", "options": args{"RCVHWM": 50, "RCVTIMEO": 20_000}})
+			tr := s.join(c, zmq.PUSH, nil, args{"type": "PULL", "options": args{"RCVHWM": 50, "RCVTIMEO": deadline.Milliseconds()}})
 			sent := oneWay[0]
 			p.begin("receive", napping(sent))
 			err = loop.Run(s.ctx, func(ctx context.Context) error {

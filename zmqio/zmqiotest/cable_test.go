@@ -205,6 +205,7 @@ func TestCableHeartbeats(t *testing.T) {
 	gone := []int{push.saw(zmq.EVENT_DISCONNECTED), pull.saw(zmq.EVENT_DISCONNECTED)}
 	push.sees(zmq.EVENT_DISCONNECTED, gone[0])
 	pull.sees(zmq.EVENT_DISCONNECTED, gone[1])
+	push.sends("after")
 	cable.Flow()
 	sendUntilGot(pull, "after", push)
 }

@@ -161,8 +161,9 @@
 // delivered, or in its next iteration. A writer that has gathered 256 frames or 32 KiB
 // sends them itself, unless another goroutine is at it. Nothing is allocated. A message of
 // 32 KiB and more is copied once, to memory outside Go's heap, and waits there if libzmq has
-// no room. zmqio keeps the memory of sent frames of 16 KiB and more for the next ones. The
-// process keeps at most 8 MiB.
+// no room. zmqio keeps the memory of sent frames of 16 KiB and more for the next ones, at most
+// 8 MiB in the process. C's malloc may keep much more after a burst. malloc_trim(3) of glibc
+// returns that to the system.
 //
 // What a user can choose:
 //

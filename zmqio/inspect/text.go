@@ -54,8 +54,8 @@ func escape(s string) string {
 }
 
 // Patterns of credentials in texts: the part before the @ of an address, and parameters whose name
-// is that of a secret. The value of a flag, as in --token=a&b, goes on to a blank. That of another
-// parameter ends before the next one.
+// is that of a secret. The value of a flag, as in --token=a&b, goes on to a blank, a > or a ]. That
+// of another parameter ends before the next one.
 var (
 	userInfo  = regexp.MustCompile(`(\w+)://[^/\s]+@`)
 	bareInfo  = regexp.MustCompile(`(^|[\s"'=,;<\[(])[^\s"'=,;<\[(/:@]+:[^\s/@]+@`) // without a scheme, as in a proxy's address

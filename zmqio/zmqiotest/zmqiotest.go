@@ -73,8 +73,8 @@ func NeedsLibrary(t testing.TB, release, why string) {
 }
 
 // NewLoop returns a loop that the test runs itself. It is closed when the test ends, and fails
-// the test if it cannot send what was written. Without a Linger of cfg that has the time of
-// Patience, because a busy machine may need more than a second.
+// the test if it cannot send what was written. If cfg sets no Linger, Patience bounds that,
+// because a busy machine may need more than a second.
 func NewLoop(t testing.TB, cfg *zmqio.LoopConfig) *zmqio.EventLoop {
 	t.Helper()
 	var own zmqio.LoopConfig

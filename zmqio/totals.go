@@ -83,7 +83,7 @@ func (t *Transport) delist() {
 
 // TransportTotals returns the sums for all transports of the process, by type and name. It
 // never waits for a loop. The figures of a transport that is garbage collected without Close
-// are missing from then on.
+// are missing from then on, but for Dropped.Unread.
 func TransportTotals() []TransportTotal {
 	sums, open := snapshot()
 	for i := range sums {

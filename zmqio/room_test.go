@@ -253,6 +253,21 @@ func TestWriteOffersWhileNoLoopRuns(t *testing.T) {
 	passUntil(t, l, func() bool { return len(in.msgs) == 2 })
 }
 
+// writeToBusy writes while another goroutine uses the socket, which it lets go once the writer waits
+// for it. It returns the error of Write.
+func writeToBusy(t *testing.T, tr *Transport, text string) error {
+	t.Helper()
+	done := make(chan error, 1)
+	tr.sockMu.Lock()
+	go func() { done <- tr.Write(msg(text)) }()
+	untilBlocked(t, "sync.Mutex.Lock", "(*Transport).offer(", done)
+	if len(done) > 0 {
+		t.Error("Write did not wait")
+	}
+	tr.sockMu.Unlock()
+	return <-done
+}
+
 // While no loop runs, a writer waits for a socket that another goroutine uses: no loop would send
 // what it has buffered.
 func TestWriteWaitsForTheSocketWhileNoLoopRuns(t *testing.T) {
@@ -261,15 +276,7 @@ func TestWriteWaitsForTheSocketWhileNoLoopRuns(t *testing.T) {
 	in := &recorder{}
 	create(t, l, in, zmq.PULL, bindTo("inproc://busy"))
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, connectTo("inproc://busy"))
-	done := make(chan error, 1)
-	tr.sockMu.Lock()
-	go func() { done <- tr.Write(msg("x")) }()
-	untilBlocked(t, "sync.Mutex.Lock", "(*Transport).offer(", done)
-	if len(done) > 0 {
-		t.Error("Write did not wait")
-	}
-	tr.sockMu.Unlock()
-	must(t, <-done)
+	must(t, writeToBusy(t, tr, "x"))
 	if n := tr.WriteBufferSize(); n != 0 {
 		t.Errorf("%d bytes in the buffer", n)
 	}
@@ -283,12 +290,7 @@ func TestWriteToABusySocketNeedsRoom(t *testing.T) {
 	cfg := bindTo(anyPort)
 	cfg.MaxWriteBuffer = 1
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
-	done := make(chan error, 1)
-	tr.sockMu.Lock()
-	go func() { done <- tr.Write(msg("larger")) }()
-	untilBlocked(t, "sync.Mutex.Lock", "(*Transport).offer(", done)
-	tr.sockMu.Unlock()
-	if err := <-done; !errors.Is(err, ErrBufferFull) || tr.WriteBufferSize() != 0 {
+	if err := writeToBusy(t, tr, "larger"); !errors.Is(err, ErrBufferFull) || tr.WriteBufferSize() != 0 {
 		t.Errorf("%v, %d bytes in the buffer", err, tr.WriteBufferSize())
 	}
 }
@@ -302,12 +304,7 @@ func TestWriteWaitsToOffer(t *testing.T) {
 	cfg.MaxWriteBuffer = 1
 	tr := create(t, l, BaseProtocol{}, zmq.PUSH, cfg)
 	runAside(t, l)
-	done := make(chan error, 1)
-	tr.sockMu.Lock()
-	go func() { done <- tr.Write(msg("larger")) }()
-	untilBlocked(t, "sync.Mutex.Lock", "(*Transport).offer(", done)
-	tr.sockMu.Unlock()
-	must(t, <-done)
+	must(t, writeToBusy(t, tr, "larger"))
 }
 
 // After a ResumeWriting that calls runtime.Goexit the protocol can be paused again.

@@ -105,6 +105,26 @@ func TestTransportTotals(t *testing.T) {
 	}
 }
 
+// again calls look on a goroutine of its own, until it returns false or stop is called. stop waits for
+// the end of the goroutine.
+func again(look func() bool) (stop func()) {
+	done := make(chan struct{})
+	var looking sync.WaitGroup
+	looking.Go(func() {
+		for look() {
+			select {
+			case <-done:
+				return
+			default:
+			}
+		}
+	})
+	return func() {
+		close(done)
+		looking.Wait()
+	}
+}
+
 // While transports come and go, no total falls, and no transport counts twice.
 func TestTransportTotalsAmidEnds(t *testing.T) {
 	leakCheck(t)
@@ -112,24 +132,16 @@ func TestTransportTotalsAmidEnds(t *testing.T) {
 	freshTotals(t)
 	l := newLoop(t)
 	runAside(t, l)
-	done := make(chan struct{})
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		last := TransportTotal{}
-		for {
-			got := total(zmq.PUSH, name)
-			dropped := got.Buffered.Messages + got.Dropped.Unsent.Messages
-			if got.Dropped.Unsent.Messages < last.Dropped.Unsent.Messages || dropped > 3*rounds {
-				t.Errorf("%+v after %+v", got, last)
-				return
-			}
-			last = got
-			select {
-			case <-done:
-				return
-			default:
-			}
+	last := TransportTotal{}
+	stop := again(func() bool {
+		got := total(zmq.PUSH, name)
+		dropped := got.Buffered.Messages + got.Dropped.Unsent.Messages
+		if got.Dropped.Unsent.Messages < last.Dropped.Unsent.Messages || dropped > 3*rounds {
+			t.Errorf("%+v after %+v", got, last)
+			return false
 		}
+		last = got
+		return true
 	})
 	for range rounds {
 		tr := create(t, l, BaseProtocol{}, zmq.PUSH, called(name, bindTo(anyPort)))
@@ -138,8 +150,7 @@ func TestTransportTotalsAmidEnds(t *testing.T) {
 		}
 		must(t, tr.Abort())
 	}
-	close(done)
-	reading.Wait()
+	stop()
 	for ctx := bounded(t); total(zmq.PUSH, name).Open > 0; {
 		must(t, ctx.Err())
 	}
@@ -154,21 +165,14 @@ func TestTransportTotalsAfterTheEnd(t *testing.T) {
 	freshTotals(t)
 	l := newLoop(t)
 	runAside(t, l)
-	done := make(chan struct{})
-	var reading sync.WaitGroup
-	reading.Go(func() {
-		for last := uint64(0); ; {
-			dropped := total(zmq.PULL, name).Dropped.Unread.Messages
-			if dropped < last {
-				t.Errorf("%d after %d", dropped, last)
-			}
-			last = dropped
-			select {
-			case <-done:
-				return
-			default:
-			}
+	var last uint64
+	stop := again(func() bool {
+		dropped := total(zmq.PULL, name).Dropped.Unread.Messages
+		if dropped < last {
+			t.Errorf("%d after %d", dropped, last)
 		}
+		last = dropped
+		return true
 	})
 	for i := range rounds {
 		at := fmt.Sprintf("inproc://late-%d", i) // a PUSH of its own: another might still send to the last PULL
@@ -182,8 +186,7 @@ func TestTransportTotalsAfterTheEnd(t *testing.T) {
 		must(t, pull.Abort())
 		must(t, push.Abort())
 	}
-	close(done)
-	reading.Wait()
+	stop()
 	wantTraffic(t, "dropped unread", total(zmq.PULL, name).Dropped.Unread, rounds, 3*rounds)
 }
 

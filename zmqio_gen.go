@@ -567,6 +567,8 @@ func (s Sockopts) HeartbeatInterval() (time.Duration, error) {
 //
 // libzmq: ZMQ_HEARTBEAT_IVL (75), since 4.2.0. Unit: ms. Default: 0. Range: 0 or more. Takes
 // effect: next bind or connect. Matters to: connections over a network or ipc.
+//   - A peer may hang up while the queue of received messages is full. The next heartbeat then
+//     ends the process: libzmq asserts in stream_engine_base.cpp.
 func (s Sockopts) SetHeartbeatInterval(v time.Duration) error { return s.Set(HEARTBEAT_IVL, v) }
 
 // HeartbeatTTL reads HEARTBEAT_TTL; see [Sockopts.SetHeartbeatTTL].

@@ -170,6 +170,11 @@ func (t *Transport) letGoLocked(f fate) {
 		// file's.
 		t.watch.Stop()
 	}
+	if f != giveBack && !t.typ.CanSend() {
+		// The socket has nothing to send. Yet libzmq would keep it for all of ZMQ_LINGER, if a peer
+		// went while the queue was full: it does not look at that connection again.
+		f = dropRest
+	}
 	switch f {
 	case sendInTime:
 		t.limitLingerLocked()

@@ -18,6 +18,9 @@ import (
 //
 // libzmq does not read heartbeats while a stream has no room for messages. A stream that is not
 // read for longer than Idle therefore loses its connections.
+// libzmq may then also end the process; see "What libzmq gets wrong" in the package
+// documentation. For a stream that its readers may leave full, let Configure set
+// HEARTBEAT_IVL to 0. What Liveness sets for TCP then still ends dead connections.
 type Liveness struct {
 	// Idle is how long nothing may come: a millisecond or more, or 0 for no limit.
 	Idle time.Duration

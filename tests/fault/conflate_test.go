@@ -92,10 +92,20 @@ func attackConflating(t *testing.T, typ zmq.SocketType, peerType string, paused 
 	must(t, receiver.ended(ctx))
 }
 
-// throwMore shakes hands as a peer of type typ, and sends a frame with SNDMORE.
+// throwMore shakes hands as a peer of type peerType, and sends a frame with SNDMORE.
 func throwMore(t *testing.T, endpoint, peerType string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", strings.TrimPrefix(endpoint, "tcp://"))
+	c := shakeHands(t, endpoint, peerType)
+	_, err := c.Write([]byte{1, 1, 'x'})
+	must(t, err)
+	return c
+}
+
+// shakeHands connects to endpoint as a peer of type peerType.
+func shakeHands(t *testing.T, endpoint, peerType string) net.Conn {
+	t.Helper()
+	transport, address, _ := strings.Cut(endpoint, "://")
+	c, err := net.Dial(map[string]string{"tcp": "tcp", "ipc": "unix"}[transport], address)
 	must(t, err)
 	must(t, c.SetDeadline(time.Now().Add(hang)))
 	ready := fmt.Sprintf("\x05READY\x0bSocket-Type\x00\x00\x00%c%s", len(peerType), peerType)
@@ -106,8 +116,6 @@ func throwMore(t *testing.T, endpoint, peerType string) net.Conn {
 	_, err = io.ReadFull(c, answer)
 	must(t, err)
 	_, err = io.CopyN(io.Discard, c, int64(answer[65]))
-	must(t, err)
-	_, err = c.Write([]byte{1, 1, 'x'})
 	must(t, err)
 	return c
 }

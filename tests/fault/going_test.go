@@ -1,7 +1,11 @@
 package fault
 
 import (
+	"bytes"
+	"context"
 	"errors"
+	"fmt"
+	"net"
 	"strconv"
 	"testing"
 
@@ -57,5 +61,49 @@ func abortWhileReceiversGo(t *testing.T) {
 	must(t, <-gone)
 	for _, p := range peers {
 		must(t, p.ended(ctx))
+	}
+}
+
+// A peer goes while the queue of the socket is full. libzmq then does not look at the connection
+// again, not even when the socket closes. A socket that cannot send must not stay for that.
+func TestCloseAfterUnreadPeerWent(t *testing.T) {
+	for typ, peerType := range map[zmq.SocketType]string{zmq.PULL: "PUSH", zmq.SUB: "PUB"} {
+		for _, transport := range []string{"tcp", "ipc"} {
+			t.Run(fmt.Sprintf("%v/%s", typ, transport), func(t *testing.T) {
+				closeAfterUnreadPeerWent(t, typ, peerType, transport)
+			})
+		}
+	}
+}
+
+func closeAfterUnreadPeerWent(t *testing.T, typ zmq.SocketType, peerType, transport string) {
+	checkLeaks(t)
+	ctx := bounded(t, hang)
+	p := newPeer(nil)
+	tr := create(t, newLoop(t, nil), p, typ, zmqio.ConnectionConfig{
+		Bind:      []string{freeEndpoint(t, transport)},
+		Configure: func(s zmq.Sockopts) error { return s.SetRcvHWM(1) },
+	})
+	if typ == zmq.SUB {
+		must(t, tr.Subscribe(""))
+	}
+	must(t, tr.PauseReading())
+	endpoint := tr.Listeners()[0]
+	stranger := shakeHands(t, endpoint, peerType)
+	_, err := stranger.Write(bytes.Repeat([]byte{0, 1, 'x'}, 5000))
+	must(t, err)
+	must(t, awaitReadable(ctx, tr))
+	if conn, ok := stranger.(*net.TCPConn); ok {
+		must(t, conn.SetLinger(0)) // only a reset is a hang-up
+	}
+	must(t, stranger.Close())
+	must(t, shakeHands(t, endpoint, peerType).Close()) // libzmq hears of the hang-up before it greets
+	closed := tr.Closed()
+	must(t, tr.Close())
+	must(t, p.ended(ctx))
+	select {
+	case <-closed:
+	case <-ctx.Done():
+		t.Errorf("the socket stays: %v", context.Cause(ctx))
 	}
 }

@@ -345,16 +345,16 @@
 //     gone. libzmq keeps the socket until LINGER is over, for ever with the default of -1. Give
 //     LINGER a bound. Abort avoids that, because Bind gives the listener a LINGER of 0.
 //   - A peer hangs up, by a reset over TCP, while the queue of what it has sent is full. libzmq
-//     does not look at the connection again until the queue is read. A socket that is closed
-//     before stays until LINGER is over. Give LINGER a bound. The types that cannot send need
-//     none: Close gives them a LINGER of 0.
-//   - The same, and HEARTBEAT_IVL is set. At the next heartbeat libzmq ends the process with an
-//     assertion in stream_engine_base.cpp. Set TCP_KEEPALIVE and TCP_MAXRT instead, unless the
-//     socket is read faster than its peers send.
-//   - Heartbeats end a connection that this side has made, while the queue of what the peer has
-//     sent is full: those of this side, or by the peer's HEARTBEAT_TTL. If the peer sends nothing
-//     on the next connection, libzmq ends the process when the queue is read. IMMEDIATE prevents
-//     that.
+//     does not look at the connection again until the queue is read. If the socket is closed
+//     before that, libzmq keeps it until LINGER is over. Give LINGER a bound. The types that
+//     cannot send need none: Close gives them a LINGER of 0.
+//   - A peer hangs up in the same way, and HEARTBEAT_IVL is set. At the next heartbeat libzmq
+//     ends the process with an assertion in stream_engine_base.cpp. Set TCP_KEEPALIVE and
+//     TCP_MAXRT instead, unless the socket is read faster than its peers send.
+//   - The queue of what the peer has sent is full, on a connection that this side has made.
+//     Heartbeats of this side then end the connection. So does the HEARTBEAT_TTL of the peer. If
+//     the peer sends nothing on the next connection, libzmq ends the process when the queue is
+//     read. IMMEDIATE prevents that.
 //   - A peer breaks the protocol. libzmq drops the connection, and a socket that connects never
 //     connects to that endpoint again. Call Disconnect and Connect.
 //   - The peer of a REQ goes just as a request is sent to it. Once in a thousand times another

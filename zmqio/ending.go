@@ -170,9 +170,9 @@ func (t *Transport) letGoLocked(f fate) {
 		// file's.
 		t.watch.Stop()
 	}
-	if f != giveBack && !t.typ.CanSend() {
-		// The socket has nothing to send. Yet libzmq would keep it for all of ZMQ_LINGER, if a peer
-		// went while the queue was full: it does not look at that connection again.
+	if t.sock != nil && f != giveBack && !t.typ.CanSend() {
+		// The socket has nothing to send. If a peer went while the queue was full, libzmq does not
+		// look at that connection again. It would keep the socket until ZMQ_LINGER ends.
 		f = dropRest
 	}
 	switch f {

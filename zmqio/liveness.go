@@ -20,7 +20,9 @@ import (
 // read for longer than Idle therefore loses its connections.
 // libzmq may then also end the process; see "What libzmq gets wrong" in the package
 // documentation. For a stream that its readers may leave full, let Configure set
-// HEARTBEAT_IVL to 0. What Liveness sets for TCP then still ends dead connections.
+// HEARTBEAT_IVL to 0. The kernel still detects a dead TCP connection, and libzmq ends it when
+// the queue is read. Heartbeats of the peer can still end a connection; IMMEDIATE makes that
+// safe.
 type Liveness struct {
 	// Idle is how long nothing may come: a millisecond or more, or 0 for no limit.
 	Idle time.Duration

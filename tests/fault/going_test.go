@@ -81,8 +81,10 @@ func closeAfterUnreadPeerWent(t *testing.T, typ zmq.SocketType, peerType, transp
 	ctx := bounded(t, hang)
 	p := newPeer(nil)
 	tr := create(t, newLoop(t, nil), p, typ, zmqio.ConnectionConfig{
-		Bind:      []string{freeEndpoint(t, transport)},
-		Configure: func(s zmq.Sockopts) error { return s.SetRcvHWM(1) },
+		Bind: []string{freeEndpoint(t, transport)},
+		Configure: func(s zmq.Sockopts) error { // libzmq itself gives a SUB no LINGER
+			return errors.Join(s.SetRcvHWM(1), s.SetLinger(zmq.Forever))
+		},
 	})
 	if typ == zmq.SUB {
 		must(t, tr.Subscribe(""))

@@ -8,12 +8,11 @@ import (
 	"time"
 )
 
-const (
-	// grace is how long close waits for delivery, unless it waits without a limit.
-	grace = time.Second
-	// noLimit is the loop's linger, so that zmqcat itself decides when to give up.
-	noLimit = 24 * 24 * time.Hour
-)
+// grace is how long close waits for delivery, unless it waits without a limit. Tests set it.
+var grace = time.Second
+
+// noLimit is the loop's linger, so that zmqcat itself decides when to give up.
+const noLimit = 24 * 24 * time.Hour
 
 var errUndelivered = errors.New("not everything that was sent could be delivered")
 

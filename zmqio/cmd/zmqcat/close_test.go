@@ -58,6 +58,7 @@ func TestStopped(t *testing.T) {
 
 // TestStoppedUndelivered stops programs that have messages to deliver and no peer.
 func TestStoppedUndelivered(t *testing.T) {
+	giveUpSoon(t)
 	for _, side := range []string{"--bind", "--connect"} { // in the transport's buffer, and in libzmq
 		for _, stopLate := range []bool{false, true} {
 			t.Run(fmt.Sprint(side, " ", stopLate), func(t *testing.T) {

@@ -20,9 +20,10 @@ const (
 	demoWindow = 4 << 20
 	// lineOverhead is the assumed cost of a line besides its bytes.
 	lineOverhead = 64
-	// demoPatience is how long the demo waits for the next line to come back.
-	demoPatience = 10 * time.Second
 )
+
+// demoPatience is how long the demo waits for the next line to come back. Tests set it.
+var demoPatience = 10 * time.Second
 
 // An echo is the protocol of a ROUTER that sends every message back to its peer. It receives no
 // faster than it can send.

@@ -68,6 +68,7 @@ func TestProxyCapture(t *testing.T) {
 // TestProxyUndelivered ends a proxy whose receiver has not come.
 func TestProxyUndelivered(t *testing.T) {
 	leakCheck(t)
+	giveUpSoon(t)
 	copies := newPeer(t, zmq.PULL, bindTo(anyPort))
 	endpoint := socketFile(t)
 	p, endpoints := startProxy(t, 1, "PULL", "push", "--front-bind", anyPort, "--back-connect", endpoint,

@@ -18,7 +18,7 @@ import (
 )
 
 // patience is how long a run may take to start and to make ten thousand sockets.
-const patience = 20 * time.Second
+const patience = 2 * time.Minute
 
 // slowWarm is how much longer the warm-up of a Slow case is.
 const slowWarm = 500 * time.Millisecond

@@ -99,15 +99,31 @@ type tally struct {
 	_ [7]int64
 }
 
-// watch measures what goroutines count in tallies, and what the process uses.
+// watch measures what goroutines count in tallies, and what the process uses. Without tallies there
+// are no messages.
 func (j job) watch(tallies []tally) result {
-	for sum(tallies) < j.lead {
+	if tallies == nil {
+		time.Sleep(j.warm)
+		begin := j.mark(0)
+		time.Sleep(j.length)
+		return begin.result(0)
+	}
+	return j.measure(func() int { return sum(tallies) })
+}
+
+// measure measures messages that count counts. On a busy machine it goes on until one has come.
+func (j job) measure(count func() int) result {
+	for count() < j.lead {
 		time.Sleep(time.Millisecond)
 	}
 	time.Sleep(j.warm)
-	begin := j.mark(sum(tallies))
+	begin := j.mark(count())
 	time.Sleep(j.length)
-	return begin.result(sum(tallies))
+	n := count()
+	for ; n == begin.n; n = count() {
+		time.Sleep(time.Millisecond)
+	}
+	return begin.result(n)
 }
 
 // fromGoroutines measures n goroutines. Each calls begin once. It then calls the result in a loop,

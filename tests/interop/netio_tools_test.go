@@ -177,7 +177,7 @@ func TestNetServerForSocat(t *testing.T) {
 			if address == "unix" {
 				to = "UNIX-CONNECT:" + strings.TrimPrefix(to, "TCP4:")
 			}
-			p := runProgram(t, "socat", "-t", "30", "STDIO", to)
+			p := runProgram(t, "socat", "-t", "120", "STDIO", to)
 			_, err := p.in.Write([]byte("one\ntwo\n"))
 			must(t, err)
 			p.wants("one")

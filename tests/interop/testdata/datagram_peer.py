@@ -79,7 +79,7 @@ async def client(local, remote):
         if not sent:
             continue
         transport.sendto(sent)
-        got = await asyncio.wait_for(protocol.arrived.get(), 30)
+        got = await asyncio.wait_for(protocol.arrived.get(), 120)
         if got != sent:
             outcome = type(got).__name__
             break

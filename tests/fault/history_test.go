@@ -428,7 +428,7 @@ func (is *island) leave(ctx context.Context) {
 		is.t.Errorf("%v: %v", is, err)
 	}
 	is.died.Add(is.deaths.Load())
-	patience := 10 * time.Second
+	patience := time.Minute
 	if is.deadly {
 		patience = 200 * time.Millisecond
 	}

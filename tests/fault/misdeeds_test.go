@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
@@ -118,7 +119,7 @@ func init() {
 // commit lets a villain commit a misdeed, and checks the loop afterwards.
 func commit(t *testing.T, callback string, m misdeed) {
 	ctx := bounded(t, hang)
-	loop, err := zmqio.NewEventLoop(nil)
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Minute}) // as in newLoop
 	must(t, err)
 	v := &villain{test: t, loop: loop, when: callback, misdeed: m, counts: new(counts), committed: make(chan struct{}), after: make(chan struct{}), lost: make(chan error, 2)}
 	var panics atomic.Int64

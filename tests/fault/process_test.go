@@ -129,7 +129,7 @@ func (j job) write(ctx context.Context, t *zmqio.Transport, frame []byte, rest b
 func perform(j job, typ zmq.SocketType, in io.Reader, out io.Writer, received func([][]byte),
 	work func(context.Context, *zmqio.Transport) error,
 ) error {
-	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: 20 * time.Second})
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Minute})
 	if err != nil {
 		return err
 	}
@@ -191,7 +191,7 @@ func start(t *testing.T, j job, before ...string) *process {
 	must(t, p.cmd.Start())
 	go p.read(out)
 	t.Cleanup(p.kill)
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if p.Until(ctx, func() bool { return p.ready || p.wrong != nil }) != nil || p.wrong != nil {
 		p.kill()

@@ -429,7 +429,7 @@ func TestProxyCaptureStalls(t *testing.T) {
 func TestProxyFilterFails(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, hang)
-	loop, err := zmqio.NewEventLoop(nil)
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Minute}) // as in newLoop
 	must(t, err)
 	must(t, loop.Start())
 	t.Cleanup(func() { must(t, loop.Close()) })

@@ -39,7 +39,7 @@ func TestUnbindAfterBind(t *testing.T) {
 
 // bindAgain binds tr to an endpoint that libzmq is about to let go.
 func bindAgain(ctx context.Context, tr *zmqio.Transport, endpoint string) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, 20*time.Second, errors.New("the endpoint stays in use"))
+	ctx, cancel := context.WithTimeoutCause(ctx, time.Minute, errors.New("the endpoint stays in use"))
 	defer cancel()
 	for {
 		_, err := tr.Bind(endpoint)

@@ -376,6 +376,9 @@
 //   - Over inproc a socket connects before the other one is bound, and is closed before that too.
 //     libzmq may use memory that it has freed. With CONFLATE it ends the process at the bind, or
 //     at the end of the libzmq context, if the socket has sent. Bind first.
+//   - The peer goes, or the socket is closed, amid a message of several frames. libzmq may never
+//     free the frames that it has queued of that message: at most one message for each connection
+//     that ends.
 //   - A SOCKS proxy refuses or drops a connection, and the socket with SOCKS_PROXY is closed before
 //     the next connection stands. libzmq ends the process with an assertion in epoll.cpp.
 //

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -13,15 +14,30 @@ import (
 // keeps eight arenas for each processor, and each grows to what a round needs.
 func alone(t *testing.T) bool {
 	t.Helper()
-	const arenas = "MALLOC_ARENA_MAX=1"
 	quarantine := "ASAN_OPTIONS=" + os.Getenv("ASAN_OPTIONS") + ":quarantine_size_mb=0:thread_local_quarantine_size_kb=0"
+	return inProcess(t, "MALLOC_ARENA_MAX=1", quarantine)
+}
+
+// withLeaksOfLibzmq runs a test in a process of its own, and reports whether this is it. There
+// LeakSanitizer ignores what libzmq has allocated.
+func withLeaksOfLibzmq(t *testing.T) bool {
+	t.Helper()
+	list, err := filepath.Abs("testdata/lsan.supp")
+	must(t, err)
+	return inProcess(t, "LSAN_OPTIONS=print_suppressions=0:suppressions="+list)
+}
+
+// inProcess runs a test in a process of its own, with more environment variables, and reports
+// whether this is it.
+func inProcess(t *testing.T, variables ...string) bool {
+	t.Helper()
 	if os.Getenv(jobVariable) == t.Name() {
 		return true
 	}
 	self, err := os.Executable()
 	must(t, err)
-	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", fmt.Sprintf("-long=%t", *long))
-	cmd.Env = append(os.Environ(), arenas, quarantine, jobVariable+"="+t.Name())
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", fmt.Sprintf("-long=%t", *long), fmt.Sprintf("-seed=%d", *seed))
+	cmd.Env = append(append(os.Environ(), variables...), jobVariable+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	for line := range strings.Lines(string(out)) {
 		if err != nil || strings.Contains(line, ".go:") {

@@ -37,6 +37,8 @@ func TestText(t *testing.T) {
 		{"ws://h/p?Access_Token=abc&x=1", "ws://h/p?Access_Token=…&x=1"},
 		{"--password=sesame --user=ann", "--password=… --user=ann"},
 		{"--token=a&b", "--token=…"},
+		{"--token=a]b --pass=>c>d", "--token=… --pass=…"},
+		{"<Child run --token=a>b]>", "<Child run --token=…]>"},
 		{"<Child run -secret=a&b;c,d --user=ann --Auth-Token=a&b>", "<Child run -secret=… --user=ann --Auth-Token=…>"},
 		{"api-key=1 apikey=2 private_key=3; key=4", "api-key=… apikey=… private_key=…; key=4"},
 		{"ipc:///tmp/a=b", "ipc:///tmp/a=b"},

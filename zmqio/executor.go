@@ -112,25 +112,30 @@ func (l *EventLoop) refuseFunctions() {
 //
 // asyncio: run_in_executor
 func Go[T any](ctx context.Context, l *EventLoop, fn func(context.Context) (T, error)) *Future[T] {
+	return offLoop(ctx, l, "Go", fn)
+}
+
+// offLoop is Go for call, which errors name.
+func offLoop[T any](ctx context.Context, l *EventLoop, call string, fn func(context.Context) (T, error)) *Future[T] {
 	f := NewFuture[T](l)
 	switch {
 	case ctx == nil:
-		_ = f.SetError(errNilContext("Go"))
+		_ = f.SetError(errNilContext(call))
 	case fn == nil:
-		_ = f.SetError(invalid("Go: nil function"))
+		_ = f.SetError(invalid("%s: nil function", call))
 	case l.IsClosed():
-		_ = f.SetError(l.refuse("Go", ErrLoopClosed))
+		_ = f.SetError(l.refuse(call, ErrLoopClosed))
 	default:
 		ctx, f.end = context.WithCancelCause(NewContext(ctx, l))
-		f.execute(ctx, fn)
+		f.execute(ctx, call, fn)
 	}
 	return f
 }
 
 // execute gives fn to the executor. The loop sets the result.
-func (f *Future[T]) execute(ctx context.Context, fn func(context.Context) (T, error)) {
+func (f *Future[T]) execute(ctx context.Context, call string, fn func(context.Context) (T, error)) {
 	var zero T
-	open := context.AfterFunc(f.loop.alive, func() { _ = f.SetError(f.loop.refuse("Go", ErrLoopClosed)) })
+	open := context.AfterFunc(f.loop.alive, func() { _ = f.SetError(f.loop.refuse(call, ErrLoopClosed)) })
 	deliver := func(value T, err error) {
 		_ = f.loop.reactor.CallSoon(reactor.NewHandle(func() { // fails only on a closed loop
 			open()
@@ -146,7 +151,7 @@ func (f *Future[T]) execute(ctx context.Context, fn func(context.Context) (T, er
 	})
 	if err != nil && start() {
 		open()
-		_ = f.SetError(f.loop.refuse("Go", err))
+		_ = f.SetError(f.loop.refuse(call, err))
 	}
 }
 

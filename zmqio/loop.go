@@ -255,14 +255,17 @@ func (l *EventLoop) Context() *zmq4.Context { return l.context }
 //   - [ErrLoopClosed]: the loop is closed.
 //
 // asyncio: call_soon
-func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
+func (l *EventLoop) CallSoon(fn func()) (*Handle, error) { return l.callSoon("CallSoon", fn) }
+
+// callSoon is CallSoon for call, which errors name.
+func (l *EventLoop) callSoon(call string, fn func()) (*Handle, error) {
 	if fn == nil {
-		return nil, invalid("CallSoon: nil function")
+		return nil, invalid("%s: nil function", call)
 	}
 	h := new(Handle)
 	h.handle.Init(fn, l.reactor.Origin(fn))
 	if err := l.reactor.CallSoon(&h.handle); err != nil {
-		return nil, l.refuse("CallSoon", err)
+		return nil, l.refuse(call, err)
 	}
 	return h, nil
 }
@@ -270,7 +273,9 @@ func (l *EventLoop) CallSoon(fn func()) (*Handle, error) {
 // CallSoonThreadsafe is CallSoon, which is safe for concurrent use.
 //
 // asyncio: call_soon_threadsafe
-func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) { return l.CallSoon(fn) }
+func (l *EventLoop) CallSoonThreadsafe(fn func()) (*Handle, error) {
+	return l.callSoon("CallSoonThreadsafe", fn)
+}
 
 // Do calls fn on the loop, never at the same time as a callback, and returns the result of fn.
 // On the loop goroutine fn runs at once. While no goroutine runs the loop, fn runs at once too,

@@ -104,7 +104,7 @@ func (l *EventLoop) GetAddrInfo(ctx context.Context, host, service string, hints
 	if err != nil {
 		return failed[[]netip.AddrPort](l, err)
 	}
-	return Go(ctx, l, func(ctx context.Context) ([]netip.AddrPort, error) {
+	return offLoop(ctx, l, "GetAddrInfo", func(ctx context.Context) ([]netip.AddrPort, error) {
 		return lookup(ctx, l.resolver, network, host, service, h)
 	})
 }
@@ -179,7 +179,7 @@ type NameInfo struct {
 //
 // asyncio: getnameinfo
 func (l *EventLoop) GetNameInfo(ctx context.Context, addr netip.AddrPort) *Future[NameInfo] {
-	return Go(ctx, l, func(ctx context.Context) (NameInfo, error) {
+	return offLoop(ctx, l, "GetNameInfo", func(ctx context.Context) (NameInfo, error) {
 		info := NameInfo{addr.Addr().String(), strconv.Itoa(int(addr.Port()))}
 		names, err := l.resolver.LookupAddr(ctx, info.Host)
 		var failed *net.DNSError
@@ -213,7 +213,7 @@ func (l *EventLoop) ResolveEndpoint(ctx context.Context, endpoint string) *Futur
 	if err := checkResolve(endpoint); err != nil {
 		return failed[[]string](l, err)
 	}
-	return Go(ctx, l, func(ctx context.Context) ([]string, error) {
+	return offLoop(ctx, l, "ResolveEndpoint", func(ctx context.Context) ([]string, error) {
 		before, peer := splitPeer(endpoint)
 		host, port, isName := splitName(peer)
 		if !isName {

@@ -155,6 +155,14 @@ var loopCases = []provocation{
 		_, err := loop.CallSoon(func() {})
 		return err
 	}},
+	{"CallSoonThreadsafe, nil function", zmqio.ErrInvalidArgument, says{"CallSoonThreadsafe"}, func(t *testing.T) error {
+		_, err := zmqiotest.NewLoop(t, nil).CallSoonThreadsafe(nil)
+		return err
+	}},
+	{"CallSoonThreadsafe, closed loop", zmqio.ErrLoopClosed, says{"CallSoonThreadsafe"}, func(t *testing.T) error {
+		_, err := closedLoop(t).CallSoonThreadsafe(func() {})
+		return err
+	}},
 	{"CallLater, nil function", zmqio.ErrInvalidArgument, says{"CallLater"}, func(t *testing.T) error {
 		_, err := zmqiotest.NewLoop(t, nil).CallLater(time.Second, nil)
 		return err

@@ -143,9 +143,25 @@ var resolveCases = []provocation{
 		loop := zmqiotest.NewLoop(t, nil)
 		return completed(t, loop, loop.GetNameInfo(bounded(t), netip.AddrPort{}))
 	}},
+	{"GetNameInfo, nil context", zmqio.ErrInvalidArgument, says{"GetNameInfo"}, func(t *testing.T) error {
+		loop := zmqiotest.NewLoop(t, nil)
+		return completed(t, loop, loop.GetNameInfo(noContext, netip.AddrPort{}))
+	}},
+	{"GetAddrInfo, closed loop", zmqio.ErrLoopClosed, says{"GetAddrInfo"}, func(t *testing.T) error {
+		_, err := closedLoop(t).GetAddrInfo(bounded(t), "127.0.0.1", "80").Result()
+		return err
+	}},
+	{"GetNameInfo, closed loop", zmqio.ErrLoopClosed, says{"GetNameInfo"}, func(t *testing.T) error {
+		_, err := closedLoop(t).GetNameInfo(bounded(t), netip.AddrPort{}).Result()
+		return err
+	}},
 	{"ResolveEndpoint, nil context", zmqio.ErrInvalidArgument, says{"ResolveEndpoint"}, func(t *testing.T) error {
 		loop := zmqiotest.NewLoop(t, nil)
 		return completed(t, loop, loop.ResolveEndpoint(noContext, "tcp://localhost:1"))
+	}},
+	{"ResolveEndpoint, closed loop", zmqio.ErrLoopClosed, says{"ResolveEndpoint"}, func(t *testing.T) error {
+		_, err := closedLoop(t).ResolveEndpoint(bounded(t), "tcp://localhost:1").Result()
+		return err
 	}},
 	{"ResolveEndpoint, no port", zmq.EINVAL, says{"tcp://localhost"}, resolves("tcp://localhost")},
 	{"ResolveEndpoint, wildcard", zmqio.ErrDNSEndpoint, says{"tcp://*:5555"}, resolves("tcp://*:5555")},

@@ -3,6 +3,9 @@ package sock
 import (
 	"bytes"
 	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"syscall"
@@ -17,6 +20,9 @@ import (
 func TestCutMessageStays(t *testing.T) {
 	if runtime.NumCPU() < 2 {
 		t.Skip("the receiver must run while a frame is copied")
+	}
+	if !withLeaksOfLibzmq(t) {
+		return
 	}
 	large := bytes.Repeat([]byte{1}, 64<<20)
 	for from, to := range map[zmq4.Type]zmq4.Type{zmq4.PUSH: zmq4.PULL, zmq4.DEALER: zmq4.DEALER} {
@@ -109,6 +115,9 @@ func sizes(msgs [][][]byte) string {
 // One of two receivers goes amid a message. The other gets the message whole, or not at all. The
 // second frame is large, so that libzmq notices before it.
 func TestCutMessageGoesWholeToAnother(t *testing.T) {
+	if !withLeaksOfLibzmq(t) {
+		return
+	}
 	for _, frames := range []int{2, 4} {
 		msg := [][]byte{[]byte("head"), make([]byte, 16<<20), {2}, {3}}[:frames]
 		t.Run(fmt.Sprintf("%d frames", frames), func(t *testing.T) { cutBetweenTwo(t, msg) })
@@ -148,4 +157,25 @@ func cutBetweenTwo(t *testing.T, msg [][]byte) {
 			t.Error("the receiver that stayed got nothing")
 		}
 	}
+}
+
+// withLeaksOfLibzmq runs a test in a process of its own, and reports whether this is it. There
+// LeakSanitizer ignores what libzmq has allocated. If a receiver goes after the large frame of a
+// message and before the last, libzmq never frees the large frame.
+func withLeaksOfLibzmq(t *testing.T) bool {
+	t.Helper()
+	const variable = "ZMQIO_SOCK_TEST"
+	if os.Getenv(variable) == t.Name() {
+		return true
+	}
+	list := filepath.Join(t.TempDir(), "lsan.supp")
+	must(t, os.WriteFile(list, []byte("leak:libzmq.so\n"), 0o600))
+	self, err := os.Executable()
+	must(t, err)
+	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v")
+	cmd.Env = append(os.Environ(), "LSAN_OPTIONS=print_suppressions=0:suppressions="+list, variable+"="+t.Name())
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	return false
 }

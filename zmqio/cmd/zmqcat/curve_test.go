@@ -169,7 +169,8 @@ func TestSecretInAFile(t *testing.T) {
 	pull := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
 		Loop: loop, Bind: []string{anyPort}, Configure: func(o zmq.Sockopts) error { return o.SetPlainServer(true) },
 	})
-	p := start(t, "push", "-c", pull.Addr(), "--set", "PLAIN_USERNAME=ann", "--set-file", "PLAIN_PASSWORD="+path)
+	p := start(t, "push", "-c", pull.Addr(), "--set-file", "PLAIN_USERNAME="+path, "--set", "PLAIN_USERNAME=ann", // the last counts
+		"--set-file", "PLAIN_PASSWORD="+path)
 	select {
 	case got := <-asked:
 		if got != "ann:sesame" {

@@ -17,12 +17,17 @@ type socket struct {
 	prefix        string // of its flags
 	bind, connect []string
 	subscribe     []string
-	set           []string // OPTION=VALUE; parsed below
-	setFile       []string // OPTION=FILE
+	given         []given // in the order of the command line; parsed below
 	settings      []setting
 	curve         curve
 	// first sets options before those of the command line. It may be nil.
 	first func(zmq.Sockopts) error
+}
+
+// A given is the argument of a flag that sets an option: OPTION=VALUE, or OPTION=FILE.
+type given struct {
+	text   string
+	isFile bool
 }
 
 // A setting is a socket option and its value as text.
@@ -36,19 +41,28 @@ type setting struct {
 // short forms.
 func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 	s.prefix = prefix
-	array := func(p *[]string, name, short, usage string) {
+	letter := func(short string) string {
 		if prefix != "" {
-			short = ""
+			return ""
 		}
-		fs.StringArrayVarP(p, prefix+name, short, nil, usage)
+		return short
+	}
+	array := func(p *[]string, name, short, usage string) {
+		fs.StringArrayVarP(p, prefix+name, letter(short), nil, usage)
+	}
+	option := func(name, short string, isFile bool, usage string) {
+		fs.FuncP(prefix+name, letter(short), usage, func(text string) error {
+			s.given = append(s.given, given{text, isFile})
+			return nil // check parses it: an error of pflag repeats the text, which may have a secret
+		})
 	}
 	array(&s.bind, "bind", "b", "accept connections at `ENDPOINT`; may be repeated")
 	array(&s.connect, "connect", "c", "connect to `ENDPOINT`; may be repeated; TCP takes host names")
 	array(&s.subscribe, "subscribe", "s", "on SUB and XSUB, receive what begins with `TOPIC`; may be "+
 		"repeated; a SUB without it receives everything")
-	array(&s.set, "set", "o", "set a socket option before binding and connecting: `OPTION=VALUE` with "+
+	option("set", "o", false, "set a socket option before binding and connecting: `OPTION=VALUE` with "+
 		"libzmq's name, as in SNDHWM=10; may be repeated")
-	array(&s.setFile, "set-file", "", "the same with the value in a file, without the newline at its end: "+
+	option("set-file", "", true, "the same with the value in a file, without the newline at its end: "+
 		"`OPTION=FILE`; for PLAIN_PASSWORD, which others could read on the command line")
 	s.curve.flags(fs, prefix)
 }
@@ -61,15 +75,8 @@ func (s *socket) check() error {
 	case len(s.subscribe) > 0 && s.typ.Info().Subscribes == "":
 		return usagef("--%ssubscribe is for SUB and XSUB, not for %v", s.prefix, s.typ)
 	}
-	for _, text := range s.set {
-		option, err := parseSetting("--"+s.prefix+"set", text, "OPTION=VALUE")
-		if err != nil {
-			return err
-		}
-		s.settings = append(s.settings, option)
-	}
-	for _, text := range s.setFile {
-		option, err := readSetting("--"+s.prefix+"set-file", text)
+	for _, g := range s.given {
+		option, err := g.parse(s.prefix)
 		if err != nil {
 			return err
 		}
@@ -78,31 +85,29 @@ func (s *socket) check() error {
 	return s.curve.check(s.prefix)
 }
 
-// readSetting reads the OPTION=FILE of a flag, and the file.
-func readSetting(flag, text string) (setting, error) {
-	s, err := parseSetting(flag, text, "OPTION=FILE")
-	if err != nil {
-		return s, err
+// parse returns the setting, and reads the file. The name of the flag, for errors, begins with
+// prefix.
+func (g given) parse(prefix string) (setting, error) {
+	flag, form := "--"+prefix+"set", "OPTION=VALUE"
+	if g.isFile {
+		flag, form = flag+"-file", "OPTION=FILE"
 	}
-	value, err := os.ReadFile(s.value)
-	if err != nil {
-		return s, usagef("%s: %w", flag, err)
-	}
-	s.value, s.isRead = strings.TrimSuffix(strings.TrimSuffix(string(value), "\n"), "\r"), true
-	return s, nil
-}
-
-// parseSetting reads the OPTION=VALUE of a flag, whose form is for the error.
-func parseSetting(flag, text, form string) (setting, error) {
-	name, value, ok := strings.Cut(text, "=")
+	name, value, ok := strings.Cut(g.text, "=")
 	if !ok {
-		return setting{}, usagef("%s %s: not of the form %s", flag, text, form)
+		return setting{}, usagef("%s %s: not of the form %s", flag, g.text, form)
 	}
 	option, err := zmq.ParseOption(name)
 	if err != nil {
 		return setting{}, usagef("%s: %w", flag, err)
 	}
-	return setting{option: option, value: value}, nil
+	if g.isFile {
+		b, err := os.ReadFile(value)
+		if err != nil {
+			return setting{}, usagef("%s: %w", flag, err)
+		}
+		value = strings.TrimSuffix(strings.TrimSuffix(string(b), "\n"), "\r")
+	}
+	return setting{option, value, g.isFile}, nil
 }
 
 // configure sets the socket's options.

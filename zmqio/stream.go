@@ -553,6 +553,11 @@ func (s *Stream) Shutdown(ctx context.Context) error {
 		case <-s.shut:
 			return nil
 		case <-ctx.Done():
+		}
+		select { // what has ended needs no wait, even if ctx had ended before
+		case <-s.shut:
+			return nil
+		default:
 			return context.Cause(ctx)
 		}
 	}

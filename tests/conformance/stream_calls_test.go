@@ -288,6 +288,10 @@ func TestStreamClosedTwice(t *testing.T) {
 		t.Error(err)
 	}
 	zmqiotest.Must(t, s.Close())
+	cancel() // of a Shutdown that need not wait
+	for range 100 {
+		zmqiotest.Must(t, s.Shutdown(short))
+	}
 }
 
 // On the loop goroutine, calls that would wait return ErrWouldDeadlock.

@@ -205,7 +205,7 @@ func TestBenchProgress(t *testing.T) {
 	if got := text.String(); !strings.HasSuffix(got, clearLine) {
 		t.Errorf("%q", got)
 	}
-	must(t, e.close())
+	must(t, e.close(true))
 }
 
 // TestBenchOthers connects peers that are no ends of a bench.

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/zmqio/zmq"
 )
 
 // grace is how long close waits for delivery, unless it waits without a limit. Tests set it.
@@ -19,20 +21,29 @@ var errUndelivered = errors.New("not everything that was sent could be delivered
 // close ends the work.
 func (c *cat) close(ctx context.Context) error {
 	c.gate.stop()
-	return c.session.close(ctx, c.printer, c.toTheLast, c.figures.sent.messages.Load() > 0)
+	return c.session.close(ctx, c.printer, c.toTheLast, c.isOnItsWay())
 }
 
-// close waits until sent messages are delivered: for grace, or with toTheLast until ctx ends. Then
-// it waits until p has printed everything, at most until grace after the end of ctx. It returns the
-// error of the work.
-func (s *session) close(ctx context.Context, p *printer, toTheLast, sent bool) error {
+// isOnItsWay reports whether libzmq may hold what was sent. A request has arrived if its reply has
+// come.
+func (c *cat) isOnItsWay() bool {
+	if c.cfg.typ == zmq.REQ {
+		return c.gate.holds(turn)
+	}
+	return c.figures.sent.messages.Load() > 0
+}
+
+// close waits until messages on their way are delivered: for grace, or with toTheLast until ctx
+// ends. Then it waits until p has printed everything, at most until grace after the end of ctx. It
+// returns the error of the work.
+func (s *session) close(ctx context.Context, p *printer, toTheLast, onItsWay bool) error {
 	deliver := ctx
 	if !toTheLast {
 		var cancel context.CancelFunc
 		deliver, cancel = context.WithTimeout(context.WithoutCancel(ctx), grace)
 		defer cancel()
 	}
-	undelivered := s.deliver(deliver, sent)
+	undelivered := s.deliver(deliver, onItsWay)
 	write, cancel := outlasting(ctx, grace)
 	defer cancel()
 	return errors.Join(s.err, undelivered, p.close(write))
@@ -48,9 +59,10 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 	}
 }
 
-// deliver closes the transports and the loop, and waits for this until ctx ends. If anything was
-// sent, its error says what is undelivered, as far as known.
-func (s *session) deliver(ctx context.Context, sent bool) error {
+// deliver closes the transports and the loop, and waits for this until ctx ends. If anything is on
+// its way, the error says what is undelivered, as far as known. If nothing is, the machine was just
+// busy for so long.
+func (s *session) deliver(ctx context.Context, onItsWay bool) error {
 	undelivered := s.loop.Shutdown(ctx)
 	// libzmq does not say what it has not delivered: Close just does not return.
 	var err error
@@ -60,9 +72,9 @@ func (s *session) deliver(ctx context.Context, sent bool) error {
 		close(closed)
 	}()
 	switch inTime := await(ctx, closed); {
-	case !inTime && !sent: // the machine was busy for so long
+	case !inTime && !onItsWay:
 		return nil
-	case undelivered != nil:
+	case undelivered != nil && onItsWay:
 		return fmt.Errorf("%w: %s", errUndelivered, strings.ReplaceAll(undelivered.Error(), "\n", ": "))
 	case !inTime:
 		return fmt.Errorf("%w: libzmq has not sent everything, and does not say how much is missing", errUndelivered)

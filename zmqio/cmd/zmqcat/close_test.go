@@ -93,6 +93,32 @@ func TestStoppedUndelivered(t *testing.T) {
 	}
 }
 
+// TestNothingOnItsWay ends programs that need more than the grace period to close. All that they
+// sent has arrived, so that they end well.
+func TestNothingOnItsWay(t *testing.T) {
+	leakCheck(t)
+	setGrace(t, time.Nanosecond)
+	for range 3 {
+		for _, command := range []string{"req", "bench ping -n 1"} {
+			server := newPeer(t, zmq.REP, bindTo(anyPort))
+			p := start(t, append(strings.Fields(command), "--connect", server.transport.Listeners()[0])...)
+			if command == "req" {
+				p.give("a\n")
+				p.endInput()
+			}
+			server.send(server.receive())
+			p.ends(exitOK)
+		}
+		for _, command := range []string{"pull --count 1", "bench receive"} {
+			source := newPeer(t, zmq.PUSH, bindTo(anyPort))
+			p := start(t, append(strings.Fields(command), "--connect", source.transport.Listeners()[0])...)
+			source.send(numbered(0, 1))
+			p.ends(exitOK)
+		}
+		output(t, "bench", "-n", "1")
+	}
+}
+
 // TestStoppedUnread stops a program whose receiver has not read what is on its way over ipc. The
 // program reports how much that is.
 func TestStoppedUnread(t *testing.T) {

@@ -40,8 +40,10 @@ func TestMain(m *testing.M) {
 }
 
 // giveUpSoon gives close a second for delivery, in a test in which it must give up.
-func giveUpSoon(t *testing.T) {
-	grace = time.Second
+func giveUpSoon(t *testing.T) { setGrace(t, time.Second) }
+
+func setGrace(t *testing.T, d time.Duration) {
+	grace = d
 	t.Cleanup(func() { grace = tooLong })
 }
 

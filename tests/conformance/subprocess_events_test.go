@@ -100,6 +100,7 @@ func TestSubprocessTerminate(t *testing.T) {
 }
 
 func TestSubprocessSendSignal(t *testing.T) {
+	shield(t, syscall.SIGHUP) // nohup ignores it
 	l := childLoop(t)
 	tr, o := echo(t, l)
 	must(t, tr.Signal(syscall.SIGHUP))

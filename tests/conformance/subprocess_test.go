@@ -68,6 +68,7 @@ func TestSubprocessKillShell(t *testing.T) {
 }
 
 func TestSubprocessSignalWhenReady(t *testing.T) {
+	shield(t, syscall.SIGHUP) // nohup ignores it
 	l := childLoop(t)
 	tr, o := shell(t, l, subprocess.Config{}, "echo sleeping; exec cat")
 	o.receives(1, "sleeping\n")

@@ -128,7 +128,7 @@ func isOneOf(err error, targets []error) bool {
 func (c *chaos) replace(i int, r *rand.Rand) {
 	wire := wires[r.IntN(len(wires))]
 	a := &actor{chaos: c, wire: wire, random: rand.New(rand.NewPCG(r.Uint64(), 0))}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), hang)
 	defer cancel()
 	loop := zmqio.RunningLoop() // a callback keeps to its own loop: the other one may be waiting for this one
 	if loop == nil {

@@ -217,7 +217,7 @@ func (l *logged) wait(ctx context.Context) error {
 func TestCloseOverIPC(t *testing.T) {
 	eachParting(t, func(t *testing.T, p *parting) {
 		ctx := bounded(t, hang)
-		p.begin(ctx, t, 30*time.Second)
+		p.begin(ctx, t, hang)
 		closed := p.push.Closed()
 		must(t, p.push.Close())
 		if p.last < 1000 {
@@ -242,7 +242,7 @@ func TestLoopCloseOverIPC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			eachParting(t, func(t *testing.T, p *parting) {
 				ctx := bounded(t, hang)
-				p.begin(ctx, t, 30*time.Second)
+				p.begin(ctx, t, hang)
 				closed := p.push.Closed()
 				ended := make(chan error, 1)
 				go func() { ended <- end(ctx, p.loop) }()
@@ -272,7 +272,7 @@ func TestLoopCloseAtOnceOverIPC(t *testing.T) {
 	}
 	for try := range form(20, 200) {
 		p := &parting{connects: true, hwm: 1, last: few}
-		p.begin(ctx, t, 30*time.Second)
+		p.begin(ctx, t, hang)
 		var told atomic.Bool
 		time.AfterFunc(20*time.Millisecond, func() { // a Close that does not wait returns before this
 			told.Store(true)
@@ -313,7 +313,7 @@ func TestOverIPCTooLate(t *testing.T) {
 func endTooLate(t *testing.T, end string, connects bool, limit time.Duration) (sent bool) {
 	ctx := bounded(t, hang)
 	p := &parting{connects: connects, hwm: 1, last: few}
-	linger := 30 * time.Second
+	linger := hang
 	if end == "Close" {
 		linger = limit
 	}
@@ -362,7 +362,7 @@ func TestAbortOverIPC(t *testing.T) {
 	checkLeaks(t)
 	ctx := bounded(t, hang)
 	p := &parting{connects: true, hwm: 1, last: few, patience: 500 * time.Millisecond}
-	p.begin(ctx, t, 30*time.Second)
+	p.begin(ctx, t, hang)
 	closed := p.push.Closed()
 	must(t, p.push.Abort())
 	p.closed(ctx, closed)
@@ -381,7 +381,7 @@ func TestLateReceiverOverIPC(t *testing.T) {
 		checkLeaks(t)
 		ctx := bounded(t, hang)
 		p := &parting{connects: true, hwm: 1, last: 3000}
-		p.begin(ctx, t, 30*time.Second)
+		p.begin(ctx, t, hang)
 		closed := p.push.Closed()
 		must(t, p.push.Close())
 		p.receiver.kill()
@@ -412,7 +412,7 @@ func TestChildrenDoNotInheritDepartures(t *testing.T) {
 	}
 	before := sockets()
 	p := &parting{connects: true, hwm: 1, last: few}
-	p.begin(ctx, t, 30*time.Second)
+	p.begin(ctx, t, hang)
 	closed := p.push.Closed()
 	must(t, p.push.Close())
 	p.closed(ctx, closed) // so the open descriptor is the duplicate

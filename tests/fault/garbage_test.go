@@ -212,7 +212,7 @@ func TestHalfOpenConnectionsEnd(t *testing.T) {
 	fds, begin := countFDs(t), time.Now()
 	half := dialHalf(t, endpoint, form(50, 500))
 	for _, c := range half {
-		must(t, c.SetReadDeadline(time.Now().Add(30*time.Second)))
+		must(t, c.SetReadDeadline(time.Now().Add(hang)))
 		if _, err := io.Copy(io.Discard, c); err != nil && !errors.Is(err, syscall.ECONNRESET) {
 			t.Error(err)
 		}

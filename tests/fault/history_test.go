@@ -354,7 +354,7 @@ func (is *island) kill(r *rand.Rand) {
 		is.t.Errorf("%v: %v: %v", is, p, err)
 	}
 	if !is.hubsDie && !is.is(zmq.PAIR) && is.mayCome() && r.IntN(2) == 0 {
-		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), hang)
 		defer cancel()
 		if _, err := is.add(ctx, r, false); err != nil {
 			is.t.Errorf("%v: %v", is, err)

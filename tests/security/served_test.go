@@ -66,7 +66,7 @@ func TestServed(t *testing.T) {
 			return zap.Identity{UserID: "\x00"}, nil
 		}, auth(500), auth(500)},
 	})
-	served(t, 500*time.Millisecond, []answer{
+	served(t, unhurried, []answer{
 		{"no answer", func(ctx context.Context, _ zap.Request) (zap.Identity, error) {
 			<-stuck
 			return zap.Identity{}, nil
@@ -101,7 +101,7 @@ func served(t *testing.T, timeout time.Duration, answers []answer) {
 				server := bind(t, loop, a.server)
 				within := handshakeWithin(zmqiotest.Patience)
 				if c.client == noDetail {
-					within = handshakeWithin(impatient)
+					within = handshakeWithin(unhurried)
 				}
 				client := connect(t, loop, server, a.client, within)
 				refusal{server: c.server, client: c.client}.check(t, server, client, func() *party {

@@ -236,22 +236,27 @@ sub.connect(capture)
 def serve():
     rep = ctx.socket(zmq.REP)
     rep.connect(back)
-    for _ in range(n):
+    frames = None
+    while frames != last:
         frames = rep.recv_multipart()
         rep.send_multipart(frames + [b"answered"])
     rep.close()
+def request(i):
+    return [b"%d" % i, bytes([i % 256]) * i]
+last = request(n - 1)
 server = threading.Thread(target=serve)
 server.start()
 req = ctx.socket(zmq.REQ)
 req.connect(front)
 def exchange(i):
-    req.send_multipart([b"%d" % i, bytes([i % 256]) * i])
-    return req.recv_multipart() == [b"%d" % i, bytes([i % 256]) * i, b"answered"]
+    req.send_multipart(request(i))
+    return req.recv_multipart() == request(i) + [b"answered"]
+while not sub.poll(10): # the proxy does not know the SUB yet
+    exchange(0)
 print(all([exchange(i) for i in range(n)]))
 server.join()
-last = None
-while last != [b"", b"%d" % (n - 1), bytes([(n - 1) % 256]) * (n - 1), b"answered"]:
-    last = sub.recv_multipart()[1:]
+while sub.recv_multipart()[1:] != [b""] + last + [b"answered"]:
+    pass
 print("captured")
 ctx.destroy(linger=0)
 `)

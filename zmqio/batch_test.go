@@ -215,7 +215,7 @@ func TestBatchWaitsBelowMaxWriteBuffer(t *testing.T) {
 		t.Errorf("%d bytes in the buffer", n)
 	}
 	peer := pullFrom(t, tr)
-	must(t, peer.SetRcvtimeo(30*time.Second))
+	must(t, peer.SetRcvtimeo(2*time.Minute))
 	for _, want := range all {
 		got, err := peer.Recv(0)
 		must(t, err)

@@ -104,7 +104,7 @@ func (c *client) MsgReceived(msg [][]byte) {
 
 func request(t *testing.T, endpoint, text string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	loop, err := zmqio.NewEventLoop(nil)
 	if err != nil {

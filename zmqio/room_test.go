@@ -473,7 +473,7 @@ func TestWriteDuringResumeWritingIsSent(t *testing.T) {
 		written++
 	}
 	r.out <- struct{}{}
-	must(t, peer.SetRcvtimeo(30*time.Second))
+	must(t, peer.SetRcvtimeo(2*time.Minute))
 	for i := -1; i < written; i++ {
 		want := fmt.Sprint(i)
 		if i < 0 {

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"runtime"
 	"testing"
-	"time"
 
 	"github.com/pebbe/zmq4"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 // newClient returns a REQ of libzmq that is connected to endpoint. It may send again if its request
@@ -21,7 +21,7 @@ func newClient(t *testing.T, ctx *zmq4.Context, endpoint string) *zmq4.Socket {
 	must(t, z.SetReqRelaxed(1))
 	must(t, z.SetReqCorrelate(1))
 	must(t, z.SetLinger(0))
-	must(t, z.SetRcvtimeo(30*time.Second))
+	must(t, z.SetRcvtimeo(zmqiotest.Patience))
 	must(t, z.Connect(endpoint))
 	return z
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/zmqio/zmq/zmqio"
+	"github.com/zmqio/zmq/zmqio/zmqiotest"
 )
 
 func init() { // goroutines that package signal keeps are no leak
@@ -197,7 +198,7 @@ func TestLogSlowSignalHandler(t *testing.T) {
 	came := shield(t, syscall.SIGUSR1)
 	raise(t, syscall.SIGUSR1)
 	<-came
-	for end := time.Now().Add(30 * time.Second); len(j.entries()) == 0 && time.Now().Before(end); {
+	for end := time.Now().Add(zmqiotest.Patience); len(j.entries()) == 0 && time.Now().Before(end); {
 		pass(t, l)
 	}
 	onlySlow(t, j, "slowFunction", "debug_test.go")

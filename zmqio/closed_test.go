@@ -206,7 +206,7 @@ func TestDepartureOfForeignSocket(t *testing.T) {
 	must(t, err)
 	pull, err := ctx.NewSocket(zmq4.PULL)
 	must(t, err)
-	endpoint := fmt.Sprintf("ipc://@zmqio-departure-%p", t)
+	endpoint := fmt.Sprintf("ipc://@zmqio-departure-%d", os.Getpid())
 	must(t, errors.Join(pull.SetRcvhwm(1), pull.Bind(endpoint)))
 	push, err := ctx.NewSocket(zmq4.PUSH)
 	must(t, err)

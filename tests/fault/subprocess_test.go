@@ -206,7 +206,7 @@ func TestChildWritesWhileReadingIsPaused(t *testing.T) {
 	must(t, tr.Pipe(1).PauseReading())
 	close(made)
 	soon(t, l, func() {}) // a call of DataReceived that was just starting
-	memory, before := rss(), 0
+	memory, before := kept(), 0
 	w.Change(func() { before = w.got[1] })
 	for range 100 { // the pipe fills, and then no data comes
 		soon(t, l, func() {})
@@ -221,7 +221,7 @@ func TestChildWritesWhileReadingIsPaused(t *testing.T) {
 		t.Error(err)
 	}
 	w.over(t, tr, 0)
-	grown := rss() - memory
+	grown := kept() - memory
 	t.Logf("%s in %v, paused %d times; memory grew by %s", quantity(w.got[1]), time.Since(begin).Round(time.Millisecond), pauses, quantity(grown))
 	if w.got[1] != size {
 		t.Errorf("%d bytes, want %d", w.got[1], size)
@@ -282,7 +282,7 @@ func TestChildrenComeAndGo(t *testing.T) {
 		many()
 	}
 	goroutines, fds, threads := runtime.NumGoroutine(), countFDs(t), countThreads()
-	heap, memory, begin := heapSize(), rss(), time.Now()
+	heap, memory, begin := heapSize(), kept(), time.Now()
 	const series = 1000
 	for range series {
 		one()
@@ -295,7 +295,7 @@ func TestChildrenComeAndGo(t *testing.T) {
 	}
 	noChildren(t)
 	heap = heapSize() - heap
-	grown := rss() - memory
+	grown := kept() - memory
 	t.Logf("%d children in turn, %v each; then 100 at once; %d threads, %d before; the heap grew by %s, resident memory by %s", series,
 		(inTurn / time.Duration(series)).Round(time.Microsecond), countThreads(), threads, quantity(heap), quantity(grown))
 	if heap > mib/2 || grown > 8*mib { // the race detector takes most of it

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
@@ -101,13 +102,14 @@ func starve(j job, _ io.Reader, out io.Writer) error {
 			failed = append(failed, fmt.Errorf("%s: %w", step, err))
 		}
 	}
-	loop, err := zmqio.NewEventLoop(nil)
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Minute}) // as in newLoop
 	if try("loop", err); err != nil {
 		return errors.Join(failed...)
 	}
 	create := func(step string, typ zmq.SocketType) *zmqio.Transport {
 		t, _, err := loop.CreateZmqConnection(context.Background(), func() zmqio.Protocol { return listens{newPeer(nil)} }, typ,
-			zmqio.ConnectionConfig{Bind: []string{}})
+			// The listeners of the parent never answer, and libzmq would linger for the end of their handshakes.
+			zmqio.ConnectionConfig{Bind: []string{}, Configure: func(s zmq.Sockopts) error { return s.SetLinger(0) }})
 		try(step, err)
 		return t
 	}
@@ -149,7 +151,7 @@ func TestOutOfDescriptorsWithSource(t *testing.T) {
 }
 
 func connectFromSource(_ job, _ io.Reader, out io.Writer) error {
-	loop, err := zmqio.NewEventLoop(nil)
+	loop, err := zmqio.NewEventLoop(&zmqio.LoopConfig{Linger: time.Minute}) // as in newLoop
 	if err != nil {
 		return err
 	}

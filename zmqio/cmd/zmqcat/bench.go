@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -244,14 +245,19 @@ func (e *end) follow(typ zmq.SocketType, con *console) (stop func()) {
 	})
 }
 
-// close ends e. If all that was sent has arrived, a close that takes longer than grace is no error:
-// the machine was just busy for so long.
+// close ends e. Nothing need be sent if all has arrived, or when the stream has ended in time. A close
+// that takes longer than grace is then no error: the machine was just busy for so long.
 func (e *end) close(arrived bool) error {
-	err := errors.Join(e.stream.Close(), e.loop.Close())
-	if arrived && errors.Is(err, zmqio.ErrUndelivered) {
-		return nil
+	sent, ended := e.stream.Close(), e.loop.Close()
+	if arrived && errors.Is(sent, zmqio.ErrUndelivered) {
+		sent = nil
 	}
-	return err
+	unread := errors.Is(ended, zmqio.ErrUndelivered) // over ipc
+	late := errors.Is(ended, os.ErrDeadlineExceeded)
+	if unread && arrived || late && !unread && sent == nil {
+		ended = nil
+	}
+	return errors.Join(sent, ended)
 }
 
 // local measures both ways between ends in this process, the first of which binds endpoint. It

@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pebbe/zmq4"
+
 	"github.com/zmqio/zmq"
+	"github.com/zmqio/zmq/zmqio"
 )
 
 func TestPercentile(t *testing.T) {
@@ -206,6 +209,22 @@ func TestBenchProgress(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	must(t, e.close(true))
+}
+
+// TestBenchEndsLate keeps libzmq from ending an end in time. That is no error, as nothing is to be sent.
+func TestBenchEndsLate(t *testing.T) {
+	leakCheck(t)
+	for _, arrived := range []bool{false, true} {
+		setGrace(t, time.Millisecond)
+		e, err := openEnd(t.Context(), &socket{typ: zmq.PULL, bind: []string{anyPort}}, newConsole(io.Discard))
+		must(t, err)
+		other, err := e.loop.Context().NewSocket(zmq4.PUSH)
+		must(t, err)
+		if err := e.close(arrived); err != nil && (arrived || !errors.Is(err, zmqio.ErrUndelivered)) {
+			t.Error(err)
+		}
+		must(t, other.Close())
+	}
 }
 
 // TestBenchOthers connects peers that are no ends of a bench.

@@ -21,7 +21,7 @@ var errUndelivered = errors.New("not everything that was sent could be delivered
 // close ends the work.
 func (c *cat) close(ctx context.Context) error {
 	c.gate.stop()
-	return c.session.close(ctx, c.printer, c.toTheLast, c.isOnItsWay())
+	return c.session.close(ctx, c.printer, c.toTheLast, c.isOnItsWay)
 }
 
 // isOnItsWay reports whether libzmq may hold what was sent. A request has arrived if its reply has
@@ -36,7 +36,7 @@ func (c *cat) isOnItsWay() bool {
 // close waits until messages on their way are delivered: for grace, or with toTheLast until ctx
 // ends. Then it waits until p has printed everything, at most until grace after the end of ctx. It
 // returns the error of the work.
-func (s *session) close(ctx context.Context, p *printer, toTheLast, onItsWay bool) error {
+func (s *session) close(ctx context.Context, p *printer, toTheLast bool, onItsWay func() bool) error {
 	deliver := ctx
 	if !toTheLast {
 		var cancel context.CancelFunc
@@ -60,9 +60,9 @@ func outlasting(ctx context.Context, d time.Duration) (context.Context, context.
 }
 
 // deliver closes the transports and the loop, and waits for this until ctx ends. If anything is on
-// its way, the error says what is undelivered, as far as known. If nothing is, the machine was just
-// busy for so long.
-func (s *session) deliver(ctx context.Context, onItsWay bool) error {
+// its way by then, the error says what is undelivered, as far as known. If nothing is, the machine
+// was just busy for so long. A request that is begun meanwhile counts.
+func (s *session) deliver(ctx context.Context, onItsWay func() bool) error {
 	undelivered := s.loop.Shutdown(ctx)
 	// libzmq does not say what it has not delivered: Close just does not return.
 	var err error
@@ -72,9 +72,9 @@ func (s *session) deliver(ctx context.Context, onItsWay bool) error {
 		close(closed)
 	}()
 	switch inTime := await(ctx, closed); {
-	case !inTime && !onItsWay:
+	case !inTime && !onItsWay():
 		return nil
-	case undelivered != nil && onItsWay:
+	case undelivered != nil && onItsWay():
 		return fmt.Errorf("%w: %s", errUndelivered, strings.ReplaceAll(undelivered.Error(), "\n", ": "))
 	case !inTime:
 		return fmt.Errorf("%w: libzmq has not sent everything, and does not say how much is missing", errUndelivered)

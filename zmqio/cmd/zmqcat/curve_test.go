@@ -5,8 +5,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 
 	"github.com/zmqio/zmq"
 	"github.com/zmqio/zmq/zmqio"
@@ -169,8 +172,7 @@ func TestSecretInAFile(t *testing.T) {
 	pull := zmqiotest.Open(t, zmq.PULL, zmqio.StreamConfig{
 		Loop: loop, Bind: []string{anyPort}, Configure: func(o zmq.Sockopts) error { return o.SetPlainServer(true) },
 	})
-	p := start(t, "push", "-c", pull.Addr(), "--set-file", "PLAIN_USERNAME="+path, "--set", "PLAIN_USERNAME=ann", // the last counts
-		"--set-file", "PLAIN_PASSWORD="+path)
+	p := start(t, "push", "-c", pull.Addr(), "--set", "PLAIN_USERNAME=ann", "--set-file", "PLAIN_PASSWORD="+path)
 	select {
 	case got := <-asked:
 		if got != "ann:sesame" {
@@ -190,6 +192,20 @@ func TestSecretInAFile(t *testing.T) {
 	} {
 		p := start(t, "pull", "-b", anyPort, "--set-file", args)
 		p.ends(exitUsage, "zmqcat: "+want)
+	}
+}
+
+// TestSettingsInOrder sets one option several times. The last time counts, whichever flag it is.
+func TestSettingsInOrder(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hwm")
+	must(t, os.WriteFile(path, []byte("2\r\n"), 0o600))
+	s, flags := &socket{typ: zmq.PUSH}, pflag.NewFlagSet("push", pflag.ContinueOnError)
+	s.flags(flags, "")
+	must(t, flags.Parse([]string{"-b", anyPort, "--set", "SNDHWM=1", "--set-file", "SNDHWM=" + path, "-o", "SNDHWM=3"}))
+	must(t, s.check())
+	want := []setting{{zmq.SNDHWM, "1", false}, {zmq.SNDHWM, "2", true}, {zmq.SNDHWM, "3", false}}
+	if !slices.Equal(s.settings, want) {
+		t.Errorf("%v, want %v", s.settings, want)
 	}
 }
 

@@ -127,7 +127,7 @@ func runMonitor(ctx context.Context, w *watch, stdout io.Writer, con *console) e
 		m.later(w.wait, func() { m.finish(nil) })
 	}
 	m.work(ctx)
-	return m.close(ctx, m.printer, false, false)
+	return m.close(ctx, m.printer, false, func() bool { return false })
 }
 
 // ConnectionMade enables the monitor. Messages stay in libzmq.

@@ -108,7 +108,7 @@ func runProxy(ctx context.Context, r *relay, con *console) error {
 	err = s.forward(ctx, p, start)
 	deliver, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
-	err = errors.Join(err, s.deliver(deliver, true))
+	err = errors.Join(err, s.deliver(deliver, func() bool { return true }))
 	con.say("%s, %.3f seconds", proxyFigures(p.Stats()), time.Since(start).Seconds())
 	return errors.Join(s.err, err)
 }

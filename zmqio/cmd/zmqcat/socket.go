@@ -30,6 +30,25 @@ type given struct {
 	isFile bool
 }
 
+// A givenFlag is the pflag.Value of such a flag. It leaves errors to given.parse, because those of
+// pflag repeat the text, which may have a secret.
+type givenFlag struct {
+	list   *[]given
+	isFile bool
+}
+
+// Set implements pflag.Value.
+func (f givenFlag) Set(text string) error {
+	*f.list = append(*f.list, given{text, f.isFile})
+	return nil
+}
+
+// String implements pflag.Value.
+func (givenFlag) String() string { return "" }
+
+// Type implements pflag.Value. After an array cobra offers the flag again.
+func (givenFlag) Type() string { return "stringArray" }
+
 // A setting is a socket option and its value as text.
 type setting struct {
 	option zmq.Option
@@ -51,10 +70,7 @@ func (s *socket) flags(fs *pflag.FlagSet, prefix string) {
 		fs.StringArrayVarP(p, prefix+name, letter(short), nil, usage)
 	}
 	option := func(name, short string, isFile bool, usage string) {
-		fs.FuncP(prefix+name, letter(short), usage, func(text string) error {
-			s.given = append(s.given, given{text, isFile})
-			return nil // check parses it: an error of pflag repeats the text, which may have a secret
-		})
+		fs.VarP(givenFlag{&s.given, isFile}, prefix+name, letter(short), usage)
 	}
 	array(&s.bind, "bind", "b", "accept connections at `ENDPOINT`; may be repeated")
 	array(&s.connect, "connect", "c", "connect to `ENDPOINT`; may be repeated; TCP takes host names")

@@ -83,6 +83,7 @@ func TestCompletions(t *testing.T) {
 		{[]string{"completion", ""}, []string{"bash", "zsh", "fish"}, nil, ":4"},
 		{[]string{"pull", "--bind", ""}, []string{"tcp://", "ipc://"}, nil, ":6"},
 		{[]string{"pull", "--set", "RCV"}, []string{"RCVHWM=", "RCVBUF="}, []string{"RCVMORE="}, ":6"}, // RCVMORE cannot be set
+		{[]string{"push", "--set", "SNDHWM=1", "--set-file", "SNDHWM=f", "--se"}, []string{"--set", "--set-file"}, nil, ":4"},
 		{[]string{"sub", "-o", ""}, []string{"SNDHWM=", "SUBSCRIBE="}, []string{"ROUTER_MANDATORY=", "CURVE_SECRETKEY=", "PLAIN_PASSWORD="}, ":6"},
 		{[]string{"pull", "-o", "IPV6="}, []string{"IPV6=true", "IPV6=false"}, nil, ":4"},
 		{[]string{"pull", "-o", "foo="}, nil, nil, ":6"},

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // alone runs a test that measures memory in a process of its own, and reports whether this is it.
@@ -37,6 +38,9 @@ func inProcess(t *testing.T, variables ...string) bool {
 	self, err := os.Executable()
 	must(t, err)
 	cmd := exec.Command(self, "-test.run=^"+t.Name()+"$", "-test.v", fmt.Sprintf("-long=%t", *long), fmt.Sprintf("-seed=%d", *seed))
+	if end, bounded := t.Deadline(); bounded { // a process that hangs shows its goroutines before this one must end
+		cmd.Args = append(cmd.Args, fmt.Sprintf("-test.timeout=%v", time.Until(end)*9/10))
+	}
 	cmd.Env = append(append(os.Environ(), variables...), jobVariable+"="+t.Name())
 	out, err := cmd.CombinedOutput()
 	for line := range strings.Lines(string(out)) {

@@ -54,12 +54,13 @@ func escape(s string) string {
 }
 
 // Patterns of credentials in texts: the part before the @ of an address, and parameters whose name
-// is that of a secret. The value of a flag, as in --token=a&b, goes on to a blank, without a last >
-// or ], which may belong to the text around it. That of another parameter ends before the next one.
+// is that of a secret. The value of a flag, as in --token=a&b, goes on to a blank. It leaves each >
+// and ] at its end, which may belong to the text around it. The value of another parameter ends
+// before the next one.
 var (
 	userInfo  = regexp.MustCompile(`(\w+)://[^/\s]+@`)
 	bareInfo  = regexp.MustCompile(`(^|[\s"'=,;<\[(])[^\s"'=,;<\[(/:@]+:[^\s/@]+@`) // without a scheme, as in a proxy's address
-	flag      = regexp.MustCompile(`(?i)((?:^|\s)--?[\w-]*` + secretName + `[\w-]*=)\S*[^\s>\]]`)
+	flag      = regexp.MustCompile(`(?i)((?:^|[\s"'(\[])--?[\w-]*` + secretName + `[\w-]*=)\S*[^\s>\]]`)
 	parameter = regexp.MustCompile(`(?i)(\b[\w-]*` + secretName + `[\w-]*=)[^&;,\s>\]]+`)
 )
 

@@ -38,6 +38,7 @@ func TestText(t *testing.T) {
 		{"--password=sesame --user=ann", "--password=… --user=ann"},
 		{"--token=a&b", "--token=…"},
 		{"--token=a]b --pass=>c>d", "--token=… --pass=…"},
+		{`["--token=a>b"] ('-secret=a>b')`, `["--token=…] ('-secret=…`},
 		{"<Child run --token=a>b]>", "<Child run --token=…]>"},
 		{"<Child run -secret=a&b;c,d --user=ann --Auth-Token=a&b>", "<Child run -secret=… --user=ann --Auth-Token=…>"},
 		{"api-key=1 apikey=2 private_key=3; key=4", "api-key=… apikey=… private_key=…; key=4"},

@@ -47,8 +47,8 @@ func serve(t *testing.T, typ zmq.SocketType, h rpc.Handler, server rpc.ServerCon
 	return v
 }
 
-// patientDrain is a DrainTimeout for tests in which all requests must be answered. After a quarter
-// of it Serve takes no further requests.
+// patientDrain is a DrainTimeout for tests that must not meet it. After a quarter of it Serve takes
+// no further requests.
 const patientDrain = 4 * zmqiotest.Patience
 
 func echo(_ context.Context, req [][]byte) ([][]byte, error) { return req, nil }
@@ -289,7 +289,7 @@ func TestRetryAtTheNextEndpoint(t *testing.T) {
 		if got.Calls == 10 && got.Replies == 10 && got.Retries == 1 && got.Timeouts == 1 {
 			break
 		}
-		if timeout > 10*time.Second {
+		if busy := got.Timeouts > 1 || got.Replies < 10; !busy || timeout > 10*time.Second {
 			t.Fatalf("stats: %+v", got)
 		}
 	}

@@ -344,7 +344,7 @@ func TestDefaultRequests(t *testing.T) {
 	}
 }
 
-// The zero Config bounds the time of each request. Whether a handler uses it up does not matter.
+// The zero Config bounds the time of each request.
 func TestDefaultTimeout(t *testing.T) {
 	zmqiotest.CheckLeaks(t)
 	const total = 100
